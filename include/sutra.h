@@ -1,0 +1,326 @@
+/* sutra.h - text embeddings on CPUs and GPUs: the core API of libsutra.
+ *
+ * How to use it, in order: sutra_model_open, sutra_engine_create, sutra_embed (or sutra_embed_into,
+ * sutra_submit), sutra_result_view, then the *_free functions in any order. examples/embed.c shows
+ * it in 30 lines.
+ *
+ * Versioning   Every options, info and view struct starts with struct_size, set by the caller:
+ * `SutraEngineOptions o = {sizeof o};`. Fields are only ever appended; zero always means "the
+ * model's or the engine's default". Structs passed in arrays (SutraInput, SutraItem, SutraError)
+ * never grow; their reserved words are zero. Errors       Fallible functions return a SutraStatus
+ * and fill *err when err is not NULL: one line that names the file, tensor, field or item. There is
+ * no thread-local and no per-handle error. Threads      SutraModel, SutraResult, SutraTokens are
+ * immutable: any thread. SutraEngine: any thread. SutraJob: wait and cancel from any thread, free
+ * from one. Callbacks run on an engine thread, must not block, and may call sutra_submit and
+ * sutra_job_cancel only. After fork() a child may only free. Ownership    Inputs are borrowed until
+ * return by blocking calls and copied by sutra_submit. An engine, a job and a result hold what they
+ * need: freeing the user's handle earlier is legal. *_free(NULL) is legal. Determinism  Equal bytes
+ * for equal (text, options, model digest, backend, ISA, precision). Batch composition, order and
+ * the number of threads do not matter.
+ */
+#ifndef SUTRA_H
+#define SUTRA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define SUTRA_API __attribute__((visibility("default")))
+#else
+#define SUTRA_API
+#endif
+
+#define SUTRA_VERSION_MAJOR 0
+#define SUTRA_VERSION_MINOR 1
+#define SUTRA_VERSION_PATCH 0
+
+typedef struct SutraModel
+    SutraModel; /* weights, tokenizer and configuration; immutable, reference-counted */
+typedef struct SutraEngine SutraEngine; /* devices, one thread pool, one queue */
+typedef struct SutraJob SutraJob;       /* one asynchronous request */
+typedef struct SutraResult SutraResult; /* vectors and per-item facts of one request */
+typedef struct SutraTokens SutraTokens; /* token ids of one request */
+
+typedef enum SutraStatus {
+    SUTRA_OK = 0,
+    SUTRA_E_ARGUMENT,    /* the caller's argument or text is not valid */
+    SUTRA_E_MEMORY,      /* an allocation failed */
+    SUTRA_E_IO,          /* a file or socket could not be read or written */
+    SUTRA_E_FORMAT,      /* a file is damaged or contradicts itself */
+    SUTRA_E_UNSUPPORTED, /* valid, but not something this build, model or device can do */
+    SUTRA_E_LIMIT,       /* over a limit: text too long with truncation = error, file too large */
+    SUTRA_E_NUMERIC,     /* NaN or infinity where a vector should be */
+    SUTRA_E_DEVICE,      /* a device failed */
+    SUTRA_E_BUSY,        /* the queue is full and when_full = fail */
+    SUTRA_E_TIMEOUT,
+    SUTRA_E_CANCELLED,
+    SUTRA_E_ABI /* struct_size or plugin ABI does not fit this library */
+} SutraStatus;
+
+/* Filled by the callee, owned by the caller. 512 bytes for ever. `message` is one line without a
+ * newline. */
+typedef struct SutraError {
+    SutraStatus status;
+    char message[508];
+} SutraError;
+
+/* Arithmetic of the encoder. DEFAULT is FP32: exact to rounding against the reference
+ * implementation. */
+typedef enum SutraCompute {
+    SUTRA_COMPUTE_DEFAULT = 0,
+    SUTRA_COMPUTE_FP32,
+    SUTRA_COMPUTE_BF16,
+    SUTRA_COMPUTE_FP16,
+    SUTRA_COMPUTE_INT8,
+    SUTRA_COMPUTE_INT4W,
+    SUTRA_COMPUTE_FP8
+} SutraCompute;
+
+/* Element type of output vectors. Each is made from the final float vector x (truncated to dim,
+ * then normalised): F32      x                                    4 bytes an element F16      x
+ * rounded to nearest even            2 I8       round(127 x), clamped to [-127,127]  1   (meant for
+ * normalised vectors) U8       I8 + 128                             1 UBINARY  bit = x > 0, most
+ * significant first  1/8 (dim must be a multiple of 8) BINARY   UBINARY - 128, as int8 1/8  as
+ * sentence-transformers' quantize_embeddings */
+typedef enum SutraDtype {
+    SUTRA_F32 = 0,
+    SUTRA_F16,
+    SUTRA_I8,
+    SUTRA_U8,
+    SUTRA_BINARY,
+    SUTRA_UBINARY
+} SutraDtype;
+
+typedef enum SutraOutput {
+    SUTRA_OUT_POOLED = 0, /* one vector an input */
+    SUTRA_OUT_TOKENS,     /* one vector a token */
+    SUTRA_OUT_SPARSE,     /* weights over the vocabulary (SPLADE) */
+    SUTRA_OUT_SCORES      /* one score a pair (rerankers) */
+} SutraOutput;
+
+typedef enum SutraPooling {
+    SUTRA_POOL_MODEL = 0,     /* what the model's 1_Pooling says */
+    SUTRA_POOL_CLS,           /* first token */
+    SUTRA_POOL_MEAN,          /* sum / n */
+    SUTRA_POOL_MAX,           /* element-wise maximum */
+    SUTRA_POOL_MEAN_SQRT,     /* sum / sqrt(n) */
+    SUTRA_POOL_WEIGHTED_MEAN, /* token i (from 1) weighted by i */
+    SUTRA_POOL_LAST           /* last token */
+} SutraPooling;
+
+enum {
+    SUTRA_TRUNCATE_MODEL = 0,
+    SUTRA_TRUNCATE_RIGHT,
+    SUTRA_TRUNCATE_LEFT,
+    SUTRA_TRUNCATE_ERROR
+}; /* right: keep the start */
+enum { SUTRA_NORMALIZE_MODEL = 0, SUTRA_NORMALIZE_YES, SUTRA_NORMALIZE_NO };
+enum { SUTRA_WHEN_FULL_BLOCK = 0, SUTRA_WHEN_FULL_FAIL };
+enum { SUTRA_ITEM_TRUNCATED = 1u << 0, SUTRA_ITEM_CACHED = 1u << 1 }; /* SutraItem.flags */
+
+/* One text. Set text (UTF-8, may hold NUL bytes, need not end with one) or token_ids (taken as they
+ * are, special tokens included), not both. pair is the second text of SUTRA_OUT_SCORES. prompt_name
+ * picks one of the model's prompts, put before the text; NULL takes the model's default prompt, ""
+ * none. */
+typedef struct SutraInput {
+    const char *text;
+    size_t text_size; /* bytes */
+    const char *pair;
+    size_t pair_size; /* bytes */
+    const int32_t *token_ids;
+    size_t num_token_ids;
+    const char *prompt_name;
+    uint64_t reserved[2];
+} SutraInput;
+
+/* What became of one input; always filled. */
+typedef struct SutraItem {
+    SutraStatus status;   /* SUTRA_OK, or why this input has no vector (its row is zero) */
+    uint32_t tokens_seen; /* tokens of the whole text, special tokens included */
+    uint32_t tokens_used; /* tokens that went through the encoder */
+    uint32_t flags;       /* SUTRA_ITEM_… */
+    uint64_t queue_ns, tokenize_ns,
+        compute_ns; /* waiting; this text's tokenisation; its batch's encoder time */
+    uint64_t reserved[2];
+} SutraItem;
+
+typedef struct SutraModelOptions {
+    uint32_t struct_size;
+    SutraCompute compute;
+    const char *cache_dir; /* where packed bundles are kept; NULL: none are written */
+    uint64_t memory_limit; /* bytes the weights may take; 0: no limit */
+} SutraModelOptions;
+
+/* Borrowed from the model. */
+typedef struct SutraModelInfo {
+    uint32_t struct_size;
+    uint32_t hidden_size; /* elements of a pooled vector before `dim` */
+    uint32_t max_tokens;  /* default truncation, special tokens included */
+    uint32_t outputs;     /* bit mask: 1u << SutraOutput */
+    const char *name;     /* registry name or folder name */
+    const char *family;   /* "bert" */
+    const char *digest;   /* "sha256:…" of the weights if recorded with the model, else "" */
+    const char *pooling;  /* "mean" */
+    const char *revision; /* hub commit if recorded with the model, else "" */
+    uint32_t num_layers, num_heads, vocab_size, max_positions;
+    uint32_t normalize; /* 1 if the model's chain ends with Normalize */
+    uint32_t num_prompts;
+    const char *const *prompt_names; /* [num_prompts] */
+    const char *const *prompts;      /* [num_prompts] */
+    const char *default_prompt;      /* name, or NULL */
+    uint64_t num_parameters;
+    SutraCompute compute;
+    const char *dtype; /* of the stored weights: "float32" */
+} SutraModelInfo;
+
+typedef struct SutraEngineOptions {
+    uint32_t struct_size;
+    uint32_t num_threads;       /* 0: every core this process may run on */
+    const char *devices;        /* "cpu" (default) */
+    uint32_t policy;            /* reserved for the device pool */
+    uint32_t max_wait_us;       /* how long a request may wait for company; 0: it never waits */
+    uint64_t max_batch_tokens;  /* tokens of one encoder run; 0: chosen for the device */
+    uint64_t max_queued_tokens; /* back-pressure bound of sutra_submit; 0: 4 Mi tokens */
+    uint64_t cache_bytes;       /* vector cache; 0: off */
+    void (*log)(void *user, int level, const char *line); /* level 0 error, 1 warning, 2 info */
+    void *log_user;
+} SutraEngineOptions;
+
+typedef struct SutraEmbedOptions {
+    uint32_t struct_size;
+    SutraOutput output;
+    SutraDtype dtype;
+    uint32_t dim;        /* Matryoshka: keep the first dim elements, then normalise; 0: all */
+    uint32_t max_tokens; /* 0: the model's; larger than the model's positions is an error */
+    uint8_t normalize;   /* SUTRA_NORMALIZE_… (L2) */
+    uint8_t truncation;  /* SUTRA_TRUNCATE_… */
+    uint8_t when_full;   /* SUTRA_WHEN_FULL_…, sutra_submit only */
+    uint8_t priority;    /* 0 normal … 255 first, sutra_submit only */
+    uint64_t timeout_ns; /* give up if not started within; 0: never */
+    SutraPooling pooling;
+} SutraEmbedOptions;
+
+/* Borrowed from the result.
+ *   POOLED, SCORES: data [num_items, dim], row i is input i; offsets, indices are NULL
+ *   TOKENS:         data [offsets[num_items], dim], input i owns rows offsets[i] … offsets[i+1]
+ *   SPARSE:         data [offsets[num_items]] weights at vocabulary indices[…] */
+typedef struct SutraResultView {
+    uint32_t struct_size;
+    SutraOutput output;
+    SutraDtype dtype;
+    uint32_t dim;
+    size_t num_items, row_bytes;
+    const void *data;
+    const size_t *offsets;
+    const int32_t *indices;
+    const SutraItem *items; /* [num_items] */
+} SutraResultView;
+
+/* Borrowed from the tokens. Input i owns tokens cu_seqlens[i] … cu_seqlens[i+1]. begin/end are
+ * offsets into the text in Unicode code points, 0,0 for special tokens, as the `tokenizers` library
+ * counts them. */
+typedef struct SutraTokensView {
+    uint32_t struct_size;
+    size_t num_items;
+    const size_t *cu_seqlens; /* [num_items + 1] */
+    const int32_t *token_ids, *type_ids;
+    const uint32_t *begin, *end;
+    const uint32_t *tokens_seen; /* [num_items] before truncation */
+} SutraTokensView;
+
+/* Called once a job, on an engine thread. `result` belongs to the callee, and is NULL when
+ * err->status says why. */
+typedef void (*SutraDone)(void *user, SutraResult *result, const SutraError *err);
+
+/* ---- library ---- */
+SUTRA_API const char *sutra_version(void);                   /* "0.1.0"; static */
+SUTRA_API const char *sutra_status_name(SutraStatus status); /* "SUTRA_E_IO"; static; never NULL */
+
+/* JSON facts: version, isa, cores, kernels, backends. Writes at most `capacity` bytes with the
+ * closing NUL, sets *size to what the whole text needs without it; SUTRA_E_LIMIT when it does not
+ * fit. */
+SUTRA_API SutraStatus sutra_system_describe(char *json, size_t capacity, size_t *size,
+                                            SutraError *err);
+
+/* ---- models ---- */
+/* Opens a folder in Hugging Face layout. A local path only: no name is looked up and nothing is
+ * downloaded. The files are mapped and must not be truncated while the model is open. Errors: IO
+ * (cannot be read), FORMAT (damaged), UNSUPPORTED (architecture, option or dtype; names it), LIMIT,
+ * MEMORY. */
+SUTRA_API SutraStatus sutra_model_open(const char *path, const SutraModelOptions *options,
+                                       SutraModel **model, SutraError *err);
+SUTRA_API SutraModel *sutra_model_retain(SutraModel *model);
+SUTRA_API void sutra_model_free(SutraModel *model);
+SUTRA_API SutraStatus sutra_model_info(const SutraModel *model, SutraModelInfo *info,
+                                       SutraError *err);
+
+/* Tokenises n texts, truncated to max_tokens (special tokens included; 0: not truncated). The
+ * prompt is not added: offsets refer to the text. Errors: ARGUMENT names the first text that is not
+ * valid UTF-8. */
+SUTRA_API SutraStatus sutra_tokenize(const SutraModel *model, const SutraInput *inputs, size_t n,
+                                     uint32_t max_tokens, SutraTokens **tokens, SutraError *err);
+SUTRA_API SutraStatus sutra_tokens_view(const SutraTokens *tokens, SutraTokensView *view,
+                                        SutraError *err);
+SUTRA_API void sutra_tokens_free(SutraTokens *tokens);
+
+/* ---- engine ---- */
+SUTRA_API SutraStatus sutra_engine_create(const SutraEngineOptions *options, SutraEngine **engine,
+                                          SutraError *err);
+SUTRA_API SutraStatus sutra_engine_stats(const SutraEngine *engine, char *json, size_t capacity,
+                                         size_t *size, SutraError *err);
+SUTRA_API void sutra_engine_free(SutraEngine *engine); /* waits for jobs in flight */
+
+/* Packs weights, maps pages and sizes every buffer for `options`, so that the first request is as
+ * fast as the rest and sutra_embed_into allocates nothing from then on. */
+SUTRA_API SutraStatus sutra_model_warmup(SutraEngine *engine, const SutraModel *model,
+                                         const SutraEmbedOptions *options, SutraError *err);
+
+/* Embeds n inputs; blocks. Row i of the result is input i. When some inputs fail (their item says
+ * why), the other rows are valid, *result is set, and the first failing item's status is returned
+ * with its message. */
+SUTRA_API SutraStatus sutra_embed(SutraEngine *engine, const SutraModel *model,
+                                  const SutraInput *inputs, size_t n,
+                                  const SutraEmbedOptions *options, SutraResult **result,
+                                  SutraError *err);
+
+/* The same for SUTRA_OUT_POOLED into the caller's memory: out [n, row_bytes], capacity in bytes;
+ * items [n] or NULL. Allocates nothing after sutra_model_warmup with the same options. */
+SUTRA_API SutraStatus sutra_embed_into(SutraEngine *engine, const SutraModel *model,
+                                       const SutraInput *inputs, size_t n,
+                                       const SutraEmbedOptions *options, void *out, size_t capacity,
+                                       SutraItem *items, SutraError *err);
+
+/* Queues a request and returns. done may be NULL when the job is waited for; job may be NULL when
+ * done is given. */
+SUTRA_API SutraStatus sutra_submit(SutraEngine *engine, const SutraModel *model,
+                                   const SutraInput *inputs, size_t n,
+                                   const SutraEmbedOptions *options, SutraDone done, void *user,
+                                   SutraJob **job, SutraError *err);
+/* timeout_ns UINT64_MAX waits for ever. Errors: TIMEOUT; CANCELLED; else as sutra_embed. The result
+ * is handed out once. */
+SUTRA_API SutraStatus sutra_job_wait(SutraJob *job, uint64_t timeout_ns, SutraResult **result,
+                                     SutraError *err);
+SUTRA_API void sutra_job_cancel(SutraJob *job); /* a job that has not started ends with CANCELLED */
+SUTRA_API void sutra_job_free(SutraJob *job);
+
+SUTRA_API SutraStatus sutra_result_view(const SutraResult *result, SutraResultView *view,
+                                        SutraError *err);
+SUTRA_API void sutra_result_free(SutraResult *result);
+
+/* ---- vectors ---- */
+/* out [na, nb]: similarity of each row of a [na, dim] with each row of b [nb, dim]. F32, F16, I8,
+ * U8: cosine. BINARY, UBINARY: 1 - 2 hamming / dim, which estimates the cosine of the vectors they
+ * were made from. */
+SUTRA_API SutraStatus sutra_similarity(SutraDtype dtype, uint32_t dim, const void *a, size_t na,
+                                       const void *b, size_t nb, float *out, SutraError *err);
+SUTRA_API size_t sutra_row_bytes(
+    SutraDtype dtype, uint32_t dim); /* bytes of one vector; 0 if the pair is not valid */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

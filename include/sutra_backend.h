@@ -1,0 +1,175 @@
+/* sutra_backend.h - the plugin ABI: what a device backend is given and what it must do.
+ *
+ * A backend sees tensor roles, never weight names; enumerations, never a model family; resolved
+ * options, never JSON. Order of calls: sutra_backend_entry once; device_count, device_info,
+ * supports; load; context_create; run any number of times; context_free; unload. run() blocks. One
+ * thread at a time per context; overlap comes from two or more contexts. Outputs live in the
+ * context until its next run; the caller copies them out, so a hung context can be abandoned
+ * without touching user memory. The CPU backend (src/backend/cpu_backend.c) fills the same table as
+ * a plugin does.
+ */
+#ifndef SUTRA_BACKEND_H
+#define SUTRA_BACKEND_H
+
+#include "sutra.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SUTRA_BACKEND_ABI 1u
+
+/* Element types of stored weights. */
+typedef enum SutraTensorType {
+    SUTRA_TENSOR_F32 = 0,
+    SUTRA_TENSOR_F16,
+    SUTRA_TENSOR_BF16,
+    SUTRA_TENSOR_I8
+} SutraTensorType;
+
+/* What a tensor is for. Linear weights are [out_features, in_features], row-major, as torch stores
+ * them. */
+typedef enum SutraRole {
+    SUTRA_ROLE_TOKEN_EMBEDDING = 0, /* [vocab_size, hidden_size] */
+    SUTRA_ROLE_POSITION_EMBEDDING,  /* [max_positions, hidden_size] */
+    SUTRA_ROLE_TYPE_EMBEDDING,      /* [num_types, hidden_size]; absent: none is added */
+    SUTRA_ROLE_EMBEDDING_NORM_WEIGHT,
+    SUTRA_ROLE_EMBEDDING_NORM_BIAS,
+    SUTRA_ROLE_QUERY_WEIGHT, /* [num_heads * head_size, hidden_size], of `layer` like all below */
+    SUTRA_ROLE_QUERY_BIAS,
+    SUTRA_ROLE_KEY_WEIGHT,
+    SUTRA_ROLE_KEY_BIAS,
+    SUTRA_ROLE_VALUE_WEIGHT,
+    SUTRA_ROLE_VALUE_BIAS,
+    SUTRA_ROLE_ATTENTION_OUT_WEIGHT,
+    SUTRA_ROLE_ATTENTION_OUT_BIAS,
+    SUTRA_ROLE_ATTENTION_NORM_WEIGHT,
+    SUTRA_ROLE_ATTENTION_NORM_BIAS,
+    SUTRA_ROLE_FFN_UP_WEIGHT, /* [ffn_size, hidden_size] */
+    SUTRA_ROLE_FFN_UP_BIAS,
+    SUTRA_ROLE_FFN_DOWN_WEIGHT, /* [hidden_size, ffn_size] */
+    SUTRA_ROLE_FFN_DOWN_BIAS,
+    SUTRA_ROLE_FFN_NORM_WEIGHT,
+    SUTRA_ROLE_FFN_NORM_BIAS,
+    SUTRA_ROLE_COUNT
+} SutraRole;
+
+typedef struct SutraTensor {
+    uint32_t role;  /* SutraRole */
+    uint32_t layer; /* 0 for tensors outside the layers */
+    uint32_t dtype; /* SutraTensorType */
+    uint32_t num_dims;
+    uint64_t shape[4];
+    const void *data; /* borrowed until unload; may be unaligned */
+    uint64_t size;    /* bytes */
+} SutraTensor;
+
+enum {
+    SUTRA_POSITION_LEARNED = 0,
+    SUTRA_POSITION_RELATIVE,
+    SUTRA_POSITION_ROPE,
+    SUTRA_POSITION_ALIBI,
+    SUTRA_POSITION_NONE
+};
+enum { SUTRA_NORM_POST = 0, SUTRA_NORM_PRE };
+enum { SUTRA_NORM_LAYER = 0, SUTRA_NORM_RMS };
+typedef enum SutraActivation {
+    SUTRA_ACT_NONE = 0,
+    SUTRA_ACT_GELU_ERF,
+    SUTRA_ACT_GELU_TANH,
+    SUTRA_ACT_RELU,
+    SUTRA_ACT_SILU,
+    SUTRA_ACT_TANH
+} SutraActivation;
+
+/* One step after the encoder, in order. */
+enum { SUTRA_HEAD_POOLING = 0, SUTRA_HEAD_NORMALIZE };
+typedef struct SutraHead {
+    uint32_t kind;
+    uint32_t in, out;    /* features */
+    uint32_t activation; /* SutraActivation; a pooling head: SutraPooling */
+} SutraHead;
+
+typedef struct SutraSpec {
+    uint32_t struct_size;
+    uint32_t num_layers, hidden_size, num_heads, num_kv_heads, head_size, ffn_size, vocab_size,
+        max_positions;
+    uint32_t num_types; /* rows of the type embedding; 0: none */
+    uint32_t position, norm, norm_kind, activation, gated, causal, num_experts;
+    uint32_t position_offset; /* position of a text's first token (RoBERTa: pad id + 1) */
+    const uint32_t *window;   /* [num_layers], 0 = global; NULL: all global */
+    const float *rope_base;   /* [num_layers] or NULL */
+    float norm_eps;
+    const SutraHead *heads;
+    uint32_t num_heads_out;
+} SutraSpec;
+
+/* Threads that a run may use besides its caller. run() calls body(arg, rank) once for each rank
+ * below size, rank 0 on the calling thread, all of them at once, and returns when every one has
+ * returned. */
+typedef struct SutraTeam {
+    uint32_t size;
+    void (*run)(void *self, void (*body)(void *arg, uint32_t rank), void *arg);
+    void *self;
+} SutraTeam;
+
+/* A packed batch: text i owns tokens cu_seqlens[i] … cu_seqlens[i+1]; every text has at least one
+ * token. */
+typedef struct SutraBatch {
+    uint32_t struct_size;
+    uint32_t num_seqs, num_tokens, max_seqlen;
+    const int32_t *token_ids;   /* [num_tokens], each below vocab_size */
+    const int32_t *type_ids;    /* [num_tokens] or NULL: all zero */
+    const uint32_t *cu_seqlens; /* [num_seqs + 1] */
+    const uint32_t *prompt_len; /* [num_seqs] tokens left out of pooling, or NULL */
+    SutraOutput output;
+    SutraDtype dtype;
+    uint32_t dim;           /* elements kept; never 0 */
+    uint32_t normalize;     /* 0 or 1 */
+    SutraPooling pooling;   /* never SUTRA_POOL_MODEL */
+    const SutraTeam *team;  /* or NULL: the calling thread alone */
+    uint8_t *numeric_error; /* [num_seqs], set to 1 where a vector holds NaN or infinity; zeroed by
+                               the caller */
+} SutraBatch;
+
+typedef struct SutraHost {
+    uint32_t struct_size, abi;
+    void *user;
+    void *(*alloc)(void *user, size_t size, size_t alignment);
+    void (*free)(void *user, void *memory);
+    void (*log)(void *user, int level, const char *line);
+} SutraHost;
+
+typedef struct SutraDeviceInfo {
+    uint32_t struct_size;
+    char name[64];
+    uint64_t memory_total, memory_free; /* bytes */
+    uint32_t computes;                  /* bit mask: 1u << SutraCompute */
+    uint32_t numa_node;
+} SutraDeviceInfo;
+
+typedef struct SutraBackend {
+    uint32_t struct_size, abi;
+    const char *name;
+    SutraStatus (*device_count)(uint32_t *count, SutraError *err);
+    SutraStatus (*device_info)(uint32_t device, SutraDeviceInfo *info,
+                               SutraError *err); /* also the health probe */
+    SutraStatus (*supports)(uint32_t device, const SutraSpec *spec, SutraCompute compute,
+                            SutraOutput output, SutraError *err);
+    SutraStatus (*load)(uint32_t device, const SutraSpec *spec, const SutraTensor *tensors,
+                        size_t n, SutraCompute compute, void **model, SutraError *err);
+    void (*unload)(void *model);
+    SutraStatus (*context_create)(void *model, uint32_t max_tokens, uint32_t max_seqs,
+                                  void **context, SutraError *err);
+    SutraStatus (*run)(void *context, const SutraBatch *batch, SutraResultView *view,
+                       SutraError *err);
+    void (*context_free)(void *context);
+} SutraBackend;
+
+/* The one symbol a plugin exports. NULL when host->abi is not one it knows. */
+SUTRA_API const SutraBackend *sutra_backend_entry(const SutraHost *host);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

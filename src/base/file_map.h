@@ -1,0 +1,31 @@
+/* file_map.h - whole files, mapped read-only.
+ *
+ * The mapping lives until su_file_map_close. Only regular files are opened; an empty file maps to
+ * size 0 with a valid pointer. */
+#ifndef SU_FILE_MAP_H
+#define SU_FILE_MAP_H
+
+#include "base/status.h"
+
+#include <stdbool.h>
+
+typedef struct SuFileMap {
+    const unsigned char *data;
+    size_t size;
+} SuFileMap;
+
+/* Errors: IO with the path and the system's reason. */
+SutraStatus su_file_map_open(const char *path, SuFileMap *map, SutraError *err);
+void su_file_map_close(SuFileMap *map);
+
+bool su_file_exists(const char *path); /* a regular file */
+bool su_directory_exists(const char *path);
+
+/* "directory/name" in memory of su_alloc; NULL when out of memory. */
+char *su_path_join(const char *directory, const char *name);
+
+/* True if `name` stays below its directory: relative, no empty, "." or ".." component, no NUL or
+ * backslash. */
+bool su_path_is_contained(const char *name);
+
+#endif

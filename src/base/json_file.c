@@ -1,0 +1,82 @@
+#include "base/json_file.h"
+
+#include "base/file_map.h"
+
+#include <string.h>
+
+SutraStatus su_json_parse(const void *text, size_t size, const char *where, json_t **root,
+                          SutraError *err)
+{
+    json_error_t reason;
+    *root = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &reason);
+    if (*root) return SUTRA_OK;
+    if (json_error_code(&reason) == json_error_out_of_memory)
+        SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory while reading JSON", where);
+    SU_RAISE(err, SUTRA_E_FORMAT, "%s: line %d, column %d: %s", where, reason.line, reason.column,
+             reason.text);
+}
+
+SutraStatus su_json_load(const char *path, json_t **root, SutraError *err)
+{
+    SuFileMap map;
+    *root = NULL;
+    SU_TRY(su_file_map_open(path, &map, err));
+    SutraStatus status = su_json_parse(map.data, map.size, path, root, err);
+    su_file_map_close(&map);
+    return status;
+}
+
+static const json_t *find(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    return json_is_null(value) ? NULL : value;
+}
+
+SutraStatus su_json_get_bool(const json_t *object, const char *key, const char *where, bool *value,
+                             SutraError *err)
+{
+    const json_t *found = find(object, key);
+    if (!found) return SUTRA_OK;
+    if (!json_is_boolean(found))
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s is not true or false", where, key);
+    *value = json_is_true(found);
+    return SUTRA_OK;
+}
+
+SutraStatus su_json_get_u32(const json_t *object, const char *key, const char *where, uint32_t min,
+                            uint32_t max, uint32_t *value, SutraError *err)
+{
+    const json_t *found = find(object, key);
+    if (!found) return SUTRA_OK;
+    if (!json_is_integer(found))
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s is not an integer", where, key);
+    json_int_t number = json_integer_value(found);
+    if (number < (json_int_t)min || number > (json_int_t)max)
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s is %lld, outside %u … %u", where, key,
+                 (long long)number, min, max);
+    *value = (uint32_t)number;
+    return SUTRA_OK;
+}
+
+SutraStatus su_json_get_double(const json_t *object, const char *key, const char *where,
+                               double *value, SutraError *err)
+{
+    const json_t *found = find(object, key);
+    if (!found) return SUTRA_OK;
+    if (!json_is_number(found)) SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s is not a number", where, key);
+    *value = json_number_value(found);
+    return SUTRA_OK;
+}
+
+SutraStatus su_json_get_string(const json_t *object, const char *key, const char *where,
+                               const char **value, SutraError *err)
+{
+    const json_t *found = find(object, key);
+    if (!found) return SUTRA_OK;
+    if (!json_is_string(found)) SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s is not a string", where, key);
+    const char *text = json_string_value(found);
+    if (strlen(text) != json_string_length(found))
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s holds a NUL", where, key);
+    *value = text;
+    return SUTRA_OK;
+}

@@ -1,0 +1,52 @@
+#include "base/status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+SutraStatus su_error_set(SutraError *err, SutraStatus status, const char *format, ...)
+{
+    if (!err) return status;
+    err->status = status;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->message, sizeof err->message, format, args);
+    va_end(args);
+    for (char *c = err->message; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';
+    return status;
+}
+
+void su_error_clear(SutraError *err)
+{
+    if (!err) return;
+    err->status = SUTRA_OK;
+    err->message[0] = '\0';
+}
+
+const char *sutra_status_name(SutraStatus status)
+{
+    static const char *const names[] = {
+        [SUTRA_OK] = "SUTRA_OK",
+        [SUTRA_E_ARGUMENT] = "SUTRA_E_ARGUMENT",
+        [SUTRA_E_MEMORY] = "SUTRA_E_MEMORY",
+        [SUTRA_E_IO] = "SUTRA_E_IO",
+        [SUTRA_E_FORMAT] = "SUTRA_E_FORMAT",
+        [SUTRA_E_UNSUPPORTED] = "SUTRA_E_UNSUPPORTED",
+        [SUTRA_E_LIMIT] = "SUTRA_E_LIMIT",
+        [SUTRA_E_NUMERIC] = "SUTRA_E_NUMERIC",
+        [SUTRA_E_DEVICE] = "SUTRA_E_DEVICE",
+        [SUTRA_E_BUSY] = "SUTRA_E_BUSY",
+        [SUTRA_E_TIMEOUT] = "SUTRA_E_TIMEOUT",
+        [SUTRA_E_CANCELLED] = "SUTRA_E_CANCELLED",
+        [SUTRA_E_ABI] = "SUTRA_E_ABI",
+    };
+    if ((unsigned)status >= sizeof names / sizeof *names) return "SUTRA_E_UNKNOWN";
+    return names[status];
+}
+
+const char *sutra_version(void)
+{
+#define TEXT2(x) #x
+#define TEXT(x) TEXT2(x)
+    return TEXT(SUTRA_VERSION_MAJOR) "." TEXT(SUTRA_VERSION_MINOR) "." TEXT(SUTRA_VERSION_PATCH);
+}

@@ -1,0 +1,81 @@
+/* model.h - what SutraModel is: everything read from a model's folder, immutable once opened.
+ *
+ *   folder:  config.json, model.safetensors (or model.safetensors.index.json and shards),
+ * tokenizer.json or vocab.txt, modules.json, N_Pooling/config.json, sentence_bert_config.json,
+ * config_sentence_transformers.json, tokenizer_config.json
+ *   -> spec (enumerations and sizes), tensors (roles into the mapped files), tokenizer, prompts,
+ * defaults
+ *
+ * Families (src/model/family_*.c) are tables from weight names to roles; nothing below src/model
+ * knows a weight name. */
+#ifndef SU_MODEL_H
+#define SU_MODEL_H
+
+#include "base/file_map.h"
+#include "sutra_backend.h"
+#include "tokenizer/tokenizer.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* A model loaded into one device; the weights are packed once and shared by every engine that uses
+ * them. */
+typedef struct SuResident {
+    const SutraBackend *backend;
+    uint32_t device;
+    SutraCompute compute;
+    void *handle; /* of backend->load */
+    struct SuResident *next;
+} SuResident;
+
+typedef struct SuPrompt {
+    char *name, *text;
+} SuPrompt;
+
+struct SutraModel {
+    _Atomic uint32_t references;
+
+    SutraSpec spec; /* window, rope_base and heads point into memory of this struct */
+    SutraHead heads[8];
+    SutraTensor *tensors; /* [num_tensors] */
+    size_t num_tensors;
+    SuTokenizer *tokenizer;
+
+    SutraCompute compute;
+    SutraPooling pooling; /* never SUTRA_POOL_MODEL */
+    bool normalize;
+    bool pool_prompt; /* include_prompt of the pooling config; true: prompt tokens are pooled too */
+    bool truncate_left;     /* tokenizer's truncation_side */
+    uint32_t max_tokens;    /* special tokens included; ≤ positions that the model has */
+    uint32_t max_positions; /* longest text the position scheme can take; 0: no limit */
+    uint64_t num_parameters;
+
+    SuPrompt *prompts;                         /* [num_prompts] */
+    const char **prompt_names, **prompt_texts; /* the same, as SutraModelInfo wants them */
+    uint32_t num_prompts;
+    const char *default_prompt; /* a name in prompts, or NULL */
+
+    char *path, *name, *family, *digest, *revision;
+    const char *dtype; /* of most of the stored weights: "float32", "float16", "bfloat16" */
+
+    SuFileMap *maps; /* [num_maps] the weight files */
+    size_t num_maps;
+
+    pthread_mutex_t resident_lock; /* guards residents, the one part that changes after opening */
+    SuResident *residents;
+};
+
+/* See sutra_model_open. */
+SutraStatus su_model_open(const char *path, const SutraModelOptions *options, SutraModel **model,
+                          SutraError *err);
+void su_model_destroy(SutraModel *model); /* when references reach 0; unloads the residents */
+
+/* The prompt's text, or NULL with ARGUMENT raised (lists the known names). name NULL: default
+ * prompt; "": none. *text is "" when there is none. Borrowed from the model. */
+SutraStatus su_model_prompt(const SutraModel *model, const char *name, const char **text,
+                            SutraError *err);
+
+/* Exactly one tensor of that role and layer, or NULL. */
+const SutraTensor *su_model_tensor(const SutraModel *model, SutraRole role, uint32_t layer);
+
+#endif
