@@ -1,0 +1,51 @@
+#include "base/cpu_features.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const isa_names[SU_ISA_COUNT] = {"scalar", "avx2", "avx512"};
+
+const char *su_isa_name(SuIsa isa) { return (unsigned)isa < SU_ISA_COUNT ? isa_names[isa] : "?"; }
+
+SuIsa su_isa_detect(void)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
+        !__builtin_cpu_supports("f16c"))
+        return SU_ISA_SCALAR;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        return SU_ISA_AVX512;
+    return SU_ISA_AVX2;
+#else
+    return SU_ISA_SCALAR;
+#endif
+}
+
+SutraStatus su_isa_select(SuIsa *isa, SutraError *err)
+{
+    SuIsa highest = su_isa_detect();
+    *isa = highest;
+    const char *wanted = getenv("SUTRA_ISA");
+    if (!wanted || !*wanted) return SUTRA_OK;
+    for (int level = 0; level < SU_ISA_COUNT; level++) {
+        if (strcmp(wanted, isa_names[level]) != 0) continue;
+        if (level > (int)highest)
+            SU_RAISE(err, SUTRA_E_UNSUPPORTED, "SUTRA_ISA=%s: this processor has only %s", wanted,
+                     isa_names[highest]);
+        *isa = (SuIsa)level;
+        return SUTRA_OK;
+    }
+    SU_RAISE(err, SUTRA_E_ARGUMENT, "SUTRA_ISA=%s is not known: scalar, avx2 or avx512", wanted);
+}
+
+uint32_t su_cpu_count(void)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+    int count = CPU_COUNT(&set);
+    return count > 0 ? (uint32_t)count : 1;
+}

@@ -1,0 +1,34 @@
+/* thread_pool.h - a fixed set of threads that run one function together, and the barrier they meet
+ * at.
+ *
+ * su_thread_pool_run(pool, n, body, arg) runs body(arg, 0) on the caller and body(arg, 1 … n-1) on
+ * n - 1 of the pool's threads, all at once, and returns when every one has returned. One run at a
+ * time: a second caller waits its turn. Waiting threads spin for a short while before they sleep,
+ * so that back-to-back runs pay no wake-up. Nothing is allocated after creation. */
+#ifndef SU_THREAD_POOL_H
+#define SU_THREAD_POOL_H
+
+#include "base/status.h"
+
+#include <stdatomic.h>
+
+typedef struct SuThreadPool SuThreadPool;
+typedef void (*SuThreadBody)(void *arg, uint32_t rank);
+
+/* num_threads counts the caller: 1 makes no thread. Errors: MEMORY, LIMIT (threads could not be
+ * started). */
+SutraStatus su_thread_pool_create(uint32_t num_threads, SuThreadPool **pool, SutraError *err);
+void su_thread_pool_free(SuThreadPool *pool);
+uint32_t su_thread_pool_size(const SuThreadPool *pool);
+/* 1 ≤ n ≤ size */
+void su_thread_pool_run(SuThreadPool *pool, uint32_t n, SuThreadBody body, void *arg);
+
+/* A reusable barrier for the n ranks of one run; zero-initialised. Spins, then yields the core. */
+typedef struct SuBarrier {
+    _Atomic uint32_t arrived;
+    _Atomic uint32_t generation;
+} SuBarrier;
+
+void su_barrier_wait(SuBarrier *barrier, uint32_t n);
+
+#endif
