@@ -1,0 +1,69 @@
+/* gemm_driver.h - the loops around a register tile, shared by every ISA.
+ *
+ *   for each block of rows that stays in L2
+ *     for each panel of w (k x nr)
+ *       for each tile of mr rows: the micro-kernel, then activation and residual while the tile is
+ * in L1 */
+#ifndef SU_GEMM_DRIVER_H
+#define SU_GEMM_DRIVER_H
+
+#include "kernels/kernels.h"
+
+enum { SU_GEMM_MAX_TILE = 16 * 48, SU_GEMM_BLOCK_BYTES = 384 * 1024 };
+
+typedef struct SuGemmTile {
+    const char *a; /* rows lda bytes apart */
+    size_t lda;
+    const float *b, *bias; /* one panel */
+    float *c;
+    size_t ldc, k;
+    size_t columns; /* 1 … nr; those past it are not written */
+} SuGemmTile;
+
+typedef struct SuGemmTiles {
+    size_t mr, nr;
+    void (*const *of_rows)(
+        const SuGemmTile *tile); /* [mr + 1]: c = a x panel + bias for that many rows */
+    /* c [rows, columns] = act(product [rows, nr]) + residual */
+    void (*finish)(SutraActivation activation, const float *product, size_t nr, size_t rows,
+                   size_t columns, const float *residual, size_t ldr, float *c, size_t ldc);
+} SuGemmTiles;
+
+static inline void su_gemm_run_panel(const SuGemmF32Args *args, const SuGemmTiles *tiles,
+                                     size_t begin, size_t end, size_t panel)
+{
+    size_t column = panel * tiles->nr, left = args->n - column;
+    float product[SU_GEMM_MAX_TILE];
+    bool plain = args->activation == SUTRA_ACT_NONE && !args->residual;
+    SuGemmTile tile = {.lda = args->lda * sizeof(float),
+                       .b = args->b + column * args->k,
+                       .bias = args->bias + column,
+                       .c = product,
+                       .ldc = plain ? args->ldc : tiles->nr,
+                       .k = args->k,
+                       .columns = left < tiles->nr ? left : tiles->nr};
+    for (size_t i = begin; i < end; i += tiles->mr) {
+        size_t rows = end - i < tiles->mr ? end - i : tiles->mr;
+        float *c = args->c + i * args->ldc + column;
+        tile.a = (const char *)(args->a + i * args->lda);
+        if (plain) tile.c = c;
+        tiles->of_rows[rows](&tile);
+        if (plain) continue;
+        const float *residual = args->residual ? args->residual + i * args->ldr + column : NULL;
+        tiles->finish(args->activation, product, tiles->nr, rows, tile.columns, residual, args->ldr,
+                      c, args->ldc);
+    }
+}
+
+static inline void su_gemm_drive(const SuGemmF32Args *args, const SuGemmTiles *tiles)
+{
+    size_t block = SU_GEMM_BLOCK_BYTES / (args->k * sizeof(float)) / tiles->mr * tiles->mr;
+    if (block < tiles->mr) block = tiles->mr;
+    for (size_t begin = 0; begin < args->m; begin += block) {
+        size_t end = args->m - begin < block ? args->m : begin + block;
+        for (size_t panel = args->panel_begin; panel < args->panel_end; panel++)
+            su_gemm_run_panel(args, tiles, begin, end, panel);
+    }
+}
+
+#endif

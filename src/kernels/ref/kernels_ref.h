@@ -1,0 +1,23 @@
+/* kernels_ref.h - the plain C kernels; contracts in kernels/kernels.h. */
+#ifndef SU_KERNELS_REF_H
+#define SU_KERNELS_REF_H
+
+#include "kernels/kernels.h"
+
+void su_gemm_f32_ref(const SuGemmF32Args *args);
+void su_attention_pack_keys_f32_ref(const float *k, size_t k_stride, size_t num_keys,
+                                    size_t head_size, float *k_packed);
+void su_attention_f32_ref(const SuAttentionF32Args *args);
+void su_layer_norm_f32_ref(const SuNormF32 *norm, const float *x, float *y);
+void su_embed_norm_f32_ref(const SuNormF32 *norm, const float *token, const float *type,
+                           const float *position, float *y);
+void su_activate_f32_ref(SutraActivation activation, float *x, size_t n);
+void su_pool_f32_ref(SutraPooling pooling, const float *x, size_t stride, size_t num_tokens,
+                     size_t n, float *out);
+float su_sum_of_squares_f32_ref(const float *x, size_t n);
+void su_scale_f32_ref(const float *x, float scale, size_t n, float *y);
+float su_dot_f32_ref(const float *x, const float *y, size_t n);
+void su_widen_f16_ref(const uint16_t *x, size_t n, float *y);
+void su_widen_bf16_ref(const uint16_t *x, size_t n, float *y);
+
+#endif
