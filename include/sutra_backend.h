@@ -159,8 +159,9 @@ typedef struct SutraBackend {
     SutraStatus (*load)(uint32_t device, const SutraSpec *spec, const SutraTensor *tensors,
                         size_t n, SutraCompute compute, void **model, SutraError *err);
     void (*unload)(void *model);
+    /* max_team: the largest team of a run's batch; 1 for none */
     SutraStatus (*context_create)(void *model, uint32_t max_tokens, uint32_t max_seqs,
-                                  void **context, SutraError *err);
+                                  uint32_t max_team, void **context, SutraError *err);
     SutraStatus (*run)(void *context, const SutraBatch *batch, SutraResultView *view,
                        SutraError *err);
     void (*context_free)(void *context);

@@ -1,0 +1,45 @@
+/* Embeddings and their norm: x = norm((token + type) + position). */
+#include "encoder/encoder.h"
+
+/* Row of a table as aligned floats: in place when it is stored so, else widened into scratch
+ * [hidden]. */
+static const float *table_row(const SuEncoder *encoder, const SuEmbeddingTable *table, size_t row,
+                              float *scratch)
+{
+    if (!table->data) return NULL;
+    const unsigned char *at = table->data + row * table->row_bytes;
+    size_t n = encoder->spec.hidden_size;
+    if (table->dtype == SUTRA_TENSOR_F32) return (const float *)(const void *)at;
+    if (table->dtype == SUTRA_TENSOR_F16)
+        encoder->kernels.widen_f16((const uint16_t *)(const void *)at, n, scratch);
+    else
+        encoder->kernels.widen_bf16((const uint16_t *)(const void *)at, n, scratch);
+    return scratch;
+}
+
+static void embed_text(SuEncoderContext *context, const SutraBatch *batch, uint32_t seq,
+                       float *scratch)
+{
+    const SuEncoder *encoder = context->encoder;
+    size_t hidden = encoder->spec.hidden_size;
+    uint32_t begin = batch->cu_seqlens[seq], end = batch->cu_seqlens[seq + 1];
+    for (uint32_t t = begin; t < end; t++) {
+        size_t type = batch->type_ids ? (size_t)batch->type_ids[t] : 0;
+        size_t position = (size_t)(t - begin) + encoder->spec.position_offset;
+        const float *token_row =
+            table_row(encoder, &encoder->token, (size_t)batch->token_ids[t], scratch);
+        const float *type_row = table_row(encoder, &encoder->type, type, scratch + hidden);
+        const float *position_row =
+            table_row(encoder, &encoder->position, position, scratch + 2 * hidden);
+        encoder->kernels.embed_norm_f32(&encoder->embedding_norm, token_row, type_row, position_row,
+                                        context->x + t * hidden);
+    }
+}
+
+void su_encoder_embed(SuEncoderContext *context, const SutraBatch *batch, const SuCrew *crew)
+{
+    SuRange range = su_crew_share(crew, batch->num_seqs, 1);
+    for (size_t i = range.begin; i < range.end; i++)
+        embed_text(context, batch, (uint32_t)i, context->rank_row[crew->rank]);
+    su_barrier_wait(crew->barrier, crew->size);
+}

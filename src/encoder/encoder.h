@@ -1,0 +1,111 @@
+/* encoder.h - the transformer encoder over packed batches, in fp32.
+ *
+ * SuEncoder holds the weights, packed for the kernels of one ISA; immutable. SuEncoderContext is
+ * the memory of one run at a time. Every function of a run is called by all ranks of a crew
+ * together (one rank when the caller is alone); each does its share, and they meet at a barrier
+ * wherever one rank reads what another wrote. How work is split changes no result: see the recipes
+ * in kernels/kernels.h.
+ *
+ * One layer (post-norm, BERT):
+ *
+ *   x ─► qkv ─► attention ─► out projection + x ─► norm ─► x ─► up, GELU ─► down + x ─► norm ─► x
+ */
+#ifndef SU_ENCODER_H
+#define SU_ENCODER_H
+
+#include "base/memory.h"
+#include "base/thread_pool.h"
+#include "kernels/kernels.h"
+
+typedef struct SuLinearF32 {
+    float *packed; /* see SuGemmF32Args.b */
+    float *bias;   /* [round_up(out, nr)] */
+    size_t in, out;
+} SuLinearF32;
+
+typedef struct SuLayerF32 {
+    SuLinearF32 qkv; /* [hidden, q | k | v]; q scaled by log2(e) / sqrt(head_size) */
+    SuLinearF32 attention_out, up, down;
+    SuNormF32 attention_norm, ffn_norm;
+} SuLayerF32;
+
+/* A table of rows in its stored type; rows are widened as they are read. */
+typedef struct SuEmbeddingTable {
+    const unsigned char *data; /* NULL: absent */
+    SutraTensorType dtype;
+    size_t rows, row_bytes;
+} SuEmbeddingTable;
+
+typedef struct SuEncoder {
+    SuKernels kernels;
+    SutraSpec spec; /* pointers of the caller's spec are not kept */
+    SuEmbeddingTable token, position, type;
+    SuNormF32 embedding_norm;
+    SuLayerF32 *layers;    /* [num_layers] */
+    unsigned char *memory; /* all packed weights, one block */
+    size_t memory_size;
+} SuEncoder;
+
+/* Memory of one run; all pointers lie in one block.
+ *
+ *   x [tokens, hidden] | qkv [tokens, 3 hidden] (pooled rows at the end) | attention [tokens,
+ * hidden] | ffn [ffn_rows, ffn_size] | for each rank: packed keys, one row */
+typedef struct SuEncoderContext {
+    const SuEncoder *encoder;
+    uint32_t max_tokens, max_seqs, max_team;
+    float *x, *qkv, *attention, *ffn;
+    uint32_t ffn_rows;
+    float **rank_keys, **rank_row; /* [max_team] */
+    SuBarrier barrier;
+    unsigned char *memory;
+} SuEncoderContext;
+
+typedef struct SuCrew {
+    uint32_t rank, size;
+    SuBarrier *barrier;
+} SuCrew;
+
+/* tensors are borrowed until su_encoder_free. Errors: FORMAT (a role is missing or has another
+ * shape), UNSUPPORTED, MEMORY. */
+SutraStatus su_encoder_create(const SutraSpec *spec, const SutraTensor *tensors, size_t n,
+                              SuIsa isa, SuEncoder **encoder, SutraError *err);
+void su_encoder_free(SuEncoder *encoder);
+
+SutraStatus su_encoder_context_create(const SuEncoder *encoder, uint32_t max_tokens,
+                                      uint32_t max_seqs, uint32_t max_team,
+                                      SuEncoderContext **context, SutraError *err);
+void su_encoder_context_free(SuEncoderContext *context);
+
+/* Runs one batch that fits the context; the output lies in context->qkv: rows of su
+ * row_bytes(dtype, dim). */
+void su_encoder_run(SuEncoderContext *context, const SutraBatch *batch);
+
+/* ---- stages, called by all ranks of a crew ---- */
+void su_encoder_embed(SuEncoderContext *context, const SutraBatch *batch, const SuCrew *crew);
+void su_encoder_self_attention(SuEncoderContext *context, const SuLayerF32 *layer,
+                               const SutraBatch *batch, const SuCrew *crew);
+void su_encoder_feed_forward(SuEncoderContext *context, const SuLayerF32 *layer,
+                             const SutraBatch *batch, const SuCrew *crew);
+void su_encoder_heads(SuEncoderContext *context, const SutraBatch *batch, const SuCrew *crew);
+
+/* c = act(a x linear) + residual over `rows` rows, this rank's share. residual NULL: none; rows of
+ * all are dense. */
+void su_encoder_linear(const SuEncoder *encoder, const SuLinearF32 *linear, const SuCrew *crew,
+                       const float *a, size_t rows, SutraActivation activation,
+                       const float *residual, float *c);
+/* Norm of `rows` rows of x in place, this rank's share. */
+void su_encoder_norm(const SuEncoder *encoder, const SuNormF32 *norm, const SuCrew *crew, float *x,
+                     size_t rows);
+
+/* Range of this rank when `count` things are shared out in units of `unit`. */
+typedef struct SuRange {
+    size_t begin, end;
+} SuRange;
+SuRange su_crew_share(const SuCrew *crew, size_t count, size_t unit);
+
+/* One float row [n] to its output form: keep dim elements, normalise, convert. False if it holds
+ * NaN or infinity. */
+bool su_output_row(const SuKernels *kernels, float *row, uint32_t dim, bool normalize,
+                   SutraDtype dtype, void *out);
+
+#endif

@@ -1,0 +1,22 @@
+/* Feed-forward: up + activation, down + residual, norm, a block of rows at a time so that the wide
+ * rows stay in cache. */
+#include "encoder/encoder.h"
+
+void su_encoder_feed_forward(SuEncoderContext *context, const SuLayerF32 *layer,
+                             const SutraBatch *batch, const SuCrew *crew)
+{
+    const SuEncoder *encoder = context->encoder;
+    size_t hidden = encoder->spec.hidden_size;
+    for (size_t row = 0; row < batch->num_tokens; row += context->ffn_rows) {
+        size_t left = batch->num_tokens - row,
+               rows = left < context->ffn_rows ? left : context->ffn_rows;
+        float *x = context->x + row * hidden;
+        su_encoder_linear(encoder, &layer->up, crew, x, rows,
+                          (SutraActivation)encoder->spec.activation, NULL, context->ffn);
+        su_barrier_wait(crew->barrier, crew->size);
+        su_encoder_linear(encoder, &layer->down, crew, context->ffn, rows, SUTRA_ACT_NONE, x, x);
+        su_barrier_wait(crew->barrier, crew->size);
+    }
+    su_encoder_norm(encoder, &layer->ffn_norm, crew, context->x, batch->num_tokens);
+    su_barrier_wait(crew->barrier, crew->size);
+}
