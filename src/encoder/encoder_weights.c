@@ -70,7 +70,7 @@ static void read_row(const Source *source, const SutraTensor *tensor, size_t row
 static SutraStatus load_vector(const Source *source, SutraRole role, uint32_t layer, size_t n,
                                const float **out, SutraError *err)
 {
-    const SutraTensor *tensor;
+    const SutraTensor *tensor = NULL;
     SU_TRY(require(source, role, layer, n, 0, &tensor, err));
     float *values = su_arena_carve(source->arena, n * sizeof *values);
     if (values) read_row(source, tensor, 0, n, values);
@@ -104,7 +104,7 @@ static SutraStatus load_linear_part(const Source *source, SutraRole weight, Sutr
                                     uint32_t layer, size_t first, size_t count, float scale,
                                     SuLinearF32 *linear, SutraError *err)
 {
-    const SutraTensor *w, *b;
+    const SutraTensor *w = NULL, *b = NULL;
     SU_TRY(require(source, weight, layer, count, linear->in, &w, err));
     SU_TRY(require(source, bias, layer, count, 0, &b, err));
     if (!linear->packed || !linear->bias) return SUTRA_OK;
@@ -151,7 +151,7 @@ static SutraStatus load_layer(const Source *source, uint32_t index, SuLayerF32 *
 static SutraStatus find_table(const Source *source, SutraRole role, size_t rows,
                               SuEmbeddingTable *table, SutraError *err)
 {
-    const SutraTensor *tensor;
+    const SutraTensor *tensor = NULL;
     *table = (SuEmbeddingTable){0};
     if (rows == 0) return SUTRA_OK;
     SU_TRY(require(source, role, 0, rows, source->spec->hidden_size, &tensor, err));
@@ -160,6 +160,10 @@ static SutraStatus find_table(const Source *source, SutraRole role, size_t rows,
                            .dtype = (SutraTensorType)tensor->dtype,
                            .rows = rows,
                            .row_bytes = source->spec->hidden_size * element_size(tensor->dtype)};
+    if ((uintptr_t)tensor->data % element_size(tensor->dtype) == 0) return SUTRA_OK;
+    unsigned char *aligned = su_arena_carve(source->arena, tensor->size);
+    if (aligned) memcpy(aligned, tensor->data, tensor->size);
+    table->data = aligned;
     return SUTRA_OK;
 }
 

@@ -88,7 +88,7 @@ bool su_output_row(const SuKernels *kernels, float *row, uint32_t dim, bool norm
     if (normalize) {
         float length = sqrtf(kernels->sum_of_squares_f32(row, dim));
         kernels->scale_f32(row, 1.0f / (length > 1e-12f ? length : 1e-12f), dim, row);
-        finite = finite && all_finite(row, dim);
+        finite = finite && isfinite(length) && all_finite(row, dim);
     }
     if (!finite) {
         memset(out, 0, sutra_row_bytes(dtype, dim));

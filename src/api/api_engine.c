@@ -1,0 +1,208 @@
+/* sutra.h: engines, embedding, jobs. Checks arguments and hands on to the pipeline. */
+#include "base/cpu_features.h"
+#include "base/status.h"
+#include "kernels/kernels.h"
+#include "pipeline/job_queue.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    BATCH_TOKENS =
+        256, /* a thread's share at a time: its activations fit L2 beside a panel of weights */
+    SCRATCH_TEXT = 64 * 1024 /* bytes; longer texts grow a tokenizer's scratch once */
+};
+
+static SutraStatus create_workers(SutraEngine *engine, SutraError *err)
+{
+    engine->workers = su_calloc(engine->num_threads, sizeof *engine->workers);
+    if (!engine->workers)
+        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %u threads", engine->num_threads);
+    for (uint32_t i = 0; i < engine->num_threads; i++) {
+        SU_TRY(su_tokenizer_scratch_create(&engine->workers[i].scratch, err));
+        SU_TRY(su_tokenizer_scratch_reserve(engine->workers[i].scratch, SCRATCH_TEXT, err));
+    }
+    return SUTRA_OK;
+}
+
+static SutraStatus check_engine_options(const SutraEngineOptions *o, SutraError *err)
+{
+    if (o->devices && strcmp(o->devices, "cpu") != 0 && strcmp(o->devices, "cpu:0") != 0)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "device \"%s\" is not known to this build: cpu",
+                 o->devices);
+    if (o->policy) SU_RAISE(err, SUTRA_E_UNSUPPORTED, "policy %u is not known", o->policy);
+    if (o->cache_bytes) SU_RAISE(err, SUTRA_E_UNSUPPORTED, "this build has no vector cache");
+    SuIsa isa;
+    return su_isa_select(&isa, err);
+}
+
+SutraStatus sutra_engine_create(const SutraEngineOptions *options, SutraEngine **out,
+                                SutraError *err)
+{
+    SutraEngineOptions o;
+    if (!out) SU_RAISE(err, SUTRA_E_ARGUMENT, "engine is NULL");
+    *out = NULL;
+    SU_TRY(su_options_read(&o, sizeof o, options, "SutraEngineOptions", err));
+    SU_TRY(check_engine_options(&o, err));
+    SutraEngine *engine = su_calloc(1, sizeof *engine);
+    if (!engine) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory");
+    pthread_mutex_init(&engine->call_lock, NULL);
+    engine->num_threads = o.num_threads ? o.num_threads : su_cpu_count();
+    engine->batch_tokens = o.max_batch_tokens == 0           ? BATCH_TOKENS
+                           : o.max_batch_tokens > (1u << 20) ? 1u << 20
+                                                             : (uint32_t)o.max_batch_tokens;
+    engine->log = o.log;
+    engine->log_user = o.log_user;
+    SutraStatus status = su_thread_pool_create(engine->num_threads, &engine->pool, err);
+    if (status == SUTRA_OK) status = create_workers(engine, err);
+    if (status == SUTRA_OK)
+        status = su_job_queue_create(engine, o.max_queued_tokens, &engine->queue, err);
+    if (status != SUTRA_OK) {
+        sutra_engine_free(engine);
+        return status;
+    }
+    *out = engine;
+    return SUTRA_OK;
+}
+
+void sutra_engine_free(SutraEngine *engine)
+{
+    if (!engine) return;
+    su_job_queue_free(engine->queue);
+    su_session_free_all(engine);
+    for (uint32_t i = 0; engine->workers && i < engine->num_threads; i++) {
+        su_tokenizer_scratch_free(engine->workers[i].scratch);
+        su_free_aligned(engine->workers[i].memory);
+    }
+    su_free(engine->workers);
+    su_thread_pool_free(engine->pool);
+    pthread_mutex_destroy(&engine->call_lock);
+    su_free(engine);
+}
+
+static SutraStatus check_call(const SutraEngine *engine, const SutraModel *model,
+                              const SutraInput *inputs, size_t n, SutraError *err)
+{
+    if (!engine) SU_RAISE(err, SUTRA_E_ARGUMENT, "engine is NULL");
+    if (!model) SU_RAISE(err, SUTRA_E_ARGUMENT, "model is NULL");
+    if (!inputs && n) SU_RAISE(err, SUTRA_E_ARGUMENT, "inputs is NULL");
+    for (size_t i = 0; i < n; i++)
+        if (inputs[i].reserved[0] | inputs[i].reserved[1])
+            SU_RAISE(err, SUTRA_E_ABI, "item %zu: reserved words are not zero", i);
+    return SUTRA_OK;
+}
+
+SutraStatus sutra_model_warmup(SutraEngine *engine, const SutraModel *model,
+                               const SutraEmbedOptions *options, SutraError *err)
+{
+    SuEmbedPlan plan;
+    SuSession *session = NULL;
+    SU_TRY(check_call(engine, model, NULL, 0, err));
+    SU_TRY(su_embed_plan(model, options, &plan, err));
+    pthread_mutex_lock(&engine->call_lock);
+    SutraStatus status = su_session_prepare(engine, model, plan.max_tokens, &session, err);
+    pthread_mutex_unlock(&engine->call_lock);
+    if (status != SUTRA_OK) return status;
+
+    /* One wide and one small request touch every page and both ways through the engine. */
+    static const char text[] = "the quick brown fox jumps over the lazy dog";
+    SutraInput inputs[64];
+    for (size_t i = 0; i < 64; i++)
+        inputs[i] = (SutraInput){.text = text, .text_size = sizeof text - 1, .prompt_name = ""};
+    SutraResult *result = NULL;
+    status = su_embed_to_result(engine, model, inputs, 64, options, 0, &result, err);
+    sutra_result_free(result);
+    if (status != SUTRA_OK) return status;
+    result = NULL;
+    status = su_embed_to_result(engine, model, inputs, 1, options, 0, &result, err);
+    sutra_result_free(result);
+    return status;
+}
+
+SutraStatus sutra_embed(SutraEngine *engine, const SutraModel *model, const SutraInput *inputs,
+                        size_t n, const SutraEmbedOptions *options, SutraResult **result,
+                        SutraError *err)
+{
+    if (!result) SU_RAISE(err, SUTRA_E_ARGUMENT, "result is NULL");
+    *result = NULL;
+    SU_TRY(check_call(engine, model, inputs, n, err));
+    return su_embed_to_result(engine, model, inputs, n, options, 0, result, err);
+}
+
+SutraStatus sutra_embed_into(SutraEngine *engine, const SutraModel *model, const SutraInput *inputs,
+                             size_t n, const SutraEmbedOptions *options, void *out, size_t capacity,
+                             SutraItem *items, SutraError *err)
+{
+    SuEmbedPlan plan;
+    size_t needed;
+    SU_TRY(check_call(engine, model, inputs, n, err));
+    SU_TRY(su_embed_plan(model, options, &plan, err));
+    if (plan.output != SUTRA_OUT_POOLED)
+        SU_RAISE(err, SUTRA_E_ARGUMENT,
+                 "sutra_embed_into gives pooled vectors only; use sutra_embed");
+    if (su_mul_overflows(n, plan.row_bytes, &needed) || needed > capacity || (!out && n))
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "out has %zu bytes, %zu vectors need %zu each", capacity, n,
+                 plan.row_bytes);
+    SuEmbedTarget target = {.data = out, .items = items};
+    return su_embed_call(engine, model, inputs, n, &plan, &target, 0, err);
+}
+
+SutraStatus sutra_submit(SutraEngine *engine, const SutraModel *model, const SutraInput *inputs,
+                         size_t n, const SutraEmbedOptions *options, SutraDone done, void *user,
+                         SutraJob **job, SutraError *err)
+{
+    SuEmbedPlan plan;
+    SutraEmbedOptions o;
+    if (job) *job = NULL;
+    if (!job && !done)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "job and done are both NULL: nobody would see the result");
+    SU_TRY(check_call(engine, model, inputs, n, err));
+    SU_TRY(su_embed_plan(model, options, &plan, err));
+    SU_TRY(su_options_read(&o, sizeof o, options, "SutraEmbedOptions", err));
+    o.struct_size = sizeof o;
+    return su_job_submit(engine->queue, model, inputs, n, &o, done, user, job, err);
+}
+
+/* Formats into json [capacity]; LIMIT when it does not fit. */
+__attribute__((format(printf, 5, 6))) static SutraStatus
+write_json(char *json, size_t capacity, size_t *size, SutraError *err, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(json, json ? capacity : 0, format, args);
+    va_end(args);
+    if (length < 0) SU_RAISE(err, SUTRA_E_ARGUMENT, "formatting failed");
+    if (size) *size = (size_t)length;
+    if (!json || (size_t)length >= capacity)
+        SU_RAISE(err, SUTRA_E_LIMIT, "%d bytes and a NUL do not fit into %zu", length,
+                 json ? capacity : 0);
+    return SUTRA_OK;
+}
+
+SutraStatus sutra_engine_stats(const SutraEngine *engine, char *json, size_t capacity, size_t *size,
+                               SutraError *err)
+{
+    if (!engine) SU_RAISE(err, SUTRA_E_ARGUMENT, "engine is NULL");
+    return write_json(json, capacity, size, err,
+                      "{\"threads\": %u, \"requests\": %llu, \"texts\": %llu, \"tokens\": %llu, "
+                      "\"failed\": %llu}",
+                      engine->num_threads, (unsigned long long)atomic_load(&engine->requests),
+                      (unsigned long long)atomic_load(&engine->texts),
+                      (unsigned long long)atomic_load(&engine->tokens),
+                      (unsigned long long)atomic_load(&engine->failed));
+}
+
+SutraStatus sutra_system_describe(char *json, size_t capacity, size_t *size, SutraError *err)
+{
+    SuIsa isa;
+    SuKernels kernels;
+    SU_TRY(su_isa_select(&isa, err));
+    su_kernels_init(&kernels, isa);
+    return write_json(
+        json, capacity, size, err,
+        "{\"version\": \"%s\", \"isa\": \"%s\", \"isa_of_processor\": \"%s\", \"cores\": %u, "
+        "\"kernels\": {\"gemm_f32\": \"%s\", \"attention_f32\": \"%s\"}, \"backends\": [\"cpu\"]}",
+        sutra_version(), su_isa_name(isa), su_isa_name(su_isa_detect()), su_cpu_count(),
+        kernels.gemm_f32.name, kernels.attention_f32.name);
+}

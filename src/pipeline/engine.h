@@ -1,0 +1,112 @@
+/* engine.h - what SutraEngine is, and how a request runs through it.
+ *
+ *   SutraEngine
+ *   ├── pool                 one thread pool
+ *   ├── workers[threads]     per thread: tokenizer scratch, a batch under construction
+ *   ├── sessions             per model in use: the resident weights and one backend context per
+ * thread └── queue                asynchronous jobs and their dispatcher thread (job_queue.c)
+ *
+ * A request (embed_call.c) takes one of two ways; the recipes of the kernels make both give the
+ * same bytes: wide   each thread claims a few texts at a time, tokenises them and takes them
+ * through all layers alone: no barrier, tokenisation of one thread overlaps the encoder of another,
+ * results are written straight to their rows team   a small request is tokenised by the caller and
+ * every layer is shared out among all threads
+ *
+ * Calls of one engine take turns (call_lock). Everything a call needs is allocated when a session
+ * is prepared. */
+#ifndef SU_ENGINE_H
+#define SU_ENGINE_H
+
+#include "base/thread_pool.h"
+#include "batch/ragged_batch.h"
+#include "model/model.h"
+
+typedef struct SuWorker {
+    SuTokenizerScratch *scratch;
+    SuRaggedBatch batch;
+    unsigned char *memory; /* of batch */
+} SuWorker;
+
+/* A model prepared for this engine. */
+typedef struct SuSession {
+    const SutraModel *model; /* retained */
+    const SutraBackend *backend;
+    void *resident;
+    uint32_t max_tokens; /* of a context */
+    void **contexts;     /* [num_threads]; contexts[0] also serves teams */
+    struct SuSession *next;
+} SuSession;
+
+typedef struct SuJobQueue SuJobQueue;
+
+struct SutraEngine {
+    SuThreadPool *pool;
+    uint32_t num_threads;
+    uint32_t batch_tokens;  /* tokens that a thread takes through the layers at a time */
+    uint32_t worker_tokens; /* capacity of each worker's batch */
+    SuWorker *workers;
+    SuSession *sessions;       /* most recently used first */
+    pthread_mutex_t call_lock; /* held for a whole call: workers, sessions, contexts */
+    SuJobQueue *queue;
+    void (*log)(void *user, int level, const char *line);
+    void *log_user;
+    _Atomic uint64_t requests, texts, tokens, failed;
+};
+
+/* Options of a request with every default filled in from the model. */
+typedef struct SuEmbedPlan {
+    SutraOutput output;
+    SutraDtype dtype;
+    SutraPooling pooling;
+    uint32_t dim, max_tokens, normalize;
+    uint8_t truncation; /* SUTRA_TRUNCATE_RIGHT, _LEFT or _ERROR */
+    size_t row_bytes;
+} SuEmbedPlan;
+
+/* Where results go: row i at data + i * row_bytes, or data + offsets[i] * row_bytes for token
+ * vectors. */
+typedef struct SuEmbedTarget {
+    unsigned char *data;
+    const size_t *offsets; /* [n + 1] or NULL */
+    SutraItem *items;      /* [n] or NULL */
+} SuEmbedTarget;
+
+/* options may be NULL. Errors: ARGUMENT, UNSUPPORTED, ABI. */
+SutraStatus su_embed_plan(const SutraModel *model, const SutraEmbedOptions *options,
+                          SuEmbedPlan *plan, SutraError *err);
+
+/* Prepares model and engine for texts of up to max_tokens; allocates nothing if that has been done.
+ * call_lock is held. */
+SutraStatus su_session_prepare(SutraEngine *engine, const SutraModel *model, uint32_t max_tokens,
+                               SuSession **session, SutraError *err);
+void su_session_free_all(SutraEngine *engine);
+
+/* Runs one request to its end. Takes call_lock. */
+SutraStatus su_embed_call(SutraEngine *engine, const SutraModel *model, const SutraInput *inputs,
+                          size_t n, const SuEmbedPlan *plan, const SuEmbedTarget *target,
+                          uint64_t queue_ns, SutraError *err);
+
+/* offsets [n + 1]: rows of each text in a token-vector result. Takes call_lock. */
+SutraStatus su_embed_count_tokens(SutraEngine *engine, const SutraModel *model,
+                                  const SutraInput *inputs, size_t n, const SuEmbedPlan *plan,
+                                  size_t *offsets, SutraError *err);
+
+/* A result in one block: header, items, offsets, data. */
+struct SutraResult {
+    SutraResultView view;
+};
+SutraStatus su_embed_to_result(SutraEngine *engine, const SutraModel *model,
+                               const SutraInput *inputs, size_t n, const SutraEmbedOptions *options,
+                               uint64_t queue_ns, SutraResult **result, SutraError *err);
+
+/* The queue's dispatcher thread starts with the first job. */
+SutraStatus su_job_queue_create(SutraEngine *engine, uint64_t max_queued_tokens, SuJobQueue **queue,
+                                SutraError *err);
+void su_job_queue_free(SuJobQueue *queue); /* runs what is queued first */
+
+/* "struct_size is N, this library knows up to M": copies the caller's options over defaults of
+ * zero. */
+SutraStatus su_options_read(void *options, uint32_t known, const void *given, const char *name,
+                            SutraError *err);
+
+#endif

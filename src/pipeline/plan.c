@@ -1,0 +1,83 @@
+/* Options of a request, checked and completed from the model. */
+#include "base/status.h"
+#include "pipeline/engine.h"
+
+#include <string.h>
+
+SutraStatus su_options_read(void *options, uint32_t known, const void *given, const char *name,
+                            SutraError *err)
+{
+    memset(options, 0, known);
+    if (!given) return SUTRA_OK;
+    uint32_t size;
+    memcpy(&size, given, sizeof size);
+    if (size < sizeof size) SU_RAISE(err, SUTRA_E_ABI, "%s: struct_size is not set", name);
+    if (size > known) {
+        /* A newer caller: fine as long as it asks for nothing this library does not know. */
+        const unsigned char *bytes = given;
+        for (uint32_t i = known; i < size; i++)
+            if (bytes[i])
+                SU_RAISE(err, SUTRA_E_ABI,
+                         "%s: struct_size is %u, this library knows the first %u bytes", name, size,
+                         known);
+    }
+    memcpy(options, given, size < known ? size : known);
+    return SUTRA_OK;
+}
+
+static SutraStatus check_enums(const SutraEmbedOptions *o, SutraError *err)
+{
+    if ((unsigned)o->output > SUTRA_OUT_SCORES)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "output %d is not known", (int)o->output);
+    if ((unsigned)o->dtype > SUTRA_UBINARY)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "dtype %d is not known", (int)o->dtype);
+    if ((unsigned)o->pooling > SUTRA_POOL_LAST)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "pooling %d is not known", (int)o->pooling);
+    if (o->normalize > SUTRA_NORMALIZE_NO)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "normalize %u is not known", o->normalize);
+    if (o->truncation > SUTRA_TRUNCATE_ERROR)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "truncation %u is not known", o->truncation);
+    return SUTRA_OK;
+}
+
+static SutraStatus plan_length(const SutraModel *model, const SutraEmbedOptions *o,
+                               SuEmbedPlan *plan, SutraError *err)
+{
+    uint32_t special = su_tokenizer_num_special(model->tokenizer, false);
+    plan->max_tokens = o->max_tokens ? o->max_tokens : model->max_tokens;
+    if (model->max_positions && plan->max_tokens > model->max_positions)
+        SU_RAISE(err, SUTRA_E_LIMIT, "max_tokens %u is more than the model's %u positions",
+                 plan->max_tokens, model->max_positions);
+    if (plan->max_tokens <= special)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "max_tokens %u leaves no room beside %u special tokens",
+                 plan->max_tokens, special);
+    plan->truncation = o->truncation;
+    if (plan->truncation == SUTRA_TRUNCATE_MODEL)
+        plan->truncation = model->truncate_left ? SUTRA_TRUNCATE_LEFT : SUTRA_TRUNCATE_RIGHT;
+    return SUTRA_OK;
+}
+
+SutraStatus su_embed_plan(const SutraModel *model, const SutraEmbedOptions *options,
+                          SuEmbedPlan *plan, SutraError *err)
+{
+    SutraEmbedOptions o;
+    SU_TRY(su_options_read(&o, sizeof o, options, "SutraEmbedOptions", err));
+    SU_TRY(check_enums(&o, err));
+    *plan = (SuEmbedPlan){.output = o.output, .dtype = o.dtype};
+    if (o.output == SUTRA_OUT_SPARSE || o.output == SUTRA_OUT_SCORES)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: the model has no head for %s output", model->name,
+                 o.output == SUTRA_OUT_SPARSE ? "sparse" : "score");
+    plan->pooling = o.pooling ? o.pooling : model->pooling;
+    plan->dim = o.dim ? o.dim : model->spec.hidden_size;
+    if (plan->dim > model->spec.hidden_size)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "dim %u is more than the model's %u", plan->dim,
+                 model->spec.hidden_size);
+    plan->row_bytes = sutra_row_bytes(plan->dtype, plan->dim);
+    if (!plan->row_bytes)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "dim %u is not a multiple of 8, which binary output needs",
+                 plan->dim);
+    bool by_model = o.output == SUTRA_OUT_POOLED && model->normalize;
+    plan->normalize =
+        o.normalize == SUTRA_NORMALIZE_YES || (o.normalize == SUTRA_NORMALIZE_MODEL && by_model);
+    return plan_length(model, &o, plan, err);
+}

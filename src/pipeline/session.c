@@ -1,0 +1,149 @@
+/* Sessions: a model's weights packed for a device, and one context per thread. */
+#include "backend/cpu_backend.h"
+#include "base/status.h"
+#include "pipeline/engine.h"
+
+/* Weights are packed once a (model, backend, device, precision) and shared by all engines. */
+static SutraStatus find_resident(const SutraModel *model, const SutraBackend *backend,
+                                 void **handle, SutraError *err)
+{
+    SutraModel *owner =
+        (SutraModel *)model; /* residents are the one part that changes, under its own lock */
+    SutraStatus status = SUTRA_OK;
+    pthread_mutex_lock(&owner->resident_lock);
+    SuResident *resident = owner->residents;
+    while (resident && (resident->backend != backend || resident->compute != model->compute))
+        resident = resident->next;
+    if (!resident) {
+        resident = su_calloc(1, sizeof *resident);
+        if (!resident) {
+            status = su_error_set(err, SUTRA_E_MEMORY, "out of memory");
+        } else {
+            *resident = (SuResident){
+                .backend = backend, .compute = model->compute, .next = owner->residents};
+            status = backend->load(0, &model->spec, model->tensors, model->num_tensors,
+                                   model->compute, &resident->handle, err);
+            if (status == SUTRA_OK)
+                owner->residents = resident;
+            else
+                su_free(resident);
+        }
+    }
+    *handle = status == SUTRA_OK ? resident->handle : NULL;
+    pthread_mutex_unlock(&owner->resident_lock);
+    return status;
+}
+
+static void free_contexts(SuSession *session, uint32_t n)
+{
+    for (uint32_t i = 0; session->contexts && i < n; i++) {
+        if (session->contexts[i]) session->backend->context_free(session->contexts[i]);
+        session->contexts[i] = NULL;
+    }
+    session->max_tokens = 0;
+}
+
+static void free_session(SutraEngine *engine, SuSession *session)
+{
+    free_contexts(session, engine->num_threads);
+    su_free(session->contexts);
+    sutra_model_free((SutraModel *)session->model);
+    su_free(session);
+}
+
+void su_session_free_all(SutraEngine *engine)
+{
+    while (engine->sessions) {
+        SuSession *next = engine->sessions->next;
+        free_session(engine, engine->sessions);
+        engine->sessions = next;
+    }
+}
+
+/* Models whose user handle is gone are held by their session alone. */
+static void free_orphans(SutraEngine *engine)
+{
+    for (SuSession **at = &engine->sessions; *at;) {
+        SuSession *session = *at;
+        if (atomic_load(&session->model->references) > 1) {
+            at = &session->next;
+            continue;
+        }
+        *at = session->next;
+        free_session(engine, session);
+    }
+}
+
+static SutraStatus create_session(SutraEngine *engine, const SutraModel *model, SuSession **out,
+                                  SutraError *err)
+{
+    free_orphans(engine);
+    SuSession *session = su_calloc(1, sizeof *session);
+    if (session) session->contexts = su_calloc(engine->num_threads, sizeof *session->contexts);
+    if (!session || !session->contexts) {
+        su_free(session);
+        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory");
+    }
+    session->backend = su_cpu_backend();
+    SutraStatus status = find_resident(model, session->backend, &session->resident, err);
+    if (status != SUTRA_OK) {
+        su_free(session->contexts);
+        su_free(session);
+        return status;
+    }
+    session->model = sutra_model_retain((SutraModel *)model);
+    session->next = engine->sessions;
+    engine->sessions = session;
+    *out = session;
+    return SUTRA_OK;
+}
+
+static SutraStatus grow_contexts(SutraEngine *engine, SuSession *session, uint32_t max_tokens,
+                                 SutraError *err)
+{
+    free_contexts(session, engine->num_threads);
+    for (uint32_t i = 0; i < engine->num_threads; i++) {
+        uint32_t team = i == 0 ? engine->num_threads : 1;
+        SutraStatus status = session->backend->context_create(
+            session->resident, max_tokens, max_tokens, team, &session->contexts[i], err);
+        if (status != SUTRA_OK) {
+            free_contexts(session, engine->num_threads);
+            return status;
+        }
+    }
+    session->max_tokens = max_tokens;
+    return SUTRA_OK;
+}
+
+static SutraStatus grow_workers(SutraEngine *engine, uint32_t max_tokens, SutraError *err)
+{
+    if (max_tokens <= engine->worker_tokens) return SUTRA_OK;
+    engine->worker_tokens = 0;
+    for (uint32_t i = 0; i < engine->num_threads; i++) {
+        SuWorker *worker = &engine->workers[i];
+        SuArena arena = {0};
+        su_ragged_batch_carve(&worker->batch, &arena, max_tokens, max_tokens);
+        unsigned char *memory = su_alloc_aligned(arena.used);
+        if (!memory)
+            SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for batches of %u tokens", max_tokens);
+        su_free_aligned(worker->memory);
+        worker->memory = memory;
+        arena = (SuArena){.base = memory, .size = arena.used};
+        su_ragged_batch_carve(&worker->batch, &arena, max_tokens, max_tokens);
+    }
+    engine->worker_tokens = max_tokens;
+    return SUTRA_OK;
+}
+
+SutraStatus su_session_prepare(SutraEngine *engine, const SutraModel *model, uint32_t max_tokens,
+                               SuSession **out, SutraError *err)
+{
+    SuSession *session = engine->sessions;
+    while (session && session->model != model) session = session->next;
+    if (!session) SU_TRY(create_session(engine, model, &session, err));
+    if (max_tokens < engine->batch_tokens) max_tokens = engine->batch_tokens;
+    if (session->max_tokens < max_tokens) SU_TRY(grow_contexts(engine, session, max_tokens, err));
+    SU_TRY(grow_workers(engine, max_tokens, err));
+    *out = session;
+    return SUTRA_OK;
+}
