@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # usage: tools/lint.sh format    clang-format the tree in place
 #        tools/lint.sh check     clang-format, cppcheck, clang-tidy, shellcheck, layering; runs all, fails if one does
+# shellcheck disable=SC2317 # functions are called by run
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
