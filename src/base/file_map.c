@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -52,6 +54,12 @@ bool su_directory_exists(const char *path)
     return stat(path, &facts) == 0 && S_ISDIR(facts.st_mode);
 }
 
+bool su_path_exists(const char *path)
+{
+    struct stat facts;
+    return lstat(path, &facts) == 0;
+}
+
 char *su_path_join(const char *directory, const char *name)
 {
     size_t head = strlen(directory), tail = strlen(name);
@@ -61,6 +69,12 @@ char *su_path_join(const char *directory, const char *name)
     path[head] = '/';
     memcpy(path + head + 1, name, tail + 1);
     return path;
+}
+
+char *su_path_resolve(const char *path)
+{
+    char resolved[PATH_MAX];
+    return realpath(path, resolved) ? su_strdup(resolved) : NULL;
 }
 
 bool su_path_is_contained(const char *name)

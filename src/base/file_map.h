@@ -20,9 +20,14 @@ void su_file_map_close(SuFileMap *map);
 
 bool su_file_exists(const char *path); /* a regular file */
 bool su_directory_exists(const char *path);
+bool su_path_exists(const char *path); /* anything of that name, a dangling link included */
 
 /* "directory/name" in memory of su_alloc; NULL when out of memory. */
 char *su_path_join(const char *directory, const char *name);
+
+/* The absolute path without links, "." and "..", in memory of su_alloc; NULL when it cannot be
+ * found or out of memory. */
+char *su_path_resolve(const char *path);
 
 /* True if `name` stays below its directory: relative, no empty, "." or ".." component, no NUL or
  * backslash. */

@@ -2,13 +2,17 @@
 
 #include "base/file_map.h"
 
+#include <math.h>
 #include <string.h>
 
 SutraStatus su_json_parse(const void *text, size_t size, const char *where, json_t **root,
                           SutraError *err)
 {
     json_error_t reason;
-    *root = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &reason);
+    size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL;
+    *root = json_loadb(text, size, flags, &reason);
+    if (!*root && json_error_code(&reason) == json_error_numeric_overflow)
+        *root = json_loadb(text, size, flags | JSON_DECODE_INT_AS_REAL, &reason);
     if (*root) return SUTRA_OK;
     if (json_error_code(&reason) == json_error_out_of_memory)
         SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory while reading JSON", where);
@@ -48,12 +52,12 @@ SutraStatus su_json_get_u32(const json_t *object, const char *key, const char *w
 {
     const json_t *found = find(object, key);
     if (!found) return SUTRA_OK;
-    if (!json_is_integer(found))
+    double number = json_number_value(found);
+    if (!json_is_number(found) || number != floor(number))
         SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s is not an integer", where, key);
-    json_int_t number = json_integer_value(found);
-    if (number < (json_int_t)min || number > (json_int_t)max)
-        SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s is %lld, outside %u … %u", where, key,
-                 (long long)number, min, max);
+    if (number < min || number > max)
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s is %.17g, outside %u … %u", where, key, number, min,
+                 max);
     *value = (uint32_t)number;
     return SUTRA_OK;
 }

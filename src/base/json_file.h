@@ -3,7 +3,10 @@
  *
  * `where` is what messages begin with: the file's path. Getters take an object and a key; a missing
  * key (or null) leaves *value as it was, which is how defaults are given; a value of another type
- * is SUTRA_E_FORMAT. */
+ * is SUTRA_E_FORMAT.
+ *
+ * Where a document holds an integer beyond 64 bits (tokenizer_config.json's model_max_length is
+ * often 10^30), all its integers are read as reals; su_json_get_u32 takes whole reals. */
 #ifndef SU_JSON_FILE_H
 #define SU_JSON_FILE_H
 

@@ -38,8 +38,9 @@ void *su_alloc(size_t count, size_t size)
 
 void *su_calloc(size_t count, size_t size)
 {
-    if (must_fail()) return NULL;
-    return calloc(count ? count : 1, size ? size : 1);
+    size_t bytes;
+    if (su_mul_overflows(count, size, &bytes) || must_fail()) return NULL;
+    return calloc(bytes ? bytes : 1, 1);
 }
 
 void *su_realloc(void *memory, size_t count, size_t size)

@@ -1,0 +1,87 @@
+# A thin layer over the CMake presets. `make help` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := release
+
+PREFIX ?= /usr/local
+PRESET ?= asan
+SECONDS_EACH ?= 60
+SETUP := tools/setup.sh
+
+# Where tests find the default model and the shared data.
+export SUTRA_TEST_MODEL ?= $(CURDIR)/.cache/model
+export SUTRA_SHARED_DATA ?= $(CURDIR)/../shared/data
+
+.PHONY: help release asan ubsan tsan fuzz-build coverage debug demo check check-full conformance bench fuzz test \
+        format lint install deps clean
+
+help: ## this list
+	@sed -n 's/^\([a-z][a-z -]*\):.*## \(.*\)/\1#\2/p' Makefile | \
+	 while IFS='#' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
+
+release: ## the program, libraries and tests, in build/release (the default target)
+asan: ## the same under AddressSanitizer and UBSan, in build/asan
+ubsan: ## the same under UBSan alone
+tsan: ## the same under ThreadSanitizer
+release asan ubsan tsan:
+	@$(SETUP) require build
+	@cmake --preset $@ && cmake --build --preset $@
+
+demo: ## everything from a bare Debian to vectors: packages (asks; YES=1), build, model, a table of similarities
+	@$(SETUP) packages build
+	@cmake --preset release >/dev/null && cmake --build --preset release
+	@$(SETUP) model
+	@tools/demo.sh
+
+check: ## what a newcomer runs: sets itself up, then every test under ASan/UBSan, short fuzzing, the reference tokenizer
+	@tools/check.sh quick
+
+check-full: ## the rest: ThreadSanitizer, failing allocations, longer fuzzing, linters
+	@tools/check.sh full
+
+conformance: ## against sentence-transformers on the shared data (needs torch; SUTRA_PEERS_PYTHON names a Python with it)
+	@$(SETUP) packages build
+	@cmake --preset release >/dev/null && cmake --build --preset release
+	@$(SETUP) model
+	@tools/with_peers.sh tests/conformance/reference.py $(ARGS)
+
+bench: ## the peers beside Sutra, interleaved in one run; writes build/bench/ (ARGS= for bench/peers/run.py)
+	@$(SETUP) packages build
+	@cmake --preset release >/dev/null && cmake --build --preset release
+	@$(SETUP) model
+	@tools/with_peers.sh bench/peers/run.py $(ARGS)
+
+fuzz: ## every fuzz target for SECONDS_EACH=60 seconds, or one: F=fuzz_name
+	@$(SETUP) require build check
+	@tools/fuzz.sh $(SECONDS_EACH) $(F)
+
+test: ## one test by name: T=test_name (a regular expression of ctest) PRESET=asan
+	@$(SETUP) require build check
+	@cmake --preset $(PRESET) >/dev/null && cmake --build --preset $(PRESET)
+	@ctest --test-dir build/$(PRESET) --no-tests=error --output-on-failure -V -R '$(T)'
+
+debug: ## the debug build; with T=test_name that test under gdb (A= its arguments)
+	@$(SETUP) require build $(if $(T),debug)
+	@cmake --preset debug && cmake --build --preset debug
+	@$(if $(T),gdb -q --args build/debug/$(T) $(A))
+
+coverage: ## line coverage of the tests, in build/coverage/report
+	@$(SETUP) require build check coverage
+	@tools/coverage.sh
+
+format: ## clang-format over the whole tree
+	@tools/lint.sh format
+
+lint: ## clang-format check, cppcheck, clang-tidy, shellcheck, layering
+	@$(SETUP) require build lint
+	@tools/lint.sh check
+
+install: ## into PREFIX=/usr/local (DESTDIR is prepended)
+	@$(SETUP) require build
+	@cmake --preset release && cmake --build --preset release
+	@DESTDIR='$(DESTDIR)' cmake --install build/release --prefix '$(PREFIX)'
+
+deps: ## the Debian packages that the build and the tests need
+	@$(SETUP) list build check
+
+clean: ## removes build/
+	rm -rf build

@@ -1,0 +1,152 @@
+#include "model/family.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const SuFamily *const families[] = {&su_family_bert};
+#define NUM_FAMILIES (sizeof families / sizeof *families)
+
+/* As the reference's table of activations: names that differ in spelling only are one kind. */
+static const struct {
+    const char *name;
+    SutraActivation kind;
+} activations[] = {
+    {"gelu", SUTRA_ACT_GELU_ERF},
+    {"gelu_python", SUTRA_ACT_GELU_ERF},
+    {"gelu_new", SUTRA_ACT_GELU_TANH},
+    {"gelu_fast", SUTRA_ACT_GELU_TANH},
+    {"gelu_accurate", SUTRA_ACT_GELU_TANH},
+    {"gelu_pytorch_tanh", SUTRA_ACT_GELU_TANH},
+    {"gelu_python_tanh", SUTRA_ACT_GELU_TANH},
+    {"relu", SUTRA_ACT_RELU},
+    {"silu", SUTRA_ACT_SILU},
+    {"swish", SUTRA_ACT_SILU},
+    {"tanh", SUTRA_ACT_TANH},
+};
+#define NUM_ACTIVATIONS (sizeof activations / sizeof *activations)
+
+/* Adds ", word" to a list that messages end with; what does not fit is left out. */
+static void list_add(char *list, size_t capacity, const char *word)
+{
+    size_t used = strlen(list);
+    snprintf(list + used, capacity - used, "%s%s", used ? ", " : "", word);
+}
+
+static void list_families(char *list, size_t capacity)
+{
+    list[0] = '\0';
+    for (size_t i = 0; i < NUM_FAMILIES; i++)
+        for (const char *const *type = families[i]->model_types; *type; type++)
+            list_add(list, capacity, *type);
+}
+
+static const SuFamily *family_of_model_type(const char *model_type)
+{
+    for (size_t i = 0; i < NUM_FAMILIES; i++)
+        for (const char *const *type = families[i]->model_types; *type; type++)
+            if (strcmp(*type, model_type) == 0) return families[i];
+    return NULL;
+}
+
+static bool has_architecture(const SuFamily *family, const char *architecture)
+{
+    for (const char *const *prefix = family->architectures; *prefix; prefix++)
+        if (strncmp(architecture, *prefix, strlen(*prefix)) == 0) return true;
+    return false;
+}
+
+static const SuFamily *family_of_architecture(const char *architecture)
+{
+    for (size_t i = 0; i < NUM_FAMILIES; i++)
+        if (has_architecture(families[i], architecture)) return families[i];
+    return NULL;
+}
+
+/* The first of architectures, or NULL. */
+static SutraStatus read_architecture(const json_t *config, const char *where,
+                                     const char **architecture, SutraError *err)
+{
+    const json_t *list = json_object_get(config, "architectures");
+    *architecture = NULL;
+    if (!list || json_is_null(list) || (json_is_array(list) && json_array_size(list) == 0))
+        return SUTRA_OK;
+    *architecture = json_string_value(json_array_get(list, 0));
+    if (!*architecture)
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: architectures is not a list of names", where);
+    return SUTRA_OK;
+}
+
+SutraStatus su_family_find(const json_t *config, const char *where, const SuFamily **family,
+                           SutraError *err)
+{
+    const char *model_type = NULL, *architecture;
+    char known[256];
+    list_families(known, sizeof known);
+    SU_TRY(su_json_get_string(config, "model_type", where, &model_type, err));
+    SU_TRY(read_architecture(config, where, &architecture, err));
+    if (!model_type && !architecture)
+        SU_RAISE(err, SUTRA_E_FORMAT,
+                 "%s: neither model_type nor architectures says what model "
+                 "this is",
+                 where);
+    *family = model_type ? family_of_model_type(model_type) : family_of_architecture(architecture);
+    if (!*family)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: %s \"%.60s\" is not supported; known: %s", where,
+                 model_type ? "model_type" : "architecture", model_type ? model_type : architecture,
+                 known);
+    if (architecture && !has_architecture(*family, architecture))
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: architecture \"%.60s\" is not supported as a %s model; known: %s…", where,
+                 architecture, (*family)->name, (*family)->architectures[0]);
+    return SUTRA_OK;
+}
+
+static SutraStatus read_activation(const SuFamily *family, const json_t *config, const char *where,
+                                   SutraSpec *spec, SutraError *err)
+{
+    const char *name = family->activation_default;
+    char known[256] = "";
+    SU_TRY(su_json_get_string(config, family->activation_key, where, &name, err));
+    for (size_t i = 0; i < NUM_ACTIVATIONS; i++) {
+        if (strcmp(activations[i].name, name) == 0) {
+            spec->activation = activations[i].kind;
+            return SUTRA_OK;
+        }
+        list_add(known, sizeof known, activations[i].name);
+    }
+    SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: %s \"%.40s\" is not supported; known: %s", where,
+             family->activation_key, name, known);
+}
+
+static SutraStatus read_norm_eps(const SuFamily *family, const json_t *config, const char *where,
+                                 SutraSpec *spec, SutraError *err)
+{
+    double eps = family->norm_eps_default;
+    SU_TRY(su_json_get_double(config, family->norm_eps_key, where, &eps, err));
+    if (!(eps >= 0 && eps < 1))
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s is %g, outside 0 … 1", where, family->norm_eps_key,
+                 eps);
+    spec->norm_eps = (float)eps;
+    return SUTRA_OK;
+}
+
+SutraStatus su_family_configure(const SuFamily *family, const json_t *config, const char *where,
+                                SutraSpec *spec, SutraError *err)
+{
+    *spec = (SutraSpec){.struct_size = sizeof *spec};
+    for (size_t i = 0; i < family->num_fields; i++) {
+        const SuFamilyField *field = &family->fields[i];
+        uint32_t *value = (uint32_t *)((char *)spec + field->offset);
+        *value = field->fallback;
+        SU_TRY(su_json_get_u32(config, field->key, where, field->min, field->max, value, err));
+    }
+    if (spec->hidden_size % spec->num_heads != 0)
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: hidden size %u is not a multiple of the %u heads", where,
+                 spec->hidden_size, spec->num_heads);
+    spec->head_size = spec->hidden_size / spec->num_heads;
+    spec->num_kv_heads = spec->num_heads;
+    SU_TRY(read_activation(family, config, where, spec, err));
+    SU_TRY(read_norm_eps(family, config, where, spec, err));
+    return family->configure(config, where, spec, err);
+}

@@ -1,0 +1,95 @@
+/* BERT (Devlin et al. 2018): learned positions, post-norm, plain feed-forward. The pooler, the
+ * heads for pre-training and embeddings.position_ids are not read. */
+#include "model/family.h"
+
+#include <string.h>
+
+static const char *const model_types[] = {"bert", NULL};
+static const char *const architectures[] = {"Bert", NULL};
+static const char *const prefixes[] = {"", "bert.", NULL};
+
+static const SuFamilyField fields[] = {
+    {"num_hidden_layers", offsetof(SutraSpec, num_layers), 1, 1024, 12},
+    {"hidden_size", offsetof(SutraSpec, hidden_size), 1, 1u << 16, 768},
+    {"num_attention_heads", offsetof(SutraSpec, num_heads), 1, 4096, 12},
+    {"intermediate_size", offsetof(SutraSpec, ffn_size), 1, 1u << 20, 3072},
+    {"vocab_size", offsetof(SutraSpec, vocab_size), 1, 1u << 24, 30522},
+    {"max_position_embeddings", offsetof(SutraSpec, max_positions), 1, 1u << 24, 512},
+    {"type_vocab_size", offsetof(SutraSpec, num_types), 0, 1024, 2},
+};
+
+#define LAYER "encoder.layer.#."
+#define VECTOR SU_EXTENT_HIDDEN, SU_EXTENT_NONE, false
+static const SuFamilyTensor tensors[] = {
+    {"embeddings.word_embeddings.weight", SUTRA_ROLE_TOKEN_EMBEDDING, SU_EXTENT_VOCAB,
+     SU_EXTENT_HIDDEN, false},
+    {"embeddings.position_embeddings.weight", SUTRA_ROLE_POSITION_EMBEDDING, SU_EXTENT_POSITIONS,
+     SU_EXTENT_HIDDEN, false},
+    {"embeddings.token_type_embeddings.weight", SUTRA_ROLE_TYPE_EMBEDDING, SU_EXTENT_TYPES,
+     SU_EXTENT_HIDDEN, true},
+    {"embeddings.LayerNorm.weight", SUTRA_ROLE_EMBEDDING_NORM_WEIGHT, VECTOR},
+    {"embeddings.LayerNorm.bias", SUTRA_ROLE_EMBEDDING_NORM_BIAS, VECTOR},
+    {LAYER "attention.self.query.weight", SUTRA_ROLE_QUERY_WEIGHT, SU_EXTENT_QUERY,
+     SU_EXTENT_HIDDEN, false},
+    {LAYER "attention.self.query.bias", SUTRA_ROLE_QUERY_BIAS, SU_EXTENT_QUERY, SU_EXTENT_NONE,
+     false},
+    {LAYER "attention.self.key.weight", SUTRA_ROLE_KEY_WEIGHT, SU_EXTENT_KEYVALUE, SU_EXTENT_HIDDEN,
+     false},
+    {LAYER "attention.self.key.bias", SUTRA_ROLE_KEY_BIAS, SU_EXTENT_KEYVALUE, SU_EXTENT_NONE,
+     false},
+    {LAYER "attention.self.value.weight", SUTRA_ROLE_VALUE_WEIGHT, SU_EXTENT_KEYVALUE,
+     SU_EXTENT_HIDDEN, false},
+    {LAYER "attention.self.value.bias", SUTRA_ROLE_VALUE_BIAS, SU_EXTENT_KEYVALUE, SU_EXTENT_NONE,
+     false},
+    {LAYER "attention.output.dense.weight", SUTRA_ROLE_ATTENTION_OUT_WEIGHT, SU_EXTENT_HIDDEN,
+     SU_EXTENT_QUERY, false},
+    {LAYER "attention.output.dense.bias", SUTRA_ROLE_ATTENTION_OUT_BIAS, VECTOR},
+    {LAYER "attention.output.LayerNorm.weight", SUTRA_ROLE_ATTENTION_NORM_WEIGHT, VECTOR},
+    {LAYER "attention.output.LayerNorm.bias", SUTRA_ROLE_ATTENTION_NORM_BIAS, VECTOR},
+    {LAYER "intermediate.dense.weight", SUTRA_ROLE_FFN_UP_WEIGHT, SU_EXTENT_FFN, SU_EXTENT_HIDDEN,
+     false},
+    {LAYER "intermediate.dense.bias", SUTRA_ROLE_FFN_UP_BIAS, SU_EXTENT_FFN, SU_EXTENT_NONE, false},
+    {LAYER "output.dense.weight", SUTRA_ROLE_FFN_DOWN_WEIGHT, SU_EXTENT_HIDDEN, SU_EXTENT_FFN,
+     false},
+    {LAYER "output.dense.bias", SUTRA_ROLE_FFN_DOWN_BIAS, VECTOR},
+    {LAYER "output.LayerNorm.weight", SUTRA_ROLE_FFN_NORM_WEIGHT, VECTOR},
+    {LAYER "output.LayerNorm.bias", SUTRA_ROLE_FFN_NORM_BIAS, VECTOR},
+};
+
+static SutraStatus configure(const json_t *config, const char *where, SutraSpec *spec,
+                             SutraError *err)
+{
+    const char *position = "absolute";
+    bool decoder = false;
+    SU_TRY(su_json_get_string(config, "position_embedding_type", where, &position, err));
+    if (strcmp(position, "absolute") != 0)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: position_embedding_type \"%.40s\" is not supported; known: absolute", where,
+                 position);
+    SU_TRY(su_json_get_bool(config, "is_decoder", where, &decoder, err));
+    if (decoder)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: is_decoder is true: only BERT encoders are "
+                 "supported",
+                 where);
+    spec->position = SUTRA_POSITION_LEARNED;
+    spec->norm = SUTRA_NORM_POST;
+    spec->norm_kind = SUTRA_NORM_LAYER;
+    return SUTRA_OK;
+}
+
+const SuFamily su_family_bert = {
+    .name = "bert",
+    .model_types = model_types,
+    .architectures = architectures,
+    .prefixes = prefixes,
+    .fields = fields,
+    .num_fields = sizeof fields / sizeof *fields,
+    .activation_key = "hidden_act",
+    .activation_default = "gelu",
+    .norm_eps_key = "layer_norm_eps",
+    .norm_eps_default = 1e-12,
+    .tensors = tensors,
+    .num_tensors = sizeof tensors / sizeof *tensors,
+    .configure = configure,
+};

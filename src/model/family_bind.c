@@ -1,0 +1,164 @@
+/* Weight names -> roles: walks a family's table over the tensors of the weight files. */
+#include "base/memory.h"
+#include "model/family.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_NAME 160
+
+static uint64_t extent_size(SuExtent extent, const SutraSpec *spec)
+{
+    switch (extent) {
+    case SU_EXTENT_NONE:
+        return 0;
+    case SU_EXTENT_HIDDEN:
+        return spec->hidden_size;
+    case SU_EXTENT_QUERY:
+        return (uint64_t)spec->num_heads * spec->head_size;
+    case SU_EXTENT_KEYVALUE:
+        return (uint64_t)spec->num_kv_heads * spec->head_size;
+    case SU_EXTENT_FFN:
+        return spec->ffn_size;
+    case SU_EXTENT_VOCAB:
+        return spec->vocab_size;
+    case SU_EXTENT_POSITIONS:
+        return spec->max_positions;
+    case SU_EXTENT_TYPES:
+        return spec->num_types;
+    }
+    return 0;
+}
+
+/* prefix + name, with '#' replaced by the layer's number. */
+static void compose_name(const char *prefix, const char *name, uint32_t layer, char *out)
+{
+    const char *mark = strchr(name, '#');
+    if (mark)
+        snprintf(out, MAX_NAME, "%s%.*s%u%s", prefix, (int)(mark - name), name, layer, mark + 1);
+    else
+        snprintf(out, MAX_NAME, "%s%s", prefix, name);
+}
+
+/* Checkpoints converted from TensorFlow call a norm's weight gamma and its bias beta. */
+static const SuTensorView *find_legacy(const SuTensorTable *table, const char *name)
+{
+    static const char *const renames[][2] = {{"LayerNorm.weight", "LayerNorm.gamma"},
+                                             {"LayerNorm.bias", "LayerNorm.beta"}};
+    for (size_t i = 0; i < sizeof renames / sizeof *renames; i++) {
+        size_t size = strlen(name), tail = strlen(renames[i][0]);
+        if (size < tail || strcmp(name + size - tail, renames[i][0]) != 0) continue;
+        char legacy[MAX_NAME];
+        snprintf(legacy, sizeof legacy, "%.*s%s", (int)(size - tail), name, renames[i][1]);
+        return su_tensor_table_find(table, legacy);
+    }
+    return NULL;
+}
+
+static const SuTensorView *find_tensor(const SuTensorTable *table, const char *name)
+{
+    const SuTensorView *view = su_tensor_table_find(table, name);
+    return view ? view : find_legacy(table, name);
+}
+
+/* The prefix under which the family's first tensor is found; the first prefix when there is none,
+ * so that the message about the missing tensor has a name. */
+static const char *find_prefix(const SuFamily *family, const SuTensorTable *table)
+{
+    char name[MAX_NAME];
+    for (const char *const *prefix = family->prefixes; *prefix; prefix++) {
+        compose_name(*prefix, family->tensors[0].name, 0, name);
+        if (find_tensor(table, name)) return *prefix;
+    }
+    return family->prefixes[0];
+}
+
+static SutraStatus read_type(const SuTensorView *view, const char *path, SutraTensor *tensor,
+                             SutraError *err)
+{
+    switch (view->element) {
+    case SU_ELEMENT_F32:
+        tensor->dtype = SUTRA_TENSOR_F32;
+        return SUTRA_OK;
+    case SU_ELEMENT_F16:
+        tensor->dtype = SUTRA_TENSOR_F16;
+        return SUTRA_OK;
+    case SU_ELEMENT_BF16:
+        tensor->dtype = SUTRA_TENSOR_BF16;
+        return SUTRA_OK;
+    default:
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: tensor %s is stored as %s, which is not supported; known: F32, F16, BF16",
+                 path, view->name, su_element_name(view->element));
+    }
+}
+
+static SutraStatus bind_tensor(const SuFamilyTensor *wanted, const SuTensorTable *table,
+                               const SuTensorView *view, const SutraSpec *spec, uint32_t layer,
+                               SutraTensor *tensor, SutraError *err)
+{
+    const char *path = table->files[view->file].path;
+    uint64_t shape[2] = {extent_size(wanted->rows, spec), extent_size(wanted->cols, spec)};
+    uint32_t num_dims = wanted->cols == SU_EXTENT_NONE ? 1 : 2;
+    if (view->num_dims != num_dims || memcmp(view->shape, shape, num_dims * sizeof *shape) != 0) {
+        char found[128], asked[64];
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: tensor %s has shape %s, config.json asks for %s", path,
+                 view->name, su_shape_format(view->shape, view->num_dims, found, sizeof found),
+                 su_shape_format(shape, num_dims, asked, sizeof asked));
+    }
+    *tensor = (SutraTensor){.role = wanted->role,
+                            .layer = layer,
+                            .num_dims = num_dims,
+                            .shape = {shape[0], shape[1]},
+                            .data = view->data,
+                            .size = view->size};
+    return read_type(view, path, tensor, err);
+}
+
+/* Binds one line of the table for one layer; *bound stays false for an optional tensor that is
+ * absent. */
+static SutraStatus bind_line(const SuFamilyTensor *wanted, const char *prefix,
+                             const SuTensorTable *table, const char *where, const SutraSpec *spec,
+                             uint32_t layer, SutraTensor *tensor, bool *bound, SutraError *err)
+{
+    char name[MAX_NAME];
+    *bound = false;
+    if (wanted->optional && extent_size(wanted->rows, spec) == 0) return SUTRA_OK;
+    compose_name(prefix, wanted->name, layer, name);
+    const SuTensorView *view = find_tensor(table, name);
+    if (!view && wanted->optional) return SUTRA_OK;
+    if (!view) SU_RAISE(err, SUTRA_E_FORMAT, "%s: tensor %s is missing", where, name);
+    *bound = true;
+    return bind_tensor(wanted, table, view, spec, layer, tensor, err);
+}
+
+SutraStatus su_family_bind(const SuFamily *family, const SuTensorTable *table, const char *where,
+                           SutraSpec *spec, SutraTensor **tensors, size_t *num_tensors,
+                           SutraError *err)
+{
+    const char *prefix = find_prefix(family, table);
+    size_t count = 0;
+    bool has_types = false;
+    SutraStatus status = SUTRA_OK;
+    *tensors = su_alloc(family->num_tensors * spec->num_layers, sizeof **tensors);
+    if (!*tensors) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", where);
+    for (size_t i = 0; i < family->num_tensors && status == SUTRA_OK; i++) {
+        const SuFamilyTensor *wanted = &family->tensors[i];
+        uint32_t layers = strchr(wanted->name, '#') ? spec->num_layers : 1;
+        for (uint32_t layer = 0; layer < layers && status == SUTRA_OK; layer++) {
+            bool bound;
+            status =
+                bind_line(wanted, prefix, table, where, spec, layer, *tensors + count, &bound, err);
+            count += bound;
+            has_types |= bound && wanted->role == SUTRA_ROLE_TYPE_EMBEDDING;
+        }
+    }
+    if (!has_types) spec->num_types = 0;
+    *num_tensors = count;
+    if (status != SUTRA_OK) {
+        su_free(*tensors);
+        *tensors = NULL;
+        *num_tensors = 0;
+    }
+    return status;
+}

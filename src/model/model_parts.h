@@ -1,0 +1,54 @@
+/* model_parts.h - the steps of opening a model folder, each in a file of its own.
+ *
+ * Every step fills its fields of SutraModel; what it has filled when it fails is freed by
+ * su_model_destroy. */
+#ifndef SU_MODEL_PARTS_H
+#define SU_MODEL_PARTS_H
+
+#include "base/json_file.h"
+#include "model/model.h"
+
+/* A JSON object in a file that may be absent (root NULL). */
+typedef struct SuConfigFile {
+    char *path;
+    json_t *root;
+} SuConfigFile;
+
+/* Errors: IO, FORMAT (damaged, or not an object), MEMORY. */
+SutraStatus su_config_file_open(const char *folder, const char *name, SuConfigFile *file,
+                                SutraError *err);
+void su_config_file_close(SuConfigFile *file);
+
+/* What modules.json says: Transformer, Pooling and perhaps Normalize, in this order. Without the
+ * file, the chain is the reference's default: the folder itself, mean pooling, not normalised. */
+typedef struct SuModuleChain {
+    char *transformer;         /* folder of the encoder and its tokenizer */
+    bool from_file;            /* false: sentence-transformers' own configs do not count */
+    char *pooling_path;        /* of the pooling module's config.json, or NULL */
+    uint32_t pooling_features; /* as the pooling config says; 0: it does not */
+} SuModuleChain;
+
+/* Sets model->pooling, normalize, pool_prompt. Errors: FORMAT, UNSUPPORTED (module or pooling
+ * mode), IO, MEMORY. */
+SutraStatus su_model_read_modules(SutraModel *model, const char *folder, SuModuleChain *chain,
+                                  SutraError *err);
+void su_module_chain_free(SuModuleChain *chain);
+
+/* config_sentence_transformers.json: prompts, default_prompt_name. */
+SutraStatus su_model_read_prompts(SutraModel *model, const char *folder, SutraError *err);
+
+/* tokenizer.json or vocab.txt, tokenizer_config.json, sentence_bert_config.json: tokenizer,
+ * max_tokens, truncate_left. Needs spec. */
+SutraStatus su_model_read_tokenizer(SutraModel *model, const SuModuleChain *chain, SutraError *err);
+
+/* name, revision, digest: from the path and from sutra.json, which also records the weight files'
+ * sizes. */
+SutraStatus su_model_read_identity(SutraModel *model, const char *folder, SutraError *err);
+
+/* The tokenizer.json that the reference would build from `json` and the two configs (each may be
+ * NULL): *changed is a new text to be su_free'd, or NULL where `json` stands as it is. */
+SutraStatus su_tokenizer_json_adjust(const char *json, size_t size, const SuConfigFile *config,
+                                     bool lowercase_first, char **changed, size_t *changed_size,
+                                     SutraError *err);
+
+#endif

@@ -1,0 +1,226 @@
+#!/usr/bin/env python3
+"""Checks the rules of docs/ARCHITECTURE.md that a compiler does not see.
+
+usage: tools/check_layering.py [--self-test]
+
+ - a folder includes only what LAYERS gives it; programs see public headers and their own files
+ - kernels know no model, allocation, thread or input and output
+ - OS_HEADERS only where OS_FOLDERS lists the folder
+ - memory comes from base/memory.h; the library neither prints, exits nor reads the environment
+ - file names are unique in the tree; header guards are the file's name
+ - no file holds a path of somebody's machine
+Prints one line a violation; exits 1 when there is any.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+# Folder -> folders it may include besides its own. The longest matching prefix counts.
+LAYERS = {
+    "src/base": (),
+    "src/unicode": ("base",),
+    "src/container": ("base",),
+    "src/weights": ("base",),
+    "src/batch": ("base",),
+    "src/kernels": ("base",),
+    "src/tokenizer": ("base", "unicode"),
+    "src/encoder": ("base", "kernels", "batch"),
+    "src/backend": ("base", "kernels", "batch", "encoder"),
+    "src/model": ("base", "weights", "container", "tokenizer"),
+    "src/pipeline": ("base", "batch", "tokenizer", "model", "backend"),
+    "src/api": ("base", "kernels", "batch", "tokenizer", "model", "backend", "pipeline"),
+    "src/tools": (),
+    "src/hub": ("base",),
+    "cli": (),
+    "examples": (),
+}
+PUBLIC = {"sutra.h", "sutra_backend.h", "sutra_tools.h", "sutra_hub.h"}
+# Public headers are on a level too.
+PUBLIC_USERS = {
+    "sutra_backend.h": ("src/kernels", "src/encoder", "src/backend", "src/model", "src/pipeline", "src/api"),
+    "sutra_hub.h": ("src/hub", "cli"),
+    "sutra_tools.h": ("src/tools", "cli"),
+}
+ENGINE = tuple(f for f in LAYERS if f.startswith("src/"))
+
+KERNEL_FORBIDDEN = {"stdlib.h", "stdio.h", "pthread.h", "threads.h", "base/memory.h", "base/thread_pool.h",
+                    "base/file_map.h", "base/json_file.h"}
+OS_HEADERS = re.compile(r"^(sys/.*|unistd\.h|fcntl\.h|dirent\.h|netdb\.h|termios\.h|signal\.h|poll\.h)$")
+OS_FOLDERS = ("src/base", "src/hub", "cli", "server")
+LOADER_FOLDERS = ("src/backend", "cli")  # dlfcn.h
+
+ALLOCATION = re.compile(r"(?<![\w.>])(malloc|calloc|realloc|free|strdup|strndup|aligned_alloc|posix_memalign|"
+                        r"v?asprintf|getline)\s*\(")
+PROCESS = re.compile(r"(?<![\w.>])(exit|_exit|abort|printf|vprintf|puts|putchar|perror|getenv|setenv)\s*\(|"
+                     r"(?<!\w)(stdout|stderr)(?!\w)")
+FILE_EXCEPTIONS = {
+    ("src/base/memory.c", "malloc"), ("src/base/memory.c", "calloc"), ("src/base/memory.c", "realloc"),
+    ("src/base/memory.c", "free"), ("src/base/memory.c", "aligned_alloc"),
+    ("src/base/cpu_features.c", "getenv"),  # SUTRA_ISA
+}
+MACHINE_PATH = re.compile(r"(?<![\w.~$}])/(work|home|root|opt|mnt|Users)/[\w.]")
+SHARED_NAMES = {"CMakeLists.txt", "README.md", "__init__.py", "requirements.txt"}
+UNIQUE_SUFFIXES = {".c", ".h", ".cu", ".cuh", ".py", ".sh", ".md", ".cmake"}
+
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+(["<])([^">]+)[">]', re.M)
+COMMENT_OR_STRING = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
+
+
+def folder_of(path):
+    matching = [f for f in LAYERS if path.startswith(f + "/")]
+    return max(matching, key=len) if matching else None
+
+
+def code_only(text):
+    """The text without comments and the insides of literals; line breaks stay."""
+    return COMMENT_OR_STRING.sub(lambda m: "\n" * m.group().count("\n") or " ", text)
+
+
+def line_of(text, position):
+    return text.count("\n", 0, position) + 1
+
+
+def check_include(path, folder, header, quoted):
+    """Yields what is wrong with one #include."""
+    if header in PUBLIC:
+        users = PUBLIC_USERS.get(header)
+        if users and folder not in users and not (folder == "examples"):
+            yield f"{folder} is not on the level of {header}"
+        return
+    if folder == "src/kernels" and header in KERNEL_FORBIDDEN:
+        yield f"kernels may not include {header}"
+    if not quoted:
+        if OS_HEADERS.match(header) and folder not in OS_FOLDERS:
+            yield f"{folder} may not include <{header}>: only {', '.join(OS_FOLDERS)} touch the system"
+        if header == "dlfcn.h" and folder not in LOADER_FOLDERS:
+            yield f"{folder} may not include <dlfcn.h>: only {', '.join(LOADER_FOLDERS)} load code"
+        return
+    target = header.split("/")[0] if "/" in header else None
+    own = folder.split("/", 1)[1] if folder.startswith("src/") else folder
+    if target is None or target == own:
+        return
+    if target not in LAYERS[folder]:
+        allowed = ", ".join(LAYERS[folder]) or "nothing but public headers"
+        yield f"{folder} may not include {header} (it may include {allowed})"
+
+
+def check_source(path, text):
+    folder = folder_of(path)
+    if folder is None:
+        return
+    for match in INCLUDE.finditer(text):
+        for problem in check_include(path, folder, match.group(2), match.group(1) == '"'):
+            yield f"{path}:{line_of(text, match.start())}: {problem}"
+    if folder not in ENGINE:
+        return
+    code = code_only(text)
+    for pattern, what in ((ALLOCATION, "memory comes from base/memory.h, not from"),
+                          (PROCESS, "the library may not use")):
+        for match in pattern.finditer(code):
+            name = match.group(1) or match.group(2)
+            if (path, name) not in FILE_EXCEPTIONS:
+                yield f"{path}:{line_of(code, match.start())}: {what} {name}"
+
+
+def check_guard(path, text):
+    stem = re.sub(r"\W", "_", Path(path).name).upper()
+    expected = stem if path.startswith("include/") else "SU_" + stem.removeprefix("SU_")
+    guard = re.search(r"^#ifndef (\w+)\n#define (\w+)$", text, re.M)
+    if not guard or guard.group(1) != guard.group(2) or guard.group(1) != expected:
+        yield f"{path}: the header guard is not {expected}"
+
+
+def check_tree(files):
+    """files: path -> text. Returns the violations."""
+    problems = []
+    seen = {}
+    for path, text in sorted(files.items()):
+        name = Path(path).name
+        if Path(path).suffix in UNIQUE_SUFFIXES and name not in SHARED_NAMES:
+            if name in seen:
+                problems.append(f"{path}: {seen[name]} has the same name")
+            seen.setdefault(name, path)
+        for match in MACHINE_PATH.finditer(text):
+            problems.append(f"{path}:{line_of(text, match.start())}: a path of one machine: {match.group()}…")
+        if path.endswith((".c", ".h")):
+            problems += check_source(path, text)
+        if path.endswith(".h") and path.startswith(("src/", "include/")):
+            problems += check_guard(path, text)
+    return problems
+
+
+def read_tree(root):
+    names = subprocess.run(["git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+                           check=True, capture_output=True).stdout.decode().split("\0")
+    files = {}
+    for name in filter(None, names):
+        path = Path(root, name)
+        if not path.is_file() or path.is_symlink():
+            continue
+        data = path.read_bytes()
+        if b"\0" not in data:
+            files[name] = data.decode("utf-8", "replace")
+    return files
+
+
+GUARDED = "#ifndef SU_X_H\n#define SU_X_H\n%s\n#endif\n"
+BAD = [  # path -> text that must be found, and a word of the message
+    ({"src/base/x.c": '#include "model/model.h"'}, "may not include model/model.h"),
+    ({"src/kernels/x.c": '#include "encoder/encoder.h"'}, "may not include encoder/encoder.h"),
+    ({"src/kernels/x86/x.c": "#include <stdlib.h>"}, "kernels may not include stdlib.h"),
+    ({"src/kernels/x.c": '#include "base/memory.h"'}, "kernels may not include base/memory.h"),
+    ({"src/tokenizer/x.c": '#include "sutra_backend.h"'}, "not on the level"),
+    ({"src/encoder/x.h": GUARDED % '#include "backend/cpu_backend.h"'}, "may not include backend"),
+    ({"src/tokenizer/x.c": '#include "weights/safetensors.h"'}, "may not include weights"),
+    ({"cli/x.c": '#include "base/memory.h"'}, "may not include base/memory.h"),
+    ({"src/tools/x.c": '#include "model/model.h"'}, "may not include model"),
+    ({"src/model/x.c": "#include <unistd.h>"}, "touch the system"),
+    ({"src/model/x.c": "  #  include <sys/stat.h>"}, "touch the system"),
+    ({"src/pipeline/x.c": "#include <dlfcn.h>"}, "load code"),
+    ({"src/model/x.c": "void f(void) { g(malloc(3)); }"}, "not from malloc"),
+    ({"src/model/x.c": "void f(char *p) { free(p); }"}, "not from free"),
+    ({"src/model/x.c": "void f(void) { fputs(\"x\", stderr); }"}, "may not use stderr"),
+    ({"src/model/x.c": 'char *f(void) { return getenv("HOME"); }'}, "may not use getenv"),
+    ({"src/model/x.c": "", "src/weights/x.c": ""}, "same name"),
+    ({"src/model/x.h": "#ifndef X_H\n#define X_H\n#endif\n"}, "header guard"),
+    ({"docs/X.md": "see " + "/ho" + "me/me/notes"}, "a path of one machine"),
+]
+GOOD = [
+    {"src/base/memory.c": "void *su_alloc(void) { return malloc(1); }"},
+    {"src/model/x.c": '#include "weights/safetensors.h"\n#include "sutra_backend.h"\n// free(x); getenv("x")\n'},
+    {"src/model/y.c": "void f(H *h) { h->free(h); su_free(h); const char *s = \"exit(1)\"; }"},
+    {"cli/x.c": '#include <unistd.h>\n#include "sutra.h"\n#include "options.h"\nint main(void) { exit(1); }'},
+    {"src/base/x.h": GUARDED % ""},
+    {"tools/x.sh": "ls /usr/bin /tmp/x ~/home/x build/opt/x"},
+]
+
+
+def self_test():
+    failures = 0
+    for files, word in BAD:
+        if not any(word in problem for problem in check_tree(files)):
+            print(f"self-test: not found ({word}): {files}")
+            failures += 1
+    for files in GOOD:
+        for problem in check_tree(files):
+            print(f"self-test: found in good code: {problem}")
+            failures += 1
+    print(f"{len(BAD) + len(GOOD)} self-tests, {failures} failed")
+    return failures
+
+
+def main():
+    if sys.argv[1:] == ["--self-test"]:
+        return 1 if self_test() else 0
+    root = str(Path(__file__).resolve().parent.parent)
+    files = read_tree(root)
+    problems = check_tree(files)
+    print(*problems, sep="\n", end="\n" if problems else "")
+    print(f"layering: {len(files)} files, {len(problems)} violations")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

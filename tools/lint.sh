@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# usage: tools/lint.sh format    clang-format the tree in place
+#        tools/lint.sh check     clang-format, cppcheck, clang-tidy, shellcheck, layering; runs all, fails if one does
+# shellcheck disable=SC2317 # functions are called by run
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+# Generated tables are not formatted by hand or tool.
+sources() { git ls-files --cached --others --exclude-standard "$@" | grep -v '_tables\.[ch]$'; }
+
+format_check() { sources '*.c' '*.h' | xargs clang-format --dry-run --Werror; }
+
+cppcheck_run() {
+    cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 -j "$(nproc)" \
+        --suppressions-list=tools/lint_cppcheck.txt -Iinclude -Isrc -D_GNU_SOURCE \
+        src cli include examples
+}
+
+# The checks are in .clang-tidy.
+tidy_run() {
+    cmake --preset release >/dev/null || return 1
+    sources 'src/*.c' 'cli/*.c' | xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p build/release 2>/dev/null
+}
+
+shellcheck_run() {
+    local scripts
+    mapfile -t scripts < <(sources '*.sh' '.ci/run' '*.bash')
+    shellcheck "${scripts[@]}"
+}
+
+run() {
+    printf -- '--- %s\n' "$1"
+    "$1" || { printf 'lint: %s failed\n' "$1"; status=1; }
+}
+
+layering() { python3 tools/check_layering.py; }
+
+status=0
+case ${1:-} in
+format) sources '*.c' '*.h' | xargs clang-format -i ;;
+check)
+    run format_check
+    run shellcheck_run
+    run layering
+    run cppcheck_run
+    run tidy_run
+    ;;
+*)
+    echo "usage: tools/lint.sh format|check" >&2
+    exit 2
+    ;;
+esac
+exit $status
