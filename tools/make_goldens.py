@@ -1,0 +1,421 @@
+#!/usr/bin/env python3
+"""Makes tests/data/golden: tiny BERT models with random weights, and what sentence-transformers computes from them.
+
+Run with torch, transformers and sentence-transformers installed (the versions are written to golden/VERSIONS):
+
+    python tools/make_goldens.py [--check]
+
+--check makes everything in a temporary folder and compares it with what is committed.
+
+    golden/texts.json                 the texts, chosen so that their lengths cross 16, 64, 128 and 512 tokens
+    golden/models/NAME/               a model in Hugging Face layout
+    golden/variants/NAME/             files laid over a copy of a model, and
+        expected.json                 {"model": …, "remove": […], "cases": [{"prompt_name", "token_ids", "pooled"}, …],
+                                       "states": [text, …]}
+        expected.f32                  little-endian floats: for each case [texts, hidden], then the last hidden states
+                                      of the texts in "states", all their tokens, without a prompt
+
+Weights are scaled so that attention is peaked (a softmax close to one-hot for many rows) and every LayerNorm has
+weights and biases of its own: an error anywhere shows in the output.
+"""
+import argparse
+import filecmp
+import json
+import os
+import shutil
+import sys
+import tempfile
+
+import numpy as np
+import torch
+import transformers
+import sentence_transformers
+from safetensors.torch import save_file
+from sentence_transformers import SentenceTransformer
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "data", "golden")
+TOLERANCE = 2e-6
+
+WORDS = """the of and to in is was for on that by with as it from at his an were are which this be or had first one
+their has its new after who they two her she been other when time during there into all more year over only most
+river stone light water house night small green paper music winter garden silver engine vector north window""".split()
+SUFFIXES = "##s ##ed ##ing ##er ##ly ##tion ##al ##est".split()
+
+
+def make_vocab():
+    letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
+    vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    vocab += [c for c in "0123456789.,:;!?'-()"] + letters + ["##" + c for c in letters] + ["##" + c for c in "0123456789"]
+    vocab += ["中", "文", "é", "ß"] + WORDS + SUFFIXES
+    return vocab
+
+
+VOCAB = make_vocab()
+
+
+def make_texts():
+    """Texts whose numbers of tokens (special tokens included) are given here, and a few of other kinds."""
+    random = np.random.RandomState(7)
+    texts = []
+    for length in (3, 15, 16, 17, 18, 31, 33, 63, 64, 65, 66, 127, 128, 129, 257, 513, 700):
+        texts.append(" ".join(WORDS[i] for i in random.randint(len(WORDS), size=length - 2)))
+    texts += ["", "The River!", "Unknown: ☃ and \U0001f600.", "Café, ÉTÉ; naïve (2024)", "中文 stones\twalked\nslowly",
+              "qzxjv " * 9 + "engines"]
+    return texts
+
+
+def write_json(path, value):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as out:
+        json.dump(value, out, ensure_ascii=False, indent=1)
+        out.write("\n")
+
+
+def make_weights(seed, config, peak=1.7):
+    """State dict of a BertModel without pooler, float32."""
+    random = np.random.RandomState(seed)
+    hidden, ffn = config["hidden_size"], config["intermediate_size"]
+    weights = {}
+
+    def normal(name, shape, std):
+        weights[name] = torch.from_numpy((random.standard_normal(shape) * std).astype(np.float32))
+
+    def norm(name):
+        weights[name + ".weight"] = torch.from_numpy((1 + 0.3 * random.standard_normal(hidden)).astype(np.float32))
+        weights[name + ".bias"] = torch.from_numpy((0.2 * random.standard_normal(hidden)).astype(np.float32))
+
+    def linear(name, out_features, in_features, scale):
+        normal(name + ".weight", (out_features, in_features), scale / np.sqrt(in_features))
+        normal(name + ".bias", (out_features,), 0.1)
+
+    normal("embeddings.word_embeddings.weight", (config["vocab_size"], hidden), 1.0)
+    normal("embeddings.position_embeddings.weight", (config["max_position_embeddings"], hidden), 0.5)
+    normal("embeddings.token_type_embeddings.weight", (config["type_vocab_size"], hidden), 0.5)
+    norm("embeddings.LayerNorm")
+    for i in range(config["num_hidden_layers"]):
+        layer = f"encoder.layer.{i}."
+        linear(layer + "attention.self.query", hidden, hidden, peak)
+        linear(layer + "attention.self.key", hidden, hidden, peak)
+        linear(layer + "attention.self.value", hidden, hidden, 1.0)
+        linear(layer + "attention.output.dense", hidden, hidden, 1.0)
+        norm(layer + "attention.output.LayerNorm")
+        linear(layer + "intermediate.dense", ffn, hidden, 1.2)
+        linear(layer + "output.dense", hidden, ffn, 1.2)
+        norm(layer + "output.LayerNorm")
+    return weights
+
+
+def bert_config(layers, hidden, heads, ffn, positions, **more):
+    config = {"architectures": ["BertModel"], "attention_probs_dropout_prob": 0.0, "hidden_act": "gelu",
+              "hidden_dropout_prob": 0.0, "hidden_size": hidden, "intermediate_size": ffn, "layer_norm_eps": 1e-12,
+              "max_position_embeddings": positions, "model_type": "bert", "num_attention_heads": heads,
+              "num_hidden_layers": layers, "pad_token_id": 0, "type_vocab_size": 2, "vocab_size": len(VOCAB)}
+    config.update(more)
+    return config
+
+
+def pooling_config(hidden, mode="mean", **more):
+    names = {"cls": "cls_token", "mean": "mean_tokens", "max": "max_tokens", "mean_sqrt": "mean_sqrt_len_tokens",
+             "weightedmean": "weightedmean_tokens", "lasttoken": "lasttoken"}
+    config = {"word_embedding_dimension": hidden}
+    for key, name in names.items():
+        config["pooling_mode_" + name] = key == mode
+    config.update(more)
+    return config
+
+
+def modules_config(normalize=True):
+    chain = ["Transformer", "Pooling"] + (["Normalize"] if normalize else [])
+    paths = ["", "1_Pooling", "2_Normalize"]
+    return [{"idx": i, "name": str(i), "path": paths[i], "type": "sentence_transformers.models." + name}
+            for i, name in enumerate(chain)]
+
+
+TOKENIZER_CONFIG = {"cls_token": "[CLS]", "do_lower_case": True, "mask_token": "[MASK]",
+                    "model_max_length": 1000000000000000019884624838656, "pad_token": "[PAD]", "sep_token": "[SEP]",
+                    "strip_accents": None, "tokenize_chinese_chars": True, "tokenizer_class": "BertTokenizer",
+                    "unk_token": "[UNK]"}
+
+
+def write_tokenizer(folder):
+    vocab = {token: i for i, token in enumerate(VOCAB)}
+    tokenizer = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]", max_input_chars_per_word=100))
+    tokenizer.normalizer = normalizers.BertNormalizer(True, True, None, True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS]:0 $A:0 [SEP]:0", pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    tokenizer.decoder = decoders.WordPiece(prefix="##")
+    tokenizer.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+    tokenizer.save(os.path.join(folder, "tokenizer.json"), pretty=False)
+    write_json(os.path.join(folder, "tokenizer_config.json"), TOKENIZER_CONFIG)
+
+
+def write_model(root, name, config, weights, shards=1):
+    folder = os.path.join(root, "models", name)
+    write_json(os.path.join(folder, "config.json"), config)
+    write_json(os.path.join(folder, "modules.json"), modules_config())
+    write_json(os.path.join(folder, "1_Pooling", "config.json"), pooling_config(config["hidden_size"]))
+    write_tokenizer(folder)
+    metadata = {"format": "pt"}
+    if shards == 1:
+        save_file(weights, os.path.join(folder, "model.safetensors"), metadata)
+        return
+    names = list(weights)
+    weight_map = {}
+    for i in range(shards):
+        file = f"model-{i + 1:05d}-of-{shards:05d}.safetensors"
+        part = {key: weights[key] for key in names[i::shards]}
+        save_file(part, os.path.join(folder, file), metadata)
+        weight_map.update({key: file for key in part})
+    write_json(os.path.join(folder, "model.safetensors.index.json"),
+               {"metadata": {"total_size": sum(w.numel() * w.element_size() for w in weights.values())},
+                "weight_map": dict(sorted(weight_map.items()))})
+
+
+def write_models(root):
+    """Head sizes 16, 8, 64, 32; every stored type; every layout of names and files."""
+    config = bert_config(layers=2, hidden=32, heads=2, ffn=64, positions=160)
+    write_model(root, "base", config, make_weights(1, config))
+
+    config = bert_config(layers=3, hidden=24, heads=3, ffn=56, positions=130)
+    write_model(root, "sharded-f16", config,
+                {k: v.to(torch.float16) for k, v in make_weights(2, config).items()}, shards=3)
+
+    config = bert_config(layers=2, hidden=64, heads=1, ffn=128, positions=70, layer_norm_eps=1e-5)
+    write_model(root, "wide-bf16", config, {k: v.to(torch.bfloat16) for k, v in make_weights(3, config).items()})
+
+    config = bert_config(layers=1, hidden=16, heads=2, ffn=40, positions=600)
+    write_model(root, "long-f16", config, {k: v.to(torch.float16) for k, v in make_weights(4, config).items()})
+
+    # Names as converted from TensorFlow, inside a model for pre-training; no type embedding; mixed types.
+    config = bert_config(layers=2, hidden=32, heads=1, ffn=48, positions=40, architectures=["BertForPreTraining"])
+    legacy = {}
+    for key, value in make_weights(5, config).items():
+        if "token_type" in key:
+            continue
+        key = key.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+        legacy["bert." + key] = value.to(torch.float16) if value.dim() == 2 else value
+    legacy["bert.pooler.dense.weight"] = torch.zeros(32, 32, dtype=torch.float16)
+    legacy["bert.pooler.dense.bias"] = torch.zeros(32)
+    legacy["bert.embeddings.position_ids"] = torch.arange(40).reshape(1, 40)
+    legacy["cls.predictions.bias"] = torch.zeros(len(VOCAB))
+    write_model(root, "legacy", config, legacy)
+
+
+def overlay_config(**more):
+    return {"config.json": bert_config(2, 32, 2, 64, 160, **more)}
+
+
+def overlay_pooling(mode, normalize, **more):
+    return {"1_Pooling/config.json": pooling_config(32, mode, **more), "modules.json": modules_config(normalize)}
+
+
+PROMPTS = {"query": "find: ", "passage": "the text, ", "none": ""}
+DEFAULT_PROMPT = {"config_sentence_transformers.json": {"prompts": PROMPTS, "default_prompt_name": "query"}}
+WITH_PROMPTS = {"config_sentence_transformers.json": {"__version__": {"sentence_transformers": "3.0.0"},
+                                                      "prompts": PROMPTS, "default_prompt_name": None}}
+PROMPT_CASES = [None, "passage", "query", ""]
+
+# name: (model, files laid over it, files removed, prompt names, texts whose hidden states are kept)
+VARIANTS = {
+    "base": ("base", {}, [], [None], [0, 3, 8, 12]),
+    "sharded-f16": ("sharded-f16", {}, [], [None], [1, 9]),
+    "wide-bf16": ("wide-bf16", {}, [], [None], [2, 9]),
+    "long-f16": ("long-f16", {}, [], [None], [13, 16]),
+    "legacy": ("legacy", {}, [], [None], [4]),
+    "gelu-new": ("base", overlay_config(hidden_act="gelu_new"), [], [None], [5]),
+    "relu": ("base", overlay_config(hidden_act="relu"), [], [None], [5]),
+    "silu": ("base", overlay_config(hidden_act="silu"), [], [None], [5]),
+    "eps": ("base", overlay_config(layer_norm_eps=0.05), [], [None], [5]),
+    "plain-folder": ("base", {"sentence_bert_config.json": {"max_seq_length": 8}},
+                     ["modules.json", "1_Pooling/config.json"], [None], []),
+    "cls": ("base", overlay_pooling("cls", False), [], [None], []),
+    "cls-normalized": ("base", overlay_pooling("cls", True), [], [None], []),
+    "mean": ("base", overlay_pooling("mean", False), [], [None], []),
+    "max": ("base", overlay_pooling("max", False), [], [None], []),
+    "mean-sqrt": ("base", overlay_pooling("mean_sqrt", False), [], [None], []),
+    "weighted-mean": ("base", overlay_pooling("weightedmean", False), [], [None], []),
+    "last-token": ("base", overlay_pooling("lasttoken", False), [], [None], []),
+    "new-pooling-config": ("base", {
+        "1_Pooling/config.json": {"embedding_dimension": 32, "pooling_mode": "lasttoken", "include_prompt": True},
+        "2_Normalize/config.json": {"module_input_name": "sentence_embedding",
+                                    "module_output_name": "sentence_embedding"},
+        "modules.json": [
+            {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.base.modules.transformer.Transformer"},
+            {"idx": 1, "name": "1", "path": "1_Pooling",
+             "type": "sentence_transformers.sentence_transformer.modules.pooling.Pooling"},
+            {"idx": 2, "name": "2", "path": "2_Normalize",
+             "type": "sentence_transformers.base.modules.normalize.Normalize"}],
+        "sentence_bert_config.json": {
+            "transformer_task": "feature-extraction",
+            "modality_config": {"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
+            "module_output_name": "token_embeddings"},
+        "tokenizer_config.json": {**TOKENIZER_CONFIG, "model_max_length": 20},
+    }, [], [None], []),
+    "processing-length": ("base", {"sentence_bert_config.json": {
+        "max_seq_length": 100, "processing_kwargs": {"text": {"max_length": 12}}}}, [], [None], []),
+    "max-length": ("base", {"sentence_bert_config.json": {"max_seq_length": 24, "do_lower_case": False}}, [],
+                   [None], [6]),
+    "truncate-left": ("base", {"sentence_bert_config.json": {"max_seq_length": 24},
+                               "tokenizer_config.json": {**TOKENIZER_CONFIG, "truncation_side": "left"}}, [],
+                      [None], [6]),
+    "prompts": ("base", WITH_PROMPTS, [], PROMPT_CASES, []),
+    "default-prompt": ("base", {**DEFAULT_PROMPT, **overlay_pooling("mean", True, include_prompt=False)}, [],
+                       PROMPT_CASES, []),
+    "prompt-excluded-cls": ("base", {**WITH_PROMPTS, **overlay_pooling("cls", False, include_prompt=False)}, [],
+                            PROMPT_CASES, []),
+    "prompt-excluded-max": ("base", {**WITH_PROMPTS, **overlay_pooling("max", False, include_prompt=False)}, [],
+                            PROMPT_CASES, []),
+    "prompt-excluded-weighted": ("base", {**WITH_PROMPTS,
+                                          **overlay_pooling("weightedmean", False, include_prompt=False)}, [],
+                                 PROMPT_CASES, []),
+    "vocab-only": ("base", {"vocab.txt": "\n".join(VOCAB) + "\n"}, ["tokenizer.json"], [None], []),
+    "vocab-cased": ("base", {"vocab.txt": "\n".join(VOCAB) + "\n",
+                             "tokenizer_config.json": {**TOKENIZER_CONFIG, "do_lower_case": False}},
+                    ["tokenizer.json"], [None], []),
+    "config-cased": ("base", {"tokenizer_config.json": {**TOKENIZER_CONFIG, "do_lower_case": False}}, [], [None], []),
+    "config-accents": ("base", {"tokenizer_config.json": {**TOKENIZER_CONFIG, "strip_accents": False}}, [], [None],
+                       []),
+    "lowercase-first": ("base", {"tokenizer_config.json": {**TOKENIZER_CONFIG, "do_lower_case": False},
+                                 "sentence_bert_config.json": {"max_seq_length": 64, "do_lower_case": True}}, [],
+                        [None], []),
+    "transformer-folder": ("base", {
+        "modules.json": [{**m, "path": "0_Transformer"} if m["idx"] == 0 else m for m in modules_config()]},
+        [], [None], []),
+}
+MOVED = {"transformer-folder": ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]}
+
+
+def assemble(root, name, folder):
+    """The variant's model folder, as tests/model/golden_folder.c assembles it."""
+    model, overlay, removed, _, _ = VARIANTS[name]
+    shutil.copytree(os.path.join(root, "models", model), folder)
+    for path, content in overlay.items():
+        target = os.path.join(folder, path)
+        if isinstance(content, str):
+            with open(target, "w", encoding="utf-8") as out:
+                out.write(content)
+        else:
+            write_json(target, content)
+    for path in removed:
+        os.remove(os.path.join(folder, path))
+    for path in MOVED.get(name, []):
+        os.makedirs(os.path.join(folder, "0_Transformer"), exist_ok=True)
+        os.rename(os.path.join(folder, path), os.path.join(folder, "0_Transformer", path))
+
+
+def add_zero_types(folder):
+    """The reference initialises a type embedding that is absent at random; zeros are what "absent" means."""
+    from safetensors.torch import load_file
+    path = os.path.join(folder, "model.safetensors")
+    weights = load_file(path)
+    weights["bert.embeddings.token_type_embeddings.weight"] = torch.zeros(2, 32)
+    save_file(weights, path, {"format": "pt"})
+
+
+def encode(model, texts, prompt_name):
+    """One text at a time: no padding takes part."""
+    arguments = {"convert_to_numpy": True, "show_progress_bar": False, "batch_size": 1}
+    if prompt_name == "":
+        arguments["prompt"] = ""
+    elif prompt_name is not None:
+        arguments["prompt_name"] = prompt_name
+    vectors = np.stack([model.encode([text], **arguments)[0] for text in texts])
+    prompt = arguments.get("prompt")
+    if prompt is None:
+        prompt = model.prompts.get(prompt_name or model.default_prompt_name or "", "")
+    ids = [model.preprocess([prompt + text])["input_ids"][0].tolist() for text in texts]
+    return vectors, ids
+
+
+def run_variant(root, name, texts):
+    model_name, overlay, removed, prompts, states = VARIANTS[name]
+    target = os.path.join(root, "variants", name)
+    os.makedirs(target)
+    for path, content in overlay.items():
+        if isinstance(content, str):
+            with open(os.path.join(target, path), "w", encoding="utf-8") as out:
+                out.write(content)
+        else:
+            write_json(os.path.join(target, path), content)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = os.path.join(scratch, "model")
+        assemble(root, name, folder)
+        if model_name == "legacy":
+            add_zero_types(folder)
+        load = lambda dtype: SentenceTransformer(folder, device="cpu", model_kwargs={"dtype": dtype})
+        model, exact = load(torch.float32), load(torch.float64)
+        floats, cases, noise = [], [], 0.0
+        for prompt_name in prompts:
+            vectors, ids = encode(model, texts, prompt_name)
+            assert vectors.dtype == np.float32 and np.isfinite(vectors).all()
+            difference = np.abs(vectors - encode(exact, texts, prompt_name)[0])
+            noise = max(noise, (difference / np.linalg.norm(vectors, axis=1, keepdims=True)).max())
+            floats.append(vectors.ravel())
+            cases.append({"prompt_name": prompt_name, "token_ids": ids})
+        for i in states:
+            state = model.encode([texts[i]], output_value="token_embeddings", prompt="")[0].numpy()
+            assert state.shape == (len(cases[0]["token_ids"][i]), vectors.shape[1])
+            floats.append(state.ravel())
+    with open(os.path.join(target, "expected.f32"), "wb") as out:
+        out.write(np.concatenate(floats).astype("<f4").tobytes())
+    expected = {"model": model_name, "remove": removed, "move_to": "0_Transformer", "move": MOVED.get(name, []),
+                "dim": int(vectors.shape[1]), "cases": cases, "states": states}
+    with open(os.path.join(target, "expected.json"), "w", encoding="utf-8") as out:
+        json.dump(expected, out, separators=(",", ":"))
+        out.write("\n")
+    print(f"{name:26s} rounding of the reference {noise:.1e}")
+    assert noise < TOLERANCE / 2, "too ill-conditioned to test anything"
+
+
+def make(root):
+    os.makedirs(root)
+    texts = make_texts()
+    write_json(os.path.join(root, "texts.json"), texts)
+    write_models(root)
+    for name in VARIANTS:
+        run_variant(root, name, texts)
+    with open(os.path.join(root, "VERSIONS"), "w", encoding="utf-8") as out:
+        out.write(f"torch {torch.__version__}\ntransformers {transformers.__version__}\n"
+                  f"sentence-transformers {sentence_transformers.__version__}\n")
+
+
+def compare(made, committed):
+    differences = []
+    for folder, _, files in os.walk(made):
+        for file in files:
+            path = os.path.relpath(os.path.join(folder, file), made)
+            other = os.path.join(committed, path)
+            if not os.path.exists(other):
+                differences.append(path)
+            elif file.endswith(".f32"):
+                a, b = np.fromfile(os.path.join(made, path), "<f4"), np.fromfile(other, "<f4")
+                if a.shape != b.shape or np.abs(a - b).max() > 1e-5:
+                    differences.append(path)
+            elif file != "VERSIONS" and not filecmp.cmp(os.path.join(made, path), other, shallow=False):
+                differences.append(path)
+    return differences
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--check", action="store_true", help="compare with the committed goldens instead")
+    check = parser.parse_args().check
+    transformers.logging.set_verbosity_error()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as scratch:
+        made = os.path.join(scratch, "golden")
+        make(made)
+        if check:
+            differences = compare(made, GOLDEN)
+            print("\n".join("differs: " + path for path in differences) or "all as committed")
+            return 1 if differences else 0
+        shutil.rmtree(GOLDEN, ignore_errors=True)
+        shutil.copytree(made, GOLDEN)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
