@@ -14,7 +14,8 @@ SutraStatus su_json_parse(const void *text, size_t size, const char *where, json
     if (!*root && json_error_code(&reason) == json_error_numeric_overflow)
         *root = json_loadb(text, size, flags | JSON_DECODE_INT_AS_REAL, &reason);
     if (*root) return SUTRA_OK;
-    if (json_error_code(&reason) == json_error_out_of_memory)
+    /* Of most failed allocations the parser gives no reason at all. */
+    if (json_error_code(&reason) == json_error_out_of_memory || !reason.text[0])
         SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory while reading JSON", where);
     SU_RAISE(err, SUTRA_E_FORMAT, "%s: line %d, column %d: %s", where, reason.line, reason.column,
              reason.text);

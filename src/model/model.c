@@ -205,7 +205,7 @@ static SutraStatus read_parts(SutraModel *model, const char *folder, const SuMod
     if (chain->from_file) SU_TRY(su_model_read_prompts(model, folder, err));
     SU_TRY(read_weights(model, family, chain->transformer, memory_limit, err));
     SU_TRY(su_model_read_tokenizer(model, chain, err));
-    return su_model_read_identity(model, folder, err);
+    return su_model_read_identity(model, folder, chain, err);
 }
 
 static SutraStatus read_model(SutraModel *model, const char *folder, uint64_t memory_limit,

@@ -107,12 +107,9 @@ static SutraStatus read_digest(SutraModel *model, const json_t *entry, const cha
     return replace(&model->digest, "sha256:", digest, where, err);
 }
 
-/* Compares the recorded size with the file's, and takes the digest of a model of one file. */
-static SutraStatus read_weight_record(SutraModel *model, const SuConfigFile *manifest,
-                                      SutraError *err)
+static SutraStatus check_weight_record(SutraModel *model, const SuConfigFile *manifest,
+                                       const char *name, SutraError *err)
 {
-    const char *name = "model.safetensors";
-    if (model->num_maps != 1) return SUTRA_OK;
     const json_t *entry = json_object_get(json_object_get(manifest->root, "files"), name);
     if (!json_is_object(entry)) return SUTRA_OK;
     const json_t *size = json_object_get(entry, "size");
@@ -124,22 +121,39 @@ static SutraStatus read_weight_record(SutraModel *model, const SuConfigFile *man
     return read_digest(model, entry, manifest->path, name, err);
 }
 
-static SutraStatus read_manifest(SutraModel *model, const SuConfigFile *manifest, SutraError *err)
+/* Compares the recorded size with the file's, and takes the digest. Shards have no digest of the
+ * whole. */
+static SutraStatus read_weight_record(SutraModel *model, const SuConfigFile *manifest,
+                                      const char *below, SutraError *err)
+{
+    if (model->num_maps != 1) return SUTRA_OK;
+    char *name = *below ? su_path_join(below, "model.safetensors") : su_strdup("model.safetensors");
+    if (!name) return out_of_memory(manifest->path, err);
+    SutraStatus status = check_weight_record(model, manifest, name, err);
+    su_free(name);
+    return status;
+}
+
+static SutraStatus read_manifest(SutraModel *model, const SuConfigFile *manifest, const char *below,
+                                 SutraError *err)
 {
     const char *name = NULL, *revision = NULL;
     SU_TRY(su_json_get_string(manifest->root, "name", manifest->path, &name, err));
     SU_TRY(su_json_get_string(manifest->root, "revision", manifest->path, &revision, err));
     if (name) SU_TRY(replace(&model->name, "", name, manifest->path, err));
     if (revision) SU_TRY(replace(&model->revision, "", revision, manifest->path, err));
-    return read_weight_record(model, manifest, err);
+    return read_weight_record(model, manifest, below, err);
 }
 
-SutraStatus su_model_read_identity(SutraModel *model, const char *folder, SutraError *err)
+SutraStatus su_model_read_identity(SutraModel *model, const char *folder,
+                                   const SuModuleChain *chain, SutraError *err)
 {
+    const char *below = chain->transformer + strlen(folder); /* "" or "/0_Transformer" */
+    if (*below == '/') below++;
     SuConfigFile manifest;
     SU_TRY(read_path(model, folder, err));
     SU_TRY(su_config_file_open(folder, "sutra.json", &manifest, err));
-    SutraStatus status = manifest.root ? read_manifest(model, &manifest, err) : SUTRA_OK;
+    SutraStatus status = manifest.root ? read_manifest(model, &manifest, below, err) : SUTRA_OK;
     su_config_file_close(&manifest);
     return status;
 }

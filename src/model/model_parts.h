@@ -43,7 +43,8 @@ SutraStatus su_model_read_tokenizer(SutraModel *model, const SuModuleChain *chai
 
 /* name, revision, digest: from the path and from sutra.json, which also records the weight files'
  * sizes. */
-SutraStatus su_model_read_identity(SutraModel *model, const char *folder, SutraError *err);
+SutraStatus su_model_read_identity(SutraModel *model, const char *folder,
+                                   const SuModuleChain *chain, SutraError *err);
 
 /* The tokenizer.json that the reference would build from `json` and the two configs (each may be
  * NULL): *changed is a new text to be su_free'd, or NULL where `json` stands as it is. */

@@ -166,6 +166,17 @@ static SutraStatus splice(const char *json, size_t size, const Scanner *value,
     return SUTRA_OK;
 }
 
+/* *parsed is NULL where the text is damaged: the tokenizer says how. */
+static SutraStatus parse_value(const Scanner *value, json_t **parsed, SutraError *err)
+{
+    json_error_t reason;
+    size_t size = (size_t)(value->end - value->next);
+    *parsed = json_loadb(value->next, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &reason);
+    if (!*parsed && (json_error_code(&reason) == json_error_out_of_memory || !reason.text[0]))
+        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for the normalizer of tokenizer.json");
+    return SUTRA_OK;
+}
+
 SutraStatus su_tokenizer_json_adjust(const char *json, size_t size, const SuConfigFile *config,
                                      bool lowercase_first, char **changed, size_t *changed_size,
                                      SutraError *err)
@@ -174,8 +185,8 @@ SutraStatus su_tokenizer_json_adjust(const char *json, size_t size, const SuConf
     *changed = NULL;
     if (!config->root && !lowercase_first) return SUTRA_OK;
     if (!find_value(json, size, "normalizer", &value)) return SUTRA_OK;
-    size_t value_size = (size_t)(value.end - value.next);
-    json_t *original = json_loadb(value.next, value_size, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    json_t *original = NULL;
+    SU_TRY(parse_value(&value, &original, err));
     if (!original) return SUTRA_OK;
     json_t *wanted = json_incref(original);
     SutraStatus status = read_wanted(config, &wanted, err);

@@ -14,12 +14,13 @@ static SutraStatus out_of_memory(const char *path, SutraError *err)
     SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", path);
 }
 
-static bool folder_has(const char *folder, const char *name)
+static SutraStatus folder_has(const char *folder, const char *name, bool *found, SutraError *err)
 {
     char *path = su_path_join(folder, name);
-    bool found = path && su_file_exists(path);
+    if (!path) return out_of_memory(folder, err);
+    *found = su_file_exists(path);
     su_free(path);
-    return found;
+    return SUTRA_OK;
 }
 
 /* No safetensors: says what is there instead, and what to do. */
@@ -27,18 +28,21 @@ static SutraStatus raise_no_weights(const char *folder, SutraError *err)
 {
     static const char *const other_formats[] = {"pytorch_model.bin", "pytorch_model.bin.index.json",
                                                 "tf_model.h5", "flax_model.msgpack"};
-    for (size_t i = 0; i < sizeof other_formats / sizeof *other_formats; i++)
-        if (folder_has(folder, other_formats[i]))
+    for (size_t i = 0; i < sizeof other_formats / sizeof *other_formats; i++) {
+        bool found = false;
+        SU_TRY(folder_has(folder, other_formats[i], &found, err));
+        if (found)
             SU_RAISE(
                 err, SUTRA_E_UNSUPPORTED,
                 "%s: the weights are in %s only, which is not read; convert them to " WHOLE_FILE
                 " (save_pretrained of transformers does)",
                 folder, other_formats[i]);
+    }
     SU_RAISE(err, SUTRA_E_IO, "%s: no weights: expected " WHOLE_FILE " or " INDEX_FILE, folder);
 }
 
-/* The shard called `name` among files added so far, or num_files. Neighbours in the index usually
- * share a shard, so the search begins with the newest. */
+/* The shard called `name` among files added so far, or num_files. Neighbours in the index
+ * usually share a shard, so the search begins with the newest. */
 static size_t find_shard(const SuTensorTable *table, const char *path)
 {
     for (size_t i = table->num_files; i-- > 0;)

@@ -113,7 +113,7 @@ static void out_of_range_numbers_are_errors(void **state)
 static void other_types_are_errors_that_name_the_field(void **state)
 {
     (void)state;
-    json_t *object = parse("{\"field\": [1], \"real\": 2.0, \"number\": 1}");
+    json_t *object = parse("{\"field\": [1], \"real\": 2.5, \"number\": 1}");
     bool flag;
     uint32_t number;
     double real;
@@ -129,6 +129,23 @@ static void other_types_are_errors_that_name_the_field(void **state)
     assert_string_equal(err.message, "t.json: field is not a number");
     assert_int_equal(su_json_get_string(object, "number", "t.json", &text, &err), SUTRA_E_FORMAT);
     assert_string_equal(err.message, "t.json: number is not a string");
+    json_decref(object);
+}
+
+static void integers_beyond_64_bits_are_reals(void **state)
+{
+    (void)state;
+    json_t *object = parse("{\"n\": 512, \"max\": 1000000000000000019884624838656}");
+    uint32_t number = 0;
+    double real = 0;
+    SutraError err;
+    assert_int_equal(su_json_get_u32(object, "n", "t.json", 0, 1000, &number, NULL), SUTRA_OK);
+    assert_int_equal(number, 512);
+    assert_int_equal(su_json_get_double(object, "max", "t.json", &real, NULL), SUTRA_OK);
+    assert_true(real > 9e29 && real < 1.1e30);
+    assert_int_equal(su_json_get_u32(object, "max", "t.json", 0, 1000, &number, &err),
+                     SUTRA_E_FORMAT);
+    assert_non_null(strstr(err.message, "outside 0"));
     json_decref(object);
 }
 
@@ -168,6 +185,7 @@ int main(void)
         cmocka_unit_test(values_are_read),
         cmocka_unit_test(out_of_range_numbers_are_errors),
         cmocka_unit_test(other_types_are_errors_that_name_the_field),
+        cmocka_unit_test(integers_beyond_64_bits_are_reals),
         cmocka_unit_test(strings_with_nul_are_refused_where_a_c_string_is_wanted),
         cmocka_unit_test(load_names_the_file),
     };
