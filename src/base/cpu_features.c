@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *const isa_names[SU_ISA_COUNT] = {"scalar", "avx2", "avx512"};
 
@@ -48,4 +49,12 @@ uint32_t su_cpu_count(void)
     if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
     int count = CPU_COUNT(&set);
     return count > 0 ? (uint32_t)count : 1;
+}
+
+void su_physical_memory(uint64_t *total, uint64_t *available)
+{
+    long page = sysconf(_SC_PAGESIZE), all = sysconf(_SC_PHYS_PAGES),
+         unused = sysconf(_SC_AVPHYS_PAGES);
+    *total = page > 0 && all > 0 ? (uint64_t)page * (uint64_t)all : 0;
+    *available = page > 0 && unused > 0 ? (uint64_t)page * (uint64_t)unused : 0;
 }
