@@ -4,7 +4,6 @@
 #include "encoder/encoder.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
 static SutraStatus device_count(uint32_t *count, SutraError *err)
 {
@@ -25,11 +24,8 @@ static SutraStatus device_info(uint32_t device, SutraDeviceInfo *info, SutraErro
     SuIsa isa;
     SU_TRY(check_device(device, err));
     SU_TRY(su_isa_select(&isa, err));
-    long page = sysconf(_SC_PAGESIZE), total = sysconf(_SC_PHYS_PAGES),
-         available = sysconf(_SC_AVPHYS_PAGES);
     snprintf(info->name, sizeof info->name, "cpu (%s)", su_isa_name(isa));
-    info->memory_total = page > 0 && total > 0 ? (uint64_t)page * (uint64_t)total : 0;
-    info->memory_free = page > 0 && available > 0 ? (uint64_t)page * (uint64_t)available : 0;
+    su_physical_memory(&info->memory_total, &info->memory_free);
     info->computes = 1u << SUTRA_COMPUTE_FP32;
     info->numa_node = 0;
     return SUTRA_OK;

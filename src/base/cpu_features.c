@@ -1,19 +1,33 @@
 #include "base/cpu_features.h"
 
 #include <sched.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 static const char *const isa_names[SU_ISA_COUNT] = {"scalar", "avx2", "avx512"};
 
 const char *su_isa_name(SuIsa isa) { return (unsigned)isa < SU_ISA_COUNT ? isa_names[isa] : "?"; }
 
+#if defined(__x86_64__)
+/* Not a name that every compiler's __builtin_cpu_supports knows. */
+static bool has_f16c(void)
+{
+    unsigned eax, ebx, ecx, edx;
+    return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C);
+}
+#endif
+
 SuIsa su_isa_detect(void)
 {
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
-        !__builtin_cpu_supports("f16c"))
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !has_f16c())
         return SU_ISA_SCALAR;
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
@@ -48,4 +62,12 @@ uint32_t su_cpu_count(void)
     if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
     int count = CPU_COUNT(&set);
     return count > 0 ? (uint32_t)count : 1;
+}
+
+void su_physical_memory(uint64_t *total, uint64_t *available)
+{
+    long page = sysconf(_SC_PAGESIZE), all = sysconf(_SC_PHYS_PAGES),
+         unused = sysconf(_SC_AVPHYS_PAGES);
+    *total = page > 0 && all > 0 ? (uint64_t)page * (uint64_t)all : 0;
+    *available = page > 0 && unused > 0 ? (uint64_t)page * (uint64_t)unused : 0;
 }

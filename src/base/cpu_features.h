@@ -1,4 +1,4 @@
-/* cpu_features.h - what this processor can do, and which kernels may be used.
+/* cpu_features.h - what this machine can do, and which kernels may be used.
  *
  * Levels are ordered; each includes the ones below it. SUTRA_ISA=scalar|avx2|avx512 lowers the
  * level (it is the one environment variable the library reads); a level the processor lacks is an
@@ -22,5 +22,8 @@ const char *su_isa_name(SuIsa isa); /* "scalar", "avx2", "avx512"; static */
 
 /* Cores this process may run on; at least 1. */
 uint32_t su_cpu_count(void);
+
+/* Bytes of the machine's memory, and of it bytes in no use; 0 where the system does not say. */
+void su_physical_memory(uint64_t *total, uint64_t *available);
 
 #endif

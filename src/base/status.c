@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-SutraStatus su_error_set(SutraError *err, SutraStatus status, const char *format, ...)
+SutraStatus(su_error_set)(SutraError *err, SutraStatus status, const char *format, ...)
 {
     if (!err) return status;
     err->status = status;

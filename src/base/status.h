@@ -13,6 +13,11 @@
 SutraStatus su_error_set(SutraError *err, SutraStatus status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Tells static analysers what the function returns. */
+#ifdef __clang_analyzer__
+#define su_error_set(err, status, ...) ((su_error_set)((err), (status), __VA_ARGS__), (status))
+#endif
+
 void su_error_clear(SutraError *err);
 
 /* return su_error_set(err, …) */

@@ -103,6 +103,20 @@ static void the_core_count_is_what_the_process_may_use(void **state)
     assert_int_equal(sched_setaffinity(0, sizeof all, &all), 0);
 }
 
+static void memory_sizes_agree_with_the_kernel(void **state)
+{
+    (void)state;
+    unsigned long long kilobytes = 0;
+    uint64_t total, available;
+    FILE *file = fopen("/proc/meminfo", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "MemTotal: %llu kB", &kilobytes), 1);
+    fclose(file);
+    su_physical_memory(&total, &available);
+    assert_int_equal(total, kilobytes * 1024);
+    assert_true(available > 0 && available < total);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -112,6 +126,7 @@ int main(void)
         cmocka_unit_test_setup(an_unknown_name_is_an_error_that_lists_the_names, clean_environment),
         cmocka_unit_test_setup(detection_agrees_with_the_kernel, clean_environment),
         cmocka_unit_test_setup(the_core_count_is_what_the_process_may_use, clean_environment),
+        cmocka_unit_test_setup(memory_sizes_agree_with_the_kernel, clean_environment),
     };
     return cmocka_run_group_tests(tests, clean_environment, clean_environment);
 }

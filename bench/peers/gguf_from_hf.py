@@ -1,0 +1,85 @@
+"""A BERT model in Hugging Face layout as GGUF (fp32), for llama.cpp. usage: gguf_from_hf.py FOLDER FILE.gguf"""
+
+import json
+import sys
+from pathlib import Path
+
+import gguf
+from safetensors.numpy import load_file
+
+LAYER_NAMES = {
+    "attention.self.query": "attn_q", "attention.self.key": "attn_k", "attention.self.value": "attn_v",
+    "attention.output.dense": "attn_output", "attention.output.LayerNorm": "attn_output_norm",
+    "intermediate.dense": "ffn_up", "output.dense": "ffn_down", "output.LayerNorm": "layer_output_norm",
+}
+OTHER_NAMES = {
+    "embeddings.word_embeddings.weight": "token_embd.weight",
+    "embeddings.position_embeddings.weight": "position_embd.weight",
+    "embeddings.token_type_embeddings.weight": "token_types.weight",
+    "embeddings.LayerNorm.weight": "token_embd_norm.weight",
+    "embeddings.LayerNorm.bias": "token_embd_norm.bias",
+}
+
+
+def gguf_name(name):
+    """None for tensors that an embedding does not need."""
+    if name in OTHER_NAMES:
+        return OTHER_NAMES[name]
+    if not name.startswith("encoder.layer."):
+        return None
+    layer, rest = name.removeprefix("encoder.layer.").split(".", 1)
+    stem, kind = rest.rsplit(".", 1)
+    return f"blk.{layer}.{LAYER_NAMES[stem]}.{kind}"
+
+
+def add_vocabulary(writer, folder):
+    """llama.cpp marks the start of a word where WordPiece marks its continuation."""
+    tokens = (folder / "vocab.txt").read_text(encoding="utf-8").rstrip("\n").split("\n")
+    index = {token: i for i, token in enumerate(tokens)}
+    texts, types = [], []
+    for token in tokens:
+        special = token.startswith("[") and token.endswith("]") and len(token) > 2
+        texts.append(token if special else token[2:] if token.startswith("##") and len(token) > 2 else "\u2581" + token)
+        types.append(gguf.TokenType.CONTROL if special else gguf.TokenType.NORMAL)
+    writer.add_tokenizer_model("bert")
+    writer.add_tokenizer_pre("default")
+    writer.add_token_list(texts)
+    writer.add_token_types(types)
+    writer.add_token_type_count(2)
+    writer.add_unk_token_id(index["[UNK]"])
+    writer.add_sep_token_id(index["[SEP]"])
+    writer.add_pad_token_id(index["[PAD]"])
+    writer.add_bos_token_id(index["[CLS]"])
+    writer.add_eos_token_id(index["[SEP]"])
+    writer.add_mask_token_id(index["[MASK]"])
+    writer.add_add_bos_token(True)
+    writer.add_add_eos_token(True)
+
+
+def convert(folder, out):
+    folder = Path(folder)
+    config = json.loads((folder / "config.json").read_text())
+    writer = gguf.GGUFWriter(out, "bert")
+    writer.add_name(folder.name)
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_head_count(config["num_attention_heads"])
+    writer.add_layer_norm_eps(config["layer_norm_eps"])
+    writer.add_causal_attention(False)
+    writer.add_pooling_type(gguf.PoolingType.MEAN)
+    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+    add_vocabulary(writer, folder)
+    for name, tensor in load_file(folder / "model.safetensors").items():
+        target = gguf_name(name)
+        if target and tensor.dtype.kind == "f":
+            writer.add_tensor(target, tensor)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+if __name__ == "__main__":
+    convert(sys.argv[1], sys.argv[2])

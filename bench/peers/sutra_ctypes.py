@@ -1,0 +1,62 @@
+"""libsutra through ctypes: just enough of sutra.h to embed into a numpy array."""
+
+import ctypes as C
+
+import numpy as np
+
+
+class Error(C.Structure):
+    _fields_ = [("status", C.c_int), ("message", C.c_char * 508)]
+
+
+class Input(C.Structure):
+    _fields_ = [("text", C.c_char_p), ("text_size", C.c_size_t), ("pair", C.c_char_p), ("pair_size", C.c_size_t),
+                ("token_ids", C.c_void_p), ("num_token_ids", C.c_size_t), ("prompt_name", C.c_char_p),
+                ("reserved", C.c_uint64 * 2)]
+
+
+class EngineOptions(C.Structure):
+    _fields_ = [("struct_size", C.c_uint32), ("num_threads", C.c_uint32), ("devices", C.c_char_p),
+                ("policy", C.c_uint32), ("max_wait_us", C.c_uint32), ("max_batch_tokens", C.c_uint64),
+                ("max_queued_tokens", C.c_uint64), ("cache_bytes", C.c_uint64), ("log", C.c_void_p),
+                ("log_user", C.c_void_p)]
+
+
+class EmbedOptions(C.Structure):
+    _fields_ = [("struct_size", C.c_uint32), ("output", C.c_int), ("dtype", C.c_int), ("dim", C.c_uint32),
+                ("max_tokens", C.c_uint32), ("normalize", C.c_uint8), ("truncation", C.c_uint8),
+                ("when_full", C.c_uint8), ("priority", C.c_uint8), ("timeout_ns", C.c_uint64), ("pooling", C.c_int)]
+
+
+NORMALIZE_YES = 1
+
+
+class Sutra:
+    """One model in one engine; the vector cache stays off."""
+
+    def __init__(self, library, model_folder, threads, max_tokens, dim):
+        self.lib = C.CDLL(library)
+        self.error = Error()
+        self.model, self.engine = C.c_void_p(), C.c_void_p()
+        self.dim = dim
+        self.options = EmbedOptions(struct_size=C.sizeof(EmbedOptions), max_tokens=max_tokens, normalize=NORMALIZE_YES)
+        self._check(self.lib.sutra_model_open(model_folder.encode(), None, C.byref(self.model), C.byref(self.error)))
+        engine_options = EngineOptions(struct_size=C.sizeof(EngineOptions), num_threads=threads)
+        self._check(self.lib.sutra_engine_create(C.byref(engine_options), C.byref(self.engine), C.byref(self.error)))
+        self._check(self.lib.sutra_model_warmup(self.engine, self.model, C.byref(self.options), C.byref(self.error)))
+
+    def _check(self, status):
+        if status != 0:
+            raise RuntimeError(self.error.message.decode())
+
+    def encode(self, texts):
+        inputs = (Input * len(texts))()
+        encoded = [t.encode() for t in texts]
+        for i, text in enumerate(encoded):
+            inputs[i].text = text
+            inputs[i].text_size = len(text)
+        out = np.empty((len(texts), self.dim), np.float32)
+        self._check(self.lib.sutra_embed_into(self.engine, self.model, inputs, C.c_size_t(len(texts)),
+                                              C.byref(self.options), out.ctypes.data_as(C.c_void_p),
+                                              C.c_size_t(out.nbytes), None, C.byref(self.error)))
+        return out
