@@ -1,0 +1,173 @@
+#include "tokenizer/tokenizer_json.h"
+
+#include "base/memory.h"
+#include "tokenizer/tokenizer_parts.h"
+
+#include <string.h>
+
+SutraStatus su_tokenizer_component_type(const json_t *json, const char *section, const char *where,
+                                        const char **type, SutraError *err)
+{
+    *type = json_string_value(json_object_get(json, "type"));
+    if (!*type) SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s is not an object with a type", where, section);
+    return SUTRA_OK;
+}
+
+SutraStatus su_tokenizer_require_bool(const json_t *json, const char *section, const char *key,
+                                      const char *where, bool *value, SutraError *err)
+{
+    const json_t *found = json_object_get(json, key);
+    if (!json_is_boolean(found))
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s.%s is not true or false", where, section, key);
+    *value = json_is_true(found);
+    return SUTRA_OK;
+}
+
+SutraStatus su_tokenizer_id(const json_t *json, const char *name, const char *where, int32_t *id,
+                            SutraError *err)
+{
+    if (!json_is_integer(json))
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: %.64s is not an integer", where, name);
+    json_int_t value = json_integer_value(json);
+    if (value < 0 || value >= INT32_MAX)
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: %.64s: id %lld is out of range", where, name,
+                 (long long)value);
+    *id = (int32_t)value;
+    return SUTRA_OK;
+}
+
+/* ---- model ---- */
+
+static SutraStatus read_vocabulary(const json_t *vocab, const char *where, SuVocabulary *vocabulary,
+                                   SutraError *err)
+{
+    if (!json_is_object(vocab))
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: model.vocab is not an object", where);
+    const char *text;
+    json_t *value;
+    json_object_foreach((json_t *)vocab, text, value) {
+        int32_t id;
+        SU_TRY(su_tokenizer_id(value, text, where, &id, err));
+        SU_TRY(su_vocabulary_add(vocabulary, text, strlen(text), id, err));
+    }
+    return su_vocabulary_finish(vocabulary, false, where, err);
+}
+
+static SutraStatus check_model_type(const json_t *json, const char *where, SutraError *err)
+{
+    const char *type = json_string_value(json_object_get(json, "type"));
+    if (!type && json_object_get(json, "continuing_subword_prefix") &&
+        json_object_get(json, "max_input_chars_per_word"))
+        return SUTRA_OK; /* files written before models had a type */
+    SU_TRY(su_tokenizer_component_type(json, "model", where, &type, err));
+    if (strcmp(type, "WordPiece") != 0)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: model \"%.64s\" is not supported (known: WordPiece)",
+                 where, type);
+    return SUTRA_OK;
+}
+
+static SutraStatus read_model(const json_t *json, const char *where, SuTokenizer *tokenizer,
+                              SutraError *err)
+{
+    const char *unk = NULL, *prefix = NULL;
+    SU_TRY(check_model_type(json, where, err));
+    SU_TRY(su_json_get_string(json, "unk_token", where, &unk, err));
+    SU_TRY(su_json_get_string(json, "continuing_subword_prefix", where, &prefix, err));
+    const json_t *max_chars = json_object_get(json, "max_input_chars_per_word");
+    if (!unk || !prefix || !json_is_integer(max_chars) || json_integer_value(max_chars) < 0)
+        SU_RAISE(err, SUTRA_E_FORMAT,
+                 "%s: model.unk_token, continuing_subword_prefix or max_input_chars_per_word is "
+                 "missing",
+                 where);
+    SU_TRY(read_vocabulary(json_object_get(json, "vocab"), where, &tokenizer->vocabulary, err));
+    return su_wordpiece_create(&tokenizer->model, &tokenizer->vocabulary, unk, prefix,
+                               (size_t)json_integer_value(max_chars), where, err);
+}
+
+/* ---- added tokens ---- */
+
+static SutraStatus add_token(const json_t *json, const char *where, SuTokenizer *tokenizer,
+                             SutraError *err)
+{
+    SuAddedToken token = {0};
+    const json_t *content = json_object_get(json, "content");
+    if (!json_is_string(content))
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: an added token has no content", where);
+    token.content = (char *)json_string_value(content);
+    token.size = json_string_length(content);
+    const char *section = "added_tokens";
+    SU_TRY(su_tokenizer_require_bool(json, section, "single_word", where, &token.single_word, err));
+    SU_TRY(su_tokenizer_require_bool(json, section, "lstrip", where, &token.lstrip, err));
+    SU_TRY(su_tokenizer_require_bool(json, section, "rstrip", where, &token.rstrip, err));
+    SU_TRY(su_tokenizer_require_bool(json, section, "normalized", where, &token.normalized, err));
+    SU_TRY(su_tokenizer_require_bool(json, section, "special", where, &token.special, err));
+    SU_TRY(su_tokenizer_id(json_object_get(json, "id"), token.content, where, &token.id, err));
+    return su_added_tokens_add(&tokenizer->added, &token, err);
+}
+
+static SutraStatus read_added_tokens(const json_t *json, const char *where, SuTokenizer *tokenizer,
+                                     SutraError *err)
+{
+    if (json && !json_is_array(json))
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: added_tokens is not an array", where);
+    for (size_t i = 0; i < json_array_size(json); i++)
+        SU_TRY(add_token(json_array_get(json, i), where, tokenizer, err));
+    return su_added_tokens_finish(&tokenizer->added, &tokenizer->vocabulary,
+                                  &tokenizer->normalizer, where, err);
+}
+
+/* ---- the file ---- */
+
+/* Truncation and padding are the engine's to decide; that they can be read is checked. */
+static SutraStatus check_unused(const json_t *root, const char *where, SutraError *err)
+{
+    static const char *const sections[] = {"truncation", "padding", "decoder"};
+    for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
+        const json_t *section = json_object_get(root, sections[i]);
+        if (section && !json_is_null(section) && !json_is_object(section))
+            SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s is not an object", where, sections[i]);
+    }
+    const json_t *truncation = json_object_get(root, "truncation");
+    if (json_is_object(truncation) && !json_is_integer(json_object_get(truncation, "max_length")))
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: truncation.max_length is not an integer", where);
+    const json_t *version = json_object_get(root, "version");
+    if (version && (!json_is_string(version) || strcmp(json_string_value(version), "1.0") != 0))
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: version is not supported (known: 1.0)", where);
+    return SUTRA_OK;
+}
+
+static SutraStatus read_sections(const json_t *root, const char *where, SuTokenizer *tokenizer,
+                                 SutraError *err)
+{
+    if (!json_is_object(root)) SU_RAISE(err, SUTRA_E_FORMAT, "%s: not a JSON object", where);
+    SU_TRY(check_unused(root, where, err));
+    SU_TRY(su_normalizer_from_json(json_object_get(root, "normalizer"), where,
+                                   &tokenizer->normalizer, err));
+    SU_TRY(su_pre_tokenizer_from_json(json_object_get(root, "pre_tokenizer"), where,
+                                      &tokenizer->pre_tokenizer, err));
+    SU_TRY(read_model(json_object_get(root, "model"), where, tokenizer, err));
+    SU_TRY(read_added_tokens(json_object_get(root, "added_tokens"), where, tokenizer, err));
+    SU_TRY(su_post_processor_from_json(json_object_get(root, "post_processor"), where,
+                                       &tokenizer->post_processor, err));
+    return su_tokenizer_finish(tokenizer, where, err);
+}
+
+SutraStatus su_tokenizer_from_json(const void *json, size_t size, const char *where,
+                                   SuTokenizer **tokenizer, SutraError *err)
+{
+    json_t *root = NULL;
+    *tokenizer = NULL;
+    SU_TRY(su_json_parse(json, size, where, &root, err));
+    SutraStatus status = SUTRA_E_MEMORY;
+    SuTokenizer *made = su_calloc(1, sizeof *made);
+    if (made)
+        status = read_sections(root, where, made, err);
+    else
+        su_error_set(err, status, "%s: out of memory", where);
+    json_decref(root);
+    if (status == SUTRA_OK)
+        *tokenizer = made;
+    else
+        su_tokenizer_free(made);
+    return status;
+}

@@ -1,0 +1,19 @@
+/* tokenizer_json.h - reading of tokenizer.json that its sections share. */
+#ifndef SU_TOKENIZER_JSON_H
+#define SU_TOKENIZER_JSON_H
+
+#include "base/json_file.h"
+
+/* The "type" of a component. Errors: FORMAT if it is not an object with one. */
+SutraStatus su_tokenizer_component_type(const json_t *json, const char *section, const char *where,
+                                        const char **type, SutraError *err);
+
+/* A member that must be there. Errors: FORMAT naming section.key. */
+SutraStatus su_tokenizer_require_bool(const json_t *json, const char *section, const char *key,
+                                      const char *where, bool *value, SutraError *err);
+
+/* A token id or type id: an integer of 0 … INT32_MAX - 1. Errors: FORMAT naming `name`. */
+SutraStatus su_tokenizer_id(const json_t *json, const char *name, const char *where, int32_t *id,
+                            SutraError *err);
+
+#endif

@@ -1,0 +1,50 @@
+#include "unicode/utf8.h"
+
+#include <string.h>
+
+/* Bytes of the sequence that begins at b, of which `left` can be read; 0 if it is not valid. */
+static size_t sequence_size(const unsigned char *b, size_t left)
+{
+    size_t size = b[0] < 0x80 ? 1 : b[0] < 0xc2 ? 0 : b[0] < 0xe0 ? 2 : b[0] < 0xf0 ? 3 : b[0] < 0xf5 ? 4 : 0;
+    if (size < 2 || size > left) return size > left ? 0 : size;
+    /* The second byte's range also rules out overlong forms, surrogates and what is too large. */
+    unsigned low = b[0] == 0xe0 ? 0xa0 : b[0] == 0xf0 ? 0x90 : 0x80;
+    unsigned high = b[0] == 0xed ? 0x9f : b[0] == 0xf4 ? 0x8f : 0xbf;
+    if (b[1] < low || b[1] > high) return 0;
+    for (size_t i = 2; i < size; i++)
+        if ((b[i] & 0xc0) != 0x80) return 0;
+    return size;
+}
+
+bool su_utf8_validate(const char *text, size_t size, size_t *bad, size_t *num_code_points)
+{
+    const unsigned char *b = (const unsigned char *)text;
+    size_t at = 0, count = 0;
+    while (at < size) {
+        uint64_t word[2];
+        while (size - at >= sizeof word) { /* 16 bytes of ASCII at a time */
+            memcpy(word, b + at, sizeof word);
+            if ((word[0] | word[1]) & UINT64_C(0x8080808080808080)) break;
+            at += sizeof word;
+            count += sizeof word;
+        }
+        if (at == size) break;
+        size_t step = sequence_size(b + at, size - at);
+        if (step == 0) {
+            *bad = at;
+            *num_code_points = count;
+            return false;
+        }
+        at += step;
+        count++;
+    }
+    *num_code_points = count;
+    return true;
+}
+
+size_t su_utf8_count(const char *text, size_t size)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < size; i++) count += !su_utf8_is_continuation(text[i]);
+    return count;
+}
