@@ -46,10 +46,10 @@ SutraStatus su_model_read_tokenizer(SutraModel *model, const SuModuleChain *chai
 SutraStatus su_model_read_identity(SutraModel *model, const char *folder,
                                    const SuModuleChain *chain, SutraError *err);
 
-/* The tokenizer.json that the reference would build from `json` and the two configs (each may be
- * NULL): *changed is a new text to be su_free'd, or NULL where `json` stands as it is. */
-SutraStatus su_tokenizer_json_adjust(const char *json, size_t size, const SuConfigFile *config,
-                                     bool lowercase_first, char **changed, size_t *changed_size,
-                                     SutraError *err);
+/* The tokenizer.json (of path `where`) that the reference would build from `json` and the configs:
+ * *changed is a new text to be su_free'd, or NULL where `json` stands as it is. */
+SutraStatus su_tokenizer_json_adjust(const char *json, size_t size, const char *where,
+                                     const SuConfigFile *config, bool lowercase_first,
+                                     char **changed, size_t *changed_size, SutraError *err);
 
 #endif

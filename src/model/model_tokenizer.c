@@ -135,7 +135,7 @@ static SutraStatus open_json(SutraModel *model, const char *path, const Tokenize
     size_t size;
     SU_TRY(su_file_map_open(path, &map, err));
     SutraStatus status =
-        su_tokenizer_json_adjust((const char *)map.data, map.size, &configs->tokenizer,
+        su_tokenizer_json_adjust((const char *)map.data, map.size, path, &configs->tokenizer,
                                  configs->lowercase_first, &changed, &size, err);
     if (status == SUTRA_OK)
         status = changed ? su_tokenizer_from_json(changed, size, path, &model->tokenizer, err)

@@ -121,29 +121,42 @@ static bool is_type(const json_t *normalizer, const char *type)
     return json_is_string(name) && strcmp(json_string_value(name), type) == 0;
 }
 
-/* Lowercasing first changes nothing where the text is lowercased anyway: by a Lowercase step, or by
- * a BertNormalizer, whose other steps do not tell cases apart. */
+/* A step that lowercases is in there already: the reference adds none, or it would change nothing.
+ */
 static bool lowercases(const json_t *normalizer)
 {
     const json_t *steps = json_object_get(normalizer, "normalizers");
     if (is_type(normalizer, "Sequence"))
         for (size_t i = 0; i < json_array_size(steps); i++)
             if (is_type(json_array_get(steps, i), "Lowercase")) return true;
-    return is_type(normalizer, "Lowercase") ||
-           (is_type(normalizer, "BertNormalizer") &&
-            json_is_true(json_object_get(normalizer, "lowercase")));
+    return is_type(normalizer, "Lowercase");
+}
+
+/* Lowercase, then a BertNormalizer, is the BertNormalizer that lowercases and strips accents only
+ * if the other was told to (by itself it would, because it lowercases): none of its steps tells
+ * cases apart. Equal for every code point, alone and beside marks, in the reference library. */
+static json_t *lowercase_bert(const json_t *normalizer)
+{
+    json_t *copy = json_copy((json_t *)normalizer);
+    bool lowercase = json_is_true(json_object_get(normalizer, "lowercase"));
+    bool strip_given = json_is_boolean(json_object_get(normalizer, "strip_accents"));
+    if (!lowercase && !strip_given) json_object_set_new(copy, "strip_accents", json_false());
+    json_object_set_new(copy, "lowercase", json_true());
+    return copy;
 }
 
 static SutraStatus prepend_lowercase(json_t **normalizer, SutraError *err)
 {
-    if (lowercases(*normalizer)) return SUTRA_OK;
     json_t *wrapped;
+    if (lowercases(*normalizer)) return SUTRA_OK;
     if (json_is_null(*normalizer))
         wrapped = json_pack("{s:s}", "type", "Lowercase");
+    else if (is_type(*normalizer, "BertNormalizer"))
+        wrapped = lowercase_bert(*normalizer);
     else
         wrapped = json_pack("{s:s, s:[{s:s}, O]}", "type", "Sequence", "normalizers", "type",
                             "Lowercase", *normalizer);
-    if (!wrapped) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory");
+    if (!wrapped) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for a normalizer");
     json_decref(*normalizer);
     *normalizer = wrapped;
     return SUTRA_OK;
@@ -159,35 +172,26 @@ static SutraStatus splice(const char *json, size_t size, const Scanner *value,
     size_t middle = json_dumpb(normalizer, NULL, 0, flags);
     *changed = middle ? su_alloc(head + middle + tail, 1) : NULL;
     if (!*changed || json_dumpb(normalizer, *changed + head, middle, flags) != middle)
-        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory");
+        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for tokenizer.json");
     memcpy(*changed, json, head);
     memcpy(*changed + head + middle, value->end, tail);
     *changed_size = head + middle + tail;
     return SUTRA_OK;
 }
 
-/* *parsed is NULL where the text is damaged: the tokenizer says how. */
-static SutraStatus parse_value(const Scanner *value, json_t **parsed, SutraError *err)
-{
-    json_error_t reason;
-    size_t size = (size_t)(value->end - value->next);
-    *parsed = json_loadb(value->next, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &reason);
-    if (!*parsed && (json_error_code(&reason) == json_error_out_of_memory || !reason.text[0]))
-        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for the normalizer of tokenizer.json");
-    return SUTRA_OK;
-}
-
-SutraStatus su_tokenizer_json_adjust(const char *json, size_t size, const SuConfigFile *config,
-                                     bool lowercase_first, char **changed, size_t *changed_size,
-                                     SutraError *err)
+SutraStatus su_tokenizer_json_adjust(const char *json, size_t size, const char *where,
+                                     const SuConfigFile *config, bool lowercase_first,
+                                     char **changed, size_t *changed_size, SutraError *err)
 {
     Scanner value;
+    json_error_t reason;
     *changed = NULL;
     if (!config->root && !lowercase_first) return SUTRA_OK;
     if (!find_value(json, size, "normalizer", &value)) return SUTRA_OK;
-    json_t *original = NULL;
-    SU_TRY(parse_value(&value, &original, err));
-    if (!original) return SUTRA_OK;
+    size_t value_size = (size_t)(value.end - value.next);
+    json_t *original =
+        json_loadb(value.next, value_size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &reason);
+    if (!original) SU_RAISE(err, SUTRA_E_FORMAT, "%s: normalizer: %s", where, reason.text);
     json_t *wanted = json_incref(original);
     SutraStatus status = read_wanted(config, &wanted, err);
     if (status == SUTRA_OK && lowercase_first) status = prepend_lowercase(&wanted, err);
