@@ -7,6 +7,9 @@ PRESET ?= asan
 SECONDS_EACH ?= 60
 SETUP := tools/setup.sh
 
+# What the demo, the bench and the conformance run need: the program and the libraries, no tests.
+PROGRAM = cmake --preset release >/dev/null && cmake --build --preset release --target sutra sutra_shared sutra_hub
+
 # Where tests find the default model and the shared data.
 export SUTRA_TEST_MODEL ?= $(CURDIR)/.cache/model
 export SUTRA_SHARED_DATA ?= $(CURDIR)/../shared/data
@@ -28,7 +31,7 @@ release asan ubsan tsan:
 
 demo: ## everything from a bare Debian to vectors: packages (asks; YES=1), build, model, a table of similarities
 	@$(SETUP) packages build
-	@cmake --preset release >/dev/null && cmake --build --preset release
+	@$(PROGRAM)
 	@$(SETUP) model
 	@tools/demo.sh
 
@@ -40,13 +43,13 @@ check-full: ## the rest: ThreadSanitizer, failing allocations, longer fuzzing, l
 
 conformance: ## against sentence-transformers on the shared data (needs torch; SUTRA_PEERS_PYTHON names a Python with it)
 	@$(SETUP) packages build
-	@cmake --preset release >/dev/null && cmake --build --preset release
+	@$(PROGRAM)
 	@$(SETUP) model
 	@tools/with_peers.sh tests/conformance/reference.py $(ARGS)
 
 bench: ## the peers beside Sutra, interleaved in one run; writes build/bench/ (ARGS= for bench/peers/run.py)
 	@$(SETUP) packages build
-	@cmake --preset release >/dev/null && cmake --build --preset release
+	@$(PROGRAM)
 	@$(SETUP) model
 	@tools/with_peers.sh bench/peers/run.py $(ARGS)
 

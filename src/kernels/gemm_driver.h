@@ -33,6 +33,7 @@ static inline void su_gemm_run_panel(const SuGemmF32Args *args, const SuGemmTile
                                      size_t begin, size_t end, size_t panel)
 {
     size_t column = panel * tiles->nr, left = args->n - column;
+    size_t columns = left < tiles->nr ? left : tiles->nr;
     float product[SU_GEMM_MAX_TILE];
     bool plain = args->activation == SUTRA_ACT_NONE && !args->residual;
     SuGemmTile tile = {.lda = args->lda * sizeof(float),
@@ -41,7 +42,7 @@ static inline void su_gemm_run_panel(const SuGemmF32Args *args, const SuGemmTile
                        .c = product,
                        .ldc = plain ? args->ldc : tiles->nr,
                        .k = args->k,
-                       .columns = left < tiles->nr ? left : tiles->nr};
+                       .columns = plain ? columns : tiles->nr};
     for (size_t i = begin; i < end; i += tiles->mr) {
         size_t rows = end - i < tiles->mr ? end - i : tiles->mr;
         float *c = args->c + i * args->ldc + column;
@@ -50,8 +51,8 @@ static inline void su_gemm_run_panel(const SuGemmF32Args *args, const SuGemmTile
         tiles->of_rows[rows](&tile);
         if (plain) continue;
         const float *residual = args->residual ? args->residual + i * args->ldr + column : NULL;
-        tiles->finish(args->activation, product, tiles->nr, rows, tile.columns, residual, args->ldr,
-                      c, args->ldc);
+        tiles->finish(args->activation, product, tiles->nr, rows, columns, residual, args->ldr, c,
+                      args->ldc);
     }
 }
 

@@ -1,0 +1,84 @@
+/* fp32 GEMM, register tile 6 x 16 (tile_avx2.h). Rows of a are read in place. */
+#include "kernels/gemm_driver.h"
+#include "kernels/x86/kernels_x86.h"
+#include "kernels/x86/tile_avx2.h"
+
+#include <string.h>
+
+enum { MR = SU_TILE_ROWS, NR = SU_TILE_COLUMNS };
+
+/* c [rows, columns] = a x panel + bias */
+SU_INLINE void compute_tile(const SuGemmTile *tile, const int rows)
+{
+    __m256 sum[MR][2];
+#pragma GCC unroll 6
+    for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = _mm256_setzero_ps();
+    multiply_tile_avx2(sum, (const float *)(const void *)tile->a, tile->lda, tile->b, NR, tile->k,
+                       rows, 2);
+
+    bool whole = tile->columns == NR;
+    float edge[MR * NR], *c = whole ? tile->c : edge;
+    size_t ldc = whole ? tile->ldc : NR;
+    __m256 bias0 = _mm256_loadu_ps(tile->bias), bias1 = _mm256_loadu_ps(tile->bias + 8);
+#pragma GCC unroll 6
+    for (int i = 0; i < rows; i++) {
+        _mm256_storeu_ps(c + (size_t)i * ldc, _mm256_add_ps(sum[i][0], bias0));
+        _mm256_storeu_ps(c + (size_t)i * ldc + 8, _mm256_add_ps(sum[i][1], bias1));
+    }
+    if (whole) return;
+    for (int i = 0; i < rows; i++)
+        memcpy(tile->c + (size_t)i * tile->ldc, edge + i * NR, tile->columns * sizeof *c);
+}
+
+#define TILE_OF(rows) \
+    static void tile_##rows(const SuGemmTile *tile) { compute_tile(tile, rows); }
+TILE_OF(1)
+TILE_OF(2)
+TILE_OF(3)
+TILE_OF(4)
+TILE_OF(5)
+TILE_OF(6)
+
+static void (*const tile_of[MR + 1])(const SuGemmTile *) = {NULL,   tile_1, tile_2, tile_3,
+                                                            tile_4, tile_5, tile_6};
+
+SU_INLINE void finish(SutraActivation activation, const float *product, size_t rows, size_t columns,
+                      const float *residual, size_t ldr, float *c, size_t ldc)
+{
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t j = 0; j < columns; j += 8) {
+            size_t left = columns - j;
+            __m256i mask = tail_mask_avx2(left < 8 ? left : 8);
+            __m256 x = activate_avx2(activation, _mm256_loadu_ps(product + i * NR + j));
+            if (residual) {
+                const float *r = residual + i * ldr + j;
+                x = _mm256_add_ps(x, left < 8 ? _mm256_maskload_ps(r, mask) : _mm256_loadu_ps(r));
+            }
+            if (left < 8)
+                _mm256_maskstore_ps(c + i * ldc + j, mask, x);
+            else
+                _mm256_storeu_ps(c + i * ldc + j, x);
+        }
+    }
+}
+
+static void finish_tile(SutraActivation activation, const float *product, size_t nr, size_t rows,
+                        size_t columns, const float *residual, size_t ldr, float *c, size_t ldc)
+{
+    (void)nr;
+    if (activation == SUTRA_ACT_GELU_ERF)
+        finish(SUTRA_ACT_GELU_ERF, product, rows, columns, residual, ldr, c, ldc);
+    else if (activation == SUTRA_ACT_NONE)
+        finish(SUTRA_ACT_NONE, product, rows, columns, residual, ldr, c, ldc);
+    else
+        finish(activation, product, rows, columns, residual, ldr, c, ldc);
+}
+
+static void run(const SuGemmF32Args *args)
+{
+    const SuGemmTiles tiles = {.mr = MR, .nr = NR, .of_rows = tile_of, .finish = finish_tile};
+    su_gemm_drive(args, &tiles);
+}
+
+const SuGemmF32 su_gemm_f32_6x16_avx2 = {
+    .mr = MR, .nr = NR, .name = "gemm_f32_6x16_avx2", .run = run};

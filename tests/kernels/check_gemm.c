@@ -1,0 +1,290 @@
+/* GEMM: every level packs the same weights its own way and must give the bits of plain C. */
+#include "checkkernels.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { A, PACKED, BIAS, RESIDUAL, C, EXPECTED, START, WEIGHTS, BIAS_ROW }; /* buffers */
+
+typedef enum ResidualMode {
+    RESIDUAL_NONE,
+    RESIDUAL_APART,
+    RESIDUAL_IS_C,
+    NUM_RESIDUALS
+} ResidualMode;
+typedef enum PanelMode { PANELS_AT_ONCE, PANELS_BACKWARDS, PANELS_SOME, NUM_PANEL_MODES } PanelMode;
+
+typedef struct Problem {
+    size_t m, n, k, lda, ldc, ldr;
+    ResidualMode residual_mode;
+    PanelMode panels;
+    SutraActivation activation;
+    CkValues values;
+    size_t shift; /* bytes between the buffers and the page */
+    float *a, *weights, *bias, *residual;
+} Problem;
+
+static size_t bytes(size_t rows, size_t stride, size_t columns)
+{
+    return ((rows - 1) * stride + columns) * sizeof(float);
+}
+
+static float *rows_of(Ck *ck, int slot, const Problem *p, CkValues values, size_t rows,
+                      size_t stride, size_t columns)
+{
+    float *x = ck_input(ck, slot, bytes(rows, stride, columns), p->shift);
+    for (size_t i = 0; i < rows; i++) ck_fill(ck, values, x + i * stride, columns);
+    return x;
+}
+
+static void make_problem(Ck *ck, Problem *p)
+{
+    ck_case(ck,
+            "gemm_f32 m %zu n %zu k %zu lda %zu ldc %zu ldr %zu residual %d panels %d act %d %s",
+            p->m, p->n, p->k, p->lda, p->ldc, p->ldr, (int)p->residual_mode, (int)p->panels,
+            (int)p->activation, ck_values_name[p->values]);
+    p->a = rows_of(ck, A, p, p->values, p->m, p->lda, p->k);
+    p->weights =
+        rows_of(ck, WEIGHTS, p, p->values == CK_HUGE ? CK_NORMAL : p->values, p->n, p->k, p->k);
+    p->bias = rows_of(ck, BIAS_ROW, p, p->values, 1, p->n, p->n);
+    p->residual = rows_of(ck, RESIDUAL, p, p->values, p->m, p->ldr, p->n);
+}
+
+/* Weights and bias as `kernel` wants them. */
+static void pack(Ck *ck, const SuGemmF32 *kernel, const Problem *p, SuGemmF32Args *args)
+{
+    size_t padded = (p->n + kernel->nr - 1) / kernel->nr * kernel->nr;
+    float *b = ck_input(ck, PACKED, padded * p->k * sizeof *b, p->shift);
+    float *bias = ck_input(ck, BIAS, padded * sizeof *bias, p->shift);
+    memset(b, 0, padded * p->k * sizeof *b);
+    memset(bias, 0, padded * sizeof *bias);
+    for (size_t j = 0; j < p->n; j++)
+        su_gemm_pack_f32(p->weights + j * p->k, j, p->k, kernel->nr, b);
+    memcpy(bias, p->bias, p->n * sizeof *bias);
+    *args = (SuGemmF32Args){.a = p->a,
+                            .lda = p->lda,
+                            .b = b,
+                            .bias = bias,
+                            .ldr = p->ldr,
+                            .ldc = p->ldc,
+                            .m = p->m,
+                            .n = p->n,
+                            .k = p->k,
+                            .panel_end = padded / kernel->nr,
+                            .activation = p->activation};
+}
+
+/* A buffer as c is before a run: the residual where c is the residual too. */
+static float *start_of(Ck *ck, int slot, const Problem *p)
+{
+    float *c = ck_output(ck, slot, bytes(p->m, p->ldc, p->n), p->shift);
+    if (p->residual_mode == RESIDUAL_IS_C)
+        for (size_t i = 0; i < p->m; i++)
+            memcpy(c + i * p->ldc, p->residual + i * p->ldr, p->n * sizeof *c);
+    return c;
+}
+
+static void set_output(SuGemmF32Args *args, const Problem *p, float *c)
+{
+    args->c = c;
+    if (p->residual_mode == RESIDUAL_APART) args->residual = p->residual;
+    if (p->residual_mode != RESIDUAL_IS_C) return;
+    args->residual = c;
+    args->ldr = p->ldc;
+}
+
+static float *expected_of(Ck *ck, const Problem *p)
+{
+    SuGemmF32Args args;
+    pack(ck, &ck->ref.gemm_f32, p, &args);
+    float *c = start_of(ck, EXPECTED, p);
+    set_output(&args, p, c);
+    ck->ref.gemm_f32.run(&args);
+    return c;
+}
+
+/* Columns outside first … last - 1 as they were. */
+static void restore_columns(const Problem *p, const float *start, float *c, size_t first,
+                            size_t last)
+{
+    for (size_t i = 0; i < p->m; i++)
+        for (size_t j = 0; j < p->n; j++)
+            if (j < first || j >= last)
+                memcpy(&c[i * p->ldc + j], &start[i * p->ldc + j], sizeof *c);
+}
+
+static void compare_level(Ck *ck, const SuGemmF32 *kernel, const Problem *p)
+{
+    SuGemmF32Args args;
+    float *expected = expected_of(ck, p);
+    pack(ck, kernel, p, &args);
+    float *c = start_of(ck, C, p);
+    set_output(&args, p, c);
+    size_t num_panels = args.panel_end;
+    if (p->panels == PANELS_BACKWARDS) {
+        for (size_t panel = num_panels; panel > 0; panel--) {
+            args.panel_begin = panel - 1;
+            args.panel_end = panel;
+            kernel->run(&args);
+        }
+    } else if (p->panels == PANELS_SOME) {
+        args.panel_begin = ck_between(ck, 0, num_panels - 1);
+        args.panel_end = ck_between(ck, args.panel_begin, num_panels);
+        kernel->run(&args);
+        restore_columns(p, start_of(ck, START, p), expected, args.panel_begin * kernel->nr,
+                        args.panel_end * kernel->nr);
+    } else {
+        kernel->run(&args);
+    }
+    ck_same(ck, kernel->name, c, expected, bytes(p->m, p->ldc, p->n) / sizeof *c);
+    ck_check_canaries(ck);
+}
+
+/* One case; everything but its shape is random. */
+static void compare_shape(Ck *ck, size_t m, size_t n, size_t k)
+{
+    Problem p = {.m = m, .n = n, .k = k};
+    p.lda = k + ck_between(ck, 0, 2) * ck_between(ck, 0, 9);
+    p.ldc = n + ck_between(ck, 0, 2) * ck_between(ck, 0, 9);
+    p.ldr = n + ck_between(ck, 0, 2) * ck_between(ck, 0, 9);
+    p.residual_mode = (ResidualMode)ck_between(ck, 0, NUM_RESIDUALS - 1);
+    p.panels = (PanelMode)ck_between(ck, 0, NUM_PANEL_MODES - 1);
+    p.activation = (SutraActivation)ck_between(ck, 0, SUTRA_ACT_TANH);
+    p.values = (CkValues)(ck_between(ck, 0, 1) * ck_between(ck, 0, CK_NUM_VALUES - 1));
+    p.shift = sizeof(float) * ck_between(ck, 0, 1);
+    make_problem(ck, &p);
+    for (int t = 0; t < ck->num_tested; t++) compare_level(ck, &ck->tested[t].gemm_f32, &p);
+}
+
+static void compare_shapes(Ck *ck)
+{
+    static const size_t widths[] = {1, 7, 8, 15, 16, 17, 31, 32, 33, 48, 63, 65, 96};
+    static const size_t depths[] = {1, 2, 7, 64};
+    for (size_t m = 1; m <= 40; m++) {
+        for (size_t d = 0; d < sizeof depths / sizeof depths[0]; d++)
+            for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++)
+                compare_shape(ck, m, widths[w], depths[d]);
+        compare_shape(ck, m, ck_between(ck, 1, 40), 384);
+    }
+    /* across the blocks of rows that gemm_driver.h keeps in L2 */
+    compare_shape(ck, 300, 33, 384);
+    compare_shape(ck, 70, 40, 1536);
+    compare_shape(ck, 61, 16, 1536);
+    compare_shape(ck, 13, 5, 9000);
+    for (int i = 0; i < 200; i++)
+        compare_shape(ck, ck_between(ck, 1, 60), ck_between(ck, 1, 130), ck_between(ck, 1, 130));
+}
+
+/* Row i is the same bytes computed alone, among all rows, and from any first row. */
+static void check_row_independence(Ck *ck)
+{
+    for (int round = 0; round < 12; round++) {
+        Problem p = {.m = 40, .n = ck_between(ck, 1, 70), .k = ck_between(ck, 1, 100)};
+        p.lda = p.k;
+        p.ldc = p.ldr = p.n;
+        p.activation = (SutraActivation)(round % 6);
+        p.residual_mode = round % 2 ? RESIDUAL_APART : RESIDUAL_NONE;
+        make_problem(ck, &p);
+        for (int t = 0; t < ck->num_tested; t++) {
+            SuGemmF32Args args;
+            pack(ck, &ck->tested[t].gemm_f32, &p, &args);
+            float *all = start_of(ck, EXPECTED, &p);
+            set_output(&args, &p, all);
+            ck->tested[t].gemm_f32.run(&args);
+            for (size_t i = 0; i < p.m; i++) {
+                SuGemmF32Args part = args;
+                part.m = i % 2 ? 1 : ck_between(ck, 1, p.m - i);
+                part.a += i * p.lda;
+                if (part.residual) part.residual += i * p.ldr;
+                part.c = ck_output(ck, C, part.m * p.n * sizeof *part.c, 0);
+                ck->tested[t].gemm_f32.run(&part);
+                if (memcmp(part.c, all + i * p.n, part.m * p.n * sizeof *part.c) != 0)
+                    ck_fail(ck, "%s: row %zu depends on the rows around it",
+                            ck->tested[t].gemm_f32.name, i);
+            }
+        }
+    }
+}
+
+static void run_dense(Ck *ck, const SuGemmF32 *kernel, const Problem *p, float *c)
+{
+    SuGemmF32Args args;
+    pack(ck, kernel, p, &args);
+    set_output(&args, p, c);
+    kernel->run(&args);
+}
+
+/* One NaN in a, w, bias or residual makes NaN of what depends on it, and of nothing else. */
+static void check_nan(Ck *ck)
+{
+    for (int round = 0; round < 96; round++) {
+        int place = round % 4;
+        Problem p = {.m = ck_between(ck, 1, 20), .n = ck_between(ck, 1, 50), .k = 9};
+        p.lda = p.k;
+        p.ldc = p.ldr = p.n;
+        p.activation = (SutraActivation)(round / 4 % 6);
+        p.residual_mode = RESIDUAL_APART;
+        make_problem(ck, &p);
+        size_t row = ck_between(ck, 0, p.m - 1), column = ck_between(ck, 0, p.n - 1);
+        size_t depth = ck_between(ck, 0, p.k - 1);
+        if (place == 0) p.a[row * p.lda + depth] = NAN;
+        if (place == 1) p.weights[column * p.k + depth] = NAN;
+        if (place == 2) p.bias[column] = NAN;
+        if (place == 3) p.residual[row * p.ldr + column] = NAN;
+        for (int t = 0; t < ck->num_tested; t++) {
+            float *c = start_of(ck, C, &p);
+            run_dense(ck, &ck->tested[t].gemm_f32, &p, c);
+            for (size_t i = 0; i < p.m; i++) {
+                for (size_t j = 0; j < p.n; j++) {
+                    bool touched = (place == 0 || i == row || place != 3) &&
+                                   (place != 0 || i == row) && (place == 0 || j == column);
+                    if ((bool)isnan(c[i * p.ldc + j]) != touched)
+                        ck_fail(ck,
+                                "%s: NaN put into operand %d at row %zu column %zu: [%zu, %zu] "
+                                "is %g",
+                                ck->tested[t].gemm_f32.name, place, row, column, i, j,
+                                (double)c[i * p.ldc + j]);
+                }
+            }
+        }
+    }
+}
+
+/* Plain C against double: |error| ≤ (k + 3) u (sum |a w| + |bias| + |residual|), u = 2^-24: one
+ * rounding for each fma and addition, none of them larger than u times the sum of magnitudes. */
+static void check_definition(Ck *ck)
+{
+    static const size_t depths[] = {1, 7, 64, 384, 1536};
+    double worst = 0;
+    for (size_t d = 0; d < sizeof depths / sizeof depths[0]; d++) {
+        Problem p = {.m = 9, .n = 37, .k = depths[d], .values = d % 2 ? CK_TINY : CK_NORMAL};
+        p.lda = p.k;
+        p.ldc = p.ldr = p.n;
+        p.residual_mode = RESIDUAL_APART;
+        make_problem(ck, &p);
+        float *c = start_of(ck, C, &p);
+        run_dense(ck, &ck->ref.gemm_f32, &p, c);
+        for (size_t i = 0; i < p.m; i++) {
+            for (size_t j = 0; j < p.n; j++) {
+                double r = (double)p.residual[i * p.ldr + j];
+                double sum = (double)p.bias[j] + r, size = fabs((double)p.bias[j]) + fabs(r);
+                for (size_t e = 0; e < p.k; e++) {
+                    double product = (double)p.a[i * p.lda + e] * (double)p.weights[j * p.k + e];
+                    sum += product;
+                    size += fabs(product);
+                }
+                double bound = (double)(p.k + 3) * (0x1p-24 * size + 0x1p-149);
+                ck_within(ck, (double)(i * p.ldc + j), c[i * p.ldc + j], sum, bound, &worst);
+            }
+        }
+    }
+    ck_report("gemm_f32: (k + 3) u sum |a w|", worst);
+}
+
+void check_gemm_f32(Ck *ck)
+{
+    check_definition(ck);
+    compare_shapes(ck);
+    check_row_independence(ck);
+    check_nan(ck);
+}

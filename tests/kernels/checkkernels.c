@@ -1,0 +1,85 @@
+/* checkkernels - every kernel of every level this processor has, against plain C bit for bit; plain
+ * C against a computation in higher precision with a stated bound.
+ *
+ *   checkkernels [--seed N] [NAME]      all checks, or one
+ *   checkkernels --bench [NAME]         times instead: GFLOP/s or GB/s beside the measured ceiling
+ */
+#include "checkkernels.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Entry {
+    const char *name;
+    void (*check)(Ck *ck);
+} Entry;
+
+static const Entry entries[] = {
+    {"gemm_f32", check_gemm_f32},
+    {"attention_f32", check_attention_f32},
+    {"layer_norm_f32", check_layer_norm_f32},
+    {"embed_norm_f32", check_embed_norm_f32},
+    {"activate_f32", check_activate_f32},
+    {"pool_f32", check_pool_f32},
+    {"sum_of_squares_f32", check_sum_of_squares_f32},
+    {"scale_f32", check_scale_f32},
+    {"dot_f32", check_dot_f32},
+    {"widen_f16", check_widen_f16},
+    {"widen_bf16", check_widen_bf16},
+};
+enum { NUM_ENTRIES = sizeof entries / sizeof entries[0] };
+
+static int usage(void)
+{
+    fprintf(stderr, "usage: checkkernels [--seed N] [--bench] [NAME]\nnames:");
+    for (int i = 0; i < NUM_ENTRIES; i++) fprintf(stderr, " %s", entries[i].name);
+    fputc('\n', stderr);
+    return 2;
+}
+
+static int run_checks(uint64_t seed, const char *name)
+{
+    static Ck ck;
+    unsigned failures = 0;
+    for (int i = 0; i < NUM_ENTRIES; i++) {
+        if (name && strcmp(name, entries[i].name) != 0) continue;
+        ck_open(&ck, seed);
+        if (!name && i == 0) {
+            printf("levels:");
+            for (int t = 0; t < ck.num_tested; t++) printf(" %s", su_isa_name(ck.tested[t].isa));
+            printf(", seed %llu\n", (unsigned long long)seed);
+        }
+        entries[i].check(&ck);
+        printf("%-20s %s", entries[i].name, ck.failures ? "FAILED" : "ok");
+        if (ck.failures) printf(" (%u)", ck.failures);
+        putchar(10);
+        failures += ck.failures;
+        ck_close(&ck);
+    }
+    return failures ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t seed = 1;
+    const char *name = NULL;
+    bool bench = false;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--bench") == 0) {
+            bench = true;
+        } else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
+            seed = strtoull(argv[++i], NULL, 10);
+        } else if (argv[i][0] != '-' && !name) {
+            name = argv[i];
+        } else {
+            return usage();
+        }
+    }
+    bool known = !name;
+    for (int i = 0; i < NUM_ENTRIES; i++) known = known || strcmp(name, entries[i].name) == 0;
+    if (!known) return usage();
+    if (!bench) return run_checks(seed, name);
+    ck_bench(name);
+    return 0;
+}
