@@ -6,7 +6,7 @@ Hub(files) serves one repository:
 
 Faults are one-shot: hub.fault(path_end, action) makes the next request whose path ends so take
 `action` (a function of the handler and the bytes that would be sent; it returns True if it answered).
-Every request is kept in hub.requests as (server, path, headers)."""
+Every request is kept in hub.requests as (server, path, headers, address)."""
 
 import hashlib
 import http.server
@@ -35,7 +35,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         hub, path = self.server.hub, urllib.parse.urlsplit(self.path).path
         path = urllib.parse.unquote(path)
         with hub.lock:
-            hub.requests.append((self.server.label, path, dict(self.headers)))
+            hub.requests.append((self.server.label, path, dict(self.headers), self.path))
         try:
             data = hub.content(self.server.label, path)
             action = hub.take_fault(self.server.label, path)

@@ -103,7 +103,7 @@ class Cuts(HubTest):
         self.assertModel()
 
     def test_stalled(self):
-        self.hub.fault("/model.safetensors", hub_server.stall(20), label="cdn")
+        self.hub.fault("/model.safetensors", hub_server.stall(300), label="cdn")
         self.pull(stall=1)
         self.assertModel()
 

@@ -68,6 +68,7 @@ class Layout(HubTest):
         self.assertEqual((self.repo() / "refs/refs/pr/1").read_text(), COMMIT)
         self.assertNotFound()
         self.assertEqual(self.call("find", revision="refs/pr/1").returncode, OK)
+        self.assertIn("/revision/refs%2Fpr%2F1?", self.hub.requests[0][3])
         self.pull(revision=COMMIT)
         self.assertFalse((self.repo() / "refs" / COMMIT).exists())
         self.assertEqual(self.call("find", revision=COMMIT).returncode, OK)
@@ -191,34 +192,38 @@ class Answers(HubTest):
         self.assertEqual(done.stderr.count("note: "), 2)
 
     def test_senseless_listings(self):
-        def edits():
-            yield lambda l: b""
-            yield lambda l: b"<html></html>"
-            yield lambda l: b"[" * 100000
-            yield lambda l: b"[]"
-            yield lambda l: b"{}"
-            yield lambda l: {**l, "sha": "main"}
-            yield lambda l: {**l, "sha": 5}
-            yield lambda l: {**l, "sha": "../../../../../../../../../../evil/path"}
-            yield lambda l: {**l, "sha": "A" * 40}
-            yield lambda l: {**l, "siblings": l["siblings"] + [{"size": 1}]}
-            yield lambda l: {**l, "siblings": l["siblings"] + [{"rfilename": 1}]}
-            yield lambda l: {**l, "siblings": l["siblings"] * 2}
-            for bad in ({"size": -1}, {"size": "1"}, {"size": None}, {"size": 1.5}, {"lfs": {}},
-                        {"size": 2**63 - 1},
-                        {"lfs": {"sha256": "../" * 21 + "x"}}, {"lfs": {"sha256": "A" * 64}}):
-                yield lambda l, bad=bad: {**l, "siblings": [
-                    {**s, **bad} if s["rfilename"] == "model.safetensors" else s
-                    for s in l["siblings"]]}
-            for bad in ({"blobId": None}, {"blobId": "../" * 13 + "x"}, {"blobId": "a" * 41}):
-                yield lambda l, bad=bad: {**l, "siblings": [
-                    {**s, **bad} if s["rfilename"] == "config.json" else s for s in l["siblings"]]}
-        for edit in edits():
+        """Every answer that makes no sense is refused before anything is written."""
+        def each(name, **facts):
+            return lambda l: {**l, "siblings": [
+                {**s, **facts} if s["rfilename"] == name else s for s in l["siblings"]]}
+        def add(entry):
+            return lambda l: {**l, "siblings": l["siblings"] + [entry]}
+        digest = "states no valid size and digest"
+        weights, small = "model.safetensors", "config.json"
+        cases = [(lambda l, text=text: text, "file list") for text in
+                 (b"", b"<html></html>", b"[" * 100000, b"[]", b"{}")]
+        cases += [(lambda l, sha=sha: {**l, "sha": sha}, "sha is not a commit") for sha in
+                  ("main", 5, None, "../" * 13 + "x", "A" * 40, "a" * 39, "a" * 65)]
+        cases += [(add({"size": 1}), "has no name"), (add({"rfilename": 1}), "has no name"),
+                  (lambda l: {**l, "siblings": l["siblings"] * 2}, "listed twice")]
+        cases += [(each(weights, **facts), digest) for facts in
+                  ({"size": -1}, {"size": "1"}, {"size": None}, {"size": 1.5}, {"lfs": {}},
+                   {"lfs": {"sha256": "../" * 21 + "x"}}, {"lfs": {"sha256": "A" * 64}},
+                   {"lfs": {"sha256": "a" * 63}})]
+        cases += [(each(small, blobId=blob), digest) for blob in
+                  (None, "../" * 13 + "x", "a" * 41, "A" * 40)]
+        for edit, word in cases:
             self.hub.edit_listing = edit
-            done = self.call("pull", endpoint=self.hub.url, attempts=1)
-            self.assertIn(done.returncode, (FORMAT, IO), done.stderr)
-            self.assertNotFound()
-            self.assertFalse([p for p in self.folder.rglob("*") if "cache" not in str(p)])
+            self.pull(FORMAT, word, attempts=1)
+            self.assertFalse(self.cache.exists())
+        self.hub.edit_listing = each(weights, size=2**63 - 1)
+        self.pull(IO, "not enough space")
+        self.assertNotFound()
+
+    def test_old_error_codes_are_forgotten(self):
+        self.hub.fault("/revision/main", hub_server.status(503, "RevisionNotFound"))
+        self.hub.fault("/revision/main", hub_server.status(404))
+        self.pull(ARGUMENT, "knows no such repository")
 
     def test_models_that_are_not_for_us(self):
         self.hub.files = {**SMALL, "pytorch_model.bin": b"pickle"}
@@ -233,7 +238,7 @@ class Answers(HubTest):
 class Redirects(HubTest):
     def test_token_stays_with_the_hub(self):
         self.pull(token="secret")
-        for server, path, headers in self.hub.requests:
+        for server, path, headers, _ in self.hub.requests:
             self.assertEqual(headers.get("Authorization"),
                              "Bearer secret" if server == "hub" else None, path)
         self.assertTrue(self.weights_requests())
