@@ -43,8 +43,10 @@ static inline void su_gemm_run_panel(const SuGemmF32Args *args, const SuGemmTile
                        .ldc = plain ? args->ldc : tiles->nr,
                        .k = args->k,
                        .columns = plain ? columns : tiles->nr};
-    for (size_t i = begin; i < end; i += tiles->mr) {
-        size_t rows = end - i < tiles->mr ? end - i : tiles->mr;
+    /* tiles of nearly equal height: one of few rows has too few chains to fill the fma ports */
+    size_t num_tiles = (end - begin + tiles->mr - 1) / tiles->mr;
+    for (size_t i = begin, rows; i < end; i += rows, num_tiles--) {
+        rows = (end - i + num_tiles - 1) / num_tiles;
         float *c = args->c + i * args->ldc + column;
         tile.a = (const char *)(args->a + i * args->lda);
         if (plain) tile.c = c;
