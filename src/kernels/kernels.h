@@ -95,12 +95,19 @@ typedef struct SuNormF32 {
     size_t n;
 } SuNormF32;
 
-/* Sums over tokens, ascending, into out [n]:
- *   mean       sum x / tokens            mean_sqrt   sum x / sqrt(tokens)        max   largest of
- * each element weighted   sum fma(i + 1, x_i) / sum (i + 1)                  cls, last   copy of
- * one row */
-typedef void (*SuPoolF32)(SutraPooling pooling, const float *x, size_t stride, size_t num_tokens,
-                          size_t n, float *out);
+/* Pools tokens first … num_tokens - 1 of a text (those before are its prompt) into out [n]; w = num_tokens - first.
+ * Sums run over tokens, ascending:
+ *   mean       sum x / w                   mean_sqrt   sum x / sqrt(w)         max   largest of each element
+ *   weighted   sum fma(t + 1, x_t) / sum (t + 1)                  cls, last   copy of row 0, of the last row */
+typedef void (*SuPoolF32)(SutraPooling pooling, const float *x, size_t stride, size_t first,
+                          size_t num_tokens, size_t n, float *out);
+
+/* first + 1, …, num_tokens added up: the weights of a weighted mean */
+static inline float su_pool_weights(size_t first, size_t num_tokens)
+{
+    double n = (double)num_tokens, before = (double)first;
+    return (float)((n * (n + 1.0) - before * (before + 1.0)) / 2.0);
+}
 
 typedef struct SuKernels {
     SuIsa isa;

@@ -205,7 +205,7 @@ static void activate_body(Bench *bench)
 
 static void pool_body(Bench *bench)
 {
-    bench->kernels->pool_f32(SUTRA_POOL_MEAN, bench->a, HIDDEN, bench->m, HIDDEN, bench->c);
+    bench->kernels->pool_f32(SUTRA_POOL_MEAN, bench->a, HIDDEN, 0, bench->m, HIDDEN, bench->c);
 }
 
 static void squares_body(Bench *bench)
