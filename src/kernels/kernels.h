@@ -98,7 +98,7 @@ typedef struct SuNormF32 {
 /* Pools tokens first … num_tokens - 1 of a text (those before are its prompt) into out [n]; w = num_tokens - first.
  * Sums run over tokens, ascending:
  *   mean       sum x / w                   mean_sqrt   sum x / sqrt(w)         max   largest of each element
- *   weighted   sum fma(t + 1, x_t) / sum (t + 1)                  cls, last   copy of row 0, of the last row */
+ *   weighted   sum fma(t + 1, x_t) / sum (t + 1)                  cls, last   copy of the first, of the last of them */
 typedef void (*SuPoolF32)(SutraPooling pooling, const float *x, size_t stride, size_t first,
                           size_t num_tokens, size_t n, float *out);
 

@@ -140,7 +140,8 @@ static void exact_pool(SutraPooling pooling, const float *x, size_t stride, size
     *exact = sum / divisor;
     *bound = ((double)tokens + 2) * u * size / divisor;
     if (pooling == SUTRA_POOL_MAX) *exact = largest;
-    if (pooling == SUTRA_POOL_CLS || pooling == SUTRA_POOL_MODEL) *exact = (double)x[i];
+    if (pooling == SUTRA_POOL_CLS || pooling == SUTRA_POOL_MODEL)
+        *exact = (double)x[first * stride + i];
     if (pooling == SUTRA_POOL_LAST) *exact = (double)x[(tokens - 1) * stride + i];
     if (pooling == SUTRA_POOL_MAX || pooling == SUTRA_POOL_CLS || pooling == SUTRA_POOL_LAST)
         *bound = 0;

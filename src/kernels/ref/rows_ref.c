@@ -99,7 +99,7 @@ void su_pool_f32_ref(SutraPooling pooling, const float *x, size_t stride, size_t
         break;
     case SUTRA_POOL_CLS:
     case SUTRA_POOL_MODEL:
-        memcpy(out, x, n * sizeof *out);
+        memcpy(out, x + first * stride, n * sizeof *out);
         break;
     }
 }
