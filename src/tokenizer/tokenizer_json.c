@@ -48,7 +48,7 @@ static SutraStatus read_vocabulary(const json_t *vocab, const char *where, SuVoc
     json_t *value;
     json_object_foreach((json_t *)vocab, text, value)
     {
-        int32_t id;
+        int32_t id = 0;
         SU_TRY(su_tokenizer_id(value, text, where, &id, err));
         SU_TRY(su_vocabulary_add(vocabulary, text, strlen(text), id, err));
     }

@@ -1,5 +1,5 @@
 /* What the reference library made of a few dozen texts (golden/tokenizer.json, by
- * make_goldens.py), on the path that encode takes by itself and on the slow one. */
+ * make_tokenizer_goldens.py), on the path that encode takes by itself and on the slow one. */
 #include "base/json_file.h"
 #include "base/memory.h"
 #include "tokenizer/tokenizer_parts.h"
