@@ -22,7 +22,7 @@ int main(int argc, char **argv)
     SutraEngine *engine;
     SutraResult *result;
     SutraInput inputs[MAX_TEXTS] = {0};
-    SutraResultView view = {sizeof view};
+    SutraResultView view = {.struct_size = sizeof view};
     size_t n = (size_t)argc - 2;
 
     check(sutra_model_open(argv[1], NULL, &model, &err), &err);

@@ -41,38 +41,48 @@ static unsigned min3(unsigned a, unsigned b, unsigned c)
     return least < c ? least : c;
 }
 
-/* Insertions, deletions, substitutions and swaps of neighbours that turn a into b (the restricted
- * Damerau-Levenshtein distance), row by row. */
-static unsigned edit_distance(const char *a, size_t na, const char *b, size_t nb)
+/* How far `wanted` is from `known`: insertions, deletions, substitutions and swaps of neighbours
+ * (the restricted Damerau-Levenshtein distance, row by row) that make it a beginning of `known`,
+ * and a quarter for each character that `known` goes on with. */
+static unsigned edit_distance(const char *wanted, size_t nw, const char *known, size_t nk,
+                              unsigned *edits)
 {
     unsigned rows[3][NAME_MAX_COMPARED + 1];
     unsigned *before = rows[0], *above = rows[1], *row = rows[2];
-    for (size_t j = 0; j <= nb; j++) above[j] = before[j] = (unsigned)j;
-    for (size_t i = 1; i <= na; i++) {
+    for (size_t j = 0; j <= nk; j++) above[j] = before[j] = (unsigned)j;
+    for (size_t i = 1; i <= nw; i++) {
         row[0] = (unsigned)i;
-        for (size_t j = 1; j <= nb; j++) {
-            row[j] = min3(above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+        for (size_t j = 1; j <= nk; j++) {
+            bool same = wanted[i - 1] == known[j - 1];
+            row[j] = min3(above[j] + 1, row[j - 1] + 1, above[j - 1] + !same);
+            if (i > 1 && j > 1 && wanted[i - 1] == known[j - 2] && wanted[i - 2] == known[j - 1] &&
                 before[j - 2] + 1 < row[j])
                 row[j] = before[j - 2] + 1;
         }
         unsigned *oldest = before;
         before = above, above = row, row = oldest;
     }
-    return above[nb];
+    unsigned best = UINT32_MAX;
+    for (size_t j = 0; j <= nk; j++) {
+        unsigned distance = 4 * above[j] + (unsigned)(nk - j);
+        if (distance >= best) continue;
+        best = distance;
+        *edits = above[j];
+    }
+    return best;
 }
 
-/* 0: the same but for punctuation and case; UINT32_MAX: not alike. A name that is part of the other
- * ("minilm", "bge-small") counts as close: its distance is the number of missing characters / 4. */
+/* 0: the same but for punctuation and case; UINT32_MAX: not alike. A part of a known name
+ * ("minilm") counts by what it leaves out. */
 static unsigned name_distance(const char *wanted, const char *known)
 {
     char a[NAME_MAX_COMPARED + 1], b[NAME_MAX_COMPARED + 1];
     size_t na = fold_name(wanted, a), nb = fold_name(known, b);
+    unsigned edits = 0, allowed = na < 5 ? 1 : na < 9 ? 2 : (unsigned)na / 4;
     if (na < 3) return UINT32_MAX;
-    if (strstr(b, a)) return (unsigned)((nb - na) / 4);
-    unsigned distance = edit_distance(a, na, b, nb);
-    unsigned allowed = na < 9 ? 2 : (unsigned)na / 4;
-    return distance <= allowed ? distance : UINT32_MAX;
+    if (strstr(b, a)) return (unsigned)(nb - na);
+    unsigned distance = edit_distance(a, na, b, nb, &edits);
+    return edits <= allowed ? distance : UINT32_MAX;
 }
 
 size_t sutra_registry_suggest(const char *name, const char **names, size_t capacity)

@@ -169,7 +169,8 @@ static SutraStatus build_set(const SuAddedTokens *added, bool normalized, SuAdde
     set->sorted = su_alloc(added->count, sizeof(SuAddedToken *));
     if (!set->sorted) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for added tokens");
     for (size_t i = 0; i < added->count; i++)
-        if (added->tokens[i].normalized == normalized) set->sorted[set->count++] = &added->tokens[i];
+        if (added->tokens[i].normalized == normalized)
+            set->sorted[set->count++] = &added->tokens[i];
     if (set->count) qsort(set->sorted, set->count, sizeof(SuAddedToken *), by_pattern);
     for (size_t i = 1; i < set->count; i++)
         if (compare_patterns(set->sorted[i - 1], set->sorted[i]) == 0)
@@ -268,8 +269,7 @@ static bool is_word_after(const char *text, size_t size, size_t at)
 static size_t skip_space_before(const char *text, size_t at)
 {
     size_t begin;
-    while (at > 0 &&
-           (su_unicode_properties(su_utf8_decode_before(text, at, &begin)) & SU_CP_SPACE))
+    while (at > 0 && (su_unicode_properties(su_utf8_decode_before(text, at, &begin)) & SU_CP_SPACE))
         at = begin;
     return at;
 }
@@ -297,8 +297,8 @@ static bool find_match(SuAddedCursor *cursor)
            (token = find_from(cursor->set, cursor->text, cursor->size, &cursor->search))) {
         size_t begin = cursor->search, end = begin + token->pattern_size;
         cursor->search = end;
-        if (token->single_word && (is_word_before(cursor->text, begin) ||
-                                   is_word_after(cursor->text, cursor->size, end)))
+        if (token->single_word &&
+            (is_word_before(cursor->text, begin) || is_word_after(cursor->text, cursor->size, end)))
             continue;
         if (token->lstrip) {
             begin = skip_space_before(cursor->text, begin);

@@ -28,9 +28,8 @@ static SutraStatus check_template(const SuTokenizer *tokenizer, const SuTemplate
     for (size_t i = 0; i < list->count; i++)
         if (list->parts[i].kind == SU_PART_SPECIAL &&
             !su_tokenizer_token(tokenizer, list->parts[i].id, &size))
-            SU_RAISE(err, SUTRA_E_FORMAT,
-                     "%s: the post-processor's id %d is not in the vocabulary", where,
-                     (int)list->parts[i].id);
+            SU_RAISE(err, SUTRA_E_FORMAT, "%s: the post-processor's id %d is not in the vocabulary",
+                     where, (int)list->parts[i].id);
     return SUTRA_OK;
 }
 
@@ -119,8 +118,7 @@ SutraStatus su_tokenizer_scratch_reserve(SuTokenizerScratch *scratch, size_t tex
 {
     /* The densest text has three tokens for two bytes: one for each mark of U+0390. */
     size_t tokens;
-    if (su_mul_overflows(text_size, 2, &tokens) ||
-        su_add_overflows(tokens, SPECIAL_ROOM, &tokens))
+    if (su_mul_overflows(text_size, 2, &tokens) || su_add_overflows(tokens, SPECIAL_ROOM, &tokens))
         SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu bytes of text", text_size);
     SU_TRY(su_normalized_reserve(&scratch->normalized, text_size, true, err));
     SU_TRY(su_token_row_reserve(&scratch->rows[0], tokens, true, err));
@@ -138,7 +136,8 @@ static SutraStatus check_text(const char *text, size_t size, const char *name, S
     if (!su_utf8_validate(text, size, &bad, &count))
         SU_RAISE(err, SUTRA_E_ARGUMENT, "%s is not valid UTF-8 at byte %zu", name, bad);
     if (count >= UINT32_MAX)
-        SU_RAISE(err, SUTRA_E_LIMIT, "%s has %zu code points, more than can be counted", name, count);
+        SU_RAISE(err, SUTRA_E_LIMIT, "%s has %zu code points, more than can be counted", name,
+                 count);
     return SUTRA_OK;
 }
 
@@ -193,7 +192,8 @@ static uint32_t code_point_at(Position *position, size_t byte)
 {
     const char *text = position->text;
     if (byte >= position->byte)
-        position->code_point += (uint32_t)su_utf8_count(text + position->byte, byte - position->byte);
+        position->code_point +=
+            (uint32_t)su_utf8_count(text + position->byte, byte - position->byte);
     else
         position->code_point -= (uint32_t)su_utf8_count(text + byte, position->byte - byte);
     position->byte = byte;

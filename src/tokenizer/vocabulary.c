@@ -88,7 +88,8 @@ static SutraStatus index_texts(SuVocabulary *vocabulary, bool last_wins, size_t 
     for (size_t i = 0; i < vocabulary->count; i++) {
         const SuToken *token = &vocabulary->tokens[i];
         size_t at = find_place(vocabulary, token->text, token->size);
-        SuToken *same = vocabulary->places[at] ? &vocabulary->tokens[vocabulary->places[at] - 1] : NULL;
+        SuToken *same =
+            vocabulary->places[at] ? &vocabulary->tokens[vocabulary->places[at] - 1] : NULL;
         if (same && !last_wins)
             SU_RAISE(err, SUTRA_E_FORMAT, "%s: token \"%.*s\" has the ids %d and %d", where,
                      (int)(token->size < 64 ? token->size : 64), token->text, (int)same->id,

@@ -16,8 +16,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define SU_WORD_SHORT 11u    /* bytes of a key that is held in its slot */
-#define SU_WORD_LOAD 16u     /* bytes that must be readable from the start of a key */
+#define SU_WORD_SHORT 11u /* bytes of a key that is held in its slot */
+#define SU_WORD_LOAD 16u  /* bytes that must be readable from the start of a key */
 #define SU_WORD_BUCKETS 1024u
 
 typedef struct SuWordKey {
@@ -38,13 +38,13 @@ typedef struct SuLongWord {
 } SuLongWord;
 
 typedef struct SuWordTable {
-    SuWordSlot *slots;        /* [1 << (64 - shift)] */
+    SuWordSlot *slots; /* [1 << (64 - shift)] */
     uint32_t shift;
-    SuLongWord *long_slots;   /* [long_mask + 1] */
+    SuLongWord *long_slots; /* [long_mask + 1] */
     uint32_t long_mask;
-    uint32_t longest;         /* bytes of the longest key */
+    uint32_t longest;                  /* bytes of the longest key */
     uint64_t lengths[SU_WORD_BUCKETS]; /* bit n - 2: keys of n bytes; bit 63: 65 or more */
-    int32_t single[256];      /* ids of the keys of one byte, -1: none */
+    int32_t single[256];               /* ids of the keys of one byte, -1: none */
 } SuWordTable;
 
 /* Makes room for the given number of keys. Errors: MEMORY. */

@@ -55,7 +55,7 @@ static SutraResultView embed(Fixture *f, const SutraInput *inputs, size_t n,
                              const SutraEmbedOptions *options, SutraStatus expected,
                              SutraResult **result, SutraError *err)
 {
-    SutraResultView view = {sizeof view};
+    SutraResultView view = {.struct_size = sizeof view};
     SutraStatus status = sutra_embed(f->engine, f->model, inputs, n, options, result, err);
     if (status != expected) print_error("%s: %s\n", sutra_status_name(status), err->message);
     assert_int_equal(status, expected);
@@ -223,7 +223,7 @@ static void test_job_equals_embed(void **state)
                      SUTRA_OK);
     memset(text, 'x', sizeof text - 1); /* the job has its own copy */
     assert_int_equal(sutra_job_wait(job, UINT64_MAX, &queued, &err), SUTRA_OK);
-    SutraResultView b = {sizeof b};
+    SutraResultView b = {.struct_size = sizeof b};
     assert_int_equal(sutra_result_view(queued, &b, &err), SUTRA_OK);
     assert_memory_equal(a.data, b.data, HIDDEN * sizeof(float));
     sutra_job_free(job);

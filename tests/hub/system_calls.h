@@ -1,0 +1,12 @@
+/* system_calls.h - see system_calls.c. */
+#ifndef SU_TEST_SYSTEM_CALLS_H
+#define SU_TEST_SYSTEM_CALLS_H
+
+typedef struct SystemCalls {
+    unsigned count; /* so far */
+    unsigned kill_call, fail_call, fail_for_ever;
+} SystemCalls;
+
+extern SystemCalls system_calls;
+
+#endif
