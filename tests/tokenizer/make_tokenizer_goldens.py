@@ -24,6 +24,9 @@ TEXTS = [
     "\uf900\U0002f800", "a\u0345\u0301\u0323b \u0344\u0316", "\u0301abc", "don\u2019t \u201cquote\u201d \u2014 …",
     "[CLS] hello [SEP][MASK] [mask] [UNK]x", "\U0001f600\U0001f468\u200d\U0001f469 \u00ad\u061c", "\u0958\u09cb\u0f73 \u1d15e",
     "\ue000\U000f0000\U0010ffff\ufdd0", "a" * 15 + " " + "a" * 16 + " " + "a" * 17, "word\u0301 word\u00a0word\u2014word é",
+    "a\u302e\U0001d165b\u0301 \u302e\u0323\U0001d165\u0344\U0001d16d b\u302e\u0001\U0001d165",
+    "é" * 60 + " " + "é" * 100 + " " + "é" * 101, "x" * 90 + "\u0436 " + "x" * 64 + " " + "x" * 65,
+    "zebra ZEBRA a{z}[Z]@A`a/0:9",
 ]
 
 
@@ -31,7 +34,8 @@ def vocabulary():
     pieces = ["hello", "world", "un", "aff", "able", "ness", "it", "s", "don", "t", "quote", "elan", "vital", "abcdefghijk",
               "abcdefghijkl", "tokyo", "tower", "istanbul", "12", "30", "word", "Hello", "É", "é", "aaaaaaaaaaaaaaa"]
     letters = list("abcdefghijklmnopqrstuvwxyz,.!':;[]…—“”’東京都、。한") + ["ᄒ", "ᅡ", "ᆫ", "α", "σ", "ς", "\u0301", "\u0300",
-                                                                         "\u0323", "豈", "丽", "ı"]
+                                                                         "\u0323", "豈", "丽", "ı", "\u302e", "\U0001d165",
+                                                                         "\U0001d16d"]
     tokens = SPECIAL + sorted(set(pieces + letters)) + ["##" + p for p in sorted(set(pieces + letters)) if p not in ",.!':;[]"]
     return {t: i for i, t in enumerate(tokens)}
 
@@ -93,6 +97,8 @@ def main():
         from_json("cased, accents stripped", bert_json(vocab, normalizer={"lowercase": False, "strip_accents": True}), TEXTS),
         from_json("nothing cleaned", bert_json(vocab, normalizer={"clean_text": False, "handle_chinese_chars": False}), TEXTS),
         from_json("added tokens", bert_json(vocab, flags), flagged + TEXTS),
+        from_json("tokens of white space", bert_json(vocab, flags + [added_token(" ", lstrip=True, normalized=False)]),
+                  ["<r> a", "<r>\ta <r> ", "a<r> <r> <l>"]),
         truncated(rng, bert_json(vocab)), truncated(rng, bert_json(vocab, post="bert")),
         truncated(rng, bert_json(vocab, post="none")),
         from_vocab("vocab.txt", "\n".join(vocab) + "\n", None, TEXTS),
@@ -102,9 +108,9 @@ def main():
                            "single_word": False}, "cls_token": "<c>", "additional_special_tokens": ["<x>", "word"]},
             TEXTS + ["a <m> <x>b<c> [CLS] words"]),
         from_vocab("vocab.txt with added_tokens_decoder", "\n".join(vocab) + "\nhello\n\nlast", {"added_tokens_decoder": {
-            "0": {"content": "[PAD]", "special": True},
+            "0": {"content": "[PAD]", "special": True}, "3": {"content": "[SEP]", "special": True, "lstrip": True},
             str(vocab["word"]): {"content": "word", "single_word": True, "normalized": True}}},
-            TEXTS + ["word words WORD hello last"]),
+            TEXTS + ["word words WORD hello last", "a  [SEP] b [CLS]"]),
     ]
     os.makedirs(FOLDER, exist_ok=True)
     with open(os.path.join(FOLDER, "tokenizer.json"), "w", encoding="utf-8") as file:

@@ -54,7 +54,12 @@ static SuTokenizer *build(bool clean, bool chinese, bool strip, bool lowercase, 
                                          "##00000",
                                          "1234567",
                                          "##abcdefghijk",
-                                         "abcdefghijka"};
+                                         "abcdefghijka",
+                                         "z",
+                                         "##z",
+                                         "@",
+                                         "9",
+                                         "##Z"};
     size_t used = strlen(vocab);
     for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++)
         used +=
@@ -97,6 +102,15 @@ static size_t random_text(char *text, size_t room)
                                         "'",
                                         "#",
                                         "abcdefghijk",
+                                        "z",
+                                        "Z",
+                                        "{",
+                                        "`",
+                                        "@",
+                                        "[",
+                                        "/",
+                                        ":",
+                                        "9",
                                         "\xc3\xa9",
                                         "\xcc\x81",
                                         "\xe2\x80\x99",
@@ -109,7 +123,7 @@ static size_t random_text(char *text, size_t room)
                                         "\x0b",
                                         "\xe2\x80\x8b",
                                         "\xf0\x9f\x98\x80"};
-    size_t kinds = random_below(3) == 0 ? sizeof units / sizeof *units : 21, size = 0;
+    size_t kinds = random_below(3) == 0 ? sizeof units / sizeof *units : 30, size = 0;
     for (size_t count = random_below(60); count > 0; count--) {
         const char *unit = units[random_below((uint32_t)kinds)];
         if (size + strlen(unit) + 1 > room) break;
