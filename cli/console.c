@@ -57,7 +57,7 @@ int cli_usage(const char *command, const char *format, ...)
     vsnprintf(reason, sizeof reason, format, args);
     va_end(args);
     const char *space = command[0] ? " " : "";
-    snprintf(text, sizeof text, "sutra%s%s: %s; see sutra%s%s --help", space, command, reason,
+    snprintf(text, sizeof text, "sutra%s%s: %s (see sutra%s%s --help)", space, command, reason,
              space, command);
     say(text, sizeof text);
     return CLI_USAGE;

@@ -16,7 +16,7 @@ enum { CLI_DONE = 0, CLI_FAILURE = 1, CLI_USAGE = 2 };
 void cli_message(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same; returns CLI_FAILURE. */
 int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* "sutra COMMAND: …; see sutra COMMAND --help"; returns CLI_USAGE. */
+/* "sutra COMMAND: … (see sutra COMMAND --help)"; returns CLI_USAGE. */
 int cli_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Fills *err and returns `status`. */

@@ -120,8 +120,9 @@ size_t cli_float_text(float value, char *text)
     memcpy(&bits, &value, sizeof bits);
     double magnitude = fabs((double)value);
     if (magnitude == 0) {
-        memcpy(text, bits ? "-0.0" : "0.0", 4);
-        return bits ? 4 : 3;
+        size = bits ? 4 : 3;
+        memcpy(text, "-0.0" + (4 - size), size);
+        return size;
     }
     if (!(magnitude >= 1e-12 && magnitude < 1e9)) return put_by_library(value, text);
     if (bits >> 31) text[size++] = '-';
