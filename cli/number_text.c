@@ -18,6 +18,15 @@ typedef struct Decimal {
     int exponent;
 } Decimal;
 
+/* 2^exponent, of a normal double */
+static double power_of_two(int exponent)
+{
+    uint64_t bits = (uint64_t)(1023 + exponent) << 52;
+    double power;
+    memcpy(&power, &bits, sizeof power);
+    return power;
+}
+
 /* value * 10^-exponent, one rounding. |exponent| ≤ 22 */
 static double scaled(double value, int exponent)
 {
@@ -128,11 +137,12 @@ size_t cli_float_text(float value, char *text)
     if (bits >> 31) text[size++] = '-';
 
     int binary = (int)(bits >> 23 & 0xff) - 127;
-    int top = (int)floor(binary * 0.30102999566398120); /* log10 2: right, or one too small */
+    /* floor(binary * log10 2) for every exponent of a float: right, or one too small */
+    int top = binary * 315653 >> 20;
     if (magnitude >= scaled(1, -(top + 1))) top++;
     /* 2^(binary - 24), half a unit in the last place; below a power of two the gap is half of that.
      */
-    double half_gap = ldexp(1, binary - ((bits & 0x7fffff) == 0 ? 25 : 24));
+    double half_gap = power_of_two(binary - ((bits & 0x7fffff) == 0 ? 25 : 24));
 
     Decimal best = rounded(magnitude, top, 8);
     if (!reads_back(best, magnitude, half_gap)) {
