@@ -1,8 +1,10 @@
 /* Attention, fp32, AVX-512: 6 queries at a time.
  *
- * scores  6 queries x 64 keys are 24 accumulators; a step of the head loads 4 vectors of keys and
- * broadcasts 6 queries softmax in registers, p written to a 6 x 64 buffer (1.5 KB, L1) out     6
- * queries x 32 elements of the head are 12 accumulators, loaded and stored once a tile */
+ *   scores   6 queries x 64 keys are 24 accumulators; a step of the head loads 4 vectors of keys
+ *            and broadcasts 6 queries
+ *   softmax  in registers, p written to a 6 x 64 buffer (1.5 KB, L1)
+ *   out      6 queries x 32 elements of the head are 12 accumulators, loaded and stored once a tile
+ */
 #include "kernels/x86/kernels_x86.h"
 #include "kernels/x86/math_avx512.h"
 
