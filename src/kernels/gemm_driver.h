@@ -2,8 +2,9 @@
  *
  *   for each block of rows that stays in L2
  *     for each panel of w (k x nr)
- *       for each tile of mr rows: the micro-kernel, then activation and residual while the tile is
- * in L1 */
+ *       for each tile of up to mr rows
+ *         the micro-kernel, then activation and residual while the tile is in L1
+ */
 #ifndef SU_GEMM_DRIVER_H
 #define SU_GEMM_DRIVER_H
 
