@@ -50,10 +50,14 @@ static inline void su_gemm_run_panel(const SuGemmF32Args *args, const SuGemmTile
         rows = (end - i + num_tiles - 1) / num_tiles;
         float *c = args->c + i * args->ldc + column;
         tile.a = (const char *)(args->a + i * args->lda);
+        const float *residual = args->residual ? args->residual + i * args->ldr + column : NULL;
         if (plain) tile.c = c;
+        for (size_t r = 0; residual && r < rows; r++) { /* arrives while the tile is computed */
+            __builtin_prefetch(residual + r * args->ldr);
+            __builtin_prefetch(residual + r * args->ldr + columns - 1);
+        }
         tiles->of_rows[rows](&tile);
         if (plain) continue;
-        const float *residual = args->residual ? args->residual + i * args->ldr + column : NULL;
         tiles->finish(args->activation, product, tiles->nr, rows, columns, residual, args->ldr, c,
                       args->ldc);
     }

@@ -264,8 +264,8 @@ static SutraStatus put_together(const SuTemplate *list, SuTokenizerScratch *scra
     SuTokenRow *out = &scratch->result;
     size_t total = keep[0] + keep[1] + list->num_special;
     bool with_offsets = scratch->rows[0].with_offsets;
-    SU_TRY(su_token_row_reserve(out, total, with_offsets, err));
-    SU_TRY(reserve_type_ids(scratch, total, err));
+    SU_TRY(su_token_row_reserve(out, total + 1, with_offsets, err)); /* never NULL */
+    SU_TRY(reserve_type_ids(scratch, total + 1, err));
     su_token_row_begin(out, SIZE_MAX, false, with_offsets);
     for (size_t i = 0; i < list->count; i++) {
         const SuPart *part = &list->parts[i];

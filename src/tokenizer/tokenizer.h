@@ -30,7 +30,7 @@ typedef struct SuEncodeRequest {
     bool no_special_tokens; /* leave the post-processor's tokens out */
 } SuEncodeRequest;
 
-/* Borrowed from the scratch until its next use. */
+/* Borrowed from the scratch until its next use; the arrays are never NULL, but for begin and end. */
 typedef struct SuEncoding {
     const int32_t *token_ids; /* [num_tokens] */
     const int32_t *type_ids;  /* [num_tokens] */

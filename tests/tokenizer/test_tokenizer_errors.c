@@ -248,6 +248,21 @@ static void max_tokens_below_the_special_tokens_is_an_error(void **state)
     su_tokenizer_free(tokenizer);
 }
 
+static void arrays_of_no_tokens_are_valid_pointers(void **state)
+{
+    (void)state;
+    SuEncoding encoding;
+    SuTokenizer *tokenizer = good();
+    SuTokenizerScratch *scratch;
+    SuEncodeRequest request = {.text = "", .want_offsets = true, .no_special_tokens = true};
+    assert_int_equal(su_tokenizer_scratch_create(&scratch, NULL), SUTRA_OK);
+    assert_int_equal(su_tokenizer_encode(tokenizer, scratch, &request, &encoding, NULL), SUTRA_OK);
+    assert_int_equal(encoding.num_tokens, 0);
+    assert_true(encoding.token_ids && encoding.type_ids && encoding.begin && encoding.end);
+    su_tokenizer_scratch_free(scratch);
+    su_tokenizer_free(tokenizer);
+}
+
 /* Builds, reserves and encodes; every way out frees everything. */
 static SutraStatus whole_life(SutraError *err)
 {
@@ -310,6 +325,7 @@ int main(void)
         cmocka_unit_test(facts_are_those_of_the_file),
         cmocka_unit_test(invalid_utf8_names_the_byte),
         cmocka_unit_test(max_tokens_below_the_special_tokens_is_an_error),
+        cmocka_unit_test(arrays_of_no_tokens_are_valid_pointers),
         cmocka_unit_test(every_failed_allocation_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
