@@ -52,7 +52,8 @@ static SutraStatus supports(uint32_t device, const SutraSpec *spec, SutraCompute
 
 /* Where the tensors bring weights that were packed before, those are used where they lie. */
 static SutraStatus attach(const SutraSpec *spec, const SutraTensor *tensors, size_t n,
-                          const SutraTensor *packed, SuIsa isa, SuEncoder **encoder, SutraError *err)
+                          const SutraTensor *packed, SuIsa isa, SuEncoder **encoder,
+                          SutraError *err)
 {
     SuKernels kernels;
     su_kernels_init(&kernels, isa);

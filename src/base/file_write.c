@@ -210,7 +210,7 @@ typedef struct Sweep {
 static SutraStatus sweep_name(void *user, const char *name, SutraError *err)
 {
     const Sweep *sweep = user;
-    SuFileFacts facts;
+    SuFileFacts facts = {0};
     size_t size = strlen(name), tail = strlen(SU_TEMPORARY);
     if (size < tail || strcmp(name + size - tail, SU_TEMPORARY) != 0) return SUTRA_OK;
     char *path = su_path_join(sweep->folder, name);

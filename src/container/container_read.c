@@ -13,8 +13,8 @@ bool su_container_name_valid(const char name[SU_CONTAINER_NAME])
     size_t size = 0;
     while (size < SU_CONTAINER_NAME && name[size]) {
         char c = name[size++];
-        bool known = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-                     c == '-';
+        bool known =
+            (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
         if (!known) return false;
     }
     if (size == 0 || size == SU_CONTAINER_NAME) return false;
@@ -43,8 +43,8 @@ static SutraStatus check_head(const SuFileMap *map, const char *where, size_t *n
     uint64_t size = su_get_le(head + SU_HEADER_FILE_SIZE, 8);
     if (version != SU_CONTAINER_VERSION)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "%s: container version %llu, this library reads %u: convert the model again", where,
-                 (unsigned long long)version, SU_CONTAINER_VERSION);
+                 "%s: container version %llu, this library reads %u: convert the model again",
+                 where, (unsigned long long)version, SU_CONTAINER_VERSION);
     if (size != map->size)
         SU_RAISE(err, SUTRA_E_FORMAT, "%s: the file has %zu bytes, its header says %llu", where,
                  map->size, (unsigned long long)size);
@@ -63,8 +63,7 @@ static SutraStatus check_head(const SuFileMap *map, const char *where, size_t *n
 static SutraStatus read_entry(SuContainer *container, const char *where, size_t index,
                               uint64_t *end, SutraError *err)
 {
-    const unsigned char *entry =
-        container->map.data + SU_HEADER_SIZE + index * SU_ENTRY_SIZE;
+    const unsigned char *entry = container->map.data + SU_HEADER_SIZE + index * SU_ENTRY_SIZE;
     SuSection *section = &container->sections[index];
     memcpy(section->name, entry, sizeof section->name);
     section->offset = su_get_le(entry + SU_ENTRY_OFFSET, 8);
@@ -88,7 +87,7 @@ static SutraStatus read_entry(SuContainer *container, const char *where, size_t 
 
 static SutraStatus read_sections(SuContainer *container, const char *where, SutraError *err)
 {
-    size_t count;
+    size_t count = 0;
     SU_TRY(check_head(&container->map, where, &count, err));
     container->path = su_strdup(where);
     container->sections = su_calloc(count, sizeof *container->sections);

@@ -44,7 +44,7 @@ typedef struct SuEncoder {
     SutraSpec spec; /* pointers of the caller's spec are not kept */
     SuEmbeddingTable token, position, type;
     SuNormF32 embedding_norm;
-    SuLayerF32 *layers;    /* [num_layers] */
+    SuLayerF32 *layers;          /* [num_layers] */
     const unsigned char *packed; /* [packed_size] in memory, or the caller's */
     size_t packed_size;
     unsigned char *memory; /* all packed weights, one block; NULL when attached */

@@ -242,8 +242,7 @@ static SutraStatus pack(const Source *source, SuEncoder *encoder, SutraError *er
     SU_TRY(load_all(source, encoder, err));
     encoder->memory_size = source->arena->used;
     encoder->memory = su_alloc_aligned(encoder->memory_size);
-    if (!encoder->memory)
-        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for the packed weights");
+    if (!encoder->memory) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for the packed weights");
     *source->arena = (SuArena){.base = encoder->memory, .size = encoder->memory_size};
     encoder->packed = encoder->memory;
     return load_all(source, encoder, err);
@@ -263,9 +262,8 @@ SutraStatus su_encoder_create(const SutraSpec *spec, const SutraTensor *tensors,
                      .arena = &arena,
                      .row = su_alloc(widest, sizeof(float)),
                      .kernels = &encoder->kernels};
-    SutraStatus status = source.row
-                             ? pack(&source, encoder, err)
-                             : su_error_set(err, SUTRA_E_MEMORY, "out of memory for a row");
+    SutraStatus status = source.row ? pack(&source, encoder, err)
+                                    : su_error_set(err, SUTRA_E_MEMORY, "out of memory for a row");
     su_free(source.row);
     if (status == SUTRA_OK)
         *out = encoder;
@@ -289,8 +287,7 @@ static SutraStatus attach(const Source *source, SuEncoder *encoder, const unsign
     encoder->packed_size = size;
     *source->arena = (SuArena){0};
     SU_TRY(find_tables(source, encoder, err));
-    if (source->arena->used)
-        SU_RAISE(err, SUTRA_E_FORMAT, "an embedding table is not aligned");
+    if (source->arena->used) SU_RAISE(err, SUTRA_E_FORMAT, "an embedding table is not aligned");
     return SUTRA_OK;
 }
 

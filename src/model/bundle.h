@@ -12,7 +12,7 @@
 #ifndef SU_BUNDLE_H
 #define SU_BUNDLE_H
 
-#include "model/byte_codec.h"
+#include "base/byte_codec.h"
 #include "model/model.h"
 
 #define SU_BUNDLE_VERSION 1u

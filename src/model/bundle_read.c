@@ -43,7 +43,10 @@ typedef struct SpecField {
     uint32_t min, max;
 } SpecField;
 
-#define FIELD(name, min, max) {offsetof(SutraSpec, name), min, max}
+#define FIELD(name, min, max)               \
+    {                                       \
+        offsetof(SutraSpec, name), min, max \
+    }
 static const SpecField spec_fields[] = {
     FIELD(num_layers, 1, 1024),
     FIELD(hidden_size, 1, 1u << 16),
@@ -132,9 +135,8 @@ static bool read_numbers(SutraModel *model, SuByteReader *reader)
     model->pool_prompt = pool_prompt;
     model->truncate_left = truncate_left;
     const SutraSpec *spec = &model->spec;
-    uint32_t positions = spec->position == SUTRA_POSITION_LEARNED
-                             ? spec->max_positions - spec->position_offset
-                             : 0;
+    uint32_t positions =
+        spec->position == SUTRA_POSITION_LEARNED ? spec->max_positions - spec->position_offset : 0;
     return compute > SUTRA_COMPUTE_DEFAULT && compute <= SUTRA_COMPUTE_FP8 &&
            pooling > SUTRA_POOL_MODEL && pooling <= SUTRA_POOL_LAST && normalize <= 1 &&
            pool_prompt <= 1 && truncate_left <= 1 && model->max_positions == positions &&

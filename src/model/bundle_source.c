@@ -28,7 +28,7 @@ static bool matters(const char *name)
 /* A file that cannot be looked at, a dangling link say, counts as absent. */
 static void record_file(const Walk *walk, const char *name, const char *path)
 {
-    SuFileFacts facts;
+    SuFileFacts facts = {0};
     if (su_file_facts(path, &facts, NULL) != SUTRA_OK) return;
     su_write_string(walk->source, walk->below);
     su_write_string(walk->source, name);
@@ -106,12 +106,14 @@ char *su_bundle_cache_path(const char *cache_dir, const char *folder, const char
     su_write_string(&key, sutra_version());
     su_write_u32(&key, SU_BUNDLE_VERSION);
     su_free(resolved);
-    if (key.failed) return NULL;
+    if (key.failed) {
+        su_byte_writer_free(&key);
+        return NULL;
+    }
     SuDigest digest = su_digest(key.data, key.size);
     su_byte_writer_free(&key);
     int used = snprintf(file, sizeof file, "%s-%s-", name, packing);
-    for (int i = 0; i < 8; i++)
-        snprintf(file + used + 2 * i, 3, "%02x", digest.bytes[i]);
+    for (int i = 0; i < 8; i++) snprintf(file + used + 2 * i, 3, "%02x", digest.bytes[i]);
     snprintf(file + used + 16, sizeof file - (size_t)used - 16, ".sutra");
     return su_path_join(cache_dir, file);
 }

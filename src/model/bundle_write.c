@@ -8,12 +8,12 @@
 
 static void write_spec(const SutraSpec *spec, SuByteWriter *to)
 {
-    const uint32_t fields[] = {
-        SU_BUNDLE_VERSION,    spec->num_layers, spec->hidden_size, spec->num_heads,
-        spec->num_kv_heads,   spec->head_size,  spec->ffn_size,    spec->vocab_size,
-        spec->max_positions,  spec->num_types,  spec->position,    spec->norm,
-        spec->norm_kind,      spec->activation, spec->gated,       spec->causal,
-        spec->num_experts,    spec->position_offset};
+    const uint32_t fields[] = {SU_BUNDLE_VERSION, spec->num_layers,   spec->hidden_size,
+                               spec->num_heads,   spec->num_kv_heads, spec->head_size,
+                               spec->ffn_size,    spec->vocab_size,   spec->max_positions,
+                               spec->num_types,   spec->position,     spec->norm,
+                               spec->norm_kind,   spec->activation,   spec->gated,
+                               spec->causal,      spec->num_experts,  spec->position_offset};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) su_write_u32(to, fields[i]);
     su_write_f32(to, spec->norm_eps);
     su_write_u32(to, spec->num_heads_out);
@@ -30,8 +30,8 @@ static void write_facts(const SutraModel *model, SuByteWriter *to)
     const char *const names[] = {model->name, model->family, model->digest, model->revision,
                                  model->dtype};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) su_write_string(to, names[i]);
-    const uint32_t fields[] = {model->compute,       model->pooling,    model->normalize,
-                               model->pool_prompt,   model->truncate_left, model->max_tokens,
+    const uint32_t fields[] = {model->compute,      model->pooling,       model->normalize,
+                               model->pool_prompt,  model->truncate_left, model->max_tokens,
                                model->max_positions};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) su_write_u32(to, fields[i]);
     su_write_u64(to, model->num_parameters);
@@ -85,10 +85,9 @@ static SutraStatus add_bytes(SuContainerWriter *writer, const char *name, const 
 static SutraStatus add_tokenizer(SuContainerWriter *writer, const SuTokenizer *tokenizer,
                                  SutraError *err)
 {
-    size_t size = su_tokenizer_image_size(tokenizer);
-    unsigned char *image = su_alloc_aligned(size);
-    if (!image) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", writer->file.path);
-    su_tokenizer_image_write(tokenizer, image);
+    size_t size;
+    unsigned char *image;
+    SU_TRY(su_tokenizer_image_create(tokenizer, &image, &size, err));
     SutraStatus status = su_container_writer_add(writer, SU_SECTION_TOKENIZER, image, size, err);
     su_free_aligned(image);
     return status;

@@ -1,4 +1,4 @@
-#include "model/byte_codec.h"
+#include "base/byte_codec.h"
 
 #include "base/memory.h"
 
@@ -38,10 +38,14 @@ void su_write_f32(SuByteWriter *writer, float value)
 
 void su_write_string(SuByteWriter *writer, const char *text)
 {
-    size_t size = text ? strlen(text) : 0;
+    su_write_sized(writer, text, text ? strlen(text) : 0);
+}
+
+void su_write_sized(SuByteWriter *writer, const void *bytes, size_t size)
+{
     su_write_u32(writer, (uint32_t)size);
     unsigned char *to = reserve(writer, size);
-    if (to && size) memcpy(to, text, size);
+    if (to && size) memcpy(to, bytes, size);
 }
 
 void su_byte_writer_free(SuByteWriter *writer)
@@ -80,10 +84,16 @@ float su_read_f32(SuByteReader *reader)
     return value;
 }
 
+const void *su_read_sized(SuByteReader *reader, size_t *size)
+{
+    *size = su_read_u32(reader);
+    return take(reader, *size);
+}
+
 char *su_read_string(SuByteReader *reader)
 {
-    size_t size = su_read_u32(reader);
-    const unsigned char *from = take(reader, size);
+    size_t size;
+    const unsigned char *from = su_read_sized(reader, &size);
     if (from && memchr(from, 0, size)) reader->failed = true;
     char *text = reader->failed ? NULL : su_strndup((const char *)from, size);
     if (!text) reader->failed = true;
