@@ -27,9 +27,12 @@ SutraStatus su_added_tokens_add(SuAddedTokens *added, const SuAddedToken *token,
     }
     SuAddedToken copy = *token;
     copy.order = added->count;
-    copy.pattern = NULL;
+    copy.pattern = token->pattern ? su_strndup(token->pattern, token->pattern_size) : NULL;
     copy.content = su_strndup(token->content, token->size);
-    if (!copy.content) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for an added token");
+    if (!copy.content || (token->pattern && !copy.pattern)) {
+        free_token(&copy);
+        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for an added token");
+    }
     added->tokens[added->count++] = copy;
     return SUTRA_OK;
 }
@@ -94,7 +97,7 @@ static SutraStatus number(SuAddedTokens *added, const SuVocabulary *vocabulary, 
         if (other)
             SU_RAISE(err, SUTRA_E_FORMAT, "%s: added token \"%.64s\" gets id %d of token \"%.*s\"",
                      where, token->content, (int)token->id,
-                     (int)(other->size < 64 ? other->size : 64), other->text);
+                     (int)(other->size < 64 ? other->size : 64), vocabulary->text + other->offset);
     }
     if (added->count) qsort(added->tokens, added->count, sizeof *added->tokens, by_id);
     return SUTRA_OK;
@@ -189,6 +192,18 @@ SutraStatus su_added_tokens_finish(SuAddedTokens *added, const SuVocabulary *voc
     SU_TRY(number(added, vocabulary, where, err));
     for (size_t i = 0; i < added->count; i++)
         SU_TRY(make_pattern(&added->tokens[i], normalizer, where, err));
+    SU_TRY(build_set(added, false, &added->plain, where, err));
+    return build_set(added, true, &added->normalized, where, err);
+}
+
+SutraStatus su_added_tokens_restore(SuAddedTokens *added, const char *where, SutraError *err)
+{
+    for (size_t i = 0; i < added->count; i++) {
+        const SuAddedToken *token = &added->tokens[i];
+        if (!token->pattern || token->pattern_size == 0 || token->id < 0 ||
+            (i && added->tokens[i - 1].id >= token->id))
+            SU_RAISE(err, SUTRA_E_FORMAT, "%s: added token %zu is damaged", where, i);
+    }
     SU_TRY(build_set(added, false, &added->plain, where, err));
     return build_set(added, true, &added->normalized, where, err);
 }

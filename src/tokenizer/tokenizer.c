@@ -18,7 +18,9 @@ const char *su_tokenizer_token(const SuTokenizer *tokenizer, int32_t id, size_t 
     const SuAddedToken *added = su_added_tokens_with_id(&tokenizer->added, id);
     const SuToken *token = added ? NULL : su_vocabulary_token(&tokenizer->vocabulary, id);
     *size = added ? added->size : token ? token->size : 0;
-    return added ? added->content : token ? token->text : NULL;
+    return added   ? added->content
+           : token ? su_vocabulary_text(&tokenizer->vocabulary, token)
+                   : NULL;
 }
 
 static SutraStatus check_template(const SuTokenizer *tokenizer, const SuTemplate *list,
@@ -50,8 +52,10 @@ SutraStatus su_tokenizer_finish(SuTokenizer *tokenizer, const char *where, Sutra
 void su_tokenizer_free(SuTokenizer *tokenizer)
 {
     if (!tokenizer) return;
-    su_wordpiece_free(&tokenizer->model);
-    su_vocabulary_free(&tokenizer->vocabulary);
+    if (!tokenizer->mapped) {
+        su_wordpiece_free(&tokenizer->model);
+        su_vocabulary_free(&tokenizer->vocabulary);
+    }
     su_added_tokens_free(&tokenizer->added);
     su_post_processor_free(&tokenizer->post_processor);
     su_free(tokenizer);

@@ -2,7 +2,7 @@
  * begin a word and one for those that continue it.
  *
  *   up to 11 bytes   slots      | bytes 0-7 | bytes 8-10, size | id |    16 bytes, open-addressed
- *   longer           long_slots | hash | token |                         open-addressed
+ *   longer           long_slots | place in the vocabulary's text | id |  open-addressed
  *   lengths          by the first two bytes: which sizes exist, so that the search for the longest
  *                    piece tries few that do not
  *
@@ -32,8 +32,8 @@ typedef struct SuWordSlot {
 } SuWordSlot;
 
 typedef struct SuLongWord {
-    const char *text; /* NULL: free */
-    uint32_t size;
+    uint32_t offset; /* in the table's text */
+    uint32_t size;   /* 0: free */
     int32_t id;
 } SuLongWord;
 
@@ -42,17 +42,20 @@ typedef struct SuWordTable {
     uint32_t shift;
     SuLongWord *long_slots; /* [long_mask + 1] */
     uint32_t long_mask;
+    const char *text; /* [text_size] that long keys lie in; borrowed */
+    size_t text_size;
     uint32_t longest;                  /* bytes of the longest key */
     uint64_t lengths[SU_WORD_BUCKETS]; /* bit n - 2: keys of n bytes; bit 63: 65 or more */
     int32_t single[256];               /* ids of the keys of one byte, -1: none */
 } SuWordTable;
 
-/* Makes room for the given number of keys. Errors: MEMORY. */
+/* Makes room for the given number of keys, whose texts all lie in text [text_size], which is
+ * borrowed. Errors: MEMORY. */
 SutraStatus su_word_table_create(SuWordTable *table, size_t num_short, size_t num_long,
-                                 SutraError *err);
+                                 const char *text, size_t text_size, SutraError *err);
 void su_word_table_free(SuWordTable *table);
 
-/* text [size] is borrowed; it is not yet in the table; size > 0; SU_WORD_LOAD bytes are readable. */
+/* text [size] is not yet in the table; size > 0; SU_WORD_LOAD bytes are readable. */
 void su_word_table_insert(SuWordTable *table, const char *text, size_t size, int32_t id);
 
 /* The longest key that text [size] begins with: its id and bytes, or -1. size > 0; SU_WORD_LOAD
