@@ -181,6 +181,10 @@ static void bad_options_are_named(void **state)
          "recorded are 1: the file is damaged"},
         {"sutra.json", "{\"files\": {\"model.safetensors\": {\"sha256\": \"12\"}}}", SUTRA_E_FORMAT,
          "sha256 is not 64 hexadecimal digits"},
+        {"sutra.json", "{\"files\": {\"model.safetensors\": {\"sha256\": \"" DIGEST "z\"}}}",
+         SUTRA_E_FORMAT, "sha256 is not 64 hexadecimal digits"},
+        {"sutra.json", "{\"files\": {\"model.safetensors\": {\"sha256\": \"" DIGEST "0\"}}}",
+         SUTRA_E_FORMAT, "sha256 is not 64 hexadecimal digits"},
     };
     EXPECT_ERRORS(rows);
 }

@@ -66,8 +66,8 @@ static const Row rows[] = {
 static const char *const frames[] = {
     "{\"normalizer\":%s}",
     "\n { \"version\" : \"1.0\" , \"normalizer\" : %s , \"model\": {\"vocab\": {\"a\": 0}}}",
-    "{\"a\\\"\": \"\\\\\", \"x\": [\"]\", {\"normalizer\": 3}, \"\\\"normalizer\\\":\"],"
-    "\"normalizer\":%s,\"z\":-1.5e3}",
+    ("{\"a\\\"\": \"\\\\\", \"x\": [\"]\", {\"normalizer\": 3}, \"\\\"normalizer\\\":\"],"
+     "\"normalizer\":%s,\"z\":-1.5e3}"),
     "{\"n\": 12, \"t\": true, \"normalizer2\": null, \"normalizer\":%s\n}",
 };
 
