@@ -217,12 +217,15 @@ static void paths_that_are_no_model_are_named(void **state)
     expect_path_error("", SUTRA_E_ARGUMENT, "no path");
     snprintf(path, sizeof path, "%s/missing", folder);
     expect_path_error(path, SUTRA_E_IO, "no such folder");
-    static const char *const files[] = {"m.gguf", "m.onnx", "m.sutra", "model.safetensors"};
+    static const char *const files[] = {"m.gguf", "m.onnx", "model.safetensors"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         folder_write_text(folder, files[i], "x");
         snprintf(path, sizeof path, "%s/%s", folder, files[i]);
         expect_path_error(path, SUTRA_E_UNSUPPORTED, strrchr(files[i], '.'));
     }
+    folder_write_text(folder, "m.sutra", "x");
+    snprintf(path, sizeof path, "%s/m.sutra", folder);
+    expect_path_error(path, SUTRA_E_FORMAT, "not a .sutra file");
     folder_write_text(folder, "notes.txt", "x");
     snprintf(path, sizeof path, "%s/notes.txt", folder);
     expect_path_error(path, SUTRA_E_IO, "not a folder");
