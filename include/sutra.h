@@ -255,6 +255,13 @@ SUTRA_API SutraStatus sutra_model_open(const char *path, const SutraModelOptions
                                        SutraModel **model, SutraError *err);
 SUTRA_API SutraModel *sutra_model_retain(SutraModel *model);
 SUTRA_API void sutra_model_free(SutraModel *model);
+/* Writes a bundle: the model packed for this machine's processor and the model's precision, to be
+ * opened as PATH.sutra without copying anything. The file appears whole or not at all. Errors: IO,
+ * UNSUPPORTED. */
+SUTRA_API SutraStatus sutra_model_save(const SutraModel *model, const char *path, SutraError *err);
+/* Reads every byte of a bundle and checks it; of another model, what opening checks. Errors: IO,
+ * FORMAT (names what is damaged), UNSUPPORTED. */
+SUTRA_API SutraStatus sutra_model_verify(const char *path, SutraError *err);
 SUTRA_API SutraStatus sutra_model_info(const SutraModel *model, SutraModelInfo *info,
                                        SutraError *err);
 

@@ -51,6 +51,9 @@ typedef enum SutraRole {
     SUTRA_ROLE_FFN_DOWN_BIAS,
     SUTRA_ROLE_FFN_NORM_WEIGHT,
     SUTRA_ROLE_FFN_NORM_BIAS,
+    SUTRA_ROLE_PACKED_CPU, /* all but the embedding tables, as the CPU backend packs them, 64-byte
+                              aligned; shape: layout version, GEMM nr, SutraCompute, ISA. Other
+                              backends have no use for it */
     SUTRA_ROLE_COUNT
 } SutraRole;
 

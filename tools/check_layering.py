@@ -31,7 +31,7 @@ LAYERS = {
     "src/model": ("base", "weights", "container", "tokenizer"),
     "src/pipeline": ("base", "batch", "tokenizer", "model", "backend"),
     "src/api": ("base", "kernels", "batch", "tokenizer", "model", "backend", "pipeline"),
-    "src/tools": (),
+    "src/tools": ("base",),
     "src/hub": ("base",),
     "cli": (),
     "examples": (),

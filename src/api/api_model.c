@@ -1,4 +1,5 @@
 /* sutra.h: models and tokens. */
+#include "api/model_open.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include "model/model.h"
@@ -15,6 +16,8 @@ SutraStatus sutra_model_open(const char *path, const SutraModelOptions *options,
     if (!path || !*path) SU_RAISE(err, SUTRA_E_ARGUMENT, "path is NULL or empty");
     SU_TRY(su_options_read(&o, sizeof o, options, "SutraModelOptions", err));
     o.struct_size = sizeof o;
+    if (o.cache_dir && *o.cache_dir && su_directory_exists(path))
+        return su_open_through_cache(path, &o, model, err);
     return su_model_open(path, &o, model, err);
 }
 

@@ -31,17 +31,44 @@ static SutraStatus device_info(uint32_t device, SutraDeviceInfo *info, SutraErro
     return SUTRA_OK;
 }
 
+static SutraStatus check_compute(SutraCompute compute, SutraError *err)
+{
+    if (compute != SUTRA_COMPUTE_DEFAULT && compute != SUTRA_COMPUTE_FP32)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "the cpu backend computes in fp32 only");
+    return SUTRA_OK;
+}
+
 static SutraStatus supports(uint32_t device, const SutraSpec *spec, SutraCompute compute,
                             SutraOutput output, SutraError *err)
 {
     (void)spec;
     SU_TRY(check_device(device, err));
-    if (compute != SUTRA_COMPUTE_DEFAULT && compute != SUTRA_COMPUTE_FP32)
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "the cpu backend computes in fp32 only");
+    SU_TRY(check_compute(compute, err));
     if (output != SUTRA_OUT_POOLED && output != SUTRA_OUT_TOKENS)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "this model has no head for %s output",
                  output == SUTRA_OUT_SPARSE ? "sparse" : "score");
     return SUTRA_OK;
+}
+
+/* Where the tensors bring weights that were packed before, those are used where they lie. */
+static SutraStatus attach(const SutraSpec *spec, const SutraTensor *tensors, size_t n,
+                          const SutraTensor *packed, SuIsa isa, SuEncoder **encoder,
+                          SutraError *err)
+{
+    SuKernels kernels;
+    su_kernels_init(&kernels, isa);
+    const char *made_for =
+        packed->shape[3] < SU_ISA_COUNT ? su_isa_name((SuIsa)packed->shape[3]) : "another ISA";
+    if (packed->shape[0] != SU_ENCODER_PACKED_VERSION)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "the weights are packed in layout %llu, this library reads %u: convert the model "
+                 "again",
+                 (unsigned long long)packed->shape[0], SU_ENCODER_PACKED_VERSION);
+    if (packed->shape[1] != kernels.gemm_f32.nr || packed->shape[2] != SUTRA_COMPUTE_FP32)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "the weights are packed for %s, this is %s: convert the model again", made_for,
+                 su_isa_name(isa));
+    return su_encoder_attach(spec, tensors, n, isa, packed->data, packed->size, encoder, err);
 }
 
 static SutraStatus load(uint32_t device, const SutraSpec *spec, const SutraTensor *tensors,
@@ -52,9 +79,37 @@ static SutraStatus load(uint32_t device, const SutraSpec *spec, const SutraTenso
     *model = NULL;
     SU_TRY(supports(device, spec, compute, SUTRA_OUT_POOLED, err));
     SU_TRY(su_isa_select(&isa, err));
-    SU_TRY(su_encoder_create(spec, tensors, n, isa, &encoder, err));
+    const SutraTensor *packed = NULL;
+    for (size_t i = 0; i < n; i++)
+        if (tensors[i].role == SUTRA_ROLE_PACKED_CPU) packed = &tensors[i];
+    if (packed)
+        SU_TRY(attach(spec, tensors, n, packed, isa, &encoder, err));
+    else
+        SU_TRY(su_encoder_create(spec, tensors, n, isa, &encoder, err));
     *model = encoder;
     return SUTRA_OK;
+}
+
+SutraStatus su_cpu_backend_packing(SutraCompute compute, char name[SU_CPU_PACKING_NAME],
+                                   SutraError *err)
+{
+    SuIsa isa;
+    SU_TRY(check_compute(compute, err));
+    SU_TRY(su_isa_select(&isa, err));
+    snprintf(name, SU_CPU_PACKING_NAME, "%s-fp32-%u", su_isa_name(isa), SU_ENCODER_PACKED_VERSION);
+    return SUTRA_OK;
+}
+
+void su_cpu_backend_packed(const void *model, SutraTensor *packed)
+{
+    const SuEncoder *encoder = model;
+    *packed = (SutraTensor){.role = SUTRA_ROLE_PACKED_CPU,
+                            .dtype = SUTRA_TENSOR_F32,
+                            .num_dims = 4,
+                            .shape = {SU_ENCODER_PACKED_VERSION, encoder->kernels.gemm_f32.nr,
+                                      SUTRA_COMPUTE_FP32, encoder->kernels.isa},
+                            .data = encoder->packed,
+                            .size = encoder->packed_size};
 }
 
 static void unload(void *model) { su_encoder_free(model); }

@@ -4,6 +4,17 @@
 
 #include "sutra_backend.h"
 
+#define SU_CPU_PACKING_NAME 64u
+
 const SutraBackend *su_cpu_backend(void);
+
+/* The packed weights of a model that this backend loaded, as a tensor of SUTRA_ROLE_PACKED_CPU:
+ * given to load() instead of the weights, they are used where they lie. Borrowed until unload. */
+void su_cpu_backend_packed(const void *model, SutraTensor *packed);
+
+/* A name for how this process packs weights, "avx512-fp32-1": weights packed under one name can be
+ * used wherever the name is the same. Errors: as su_isa_select; UNSUPPORTED. */
+SutraStatus su_cpu_backend_packing(SutraCompute compute, char name[SU_CPU_PACKING_NAME],
+                                   SutraError *err);
 
 #endif

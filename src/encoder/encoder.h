@@ -17,6 +17,9 @@
 #include "base/thread_pool.h"
 #include "kernels/kernels.h"
 
+/* Of the layout of SuEncoder.packed. */
+#define SU_ENCODER_PACKED_VERSION 1u
+
 typedef struct SuLinearF32 {
     float *packed; /* see SuGemmF32Args.b */
     float *bias;   /* [round_up(out, nr)] */
@@ -41,8 +44,10 @@ typedef struct SuEncoder {
     SutraSpec spec; /* pointers of the caller's spec are not kept */
     SuEmbeddingTable token, position, type;
     SuNormF32 embedding_norm;
-    SuLayerF32 *layers;    /* [num_layers] */
-    unsigned char *memory; /* all packed weights, one block */
+    SuLayerF32 *layers;          /* [num_layers] */
+    const unsigned char *packed; /* [packed_size] in memory, or the caller's */
+    size_t packed_size;
+    unsigned char *memory; /* all packed weights, one block; NULL when attached */
     size_t memory_size;
 } SuEncoder;
 
@@ -69,6 +74,12 @@ typedef struct SuCrew {
  * shape), UNSUPPORTED, MEMORY. */
 SutraStatus su_encoder_create(const SutraSpec *spec, const SutraTensor *tensors, size_t n,
                               SuIsa isa, SuEncoder **encoder, SutraError *err);
+/* The same over `packed` [size], which su_encoder_create made (SuEncoder.packed) with a GEMM of the
+ * same nr: nothing is copied. tensors need hold the embedding tables only; packed is borrowed until
+ * su_encoder_free and aligned to SU_CACHE_LINE. Errors: FORMAT, UNSUPPORTED, MEMORY. */
+SutraStatus su_encoder_attach(const SutraSpec *spec, const SutraTensor *tensors, size_t n,
+                              SuIsa isa, const void *packed, size_t size, SuEncoder **encoder,
+                              SutraError *err);
 void su_encoder_free(SuEncoder *encoder);
 
 SutraStatus su_encoder_context_create(const SuEncoder *encoder, uint32_t max_tokens,

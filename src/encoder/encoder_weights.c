@@ -1,5 +1,11 @@
 /* Weights of the encoder: found by role, checked, widened to fp32 and packed for the GEMM of one
- * ISA. */
+ * ISA; or packed before, and attached where they lie.
+ *
+ *   packed block:  embedding norm | layer 0 | layer 1 | …      each part at a multiple of 64 bytes
+ *   a layer:       qkv, its bias | attention out, bias | up, bias | down, bias | 2 norms
+ *
+ * Every change to this order, or to the arithmetic that fills it, needs another
+ * SU_ENCODER_PACKED_VERSION. */
 #include "base/status.h"
 #include "encoder/encoder.h"
 
@@ -11,6 +17,7 @@ typedef struct Source {
     const SutraTensor *tensors;
     size_t num_tensors;
     SuArena *arena; /* of the packed weights; base NULL: measuring */
+    bool attached;  /* the arena is filled already: only find one's way in it */
     float *row;     /* scratch for one widened row */
     const SuKernels *kernels;
 } Source;
@@ -71,10 +78,11 @@ static SutraStatus load_vector(const Source *source, SutraRole role, uint32_t la
                                const float **out, SutraError *err)
 {
     const SutraTensor *tensor = NULL;
-    SU_TRY(require(source, role, layer, n, 0, &tensor, err));
     float *values = su_arena_carve(source->arena, n * sizeof *values);
-    if (values) read_row(source, tensor, 0, n, values);
     *out = values;
+    if (source->attached) return SUTRA_OK;
+    SU_TRY(require(source, role, layer, n, 0, &tensor, err));
+    if (values) read_row(source, tensor, 0, n, values);
     return SUTRA_OK;
 }
 
@@ -93,7 +101,7 @@ static void carve_linear(const Source *source, size_t in, size_t out, SuLinearF3
     *linear = (SuLinearF32){.in = in, .out = out};
     linear->packed = su_arena_carve(source->arena, padded * in * sizeof(float));
     linear->bias = su_arena_carve(source->arena, padded * sizeof(float));
-    if (!linear->packed || !linear->bias) return;
+    if (!linear->packed || !linear->bias || source->attached) return;
     size_t tail = out / source->kernels->gemm_f32.nr * source->kernels->gemm_f32.nr;
     memset(linear->packed + tail * in, 0, (padded - tail) * in * sizeof(float));
     memset(linear->bias, 0, padded * sizeof(float));
@@ -105,6 +113,7 @@ static SutraStatus load_linear_part(const Source *source, SutraRole weight, Sutr
                                     SuLinearF32 *linear, SutraError *err)
 {
     const SutraTensor *w = NULL, *b = NULL;
+    if (source->attached) return SUTRA_OK;
     SU_TRY(require(source, weight, layer, count, linear->in, &w, err));
     SU_TRY(require(source, bias, layer, count, 0, &b, err));
     if (!linear->packed || !linear->bias) return SUTRA_OK;
@@ -167,19 +176,31 @@ static SutraStatus find_table(const Source *source, SutraRole role, size_t rows,
     return SUTRA_OK;
 }
 
-static SutraStatus load_all(const Source *source, SuEncoder *encoder, SutraError *err)
+static SutraStatus load_packed(const Source *source, SuEncoder *encoder, SutraError *err)
+{
+    SU_TRY(load_norm(source, SUTRA_ROLE_EMBEDDING_NORM_WEIGHT, SUTRA_ROLE_EMBEDDING_NORM_BIAS, 0,
+                     &encoder->embedding_norm, err));
+    for (uint32_t i = 0; i < source->spec->num_layers; i++)
+        SU_TRY(load_layer(source, i, &encoder->layers[i], err));
+    return SUTRA_OK;
+}
+
+static SutraStatus find_tables(const Source *source, SuEncoder *encoder, SutraError *err)
 {
     const SutraSpec *spec = source->spec;
     bool learned = spec->position == SUTRA_POSITION_LEARNED;
     SU_TRY(find_table(source, SUTRA_ROLE_TOKEN_EMBEDDING, spec->vocab_size, &encoder->token, err));
     SU_TRY(find_table(source, SUTRA_ROLE_POSITION_EMBEDDING, learned ? spec->max_positions : 0,
                       &encoder->position, err));
-    SU_TRY(find_table(source, SUTRA_ROLE_TYPE_EMBEDDING, spec->num_types, &encoder->type, err));
-    SU_TRY(load_norm(source, SUTRA_ROLE_EMBEDDING_NORM_WEIGHT, SUTRA_ROLE_EMBEDDING_NORM_BIAS, 0,
-                     &encoder->embedding_norm, err));
-    for (uint32_t i = 0; i < spec->num_layers; i++)
-        SU_TRY(load_layer(source, i, &encoder->layers[i], err));
-    return SUTRA_OK;
+    return find_table(source, SUTRA_ROLE_TYPE_EMBEDDING, spec->num_types, &encoder->type, err);
+}
+
+/* The packed block, and after it the embedding tables that are not aligned where they are stored. */
+static SutraStatus load_all(const Source *source, SuEncoder *encoder, SutraError *err)
+{
+    SU_TRY(load_packed(source, encoder, err));
+    encoder->packed_size = source->arena->used;
+    return find_tables(source, encoder, err);
 }
 
 static SutraStatus check_spec(const SutraSpec *spec, SutraError *err)
@@ -197,42 +218,98 @@ static SutraStatus check_spec(const SutraSpec *spec, SutraError *err)
     return SUTRA_OK;
 }
 
-SutraStatus su_encoder_create(const SutraSpec *spec, const SutraTensor *tensors, size_t n,
-                              SuIsa isa, SuEncoder **out, SutraError *err)
+static SutraStatus encoder_new(const SutraSpec *spec, SuIsa isa, SuEncoder **out, SutraError *err)
 {
-    *out = NULL;
     SU_TRY(check_spec(spec, err));
-    SutraStatus status = SUTRA_E_MEMORY;
-    size_t widest = spec->ffn_size > spec->hidden_size ? spec->ffn_size : spec->hidden_size;
-    float *row = su_alloc(widest, sizeof *row);
     SuEncoder *encoder = su_calloc(1, sizeof *encoder);
     if (encoder) encoder->layers = su_calloc(spec->num_layers, sizeof *encoder->layers);
-    if (!row || !encoder || !encoder->layers) goto cleanup;
+    if (!encoder || !encoder->layers) {
+        su_encoder_free(encoder);
+        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %u layers", spec->num_layers);
+    }
     encoder->spec = *spec;
     encoder->spec.window = NULL;
     encoder->spec.rope_base = NULL;
     encoder->spec.heads = NULL;
     su_kernels_init(&encoder->kernels, isa);
+    *out = encoder;
+    return SUTRA_OK;
+}
 
+/* Measures, allocates, fills. */
+static SutraStatus pack(const Source *source, SuEncoder *encoder, SutraError *err)
+{
+    SU_TRY(load_all(source, encoder, err));
+    encoder->memory_size = source->arena->used;
+    encoder->memory = su_alloc_aligned(encoder->memory_size);
+    if (!encoder->memory) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for the packed weights");
+    *source->arena = (SuArena){.base = encoder->memory, .size = encoder->memory_size};
+    encoder->packed = encoder->memory;
+    return load_all(source, encoder, err);
+}
+
+SutraStatus su_encoder_create(const SutraSpec *spec, const SutraTensor *tensors, size_t n,
+                              SuIsa isa, SuEncoder **out, SutraError *err)
+{
+    SuEncoder *encoder;
+    *out = NULL;
+    SU_TRY(encoder_new(spec, isa, &encoder, err));
+    size_t widest = spec->ffn_size > spec->hidden_size ? spec->ffn_size : spec->hidden_size;
     SuArena arena = {0};
-    Source source = {spec, tensors, n, &arena, row, &encoder->kernels};
-    status = load_all(&source, encoder, err);
-    if (status != SUTRA_OK) goto cleanup;
-    encoder->memory = su_alloc_aligned(arena.used);
-    encoder->memory_size = arena.used;
-    status = SUTRA_E_MEMORY;
-    if (!encoder->memory) goto cleanup;
-    arena = (SuArena){.base = encoder->memory, .size = encoder->memory_size};
-    status = load_all(&source, encoder, err);
-
-cleanup:
-    su_free(row);
-    if (status == SUTRA_OK) {
+    Source source = {.spec = spec,
+                     .tensors = tensors,
+                     .num_tensors = n,
+                     .arena = &arena,
+                     .row = su_alloc(widest, sizeof(float)),
+                     .kernels = &encoder->kernels};
+    SutraStatus status = source.row ? pack(&source, encoder, err)
+                                    : su_error_set(err, SUTRA_E_MEMORY, "out of memory for a row");
+    su_free(source.row);
+    if (status == SUTRA_OK)
         *out = encoder;
-        return SUTRA_OK;
-    }
-    if (status == SUTRA_E_MEMORY) su_error_set(err, status, "out of memory for the packed weights");
-    su_encoder_free(encoder);
+    else
+        su_encoder_free(encoder);
+    return status;
+}
+
+static SutraStatus attach(const Source *source, SuEncoder *encoder, const unsigned char *packed,
+                          size_t size, SutraError *err)
+{
+    SU_TRY(load_packed(source, encoder, err));
+    if (source->arena->used != size)
+        SU_RAISE(err, SUTRA_E_FORMAT, "the packed weights have %zu bytes, this model needs %zu",
+                 size, source->arena->used);
+    if ((uintptr_t)packed % SU_CACHE_LINE)
+        SU_RAISE(err, SUTRA_E_FORMAT, "the packed weights are not aligned");
+    *source->arena = (SuArena){.base = (unsigned char *)packed, .size = size};
+    SU_TRY(load_packed(source, encoder, err));
+    encoder->packed = packed;
+    encoder->packed_size = size;
+    *source->arena = (SuArena){0};
+    SU_TRY(find_tables(source, encoder, err));
+    if (source->arena->used) SU_RAISE(err, SUTRA_E_FORMAT, "an embedding table is not aligned");
+    return SUTRA_OK;
+}
+
+SutraStatus su_encoder_attach(const SutraSpec *spec, const SutraTensor *tensors, size_t n,
+                              SuIsa isa, const void *packed, size_t size, SuEncoder **out,
+                              SutraError *err)
+{
+    SuEncoder *encoder;
+    *out = NULL;
+    SU_TRY(encoder_new(spec, isa, &encoder, err));
+    SuArena arena = {0};
+    Source source = {.spec = spec,
+                     .tensors = tensors,
+                     .num_tensors = n,
+                     .arena = &arena,
+                     .attached = true,
+                     .kernels = &encoder->kernels};
+    SutraStatus status = attach(&source, encoder, packed, size, err);
+    if (status == SUTRA_OK)
+        *out = encoder;
+    else
+        su_encoder_free(encoder);
     return status;
 }
 

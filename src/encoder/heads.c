@@ -11,8 +11,8 @@ static void pool_text(SuEncoderContext *context, const SutraBatch *batch, size_t
     size_t begin = batch->cu_seqlens[seq], tokens = batch->cu_seqlens[seq + 1] - begin;
     size_t skip = batch->prompt_len ? batch->prompt_len[seq] : 0;
     if (skip >= tokens) skip = tokens - 1;
-    encoder->kernels.pool_f32(batch->pooling, context->x + (begin + skip) * hidden, hidden,
-                              tokens - skip, hidden, row);
+    encoder->kernels.pool_f32(batch->pooling, context->x + begin * hidden, hidden, skip, tokens,
+                              hidden, row);
     unsigned char *out =
         (unsigned char *)context->qkv + seq * sutra_row_bytes(batch->dtype, batch->dim);
     if (!su_output_row(&encoder->kernels, row, batch->dim, batch->normalize, batch->dtype, out))

@@ -2,8 +2,9 @@
  *
  *   for each block of rows that stays in L2
  *     for each panel of w (k x nr)
- *       for each tile of mr rows: the micro-kernel, then activation and residual while the tile is
- * in L1 */
+ *       for each tile of up to mr rows
+ *         the micro-kernel, then activation and residual while the tile is in L1
+ */
 #ifndef SU_GEMM_DRIVER_H
 #define SU_GEMM_DRIVER_H
 
@@ -43,14 +44,20 @@ static inline void su_gemm_run_panel(const SuGemmF32Args *args, const SuGemmTile
                        .ldc = plain ? args->ldc : tiles->nr,
                        .k = args->k,
                        .columns = plain ? columns : tiles->nr};
-    for (size_t i = begin; i < end; i += tiles->mr) {
-        size_t rows = end - i < tiles->mr ? end - i : tiles->mr;
+    /* tiles of nearly equal height: one of few rows has too few chains to fill the fma ports */
+    size_t num_tiles = (end - begin + tiles->mr - 1) / tiles->mr;
+    for (size_t i = begin, rows; i < end; i += rows, num_tiles--) {
+        rows = (end - i + num_tiles - 1) / num_tiles;
         float *c = args->c + i * args->ldc + column;
         tile.a = (const char *)(args->a + i * args->lda);
+        const float *residual = args->residual ? args->residual + i * args->ldr + column : NULL;
         if (plain) tile.c = c;
+        for (size_t r = 0; residual && r < rows; r++) { /* arrives while the tile is computed */
+            __builtin_prefetch(residual + r * args->ldr);
+            __builtin_prefetch(residual + r * args->ldr + columns - 1);
+        }
         tiles->of_rows[rows](&tile);
         if (plain) continue;
-        const float *residual = args->residual ? args->residual + i * args->ldr + column : NULL;
         tiles->finish(args->activation, product, tiles->nr, rows, columns, residual, args->ldr, c,
                       args->ldc);
     }

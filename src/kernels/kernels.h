@@ -6,18 +6,27 @@
  *
  * Reduction recipes. A result is a function of its own inputs and of K, N, head size and the text's
  * own length; never of the number of rows, their position in a batch, the tile shape or the ISA. In
- * fp32 all ISAs give the same bits: gemm        c = act(chain + bias) + residual; chain: one fma an
- * element of K, k ascending, from 0 lanes(f)    64 virtual lanes: element i is added to lane i %
- * 64, ascending; then lanes are folded 64 -> 16 as (l0 + l1) + (l2 + l3) with lq = lane 16 q + i,
- * then 16 -> 8 -> 4 -> 2 -> 1, lane i taking lane i + half layer_norm  mean = lanes(x) / n; var =
- * lanes((x - mean)^2) / n, squares by fma; y = fma((x - mean) rstd, gamma, beta) attention   keys
- * in tiles of 64 counted from the text's first token; score: one fma chain over the head,
- * ascending, in units of log2; per tile: m' = max(m, scores), p = exp2(s - m'), scale = exp2(m -
- * m'); sum lane i of 16: fma(sum, scale, ((p_i + p_i+16) + p_i+32) + p_i+48), keys past the end are
- * 0; out = out * scale, then one fma a key, ascending; at the end out * (1 / fold of the 16 lanes)
+ * fp32 all ISAs give the same bits:
+ *
+ *   gemm        c = act(chain + bias) + residual; chain: from 0, one fma an element of K, ascending
+ *   lanes(f)    64 virtual lanes, from 0: element i is added to lane i % 64, ascending; then the
+ *               lanes are folded 64 -> 16 as (l0 + l1) + (l2 + l3) with lq = lane 16 q + i, then
+ *               16 -> 8 -> 4 -> 2 -> 1, lane i taking lane i + half
+ *   layer_norm  mean = lanes(x) / n; var = lanes((x - mean)^2) / n, squares by fma;
+ *               rstd = 1 / sqrt(var + eps); y = fma((x - mean) rstd, gamma, beta)
+ *   attention   keys in tiles of 64 counted from the text's first token
+ *               score: one fma chain over the head, ascending, in units of log2
+ *               a tile: m' = max(m, scores), p = exp2(s - m'), scale = exp2(m - m')
+ *               sum: 16 lanes, lane i = fma(lane i, scale, ((p_i + p_i+16) + p_i+32) + p_i+48),
+ *               p of keys past the end being 0
+ *               out = out scale, then one fma a key, ascending; at the end
+ *               out (1 / fold of the 16 lanes)
  *   pool        tokens ascending; see SuPoolF32
- *   exp2, gelu  polynomials of math_constants.h, evaluated by Horner's rule with fma
- * NaN and infinity in the inputs reach the output; they are never masked.
+ *   exp2, gelu  polynomials of math_constants.h, by Horner's rule with fma; ref/math_ref.h
+ *
+ * A NaN in the inputs makes a NaN of every result that depends on it (which NaN is not specified);
+ * infinities follow the arithmetic. Every size is at least 1 unless said otherwise; pointers need
+ * the alignment of their type only, and nothing outside a row's elements is read or written.
  */
 #ifndef SU_KERNELS_H
 #define SU_KERNELS_H
@@ -28,9 +37,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* ---- GEMM: c [m, n] = act(a [m, k] x w^T + bias) + residual
- * ------------------------------------------------------- w is packed in panels of nr output
- * features (su_gemm_pack_f32), features past n are zero:
+/* ---- GEMM: c [m, n] = act(a [m, k] x w^T + bias) + residual ----
+ *
+ * w is packed in panels of nr output features (su_gemm_pack_f32), features past n are zero:
  *
  *   panel 0: k = 0: [nr floats]  k = 1: [nr floats] …      panel 1: …
  */
@@ -43,8 +52,8 @@ typedef struct SuGemmF32Args {
     size_t ldr;
     float *c; /* [m, n], rows ldc apart; must not overlap a */
     size_t ldc;
-    size_t m, n, k;
-    size_t panel_begin, panel_end; /* panels to compute */
+    size_t m, n, k;                /* m may be 0 */
+    size_t panel_begin, panel_end; /* panels to compute; none if they are equal */
     SutraActivation activation;
 } SuGemmF32Args;
 
@@ -58,8 +67,7 @@ typedef struct SuGemmF32 {
  * panel must be zeroed. */
 void su_gemm_pack_f32(const float *row, size_t feature, size_t k, uint32_t nr, float *b);
 
-/* ---- attention: one head of one text
- * ------------------------------------------------------------------------------ */
+/* ---- attention: one head of one text ---- */
 enum { SU_KEY_TILE = 64 };
 
 typedef struct SuAttentionF32Args {
@@ -86,21 +94,29 @@ static inline size_t su_attention_packed_size(size_t num_keys, size_t head_size)
     return (num_keys + SU_KEY_TILE - 1) / SU_KEY_TILE * SU_KEY_TILE * head_size;
 }
 
-/* ---- rows
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- rows ---- */
 typedef struct SuNormF32 {
     const float *gamma, *beta; /* [n] */
     float eps;
     size_t n;
 } SuNormF32;
 
-/* Sums over tokens, ascending, into out [n]:
- *   mean       sum x / tokens            mean_sqrt   sum x / sqrt(tokens)        max   largest of
- * each element weighted   sum fma(i + 1, x_i) / sum (i + 1)                  cls, last   copy of
- * one row */
-typedef void (*SuPoolF32)(SutraPooling pooling, const float *x, size_t stride, size_t num_tokens,
-                          size_t n, float *out);
+/* Pools tokens first … num_tokens - 1 of a text (those before are its prompt) into out [n], ascending;
+ * w = num_tokens - first:
+ *   mean       sum x / w
+ *   mean_sqrt  sum x / sqrt(w)
+ *   weighted   sum fma(t + 1, x_t) / sum (t + 1), t counted from the text's first token
+ *   max        largest of each element
+ *   cls, last  copy of the first, of the last of them */
+typedef void (*SuPoolF32)(SutraPooling pooling, const float *x, size_t stride, size_t first,
+                          size_t num_tokens, size_t n, float *out);
+
+/* first + 1, …, num_tokens added up: the weights of a weighted mean */
+static inline float su_pool_weights(size_t first, size_t num_tokens)
+{
+    double n = (double)num_tokens, before = (double)first;
+    return (float)((n * (n + 1.0) - before * (before + 1.0)) / 2.0);
+}
 
 typedef struct SuKernels {
     SuIsa isa;

@@ -1,6 +1,7 @@
 #include "model/model.h"
 
 #include "base/memory.h"
+#include "model/bundle.h"
 #include "model/family.h"
 #include "model/model_parts.h"
 #include "weights/safetensors.h"
@@ -21,8 +22,7 @@ static bool ends_with(const char *text, const char *ending)
 
 static SutraStatus check_path(const char *path, SutraError *err)
 {
-    static const char *const other_formats[] = {".gguf", ".onnx", ".sutra", ".safetensors"};
-    if (!path || !*path) SU_RAISE(err, SUTRA_E_ARGUMENT, "no path of a model was given");
+    static const char *const other_formats[] = {".gguf", ".onnx", ".safetensors"};
     if (su_directory_exists(path)) return SUTRA_OK;
     if (!su_path_exists(path))
         SU_RAISE(err, SUTRA_E_IO, "%s: no such folder; expected a model's folder", path);
@@ -225,15 +225,19 @@ SutraStatus su_model_open(const char *path, const SutraModelOptions *options, Su
 {
     SutraCompute compute = options ? options->compute : SUTRA_COMPUTE_DEFAULT;
     *model = NULL;
+    if (!path || !*path) SU_RAISE(err, SUTRA_E_ARGUMENT, "no path of a model was given");
     if ((unsigned)compute > SUTRA_COMPUTE_FP8)
         SU_RAISE(err, SUTRA_E_ARGUMENT, "%d is not a SutraCompute", (int)compute);
-    SU_TRY(check_path(path, err));
+    bool bundle = su_bundle_is_path(path);
+    if (!bundle) SU_TRY(check_path(path, err));
     SutraModel *opened = su_calloc(1, sizeof *opened);
     if (!opened) return out_of_memory(path, err);
     opened->references = 1;
     opened->compute = compute == SUTRA_COMPUTE_DEFAULT ? SUTRA_COMPUTE_FP32 : compute;
     pthread_mutex_init(&opened->resident_lock, NULL);
-    SutraStatus status = read_model(opened, path, options ? options->memory_limit : 0, err);
+    SutraStatus status = bundle
+                             ? su_bundle_read(opened, path, options, err)
+                             : read_model(opened, path, options ? options->memory_limit : 0, err);
     if (status == SUTRA_OK)
         *model = opened;
     else

@@ -6,6 +6,8 @@
  *   -> spec (enumerations and sizes), tensors (roles into the mapped files), tokenizer, prompts,
  * defaults
  *
+ * or a bundle made from such a folder (bundle.h), which fills the same struct.
+ *
  * Families (src/model/family_*.c) are tables from weight names to roles; nothing below src/model
  * knows a weight name. */
 #ifndef SU_MODEL_H

@@ -249,13 +249,21 @@ static bool claim(Call *call, size_t *first, size_t *last)
     }
 }
 
+/* An empty batch no larger than the session's contexts; another model may have needed larger ones. */
+static SuWorker *start_worker(Call *call, uint32_t rank)
+{
+    SuWorker *worker = &call->engine->workers[rank];
+    worker->batch.max_tokens = worker->batch.max_seqs = call->session->max_tokens;
+    su_ragged_batch_clear(&worker->batch);
+    return worker;
+}
+
 static void work_alone(void *arg, uint32_t rank)
 {
     Call *call = arg;
-    SuWorker *worker = &call->engine->workers[rank];
+    SuWorker *worker = start_worker(call, rank);
     void *context = call->session->contexts[rank];
     size_t first, last;
-    su_ragged_batch_clear(&worker->batch);
     while (claim(call, &first, &last)) {
         for (size_t i = first; i < last; i++) add_text(call, worker, i, context, NULL);
         run_batch(call, worker, context, NULL);
@@ -272,8 +280,7 @@ static void work_as_team(Call *call)
 {
     SutraEngine *engine = call->engine;
     SutraTeam team = {.size = engine->num_threads, .run = run_team, .self = engine};
-    SuWorker *worker = &engine->workers[0];
-    su_ragged_batch_clear(&worker->batch);
+    SuWorker *worker = start_worker(call, 0);
     for (size_t i = 0; i < call->n; i++)
         add_text(call, worker, i, call->session->contexts[0], &team);
     run_batch(call, worker, call->session->contexts[0], &team);

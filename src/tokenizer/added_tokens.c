@@ -27,9 +27,12 @@ SutraStatus su_added_tokens_add(SuAddedTokens *added, const SuAddedToken *token,
     }
     SuAddedToken copy = *token;
     copy.order = added->count;
-    copy.pattern = NULL;
+    copy.pattern = token->pattern ? su_strndup(token->pattern, token->pattern_size) : NULL;
     copy.content = su_strndup(token->content, token->size);
-    if (!copy.content) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for an added token");
+    if (!copy.content || (token->pattern && !copy.pattern)) {
+        free_token(&copy);
+        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for an added token");
+    }
     added->tokens[added->count++] = copy;
     return SUTRA_OK;
 }
@@ -94,7 +97,7 @@ static SutraStatus number(SuAddedTokens *added, const SuVocabulary *vocabulary, 
         if (other)
             SU_RAISE(err, SUTRA_E_FORMAT, "%s: added token \"%.64s\" gets id %d of token \"%.*s\"",
                      where, token->content, (int)token->id,
-                     (int)(other->size < 64 ? other->size : 64), other->text);
+                     (int)(other->size < 64 ? other->size : 64), vocabulary->text + other->offset);
     }
     if (added->count) qsort(added->tokens, added->count, sizeof *added->tokens, by_id);
     return SUTRA_OK;
@@ -169,7 +172,8 @@ static SutraStatus build_set(const SuAddedTokens *added, bool normalized, SuAdde
     set->sorted = su_alloc(added->count, sizeof(SuAddedToken *));
     if (!set->sorted) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for added tokens");
     for (size_t i = 0; i < added->count; i++)
-        if (added->tokens[i].normalized == normalized) set->sorted[set->count++] = &added->tokens[i];
+        if (added->tokens[i].normalized == normalized)
+            set->sorted[set->count++] = &added->tokens[i];
     if (set->count) qsort(set->sorted, set->count, sizeof(SuAddedToken *), by_pattern);
     for (size_t i = 1; i < set->count; i++)
         if (compare_patterns(set->sorted[i - 1], set->sorted[i]) == 0)
@@ -188,6 +192,18 @@ SutraStatus su_added_tokens_finish(SuAddedTokens *added, const SuVocabulary *voc
     SU_TRY(number(added, vocabulary, where, err));
     for (size_t i = 0; i < added->count; i++)
         SU_TRY(make_pattern(&added->tokens[i], normalizer, where, err));
+    SU_TRY(build_set(added, false, &added->plain, where, err));
+    return build_set(added, true, &added->normalized, where, err);
+}
+
+SutraStatus su_added_tokens_restore(SuAddedTokens *added, const char *where, SutraError *err)
+{
+    for (size_t i = 0; i < added->count; i++) {
+        const SuAddedToken *token = &added->tokens[i];
+        if (!token->pattern || token->pattern_size == 0 || token->id < 0 ||
+            (i && added->tokens[i - 1].id >= token->id))
+            SU_RAISE(err, SUTRA_E_FORMAT, "%s: added token %zu is damaged", where, i);
+    }
     SU_TRY(build_set(added, false, &added->plain, where, err));
     return build_set(added, true, &added->normalized, where, err);
 }
@@ -268,8 +284,7 @@ static bool is_word_after(const char *text, size_t size, size_t at)
 static size_t skip_space_before(const char *text, size_t at)
 {
     size_t begin;
-    while (at > 0 &&
-           (su_unicode_properties(su_utf8_decode_before(text, at, &begin)) & SU_CP_SPACE))
+    while (at > 0 && (su_unicode_properties(su_utf8_decode_before(text, at, &begin)) & SU_CP_SPACE))
         at = begin;
     return at;
 }
@@ -297,8 +312,8 @@ static bool find_match(SuAddedCursor *cursor)
            (token = find_from(cursor->set, cursor->text, cursor->size, &cursor->search))) {
         size_t begin = cursor->search, end = begin + token->pattern_size;
         cursor->search = end;
-        if (token->single_word && (is_word_before(cursor->text, begin) ||
-                                   is_word_after(cursor->text, cursor->size, end)))
+        if (token->single_word &&
+            (is_word_before(cursor->text, begin) || is_word_after(cursor->text, cursor->size, end)))
             continue;
         if (token->lstrip) {
             begin = skip_space_before(cursor->text, begin);

@@ -51,7 +51,7 @@ typedef struct SuAddedCursor {
     SuAddedPiece pending;
 } SuAddedCursor;
 
-/* Copies the token; one without content is ignored, as the reference does. Errors: MEMORY. */
+/* Copies the token, its pattern too if it has one; one without content is ignored, as the reference does. Errors: MEMORY. */
 SutraStatus su_added_tokens_add(SuAddedTokens *added, const SuAddedToken *token, SutraError *err);
 
 /* After the last add: numbers the tokens as the reference does (the id of the same text in the
@@ -62,6 +62,9 @@ SutraStatus su_added_tokens_add(SuAddedTokens *added, const SuAddedToken *token,
 SutraStatus su_added_tokens_finish(SuAddedTokens *added, const SuVocabulary *vocabulary,
                                    const SuNormalizer *normalizer, const char *where,
                                    SutraError *err);
+/* Instead of finish, for tokens that were finished before: they were added by id, with their
+ * patterns. Errors: FORMAT, MEMORY. */
+SutraStatus su_added_tokens_restore(SuAddedTokens *added, const char *where, SutraError *err);
 const SuAddedToken *su_added_tokens_with_id(const SuAddedTokens *added, int32_t id);
 const SuAddedToken *su_added_tokens_with_content(const SuAddedTokens *added, const char *content);
 void su_added_tokens_free(SuAddedTokens *added);

@@ -32,8 +32,8 @@ static SuByteClass classify(const SuTokenizer *tokenizer, uint32_t byte)
 
 void su_tokenizer_prepare_fast(SuTokenizer *tokenizer)
 {
-    tokenizer->fast = tokenizer->pre_tokenizer == SU_PRE_TOKENIZER_BERT &&
-                      tokenizer->added.normalized.count == 0;
+    tokenizer->fast =
+        tokenizer->pre_tokenizer == SU_PRE_TOKENIZER_BERT && tokenizer->added.normalized.count == 0;
     for (uint32_t byte = 0; byte < 256; byte++)
         tokenizer->byte_class[byte] = (uint8_t)classify(tokenizer, byte);
     const SuWordPiece *model = &tokenizer->model;
@@ -119,8 +119,8 @@ SutraStatus su_tokenizer_encode_fast(const SuTokenizer *tokenizer, SuTokenizerSc
                 : high_end ? (size_t)__builtin_ctzll(high_end) / 8 + 8
                            : SU_WORD_LOAD;
         }
-        bool whole = at + n == size ||
-                     tokenizer->byte_class[(unsigned char)text[at + n]] != SU_BYTE_OTHER;
+        bool whole =
+            at + n == size || tokenizer->byte_class[(unsigned char)text[at + n]] != SU_BYTE_OTHER;
         if (n == 0 || n > SHORT_WORD || !whole) {
             size_t end = chunk_end(tokenizer, text, at, size);
             SU_TRY(su_tokenizer_encode_slow(tokenizer, scratch, text + at, end - at, code_point,

@@ -153,9 +153,7 @@ static void decompose(Run *run, uint32_t code_point, uint32_t source)
     for (size_t i = 0; i < count; i++) {
         uint32_t class = su_unicode_combining_class(parts[i]);
         if (class == 0) {
-            if (run->num_marks) emit_marks(run);
-            emit_starter(run, parts[i], su_unicode_properties(parts[i]),
-                         i == 0 ? source : run->last_source);
+            emit_starter(run, parts[i], su_unicode_properties(parts[i]), source);
             continue;
         }
         run->out->marks[run->num_marks++] =

@@ -137,8 +137,8 @@ static SutraStatus read_template(const json_t *json, const char *key, const char
     for (size_t i = 0; i < list->count; i++)
         if (list->parts[i].kind != SU_PART_SPECIAL) sequences[list->parts[i].kind]++;
     if (sequences[SU_PART_A] != 1 || sequences[SU_PART_B] != (has_pair ? 1 : 0))
-        SU_RAISE(err, SUTRA_E_FORMAT, "%s: post_processor.%s does not hold each of its sequences once",
-                 where, key);
+        SU_RAISE(err, SUTRA_E_FORMAT,
+                 "%s: post_processor.%s does not hold each of its sequences once", where, key);
     return SUTRA_OK;
 }
 

@@ -18,7 +18,9 @@ const char *su_tokenizer_token(const SuTokenizer *tokenizer, int32_t id, size_t 
     const SuAddedToken *added = su_added_tokens_with_id(&tokenizer->added, id);
     const SuToken *token = added ? NULL : su_vocabulary_token(&tokenizer->vocabulary, id);
     *size = added ? added->size : token ? token->size : 0;
-    return added ? added->content : token ? token->text : NULL;
+    return added   ? added->content
+           : token ? su_vocabulary_text(&tokenizer->vocabulary, token)
+                   : NULL;
 }
 
 static SutraStatus check_template(const SuTokenizer *tokenizer, const SuTemplate *list,
@@ -28,9 +30,8 @@ static SutraStatus check_template(const SuTokenizer *tokenizer, const SuTemplate
     for (size_t i = 0; i < list->count; i++)
         if (list->parts[i].kind == SU_PART_SPECIAL &&
             !su_tokenizer_token(tokenizer, list->parts[i].id, &size))
-            SU_RAISE(err, SUTRA_E_FORMAT,
-                     "%s: the post-processor's id %d is not in the vocabulary", where,
-                     (int)list->parts[i].id);
+            SU_RAISE(err, SUTRA_E_FORMAT, "%s: the post-processor's id %d is not in the vocabulary",
+                     where, (int)list->parts[i].id);
     return SUTRA_OK;
 }
 
@@ -51,8 +52,10 @@ SutraStatus su_tokenizer_finish(SuTokenizer *tokenizer, const char *where, Sutra
 void su_tokenizer_free(SuTokenizer *tokenizer)
 {
     if (!tokenizer) return;
-    su_wordpiece_free(&tokenizer->model);
-    su_vocabulary_free(&tokenizer->vocabulary);
+    if (!tokenizer->mapped) {
+        su_wordpiece_free(&tokenizer->model);
+        su_vocabulary_free(&tokenizer->vocabulary);
+    }
     su_added_tokens_free(&tokenizer->added);
     su_post_processor_free(&tokenizer->post_processor);
     su_free(tokenizer);
@@ -119,8 +122,7 @@ SutraStatus su_tokenizer_scratch_reserve(SuTokenizerScratch *scratch, size_t tex
 {
     /* The densest text has three tokens for two bytes: one for each mark of U+0390. */
     size_t tokens;
-    if (su_mul_overflows(text_size, 2, &tokens) ||
-        su_add_overflows(tokens, SPECIAL_ROOM, &tokens))
+    if (su_mul_overflows(text_size, 2, &tokens) || su_add_overflows(tokens, SPECIAL_ROOM, &tokens))
         SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu bytes of text", text_size);
     SU_TRY(su_normalized_reserve(&scratch->normalized, text_size, true, err));
     SU_TRY(su_token_row_reserve(&scratch->rows[0], tokens, true, err));
@@ -138,7 +140,8 @@ static SutraStatus check_text(const char *text, size_t size, const char *name, S
     if (!su_utf8_validate(text, size, &bad, &count))
         SU_RAISE(err, SUTRA_E_ARGUMENT, "%s is not valid UTF-8 at byte %zu", name, bad);
     if (count >= UINT32_MAX)
-        SU_RAISE(err, SUTRA_E_LIMIT, "%s has %zu code points, more than can be counted", name, count);
+        SU_RAISE(err, SUTRA_E_LIMIT, "%s has %zu code points, more than can be counted", name,
+                 count);
     return SUTRA_OK;
 }
 
@@ -193,7 +196,8 @@ static uint32_t code_point_at(Position *position, size_t byte)
 {
     const char *text = position->text;
     if (byte >= position->byte)
-        position->code_point += (uint32_t)su_utf8_count(text + position->byte, byte - position->byte);
+        position->code_point +=
+            (uint32_t)su_utf8_count(text + position->byte, byte - position->byte);
     else
         position->code_point -= (uint32_t)su_utf8_count(text + byte, position->byte - byte);
     position->byte = byte;
@@ -264,8 +268,8 @@ static SutraStatus put_together(const SuTemplate *list, SuTokenizerScratch *scra
     SuTokenRow *out = &scratch->result;
     size_t total = keep[0] + keep[1] + list->num_special;
     bool with_offsets = scratch->rows[0].with_offsets;
-    SU_TRY(su_token_row_reserve(out, total, with_offsets, err));
-    SU_TRY(reserve_type_ids(scratch, total, err));
+    SU_TRY(su_token_row_reserve(out, total + 1, with_offsets, err)); /* never NULL */
+    SU_TRY(reserve_type_ids(scratch, total + 1, err));
     su_token_row_begin(out, SIZE_MAX, false, with_offsets);
     for (size_t i = 0; i < list->count; i++) {
         const SuPart *part = &list->parts[i];

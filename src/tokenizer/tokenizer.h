@@ -16,7 +16,8 @@ typedef struct SuTokenizer SuTokenizer;
 typedef struct SuTokenizerScratch SuTokenizerScratch;
 
 typedef struct SuEncodeRequest {
-    const char *prefix; /* prompt, put before text as if the two were one string; NULL: none */
+    const char *prefix; /* prompt, put before text as if the two were one string (offsets and errors
+                           count from its start); NULL: none */
     size_t prefix_size;
     const char *text;
     size_t text_size;
@@ -29,7 +30,7 @@ typedef struct SuEncodeRequest {
     bool no_special_tokens; /* leave the post-processor's tokens out */
 } SuEncodeRequest;
 
-/* Borrowed from the scratch until its next use. */
+/* Borrowed from the scratch until its next use; the arrays are never NULL, but for begin and end. */
 typedef struct SuEncoding {
     const int32_t *token_ids; /* [num_tokens] */
     const int32_t *type_ids;  /* [num_tokens] */
@@ -39,7 +40,9 @@ typedef struct SuEncoding {
     size_t tokens_seen; /* before truncation */
 } SuEncoding;
 
-/* `where` (a path) begins error messages. json and vocab are not needed after the call.
+/* `where` (a path) begins error messages. json and vocab are not needed after the call. Ids may have
+ * gaps; an id or text that is there twice is an error (in vocab.txt the last line of a text counts,
+ * as in the reference). Sections that do not change ids (truncation, padding, decoder) are ignored.
  * Errors: FORMAT, UNSUPPORTED (names the component and lists what is known), MEMORY. */
 SutraStatus su_tokenizer_from_json(const void *json, size_t size, const char *where,
                                    SuTokenizer **tokenizer, SutraError *err);

@@ -3,13 +3,15 @@
 #include "base/memory.h"
 #include "tokenizer/tokenizer_parts.h"
 
+#include <math.h>
 #include <string.h>
 
 SutraStatus su_tokenizer_component_type(const json_t *json, const char *section, const char *where,
                                         const char **type, SutraError *err)
 {
     *type = json_string_value(json_object_get(json, "type"));
-    if (!*type) SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s is not an object with a type", where, section);
+    if (!*type)
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s is not an object with a type", where, section);
     return SUTRA_OK;
 }
 
@@ -26,12 +28,11 @@ SutraStatus su_tokenizer_require_bool(const json_t *json, const char *section, c
 SutraStatus su_tokenizer_id(const json_t *json, const char *name, const char *where, int32_t *id,
                             SutraError *err)
 {
-    if (!json_is_integer(json))
+    double value = json_number_value(json);
+    if (!json_is_number(json) || value != floor(value))
         SU_RAISE(err, SUTRA_E_FORMAT, "%s: %.64s is not an integer", where, name);
-    json_int_t value = json_integer_value(json);
     if (value < 0 || value >= INT32_MAX)
-        SU_RAISE(err, SUTRA_E_FORMAT, "%s: %.64s: id %lld is out of range", where, name,
-                 (long long)value);
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: %.64s: id %.17g is out of range", where, name, value);
     *id = (int32_t)value;
     return SUTRA_OK;
 }
@@ -45,8 +46,9 @@ static SutraStatus read_vocabulary(const json_t *vocab, const char *where, SuVoc
         SU_RAISE(err, SUTRA_E_FORMAT, "%s: model.vocab is not an object", where);
     const char *text;
     json_t *value;
-    json_object_foreach((json_t *)vocab, text, value) {
-        int32_t id;
+    json_object_foreach((json_t *)vocab, text, value)
+    {
+        int32_t id = 0;
         SU_TRY(su_tokenizer_id(value, text, where, &id, err));
         SU_TRY(su_vocabulary_add(vocabulary, text, strlen(text), id, err));
     }
@@ -61,8 +63,8 @@ static SutraStatus check_model_type(const json_t *json, const char *where, Sutra
         return SUTRA_OK; /* files written before models had a type */
     SU_TRY(su_tokenizer_component_type(json, "model", where, &type, err));
     if (strcmp(type, "WordPiece") != 0)
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: model \"%.64s\" is not supported (known: WordPiece)",
-                 where, type);
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: model \"%.64s\" is not supported (known: WordPiece)", where, type);
     return SUTRA_OK;
 }
 
@@ -73,15 +75,17 @@ static SutraStatus read_model(const json_t *json, const char *where, SuTokenizer
     SU_TRY(check_model_type(json, where, err));
     SU_TRY(su_json_get_string(json, "unk_token", where, &unk, err));
     SU_TRY(su_json_get_string(json, "continuing_subword_prefix", where, &prefix, err));
-    const json_t *max_chars = json_object_get(json, "max_input_chars_per_word");
-    if (!unk || !prefix || !json_is_integer(max_chars) || json_integer_value(max_chars) < 0)
+    double max_chars = -1;
+    SU_TRY(su_json_get_double(json, "max_input_chars_per_word", where, &max_chars, err));
+    if (!unk || !prefix || max_chars < 0)
         SU_RAISE(err, SUTRA_E_FORMAT,
                  "%s: model.unk_token, continuing_subword_prefix or max_input_chars_per_word is "
                  "missing",
                  where);
     SU_TRY(read_vocabulary(json_object_get(json, "vocab"), where, &tokenizer->vocabulary, err));
     return su_wordpiece_create(&tokenizer->model, &tokenizer->vocabulary, unk, prefix,
-                               (size_t)json_integer_value(max_chars), where, err);
+                               max_chars < (double)UINT32_MAX ? (size_t)max_chars : SIZE_MAX, where,
+                               err);
 }
 
 /* ---- added tokens ---- */
@@ -112,8 +116,8 @@ static SutraStatus read_added_tokens(const json_t *json, const char *where, SuTo
         SU_RAISE(err, SUTRA_E_FORMAT, "%s: added_tokens is not an array", where);
     for (size_t i = 0; i < json_array_size(json); i++)
         SU_TRY(add_token(json_array_get(json, i), where, tokenizer, err));
-    return su_added_tokens_finish(&tokenizer->added, &tokenizer->vocabulary,
-                                  &tokenizer->normalizer, where, err);
+    return su_added_tokens_finish(&tokenizer->added, &tokenizer->vocabulary, &tokenizer->normalizer,
+                                  where, err);
 }
 
 /* ---- the file ---- */
@@ -128,8 +132,8 @@ static SutraStatus check_unused(const json_t *root, const char *where, SutraErro
             SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s is not an object", where, sections[i]);
     }
     const json_t *truncation = json_object_get(root, "truncation");
-    if (json_is_object(truncation) && !json_is_integer(json_object_get(truncation, "max_length")))
-        SU_RAISE(err, SUTRA_E_FORMAT, "%s: truncation.max_length is not an integer", where);
+    if (json_is_object(truncation) && !json_is_number(json_object_get(truncation, "max_length")))
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: truncation.max_length is not a number", where);
     const json_t *version = json_object_get(root, "version");
     if (version && (!json_is_string(version) || strcmp(json_string_value(version), "1.0") != 0))
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: version is not supported (known: 1.0)", where);

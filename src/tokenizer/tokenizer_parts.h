@@ -25,6 +25,7 @@ struct SuTokenizer {
     SuPostProcessor post_processor;
     uint32_t vocab_size; /* highest id + 1 */
     bool fast;           /* the fast path applies */
+    bool mapped;         /* tables of vocabulary and model lie in an image (tokenizer_image.c) */
     uint8_t byte_class[256];
     int32_t punctuation_ids[128];
 };

@@ -18,7 +18,8 @@
 static size_t trim_end(const char *line, size_t size)
 {
     size_t begin;
-    while (size > 0 && (su_unicode_properties(su_utf8_decode_before(line, size, &begin)) & SU_CP_SPACE))
+    while (size > 0 &&
+           (su_unicode_properties(su_utf8_decode_before(line, size, &begin)) & SU_CP_SPACE))
         size = begin;
     return size;
 }
@@ -77,7 +78,8 @@ static SutraStatus read_id(const char *key, const char *where, int32_t *id, Sutr
     errno = 0;
     long long value = strtoll(key, &end, 10);
     if (errno || end == key || *end || value < 0 || value >= INT32_MAX)
-        SU_RAISE(err, SUTRA_E_FORMAT, "%s: added_tokens_decoder: \"%.64s\" is not an id", where, key);
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: added_tokens_decoder: \"%.64s\" is not an id", where,
+                 key);
     *id = (int32_t)value;
     return SUTRA_OK;
 }
@@ -88,7 +90,8 @@ static SutraStatus add_declared(const json_t *decoder, const char *where, SuToke
     size_t count = 0;
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)decoder, key, value) {
+    json_object_foreach((json_t *)decoder, key, value)
+    {
         SU_TRY(read_id(key, where, &declared[count].id, err));
         declared[count++].token = value;
     }
@@ -135,7 +138,8 @@ static SutraStatus add_named(const json_t *config, const char *where, SuTokenize
     static const char *const defaults[NUM_NAMED] = {"[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"};
     for (int i = 0; i < NUM_NAMED; i++) {
         const json_t *json = json_object_get(config, keys[i]);
-        SuAddedToken token = {.id = -1, .content = (char *)defaults[i], .size = strlen(defaults[i])};
+        SuAddedToken token = {
+            .id = -1, .content = (char *)defaults[i], .size = strlen(defaults[i])};
         if (json_is_null(json) && (i == PAD || i == MASK)) continue;
         if (json) SU_TRY(read_token(json, keys[i], where, &token, err));
         if (token.size != strlen(token.content))
@@ -186,8 +190,7 @@ static SutraStatus build(const char *vocab, size_t size, const json_t *config, c
                                   where, err));
     const SuAddedToken *cls = su_added_tokens_with_content(&tokenizer->added, contents[CLS]);
     const SuAddedToken *sep = su_added_tokens_with_content(&tokenizer->added, contents[SEP]);
-    if (!cls || !sep)
-        SU_RAISE(err, SUTRA_E_FORMAT, "%s: cls_token or sep_token is empty", where);
+    if (!cls || !sep) SU_RAISE(err, SUTRA_E_FORMAT, "%s: cls_token or sep_token is empty", where);
     SU_TRY(su_post_processor_bert(cls->id, sep->id, &tokenizer->post_processor, err));
     return su_tokenizer_finish(tokenizer, where, err);
 }

@@ -7,9 +7,25 @@
 
 #define TEXT_PADDING 16u /* bytes that may be read after any token */
 
+/* Room for `size` more bytes of text, and padding after them. */
+static SutraStatus reserve_text(SuVocabulary *vocabulary, size_t size, SutraError *err)
+{
+    size_t needed = vocabulary->text_size + size + TEXT_PADDING;
+    if (needed < size || needed > UINT32_MAX)
+        SU_RAISE(err, SUTRA_E_LIMIT, "the tokens are too long");
+    if (needed <= vocabulary->text_capacity) return SUTRA_OK;
+    size_t capacity = needed + vocabulary->text_capacity + 4096;
+    char *grown = su_realloc(vocabulary->text, capacity, 1);
+    if (!grown) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu bytes", capacity);
+    vocabulary->text = grown;
+    vocabulary->text_capacity = capacity;
+    return SUTRA_OK;
+}
+
 SutraStatus su_vocabulary_add(SuVocabulary *vocabulary, const char *text, size_t size, int32_t id,
                               SutraError *err)
 {
+    SU_TRY(reserve_text(vocabulary, size, err));
     if (vocabulary->count == vocabulary->capacity) {
         size_t capacity = vocabulary->capacity ? vocabulary->capacity * 2 : 1024;
         SuToken *grown = su_realloc(vocabulary->tokens, capacity, sizeof *grown);
@@ -17,8 +33,17 @@ SutraStatus su_vocabulary_add(SuVocabulary *vocabulary, const char *text, size_t
         vocabulary->tokens = grown;
         vocabulary->capacity = capacity;
     }
-    vocabulary->tokens[vocabulary->count++] = (SuToken){text, size, id};
+    vocabulary->tokens[vocabulary->count++] =
+        (SuToken){(uint32_t)vocabulary->text_size, (uint32_t)size, id};
+    if (size) memcpy(vocabulary->text + vocabulary->text_size, text, size);
+    vocabulary->text_size += size;
     return SUTRA_OK;
+}
+
+const char *su_vocabulary_text(const SuVocabulary *vocabulary, const SuToken *token)
+{
+    if ((uint64_t)token->offset + token->size > vocabulary->text_size) return NULL;
+    return vocabulary->text + token->offset;
 }
 
 static uint64_t hash(const char *text, size_t size)
@@ -45,26 +70,17 @@ static SutraStatus sort_by_id(SuVocabulary *vocabulary, const char *where, Sutra
         const SuToken *a = &vocabulary->tokens[i - 1], *b = &vocabulary->tokens[i];
         if (a->id == b->id)
             SU_RAISE(err, SUTRA_E_FORMAT, "%s: tokens \"%.*s\" and \"%.*s\" have the same id %d",
-                     where, (int)(a->size < 64 ? a->size : 64), a->text,
-                     (int)(b->size < 64 ? b->size : 64), b->text, (int)a->id);
+                     where, (int)(a->size < 64 ? a->size : 64), vocabulary->text + a->offset,
+                     (int)(b->size < 64 ? b->size : 64), vocabulary->text + b->offset, (int)a->id);
     }
     return SUTRA_OK;
 }
 
-static SutraStatus copy_texts(SuVocabulary *vocabulary, SutraError *err)
+static SutraStatus pad_text(SuVocabulary *vocabulary, SutraError *err)
 {
-    size_t bytes = TEXT_PADDING;
-    for (size_t i = 0; i < vocabulary->count; i++) bytes += vocabulary->tokens[i].size;
-    vocabulary->text = su_alloc(bytes, 1);
-    if (!vocabulary->text) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu bytes", bytes);
-    char *end = vocabulary->text;
-    for (size_t i = 0; i < vocabulary->count; i++) {
-        SuToken *token = &vocabulary->tokens[i];
-        memcpy(end, token->text, token->size);
-        token->text = end;
-        end += token->size;
-    }
-    memset(end, 0, TEXT_PADDING);
+    SU_TRY(reserve_text(vocabulary, 0, err));
+    memset(vocabulary->text + vocabulary->text_size, 0, TEXT_PADDING);
+    vocabulary->text_size += TEXT_PADDING;
     return SUTRA_OK;
 }
 
@@ -74,7 +90,7 @@ static size_t find_place(const SuVocabulary *vocabulary, const char *text, size_
     size_t at = hash(text, size) & vocabulary->mask;
     for (; vocabulary->places[at]; at = (at + 1) & vocabulary->mask) {
         const SuToken *token = &vocabulary->tokens[vocabulary->places[at] - 1];
-        if (token->size == size && memcmp(token->text, text, size) == 0) break;
+        if (token->size == size && memcmp(vocabulary->text + token->offset, text, size) == 0) break;
     }
     return at;
 }
@@ -87,12 +103,13 @@ static SutraStatus index_texts(SuVocabulary *vocabulary, bool last_wins, size_t 
     *dropped = 0;
     for (size_t i = 0; i < vocabulary->count; i++) {
         const SuToken *token = &vocabulary->tokens[i];
-        size_t at = find_place(vocabulary, token->text, token->size);
-        SuToken *same = vocabulary->places[at] ? &vocabulary->tokens[vocabulary->places[at] - 1] : NULL;
+        size_t at = find_place(vocabulary, vocabulary->text + token->offset, token->size);
+        SuToken *same =
+            vocabulary->places[at] ? &vocabulary->tokens[vocabulary->places[at] - 1] : NULL;
         if (same && !last_wins)
             SU_RAISE(err, SUTRA_E_FORMAT, "%s: token \"%.*s\" has the ids %d and %d", where,
-                     (int)(token->size < 64 ? token->size : 64), token->text, (int)same->id,
-                     (int)token->id);
+                     (int)(token->size < 64 ? token->size : 64), vocabulary->text + token->offset,
+                     (int)same->id, (int)token->id);
         if (same) {
             same->id = -1;
             (*dropped)++;
@@ -117,7 +134,7 @@ SutraStatus su_vocabulary_finish(SuVocabulary *vocabulary, bool last_wins, const
     if (vocabulary->count >= UINT32_MAX)
         SU_RAISE(err, SUTRA_E_LIMIT, "%s: %zu tokens are too many", where, vocabulary->count);
     SU_TRY(sort_by_id(vocabulary, where, err));
-    SU_TRY(copy_texts(vocabulary, err));
+    SU_TRY(pad_text(vocabulary, err));
     while (size < vocabulary->count * 2) size *= 2;
     vocabulary->places = su_alloc(size, sizeof *vocabulary->places);
     if (!vocabulary->places) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu tokens", size);

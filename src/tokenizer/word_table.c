@@ -24,9 +24,9 @@ static uint32_t long_hash(const char *text, size_t size)
 }
 
 SutraStatus su_word_table_create(SuWordTable *table, size_t num_short, size_t num_long,
-                                 SutraError *err)
+                                 const char *text, size_t text_size, SutraError *err)
 {
-    *table = (SuWordTable){.shift = 60};
+    *table = (SuWordTable){.shift = 60, .text = text, .text_size = text_size};
     for (size_t i = 0; i < 256; i++) table->single[i] = -1;
     size_t slots = 16, long_slots = 16;
     while (slots / 4 * 3 < num_short) { /* at most three of four are taken */
@@ -61,8 +61,8 @@ static void insert_short(SuWordTable *table, SuWordKey key, int32_t id)
 static void insert_long(SuWordTable *table, const char *text, size_t size, int32_t id)
 {
     uint32_t at = long_hash(text, size) & table->long_mask;
-    while (table->long_slots[at].text) at = (at + 1) & table->long_mask;
-    table->long_slots[at] = (SuLongWord){text, (uint32_t)size, id};
+    while (table->long_slots[at].size) at = (at + 1) & table->long_mask;
+    table->long_slots[at] = (SuLongWord){(uint32_t)(text - table->text), (uint32_t)size, id};
 }
 
 void su_word_table_insert(SuWordTable *table, const char *text, size_t size, int32_t id)
@@ -81,9 +81,11 @@ void su_word_table_insert(SuWordTable *table, const char *text, size_t size, int
 static int32_t find_long(const SuWordTable *table, const char *text, size_t size)
 {
     uint32_t at = long_hash(text, size) & table->long_mask;
-    for (; table->long_slots[at].text; at = (at + 1) & table->long_mask) {
+    for (; table->long_slots[at].size; at = (at + 1) & table->long_mask) {
         const SuLongWord *word = &table->long_slots[at];
-        if (word->size == size && memcmp(word->text, text, size) == 0) return word->id;
+        if (word->size == size && (uint64_t)word->offset + size <= table->text_size &&
+            memcmp(table->text + word->offset, text, size) == 0)
+            return word->id;
     }
     return -1;
 }

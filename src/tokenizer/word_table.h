@@ -2,7 +2,7 @@
  * begin a word and one for those that continue it.
  *
  *   up to 11 bytes   slots      | bytes 0-7 | bytes 8-10, size | id |    16 bytes, open-addressed
- *   longer           long_slots | hash | token |                         open-addressed
+ *   longer           long_slots | place in the vocabulary's text | id |  open-addressed
  *   lengths          by the first two bytes: which sizes exist, so that the search for the longest
  *                    piece tries few that do not
  *
@@ -16,8 +16,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define SU_WORD_SHORT 11u    /* bytes of a key that is held in its slot */
-#define SU_WORD_LOAD 16u     /* bytes that must be readable from the start of a key */
+#define SU_WORD_SHORT 11u /* bytes of a key that is held in its slot */
+#define SU_WORD_LOAD 16u  /* bytes that must be readable from the start of a key */
 #define SU_WORD_BUCKETS 1024u
 
 typedef struct SuWordKey {
@@ -32,27 +32,30 @@ typedef struct SuWordSlot {
 } SuWordSlot;
 
 typedef struct SuLongWord {
-    const char *text; /* NULL: free */
-    uint32_t size;
+    uint32_t offset; /* in the table's text */
+    uint32_t size;   /* 0: free */
     int32_t id;
 } SuLongWord;
 
 typedef struct SuWordTable {
-    SuWordSlot *slots;        /* [1 << (64 - shift)] */
+    SuWordSlot *slots; /* [1 << (64 - shift)] */
     uint32_t shift;
-    SuLongWord *long_slots;   /* [long_mask + 1] */
+    SuLongWord *long_slots; /* [long_mask + 1] */
     uint32_t long_mask;
-    uint32_t longest;         /* bytes of the longest key */
+    const char *text; /* [text_size] that long keys lie in; borrowed */
+    size_t text_size;
+    uint32_t longest;                  /* bytes of the longest key */
     uint64_t lengths[SU_WORD_BUCKETS]; /* bit n - 2: keys of n bytes; bit 63: 65 or more */
-    int32_t single[256];      /* ids of the keys of one byte, -1: none */
+    int32_t single[256];               /* ids of the keys of one byte, -1: none */
 } SuWordTable;
 
-/* Makes room for the given number of keys. Errors: MEMORY. */
+/* Makes room for the given number of keys, whose texts all lie in text [text_size], which is
+ * borrowed. Errors: MEMORY. */
 SutraStatus su_word_table_create(SuWordTable *table, size_t num_short, size_t num_long,
-                                 SutraError *err);
+                                 const char *text, size_t text_size, SutraError *err);
 void su_word_table_free(SuWordTable *table);
 
-/* text [size] is borrowed; it is not yet in the table; size > 0; SU_WORD_LOAD bytes are readable. */
+/* text [size] is not yet in the table; size > 0; SU_WORD_LOAD bytes are readable. */
 void su_word_table_insert(SuWordTable *table, const char *text, size_t size, int32_t id);
 
 /* The longest key that text [size] begins with: its id and bytes, or -1. size > 0; SU_WORD_LOAD

@@ -9,9 +9,11 @@ typedef struct Piece {
     size_t begin, end; /* bytes of the word */
 } Piece;
 
-static bool continues(const SuToken *token, const char *prefix, size_t prefix_size)
+static bool continues(const SuVocabulary *vocabulary, const SuToken *token, const char *prefix,
+                      size_t prefix_size)
 {
-    return token->size > prefix_size && memcmp(token->text, prefix, prefix_size) == 0;
+    return token->size > prefix_size &&
+           memcmp(vocabulary->text + token->offset, prefix, prefix_size) == 0;
 }
 
 static void count_keys(const SuVocabulary *vocabulary, const char *prefix, size_t prefix_size,
@@ -20,7 +22,7 @@ static void count_keys(const SuVocabulary *vocabulary, const char *prefix, size_
     for (size_t i = 0; i < vocabulary->count; i++) {
         const SuToken *token = &vocabulary->tokens[i];
         counts[0][token->size > SU_WORD_SHORT]++;
-        if (continues(token, prefix, prefix_size))
+        if (continues(vocabulary, token, prefix, prefix_size))
             counts[1][token->size - prefix_size > SU_WORD_SHORT]++;
     }
 }
@@ -37,15 +39,17 @@ SutraStatus su_wordpiece_create(SuWordPiece *model, const SuVocabulary *vocabula
                  where, unk_token);
     model->unk_id = unk->id;
     count_keys(vocabulary, prefix, prefix_size, counts);
-    SU_TRY(su_word_table_create(&model->initial, counts[0][0], counts[0][1], err));
-    SU_TRY(su_word_table_create(&model->continuing, counts[1][0], counts[1][1], err));
+    SU_TRY(su_word_table_create(&model->initial, counts[0][0], counts[0][1], vocabulary->text,
+                                vocabulary->text_size, err));
+    SU_TRY(su_word_table_create(&model->continuing, counts[1][0], counts[1][1], vocabulary->text,
+                                vocabulary->text_size, err));
     for (size_t i = 0; i < vocabulary->count; i++) {
         const SuToken *token = &vocabulary->tokens[i];
-        if (token->size > 0)
-            su_word_table_insert(&model->initial, token->text, token->size, token->id);
-        if (continues(token, prefix, prefix_size))
-            su_word_table_insert(&model->continuing, token->text + prefix_size,
-                                 token->size - prefix_size, token->id);
+        const char *text = vocabulary->text + token->offset;
+        if (token->size > 0) su_word_table_insert(&model->initial, text, token->size, token->id);
+        if (continues(vocabulary, token, prefix, prefix_size))
+            su_word_table_insert(&model->continuing, text + prefix_size, token->size - prefix_size,
+                                 token->id);
     }
     return SUTRA_OK;
 }

@@ -12,6 +12,7 @@ size_t su_unicode_lowercase(uint32_t code_point, uint32_t out[SU_LOWER_MAX])
         return 2;
     }
     uint32_t place = (uint32_t)su_unicode_lower_index[code_point >> 7] << 7 | (code_point & 127);
-    out[0] = (uint32_t)((int32_t)code_point + su_unicode_lower_deltas[su_unicode_lower_blocks[place]]);
+    out[0] =
+        (uint32_t)((int32_t)code_point + su_unicode_lower_deltas[su_unicode_lower_blocks[place]]);
     return 1;
 }

@@ -5,7 +5,12 @@
 /* Bytes of the sequence that begins at b, of which `left` can be read; 0 if it is not valid. */
 static size_t sequence_size(const unsigned char *b, size_t left)
 {
-    size_t size = b[0] < 0x80 ? 1 : b[0] < 0xc2 ? 0 : b[0] < 0xe0 ? 2 : b[0] < 0xf0 ? 3 : b[0] < 0xf5 ? 4 : 0;
+    size_t size = b[0] < 0x80   ? 1
+                  : b[0] < 0xc2 ? 0
+                  : b[0] < 0xe0 ? 2
+                  : b[0] < 0xf0 ? 3
+                  : b[0] < 0xf5 ? 4
+                                : 0;
     if (size < 2 || size > left) return size > left ? 0 : size;
     /* The second byte's range also rules out overlong forms, surrogates and what is too large. */
     unsigned low = b[0] == 0xe0 ? 0xa0 : b[0] == 0xf0 ? 0x90 : 0x80;

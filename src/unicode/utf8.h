@@ -14,7 +14,10 @@ bool su_utf8_validate(const char *text, size_t size, size_t *bad, size_t *num_co
 /* Code points of valid text; a sequence that is cut at either end counts where it begins. */
 size_t su_utf8_count(const char *text, size_t size);
 
-static inline bool su_utf8_is_continuation(char byte) { return ((unsigned char)byte & 0xc0) == 0x80; }
+static inline bool su_utf8_is_continuation(char byte)
+{
+    return ((unsigned char)byte & 0xc0) == 0x80;
+}
 
 /* The code point that begins at text; *size is set to its bytes. text is valid and holds all of
  * it. */

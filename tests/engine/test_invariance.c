@@ -54,7 +54,7 @@ static SutraEngine *make_engine(uint32_t threads, uint64_t batch_tokens)
 static void embed(SutraEngine *engine, const SutraModel *model, const SutraInput *inputs, size_t n,
                   float *out)
 {
-    SutraModelInfo info = {sizeof info};
+    SutraModelInfo info = {.struct_size = sizeof info};
     SutraError err = {0};
     assert_int_equal(sutra_model_info(model, &info, &err), SUTRA_OK);
     SutraStatus status = sutra_embed_into(engine, model, inputs, n, NULL, out,

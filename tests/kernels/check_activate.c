@@ -75,7 +75,7 @@ static long double bound_of(SutraActivation activation, float x)
 {
     switch (activation) {
     case SUTRA_ACT_GELU_ERF:
-        return 1.25L * ulp_of(x);
+        return 1.5L * ulp_of(x);
     case SUTRA_ACT_GELU_TANH:
         return 2.0L * ulp_of(x);
     case SUTRA_ACT_SILU:

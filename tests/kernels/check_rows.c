@@ -124,11 +124,11 @@ void check_embed_norm_f32(Ck *ck)
 /* ---- pooling ---- */
 
 /* Errors: mean (tokens + 1) u sum |x| / divisor; weighted the same of i |x_i|; the rest exact. */
-static void exact_pool(SutraPooling pooling, const float *x, size_t stride, size_t tokens, size_t i,
-                       double *exact, double *bound)
+static void exact_pool(SutraPooling pooling, const float *x, size_t stride, size_t first,
+                       size_t tokens, size_t i, double *exact, double *bound)
 {
     double sum = 0, size = 0, weights = 0, largest = -INFINITY;
-    for (size_t t = 0; t < tokens; t++) {
+    for (size_t t = first; t < tokens; t++) {
         double v = (double)x[t * stride + i];
         double weight = pooling == SUTRA_POOL_WEIGHTED_MEAN ? (double)(t + 1) : 1;
         sum += weight * v;
@@ -140,7 +140,8 @@ static void exact_pool(SutraPooling pooling, const float *x, size_t stride, size
     *exact = sum / divisor;
     *bound = ((double)tokens + 2) * u * size / divisor;
     if (pooling == SUTRA_POOL_MAX) *exact = largest;
-    if (pooling == SUTRA_POOL_CLS || pooling == SUTRA_POOL_MODEL) *exact = (double)x[i];
+    if (pooling == SUTRA_POOL_CLS || pooling == SUTRA_POOL_MODEL)
+        *exact = (double)x[first * stride + i];
     if (pooling == SUTRA_POOL_LAST) *exact = (double)x[(tokens - 1) * stride + i];
     if (pooling == SUTRA_POOL_MAX || pooling == SUTRA_POOL_CLS || pooling == SUTRA_POOL_LAST)
         *bound = 0;
@@ -151,25 +152,26 @@ static void compare_pool(Ck *ck, SutraPooling pooling, size_t tokens, size_t n, 
 {
     size_t stride = n + ck_between(ck, 0, 1) * ck_between(ck, 0, 20);
     size_t shift = sizeof(float) * ck_between(ck, 0, 1);
-    ck_case(ck, "pool_f32 pooling %d tokens %zu n %zu stride %zu %s", (int)pooling, tokens, n,
-            stride, ck_values_name[values]);
+    size_t first = ck_between(ck, 0, 1) * ck_between(ck, 0, (uint32_t)tokens - 1);
+    ck_case(ck, "pool_f32 pooling %d tokens %zu … %zu n %zu stride %zu %s", (int)pooling, first,
+            tokens, n, stride, ck_values_name[values]);
     float *x = ck_input(ck, 0, ((tokens - 1) * stride + n) * sizeof *x, shift);
     for (size_t t = 0; t < tokens; t++) ck_fill(ck, values, x + t * stride, n);
     float *expected = ck_output(ck, 1, n * sizeof *x, shift);
-    ck->ref.pool_f32(pooling, x, stride, tokens, n, expected);
+    ck->ref.pool_f32(pooling, x, stride, first, tokens, n, expected);
     for (size_t i = 0; i < n && values == CK_NORMAL; i++) {
         double exact, bound;
-        exact_pool(pooling, x, stride, tokens, i, &exact, &bound);
+        exact_pool(pooling, x, stride, first, tokens, i, &exact, &bound);
         ck_within(ck, (double)i, expected[i], exact, bound, worst);
     }
     bool reads_all = pooling != SUTRA_POOL_CLS && pooling != SUTRA_POOL_LAST;
     for (int t = 0; t < ck->num_tested; t++) {
         float *got = ck_output(ck, 2, n * sizeof *x, shift);
-        ck->tested[t].pool_f32(pooling, x, stride, tokens, n, got);
+        ck->tested[t].pool_f32(pooling, x, stride, first, tokens, n, got);
         ck_same(ck, su_isa_name(ck->tested[t].isa), got, expected, n);
         for (size_t i = 0; i < n && reads_all; i++) {
             bool nan = false;
-            for (size_t r = 0; r < tokens; r++) nan = nan || isnan(x[r * stride + i]);
+            for (size_t r = first; r < tokens; r++) nan = nan || isnan(x[r * stride + i]);
             if (nan && !isnan(got[i])) ck_fail(ck, "NaN was masked at %zu", i);
         }
         ck_check_canaries(ck);

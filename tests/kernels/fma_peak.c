@@ -7,7 +7,8 @@ double fma_peak_scalar(size_t rounds)
 {
     enum { CHAINS = 8 };
     volatile float start = 1.0f;
-    float x = start, y = start * 0.5f, chain[CHAINS] = {0};
+    float x = start, y = start * 0.5f, chain[CHAINS];
+    for (int i = 0; i < CHAINS; i++) chain[i] = start * (float)(i + 1);
     for (size_t r = 0; r < rounds; r++)
         for (int i = 0; i < CHAINS; i++) chain[i] = fmaf(chain[i], y, x);
     for (int i = 0; i < CHAINS; i++) start = chain[i];

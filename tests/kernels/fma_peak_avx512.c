@@ -8,7 +8,7 @@ double fma_peak_avx512(size_t rounds)
     volatile float start = 1.0f;
     __m512 x = _mm512_set1_ps(start), y = _mm512_set1_ps(start * 0.5f), chain[CHAINS];
 #pragma GCC unroll 24
-    for (int i = 0; i < CHAINS; i++) chain[i] = x;
+    for (int i = 0; i < CHAINS; i++) chain[i] = _mm512_set1_ps(start * (float)(i + 1));
     for (size_t r = 0; r < rounds; r++) {
 #pragma GCC unroll 24
         for (int i = 0; i < CHAINS; i++) chain[i] = _mm512_fmadd_ps(chain[i], y, x);

@@ -1,40 +1,5 @@
-/* Opening model folders: what their configs mean, and one clear error for each way to be wrong. */
-#include "base/memory.h"
-#include "model/model.h"
-#include "model/model_folder.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-static char *folder; /* a copy of the tiny base model, fresh for each row */
-
-static void fresh_model(void)
-{
-    folder = folder_scratch();
-    folder_copy(GOLDEN_FOLDER "/models/base", folder);
-}
-
-static void drop_model(void)
-{
-    folder_remove(folder);
-    free(folder);
-    folder = NULL;
-}
-
-static SutraModel *open_path(const char *path)
-{
-    SutraModel *model;
-    SutraError err = {0};
-    if (su_model_open(path, NULL, &model, &err) != SUTRA_OK)
-        fail_msg("%s: %s", sutra_status_name(err.status), err.message);
-    return model;
-}
+/* Model folders that do not open: one clear error for each way to be wrong. */
+#include "model/open_model.h"
 
 static void expect_path_error(const char *path, SutraStatus status, const char *words)
 {
@@ -78,7 +43,6 @@ static void expect_errors(const BadRow *rows, size_t count)
 }
 #define EXPECT_ERRORS(rows) expect_errors(rows, sizeof rows / sizeof *rows)
 
-#define CONFIG "config.json"
 static void bad_encoder_configs_are_named(void **state)
 {
     (void)state;
@@ -139,11 +103,6 @@ static void bad_encoder_configs_are_named(void **state)
     EXPECT_ERRORS(rows);
 }
 
-#define T "{\"path\":\"\",\"type\":\"sentence_transformers.models.Transformer\"}"
-#define P "{\"path\":\"1_Pooling\",\"type\":\"sentence_transformers.models.Pooling\"}"
-#define N "{\"path\":\"2_Normalize\",\"type\":\"sentence_transformers.models.Normalize\"}"
-#define MODULE(path, type) "[" T ",{\"path\":\"" path "\",\"type\":\"" type "\"}]"
-#define POOLING "1_Pooling/config.json"
 static void bad_module_chains_are_named(void **state)
 {
     (void)state;
@@ -192,9 +151,6 @@ static void bad_module_chains_are_named(void **state)
     EXPECT_ERRORS(rows);
 }
 
-#define BERT "sentence_bert_config.json"
-#define TOKENIZER "tokenizer_config.json"
-#define SENTENCE "config_sentence_transformers.json"
 static void bad_options_are_named(void **state)
 {
     (void)state;
@@ -225,6 +181,10 @@ static void bad_options_are_named(void **state)
          "recorded are 1: the file is damaged"},
         {"sutra.json", "{\"files\": {\"model.safetensors\": {\"sha256\": \"12\"}}}", SUTRA_E_FORMAT,
          "sha256 is not 64 hexadecimal digits"},
+        {"sutra.json", "{\"files\": {\"model.safetensors\": {\"sha256\": \"" DIGEST "z\"}}}",
+         SUTRA_E_FORMAT, "sha256 is not 64 hexadecimal digits"},
+        {"sutra.json", "{\"files\": {\"model.safetensors\": {\"sha256\": \"" DIGEST "0\"}}}",
+         SUTRA_E_FORMAT, "sha256 is not 64 hexadecimal digits"},
     };
     EXPECT_ERRORS(rows);
 }
@@ -257,12 +217,15 @@ static void paths_that_are_no_model_are_named(void **state)
     expect_path_error("", SUTRA_E_ARGUMENT, "no path");
     snprintf(path, sizeof path, "%s/missing", folder);
     expect_path_error(path, SUTRA_E_IO, "no such folder");
-    static const char *const files[] = {"m.gguf", "m.onnx", "m.sutra", "model.safetensors"};
+    static const char *const files[] = {"m.gguf", "m.onnx", "model.safetensors"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         folder_write_text(folder, files[i], "x");
         snprintf(path, sizeof path, "%s/%s", folder, files[i]);
         expect_path_error(path, SUTRA_E_UNSUPPORTED, strrchr(files[i], '.'));
     }
+    folder_write_text(folder, "m.sutra", "x");
+    snprintf(path, sizeof path, "%s/m.sutra", folder);
+    expect_path_error(path, SUTRA_E_FORMAT, "not a .sutra file");
     folder_write_text(folder, "notes.txt", "x");
     snprintf(path, sizeof path, "%s/notes.txt", folder);
     expect_path_error(path, SUTRA_E_IO, "not a folder");
@@ -282,16 +245,23 @@ static void too_large_a_vocabulary_is_named(void **state)
     drop_model();
 }
 
-/* Replaces one text of the header by another of the same length. */
+/* Replaces the first `from` of the weights' header by `to`. */
 static void edit_weights(const char *from, const char *to)
 {
-    size_t size;
+    size_t size, cut = strlen(from), added = strlen(to);
     char *data = folder_read(folder, "model.safetensors", &size);
-    char *at = memmem(data, size, from, strlen(from));
+    char *at = memmem(data, size, from, cut), *edited = malloc(size + added);
     assert_non_null(at);
-    assert_int_equal(strlen(from), strlen(to));
-    memcpy(at, to, strlen(to));
-    folder_write(folder, "model.safetensors", data, size);
+    size_t head = (size_t)(at - data), new_size = size - cut + added;
+    memcpy(edited, data, head);
+    memcpy(edited + head, to, added);
+    memcpy(edited + head + added, at + cut, size - head - cut);
+    uint64_t header = 0;
+    for (int i = 7; i >= 0; i--) header = header << 8 | (unsigned char)data[i];
+    header += added - cut;
+    for (int i = 0; i < 8; i++) edited[i] = (char)(header >> (8 * i));
+    folder_write(folder, "model.safetensors", edited, new_size);
+    free(edited);
     free(data);
 }
 
@@ -313,6 +283,9 @@ static void wrong_weights_are_named(void **state)
         {"\"embeddings.LayerNorm.bias\":{\"dtype\":\"F32\",\"shape\":[32]",
          "\"embeddings.LayerNorm.bias\":{\"dtype\":\"F64\",\"shape\":[16]", SUTRA_E_FORMAT,
          "tensor embeddings.LayerNorm.bias has shape [16], config.json asks for [32]"},
+        {"\"embeddings.LayerNorm.bias\":{\"dtype\":\"F32\",\"shape\":[32]",
+         "\"embeddings.LayerNorm.bias\":{\"dtype\":\"F32\",\"shape\":[32,1]", SUTRA_E_FORMAT,
+         "tensor embeddings.LayerNorm.bias has shape [32, 1], config.json asks for [32]"},
         {"query.weight\":{\"dtype\":\"F32\",\"shape\":[32,32]",
          "query.weight\":{\"dtype\":\"F32\",\"shape\":[16,64]", SUTRA_E_FORMAT,
          "query.weight has shape [16, 64], config.json asks for [32, 32]"},
@@ -325,291 +298,35 @@ static void wrong_weights_are_named(void **state)
     }
 }
 
-static void the_memory_limit_is_kept(void **state)
+static void lowercasing_a_cased_vocabulary_is_refused(void **state)
 {
     (void)state;
-    SutraModel *model;
-    SutraError err;
-    fresh_model();
-    SutraModelOptions options = {.struct_size = sizeof options};
-    model = open_path(folder);
-    uint64_t needed = model->num_parameters * sizeof(float);
-    su_model_destroy(model);
-    options.memory_limit = needed - 1;
-    assert_int_equal(su_model_open(folder, &options, &model, &err), SUTRA_E_LIMIT);
-    assert_non_null(strstr(err.message, "over the limit"));
-    options.memory_limit = needed;
-    assert_int_equal(su_model_open(folder, &options, &model, &err), SUTRA_OK);
-    su_model_destroy(model);
-    options.compute = SUTRA_COMPUTE_BF16;
-    options.memory_limit = needed / 2;
-    assert_int_equal(su_model_open(folder, &options, &model, &err), SUTRA_OK);
-    assert_int_equal(model->compute, SUTRA_COMPUTE_BF16);
-    su_model_destroy(model);
-    options.compute = (SutraCompute)77;
-    assert_int_equal(su_model_open(folder, &options, &model, &err), SUTRA_E_ARGUMENT);
-    drop_model();
-}
-
-static void the_spec_is_what_the_config_says(void **state)
-{
-    (void)state;
-    fresh_model();
-    SutraModel *model = open_path(folder);
-    const SutraSpec *spec = &model->spec;
-    assert_int_equal(spec->struct_size, sizeof *spec);
-    assert_int_equal(spec->num_layers, 2);
-    assert_int_equal(spec->hidden_size, 32);
-    assert_int_equal(spec->num_heads, 2);
-    assert_int_equal(spec->num_kv_heads, 2);
-    assert_int_equal(spec->head_size, 16);
-    assert_int_equal(spec->ffn_size, 64);
-    assert_int_equal(spec->vocab_size, 166);
-    assert_int_equal(spec->max_positions, 160);
-    assert_int_equal(spec->num_types, 2);
-    assert_int_equal(spec->position, SUTRA_POSITION_LEARNED);
-    assert_int_equal(spec->norm, SUTRA_NORM_POST);
-    assert_int_equal(spec->norm_kind, SUTRA_NORM_LAYER);
-    assert_int_equal(spec->activation, SUTRA_ACT_GELU_ERF);
-    assert_true(spec->norm_eps == 1e-12f);
-    assert_int_equal(spec->num_heads_out, 2);
-    assert_ptr_equal(spec->heads, model->heads);
-    assert_int_equal(spec->heads[0].kind, SUTRA_HEAD_POOLING);
-    assert_int_equal(spec->heads[0].activation, SUTRA_POOL_MEAN);
-    assert_int_equal(spec->heads[1].kind, SUTRA_HEAD_NORMALIZE);
-    assert_int_equal(model->num_tensors, 5 + 2 * 16);
-    assert_int_equal(model->num_parameters, (166 + 160 + 2 + 2) * 32 + 2 * 8544);
-    assert_string_equal(model->family, "bert");
-    assert_string_equal(model->dtype, "float32");
-    assert_string_equal(model->digest, "");
-    assert_string_equal(model->revision, "");
-    assert_string_equal(model->name, strrchr(folder, '/') + 1);
-    assert_int_equal(model->max_tokens, 160);
-    assert_int_equal(model->max_positions, 160);
-    for (uint32_t layer = 0; layer < 2; layer++) {
-        const SutraTensor *up = su_model_tensor(model, SUTRA_ROLE_FFN_UP_WEIGHT, layer);
-        assert_int_equal(up->shape[0], 64);
-        assert_int_equal(up->shape[1], 32);
-        assert_int_equal(up->size, 64 * 32 * 4);
-    }
-    assert_null(su_model_tensor(model, SUTRA_ROLE_FFN_UP_WEIGHT, 2));
-    su_model_destroy(model);
-    drop_model();
-}
-
-static void activations_are_told_apart(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *name;
-        SutraActivation kind;
-    } rows[] = {
-        {"gelu", SUTRA_ACT_GELU_ERF},       {"gelu_python", SUTRA_ACT_GELU_ERF},
-        {"gelu_new", SUTRA_ACT_GELU_TANH},  {"gelu_pytorch_tanh", SUTRA_ACT_GELU_TANH},
-        {"gelu_fast", SUTRA_ACT_GELU_TANH}, {"relu", SUTRA_ACT_RELU},
-        {"silu", SUTRA_ACT_SILU},           {"swish", SUTRA_ACT_SILU},
-        {"tanh", SUTRA_ACT_TANH},
-    };
-    fresh_model();
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        char patch[100];
-        snprintf(patch, sizeof patch, "{\"hidden_act\": \"%s\"}", rows[i].name);
-        folder_patch(folder, CONFIG, patch);
-        SutraModel *model = open_path(folder);
-        assert_int_equal(model->spec.activation, rows[i].kind);
-        su_model_destroy(model);
-    }
-    drop_model();
-}
-
-static void legacy_names_and_mixed_types_open(void **state)
-{
-    (void)state;
-    SutraModel *model = open_path(GOLDEN_FOLDER "/models/legacy");
-    assert_int_equal(model->spec.num_types, 0);
-    assert_null(su_model_tensor(model, SUTRA_ROLE_TYPE_EMBEDDING, 0));
-    assert_int_equal(su_model_tensor(model, SUTRA_ROLE_QUERY_WEIGHT, 1)->dtype, SUTRA_TENSOR_F16);
-    assert_int_equal(su_model_tensor(model, SUTRA_ROLE_FFN_NORM_BIAS, 1)->dtype, SUTRA_TENSOR_F32);
-    assert_string_equal(model->dtype, "float16");
-    assert_string_equal(model->name, "legacy");
-    su_model_destroy(model);
-    model = open_path(GOLDEN_FOLDER "/models/sharded-f16/");
-    assert_int_equal(model->num_maps, 3);
-    assert_string_equal(model->name, "sharded-f16");
-    su_model_destroy(model);
-    model = open_path(GOLDEN_FOLDER "/models/wide-bf16");
-    assert_string_equal(model->dtype, "bfloat16");
-    su_model_destroy(model);
-}
-
-static void the_longest_text_is_found(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *bert, *tokenizer;
-        uint32_t max_tokens;
-    } rows[] = {
-        {"{}", "{}", 160},
-        {"{}", "{\"model_max_length\": 1000000000000000019884624838656}", 160},
-        {"{}", "{\"model_max_length\": 512}", 160},
-        {"{}", "{\"model_max_length\": 100}", 100},
-        {"{}", "{\"model_max_length\": null}", 160},
-        {"{\"max_seq_length\": 64}", "{\"model_max_length\": 100}", 64},
-        {"{\"max_seq_length\": 120}", "{\"model_max_length\": 100}", 120},
-        {"{\"max_seq_length\": null}", "{\"model_max_length\": 100}", 100},
-        {"{\"max_seq_length\": 512}", "{}", 160},
-        {"{\"max_seq_length\": 64, \"tokenizer_args\": {\"model_max_length\": 50}}", "{}", 50},
-        {"{\"max_seq_length\": 64, \"processing_kwargs\": {\"text\": {\"max_length\": 70}}}", "{}",
-         70},
-    };
-    fresh_model();
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        folder_write_text(folder, BERT, rows[i].bert);
-        folder_write_text(folder, TOKENIZER, rows[i].tokenizer);
-        SutraModel *model = open_path(folder);
-        assert_int_equal(model->max_tokens, rows[i].max_tokens);
-        su_model_destroy(model);
-    }
-    folder_write_text(folder, BERT, "{}");
-    folder_write_text(folder, "sentence_roberta_config.json", "{\"max_seq_length\": 33}");
-    SutraModel *model = open_path(folder);
-    assert_int_equal(model->max_tokens, 33);
-    assert_false(model->truncate_left);
-    su_model_destroy(model);
-    folder_write_text(folder, TOKENIZER, "{\"truncation_side\": \"left\"}");
-    folder_delete(folder, "modules.json"); /* then sentence-transformers' config does not count */
-    model = open_path(folder);
-    assert_int_equal(model->max_tokens, 160);
-    assert_true(model->truncate_left);
-    assert_int_equal(model->pooling, SUTRA_POOL_MEAN);
-    assert_false(model->normalize);
-    assert_int_equal(model->spec.num_heads_out, 1);
-    su_model_destroy(model);
-    drop_model();
-}
-
-static void pooling_modes_are_read(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *config;
-        SutraPooling pooling;
-        bool pool_prompt;
-    } rows[] = {
-        {"{\"pooling_mode_cls_token\": true}", SUTRA_POOL_CLS, true},
-        {"{\"pooling_mode_mean_tokens\": true, \"include_prompt\": false}", SUTRA_POOL_MEAN, false},
-        {"{\"pooling_mode_max_tokens\": true}", SUTRA_POOL_MAX, true},
-        {"{\"pooling_mode_mean_sqrt_len_tokens\": true}", SUTRA_POOL_MEAN_SQRT, true},
-        {"{\"pooling_mode_weightedmean_tokens\": true}", SUTRA_POOL_WEIGHTED_MEAN, true},
-        {"{\"pooling_mode_lasttoken\": true}", SUTRA_POOL_LAST, true},
-        {"{\"pooling_mode_mean_tokens\": false}", SUTRA_POOL_MEAN, true},
-        {"{\"pooling_mode\": \"cls\", \"pooling_mode_mean_tokens\": true}", SUTRA_POOL_CLS, true},
-        {"{\"pooling_mode\": [\"max\"]}", SUTRA_POOL_MAX, true},
-        {"{\"pooling_mode\": \"mean_sqrt_len_tokens\", \"embedding_dimension\": 32}",
-         SUTRA_POOL_MEAN_SQRT, true},
-        {"{\"pooling_mode\": \"weightedmean\"}", SUTRA_POOL_WEIGHTED_MEAN, true},
-        {"{\"pooling_mode\": \"lasttoken\"}", SUTRA_POOL_LAST, true},
-    };
-    fresh_model();
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        folder_write_text(folder, POOLING, rows[i].config);
-        SutraModel *model = open_path(folder);
-        assert_int_equal(model->pooling, rows[i].pooling);
-        assert_int_equal(model->pool_prompt, rows[i].pool_prompt);
-        assert_int_equal(model->spec.heads[0].activation, rows[i].pooling);
-        assert_true(model->normalize);
-        su_model_destroy(model);
-    }
-    drop_model();
-}
-
-static void prompts_are_looked_up(void **state)
-{
-    (void)state;
-    const char *text;
-    SutraError err;
-    fresh_model();
-    folder_write_text(folder, SENTENCE,
-                      "{\"prompts\": {\"query\": \"find: \", \"doc\": null},"
-                      " \"default_prompt_name\": \"query\"}");
-    SutraModel *model = open_path(folder);
-    assert_int_equal(model->num_prompts, 2);
-    assert_string_equal(model->prompt_names[0], "query");
-    assert_string_equal(model->prompt_texts[0], "find: ");
-    assert_string_equal(model->default_prompt, "query");
-    assert_int_equal(su_model_prompt(model, NULL, &text, &err), SUTRA_OK);
-    assert_string_equal(text, "find: ");
-    assert_int_equal(su_model_prompt(model, "", &text, &err), SUTRA_OK);
-    assert_string_equal(text, "");
-    assert_int_equal(su_model_prompt(model, "doc", &text, &err), SUTRA_OK);
-    assert_string_equal(text, "");
-    assert_int_equal(su_model_prompt(model, "passage", &text, &err), SUTRA_E_ARGUMENT);
-    assert_null(text);
-    assert_non_null(strstr(err.message, "no prompt \"passage\"; known: query, doc"));
-    su_model_destroy(model);
-    folder_write_text(folder, SENTENCE, "{\"default_prompt_name\": \"query\"}");
-    model = open_path(folder);
-    assert_null(model->default_prompt);
-    assert_int_equal(su_model_prompt(model, NULL, &text, &err), SUTRA_OK);
-    assert_string_equal(text, "");
-    assert_int_equal(su_model_prompt(model, "query", &text, &err), SUTRA_E_ARGUMENT);
-    assert_non_null(strstr(err.message, "known: none"));
-    su_model_destroy(model);
-    drop_model();
-}
-
-static void names_come_from_the_cache_layout_and_the_manifest(void **state)
-{
-    (void)state;
-    char path[600];
-    static const char digest[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-    char manifest[300];
-    static const char below[] = "models--org--tiny-bert--v2/snapshots/0123abc";
+    json_t *expected;
     folder = folder_scratch();
-    snprintf(path, sizeof path, "%s/%s", folder, below);
-    snprintf(manifest, sizeof manifest, "%s/sutra.json", below);
-    folder_write_text(folder, manifest, "{}");
-    folder_copy(GOLDEN_FOLDER "/models/base", path);
-    SutraModel *model = open_path(path);
-    assert_string_equal(model->name, "org/tiny-bert--v2");
-    assert_string_equal(model->revision, "0123abc");
-    assert_string_equal(model->digest, "");
-    size_t size = model->maps[0].size;
-    su_model_destroy(model);
-    snprintf(manifest, sizeof manifest,
-             "{\"name\": \"tiny\", \"revision\": \"r1\", \"files\": {\"model.safetensors\":"
-             " {\"sha256\": \"%s\", \"size\": %zu}}}",
-             digest, size);
-    folder_write_text(path, "sutra.json", manifest);
-    strcat(path, "/.");
-    model = open_path(path);
-    assert_string_equal(model->name, "tiny");
-    assert_string_equal(model->revision, "r1");
-    assert_int_equal(strncmp(model->digest, "sha256:", 7), 0);
-    assert_string_equal(model->digest + 7, digest);
-    su_model_destroy(model);
-    folder_write_text(path, "sutra.json", "{}");
-    model = open_path(path); /* ends with "/." */
-    assert_string_equal(model->name, "org/tiny-bert--v2");
-    su_model_destroy(model);
+    folder_assemble("vocab-cased", folder, &expected);
+    json_decref(expected);
+    folder_write_text(folder, BERT, "{\"do_lower_case\": true}");
+    expect_path_error(folder, SUTRA_E_UNSUPPORTED,
+                      "sentence_bert_config.json: do_lower_case is true, but false in");
+    folder_write_text(folder, TOKENIZER, "{\"do_lower_case\": true}");
+    su_model_destroy(open_path(folder));
     drop_model();
 }
 
-static void the_real_model_opens(void **state)
+static void nothing_stays_mapped(void **state)
 {
     (void)state;
-    const char *path = getenv("SUTRA_TEST_MODEL");
-    if (!path) {
-        print_message("SUTRA_TEST_MODEL names no all-MiniLM-L6-v2 folder: not opened here\n");
-        return;
-    }
-    SutraModel *model = open_path(path);
-    assert_int_equal(model->spec.num_layers, 6);
-    assert_int_equal(model->spec.head_size, 32);
-    assert_int_equal(model->max_tokens, 256);
-    assert_int_equal(model->num_parameters, 22565376);
-    assert_true(model->normalize);
-    su_model_destroy(model);
+    char line[2000];
+    fresh_model();
+    su_model_destroy(open_path(folder));
+    edit_weights("\"embeddings.LayerNorm.bias\"", "\"embeddings.LayerNorm.bia5\"");
+    expect_path_error(folder, SUTRA_E_FORMAT, "missing");
+    FILE *maps = fopen("/proc/self/maps", "r");
+    assert_non_null(maps);
+    while (fgets(line, sizeof line, maps))
+        if (strstr(line, folder)) fail_msg("still mapped: %s", line);
+    fclose(maps);
+    drop_model();
 }
 
 int main(void)
@@ -622,15 +339,8 @@ int main(void)
         cmocka_unit_test(paths_that_are_no_model_are_named),
         cmocka_unit_test(too_large_a_vocabulary_is_named),
         cmocka_unit_test(wrong_weights_are_named),
-        cmocka_unit_test(the_memory_limit_is_kept),
-        cmocka_unit_test(the_spec_is_what_the_config_says),
-        cmocka_unit_test(activations_are_told_apart),
-        cmocka_unit_test(legacy_names_and_mixed_types_open),
-        cmocka_unit_test(the_longest_text_is_found),
-        cmocka_unit_test(pooling_modes_are_read),
-        cmocka_unit_test(prompts_are_looked_up),
-        cmocka_unit_test(names_come_from_the_cache_layout_and_the_manifest),
-        cmocka_unit_test(the_real_model_opens),
+        cmocka_unit_test(lowercasing_a_cased_vocabulary_is_refused),
+        cmocka_unit_test(nothing_stays_mapped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

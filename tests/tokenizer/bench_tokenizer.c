@@ -14,7 +14,8 @@ static void stop(const char *reason)
     exit(1);
 }
 
-static size_t encode_lines(const SuTokenizer *tokenizer, SuTokenizerScratch *scratch, SuFileMap file, bool offsets)
+static size_t encode_lines(const SuTokenizer *tokenizer, SuTokenizerScratch *scratch,
+                           SuFileMap file, bool offsets)
 {
     SutraError err;
     size_t tokens = 0;
@@ -24,7 +25,8 @@ static size_t encode_lines(const SuTokenizer *tokenizer, SuTokenizerScratch *scr
         size_t size = end ? (size_t)(end - line) : file.size - at;
         SuEncodeRequest request = {.text = line, .text_size = size, .want_offsets = offsets};
         SuEncoding encoding;
-        if (su_tokenizer_encode(tokenizer, scratch, &request, &encoding, &err) != SUTRA_OK) stop(err.message);
+        if (su_tokenizer_encode(tokenizer, scratch, &request, &encoding, &err) != SUTRA_OK)
+            stop(err.message);
         tokens += encoding.num_tokens;
         at += size + 1;
     }
@@ -39,7 +41,8 @@ int main(int argc, char **argv)
     SuTokenizerScratch *scratch;
     if (argc < 3) stop("usage: bench_tokenizer TOKENIZER.JSON FILE [SECONDS]");
     double seconds = argc > 3 ? atof(argv[3]) : 2;
-    if (su_file_map_open(argv[1], &json, &err) || su_file_map_open(argv[2], &file, &err)) stop(err.message);
+    if (su_file_map_open(argv[1], &json, &err) || su_file_map_open(argv[2], &file, &err))
+        stop(err.message);
     uint64_t start = su_clock_ns();
     if (su_tokenizer_from_json(json.data, json.size, argv[1], &tokenizer, &err)) stop(err.message);
     printf("load            %.2f ms\n", (double)(su_clock_ns() - start) / 1e6);
@@ -54,7 +57,8 @@ int main(int argc, char **argv)
             double rate = (double)tokens * 1e3 / (double)(su_clock_ns() - pass);
             if (rate > best) best = rate;
         } while ((double)(su_clock_ns() - begin) < seconds * 1e9);
-        printf("%s %.2f M tokens/s (%zu tokens, %.1f MB)\n", offsets ? "with offsets   " : "ids            ", best, tokens,
+        printf("%s %.2f M tokens/s (%zu tokens, %.1f MB)\n",
+               offsets ? "with offsets   " : "ids            ", best, tokens,
                (double)file.size / 1e6);
     }
     su_tokenizer_scratch_free(scratch);

@@ -12,8 +12,8 @@ void su_layer_norm_f32_ref(const SuNormF32 *norm, const float *x, float *y);
 void su_embed_norm_f32_ref(const SuNormF32 *norm, const float *token, const float *type,
                            const float *position, float *y);
 void su_activate_f32_ref(SutraActivation activation, float *x, size_t n);
-void su_pool_f32_ref(SutraPooling pooling, const float *x, size_t stride, size_t num_tokens,
-                     size_t n, float *out);
+void su_pool_f32_ref(SutraPooling pooling, const float *x, size_t stride, size_t first,
+                     size_t num_tokens, size_t n, float *out);
 float su_sum_of_squares_f32_ref(const float *x, size_t n);
 void su_scale_f32_ref(const float *x, float scale, size_t n, float *y);
 float su_dot_f32_ref(const float *x, const float *y, size_t n);

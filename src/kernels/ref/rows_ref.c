@@ -48,54 +48,58 @@ void su_scale_f32_ref(const float *x, float scale, size_t n, float *y)
     for (size_t i = 0; i < n; i++) y[i] = x[i] * scale;
 }
 
-static void pool_sum(const float *x, size_t stride, size_t num_tokens, size_t n, float divisor,
-                     float *out)
+typedef struct Pool {
+    const float *x;
+    size_t stride, first, num_tokens, n;
+    float *out;
+} Pool;
+
+static void pool_sum(const Pool *pool, bool weighted, float divisor)
 {
-    memset(out, 0, n * sizeof *out);
-    for (size_t t = 0; t < num_tokens; t++)
-        for (size_t i = 0; i < n; i++) out[i] = out[i] + x[t * stride + i];
-    for (size_t i = 0; i < n; i++) out[i] = out[i] / divisor;
+    memset(pool->out, 0, pool->n * sizeof *pool->out);
+    for (size_t t = pool->first; t < pool->num_tokens; t++) {
+        const float *row = pool->x + t * pool->stride;
+        for (size_t i = 0; i < pool->n; i++)
+            pool->out[i] =
+                weighted ? fmaf((float)(t + 1), row[i], pool->out[i]) : pool->out[i] + row[i];
+    }
+    for (size_t i = 0; i < pool->n; i++) pool->out[i] = pool->out[i] / divisor;
 }
 
-static void pool_weighted(const float *x, size_t stride, size_t num_tokens, size_t n, float *out)
+static void pool_max(const Pool *pool)
 {
-    memset(out, 0, n * sizeof *out);
-    for (size_t t = 0; t < num_tokens; t++)
-        for (size_t i = 0; i < n; i++) out[i] = fmaf((float)(t + 1), x[t * stride + i], out[i]);
-    float divisor = (float)((double)num_tokens * ((double)num_tokens + 1.0) / 2.0);
-    for (size_t i = 0; i < n; i++) out[i] = out[i] / divisor;
+    memcpy(pool->out, pool->x + pool->first * pool->stride, pool->n * sizeof *pool->out);
+    for (size_t t = pool->first + 1; t < pool->num_tokens; t++) {
+        const float *row = pool->x + t * pool->stride;
+        for (size_t i = 0; i < pool->n; i++)
+            if (!(pool->out[i] >= row[i]) && !isnan(pool->out[i])) pool->out[i] = row[i];
+    }
 }
 
-static void pool_max(const float *x, size_t stride, size_t num_tokens, size_t n, float *out)
+void su_pool_f32_ref(SutraPooling pooling, const float *x, size_t stride, size_t first,
+                     size_t num_tokens, size_t n, float *out)
 {
-    memcpy(out, x, n * sizeof *out);
-    for (size_t t = 1; t < num_tokens; t++)
-        for (size_t i = 0; i < n; i++)
-            if (!(out[i] >= x[t * stride + i]) && !isnan(out[i])) out[i] = x[t * stride + i];
-}
-
-void su_pool_f32_ref(SutraPooling pooling, const float *x, size_t stride, size_t num_tokens,
-                     size_t n, float *out)
-{
+    Pool pool = {x, stride, first, num_tokens, n, out};
+    float tokens = (float)(num_tokens - first);
     switch (pooling) {
     case SUTRA_POOL_MEAN:
-        pool_sum(x, stride, num_tokens, n, (float)num_tokens, out);
+        pool_sum(&pool, false, tokens);
         break;
     case SUTRA_POOL_MEAN_SQRT:
-        pool_sum(x, stride, num_tokens, n, sqrtf((float)num_tokens), out);
+        pool_sum(&pool, false, sqrtf(tokens));
         break;
     case SUTRA_POOL_WEIGHTED_MEAN:
-        pool_weighted(x, stride, num_tokens, n, out);
+        pool_sum(&pool, true, su_pool_weights(first, num_tokens));
         break;
     case SUTRA_POOL_MAX:
-        pool_max(x, stride, num_tokens, n, out);
+        pool_max(&pool);
         break;
     case SUTRA_POOL_LAST:
         memcpy(out, x + (num_tokens - 1) * stride, n * sizeof *out);
         break;
     case SUTRA_POOL_CLS:
     case SUTRA_POOL_MODEL:
-        memcpy(out, x, n * sizeof *out);
+        memcpy(out, x + first * stride, n * sizeof *out);
         break;
     }
 }

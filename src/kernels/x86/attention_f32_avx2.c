@@ -66,11 +66,11 @@ SU_INLINE void compute_scores(const SuAttentionF32Args *args, const float *q, co
 {
     for (size_t g = 0; g < groups; g++) {
         __m256 sum[ROWS][2];
-#pragma GCC unroll 6
+        SU_UNROLL
         for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = _mm256_setzero_ps();
         multiply_tile_avx2(sum, q, args->q_stride * sizeof(float), k_tile + 16 * g, SU_KEY_TILE,
                            args->head_size, rows, 2);
-#pragma GCC unroll 6
+        SU_UNROLL
         for (int i = 0; i < rows; i++) {
             _mm256_storeu_ps(&state->p[i][16 * g], sum[i][0]);
             _mm256_storeu_ps(&state->p[i][16 * g + 8], sum[i][1]);
@@ -92,7 +92,7 @@ SU_INLINE void softmax_row(State *state, int i, size_t count, const int vectors)
 {
     float *row = state->p[i];
     __m256 x[8], largest = _mm256_set1_ps(-INFINITY);
-#pragma GCC unroll 8
+    SU_UNROLL
     for (int v = 0; v < vectors; v++) {
         x[v] = _mm256_loadu_ps(row + 8 * v);
         if (v >= vectors - 2) {
@@ -109,7 +109,7 @@ SU_INLINE void softmax_row(State *state, int i, size_t count, const int vectors)
     state->scale[i] = _mm256_cvtss_f32(factor);
 
     __m256 sum[2];
-#pragma GCC unroll 8
+    SU_UNROLL
     for (int v = 0; v < vectors; v++) {
         __m256 p = exp2_avx2(_mm256_sub_ps(x[v], m));
         if (v >= vectors - 2) {
@@ -151,21 +151,20 @@ SU_INLINE void add_values(const SuAttentionF32Args *args, const float *v, size_t
                           const int rows, const int vectors, size_t first, State *state)
 {
     __m256 out[ROWS][2];
-#pragma GCC unroll 6
+    SU_UNROLL
     for (int i = 0; i < rows; i++) {
         __m256 scale = _mm256_set1_ps(state->scale[i]);
-#pragma GCC unroll 2
+        SU_UNROLL
         for (int h = 0; h < vectors; h++)
             out[i][h] =
                 _mm256_mul_ps(_mm256_loadu_ps(&state->out[i][first + 8 * (size_t)h]), scale);
     }
     multiply_tile_avx2(out, state->p[0], sizeof state->p[0], v + first, args->v_stride, count, rows,
                        vectors);
-#pragma GCC unroll 6
-    for (int i = 0; i < rows; i++)
-#pragma GCC unroll 2
-        for (int h = 0; h < vectors; h++)
-            _mm256_storeu_ps(&state->out[i][first + 8 * (size_t)h], out[i][h]);
+    SU_UNROLL
+    for (int i = 0; i < rows; i++) SU_UNROLL
+    for (int h = 0; h < vectors; h++)
+        _mm256_storeu_ps(&state->out[i][first + 8 * (size_t)h], out[i][h]);
 }
 
 SU_INLINE void attend(const SuAttentionF32Args *args, size_t query, const int rows)

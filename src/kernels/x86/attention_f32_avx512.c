@@ -1,8 +1,10 @@
 /* Attention, fp32, AVX-512: 6 queries at a time.
  *
- * scores  6 queries x 64 keys are 24 accumulators; a step of the head loads 4 vectors of keys and
- * broadcasts 6 queries softmax in registers, p written to a 6 x 64 buffer (1.5 KB, L1) out     6
- * queries x 32 elements of the head are 12 accumulators, loaded and stored once a tile */
+ *   scores   6 queries x 64 keys are 24 accumulators; a step of the head loads 4 vectors of keys
+ *            and broadcasts 6 queries
+ *   softmax  in registers, p written to a 6 x 64 buffer (1.5 KB, L1)
+ *   out      6 queries x 32 elements of the head are 12 accumulators, loaded and stored once a tile
+ */
 #include "kernels/x86/kernels_x86.h"
 #include "kernels/x86/math_avx512.h"
 
@@ -73,28 +75,27 @@ SU_INLINE void softmax_tile(const SuAttentionF32Args *args, const float *q, cons
                             float *scale)
 {
     __m512 s[ROWS][VECTORS];
-#pragma GCC unroll 6
-    for (int i = 0; i < rows; i++)
-#pragma GCC unroll 4
-        for (int v = 0; v < vectors; v++) s[i][v] = _mm512_setzero_ps();
+    SU_UNROLL
+    for (int i = 0; i < rows; i++) SU_UNROLL
+    for (int v = 0; v < vectors; v++) s[i][v] = _mm512_setzero_ps();
     for (size_t e = 0; e < args->head_size; e++) {
         __m512 keys[VECTORS];
-#pragma GCC unroll 4
+        SU_UNROLL
         for (int v = 0; v < vectors; v++)
             keys[v] = _mm512_loadu_ps(k_tile + e * SU_KEY_TILE + 16 * v);
-#pragma GCC unroll 6
+        SU_UNROLL
         for (int i = 0; i < rows; i++) {
             __m512 x = _mm512_set1_ps(q[(size_t)i * args->q_stride + e]);
-#pragma GCC unroll 4
+            SU_UNROLL
             for (int v = 0; v < vectors; v++) s[i][v] = _mm512_fmadd_ps(x, keys[v], s[i][v]);
         }
     }
 
     __mmask16 last = tail_mask(count - 16 * (size_t)(vectors - 1));
-#pragma GCC unroll 6
+    SU_UNROLL
     for (int i = 0; i < rows; i++) {
         __m512 largest = _mm512_mask_mov_ps(_mm512_set1_ps(-INFINITY), last, s[i][vectors - 1]);
-#pragma GCC unroll 4
+        SU_UNROLL
         for (int v = 0; v < vectors - 1; v++) largest = _mm512_max_ps(largest, s[i][v]);
         float maximum = _mm512_reduce_max_ps(largest);
         float earlier = state->maximum[i];
@@ -104,7 +105,7 @@ SU_INLINE void softmax_tile(const SuAttentionF32Args *args, const float *q, cons
         scale[i] = _mm512_cvtss_f32(factor);
 
         __m512 m = _mm512_set1_ps(maximum), sum = _mm512_setzero_ps();
-#pragma GCC unroll 4
+        SU_UNROLL
         for (int v = 0; v < vectors; v++) {
             __m512 x = exp2_avx512(_mm512_sub_ps(s[i][v], m));
             if (v == vectors - 1) x = _mm512_maskz_mov_ps(last, x);
@@ -121,31 +122,29 @@ SU_INLINE void add_values(const SuAttentionF32Args *args, const float *v, size_t
                           State *state, const float *p, const float *scale)
 {
     __m512 out[ROWS][2];
-#pragma GCC unroll 6
-    for (int i = 0; i < rows; i++)
-#pragma GCC unroll 2
-        for (int h = 0; h < vectors; h++)
-            out[i][h] = _mm512_mul_ps(_mm512_loadu_ps(&state->out[i][first + 16 * (size_t)h]),
-                                      _mm512_set1_ps(scale[i]));
+    SU_UNROLL
+    for (int i = 0; i < rows; i++) SU_UNROLL
+    for (int h = 0; h < vectors; h++)
+        out[i][h] = _mm512_mul_ps(_mm512_loadu_ps(&state->out[i][first + 16 * (size_t)h]),
+                                  _mm512_set1_ps(scale[i]));
     for (size_t j = 0; j < count; j++) {
         const float *value = v + j * args->v_stride + first;
         __m512 x[2];
-#pragma GCC unroll 2
+        SU_UNROLL
         for (int h = 0; h < vectors; h++)
             x[h] =
                 vectors == 2 ? _mm512_loadu_ps(value + 16 * h) : _mm512_maskz_loadu_ps(mask, value);
-#pragma GCC unroll 6
+        SU_UNROLL
         for (int i = 0; i < rows; i++) {
             __m512 weight = _mm512_set1_ps(p[(size_t)i * SU_KEY_TILE + j]);
-#pragma GCC unroll 2
+            SU_UNROLL
             for (int h = 0; h < vectors; h++) out[i][h] = _mm512_fmadd_ps(weight, x[h], out[i][h]);
         }
     }
-#pragma GCC unroll 6
-    for (int i = 0; i < rows; i++)
-#pragma GCC unroll 2
-        for (int h = 0; h < vectors; h++)
-            _mm512_storeu_ps(&state->out[i][first + 16 * (size_t)h], out[i][h]);
+    SU_UNROLL
+    for (int i = 0; i < rows; i++) SU_UNROLL
+    for (int h = 0; h < vectors; h++)
+        _mm512_storeu_ps(&state->out[i][first + 16 * (size_t)h], out[i][h]);
 }
 
 SU_INLINE void add_all_values(const SuAttentionF32Args *args, const float *v, size_t count,

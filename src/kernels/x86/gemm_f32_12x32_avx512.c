@@ -19,7 +19,7 @@ SU_INLINE __m512 broadcast(const char *row, size_t bytes)
 SU_INLINE void compute_tile(const SuGemmTile *tile, const int rows)
 {
     __m512 sum[MR][2];
-#pragma GCC unroll 12
+    SU_UNROLL
     for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = _mm512_setzero_ps();
 
     const size_t lda = tile->lda;
@@ -30,7 +30,7 @@ SU_INLINE void compute_tile(const SuGemmTile *tile, const int rows)
     const float *b = tile->b;
     for (size_t p = tile->k; p > 0; p--) {
         __m512 b0 = _mm512_loadu_ps(b), b1 = _mm512_loadu_ps(b + 16);
-#pragma GCC unroll 12
+        SU_UNROLL
         for (int i = 0; i < rows; i++) {
             const char *base = i < 3 ? a0 : i < 6 ? a3 : i < 9 ? a6 : a9;
             __m512 x = broadcast(base, (size_t)(i % 3) * lda);
@@ -48,7 +48,7 @@ SU_INLINE void compute_tile(const SuGemmTile *tile, const int rows)
     __mmask16 mask0 = tail_mask(columns < 16 ? columns : 16),
               mask1 = tail_mask(columns < 16 ? 0 : columns - 16);
     __m512 bias0 = _mm512_loadu_ps(tile->bias), bias1 = _mm512_loadu_ps(tile->bias + 16);
-#pragma GCC unroll 12
+    SU_UNROLL
     for (int i = 0; i < rows; i++) {
         float *c = tile->c + (size_t)i * tile->ldc;
         _mm512_mask_storeu_ps(c, mask0, _mm512_add_ps(sum[i][0], bias0));

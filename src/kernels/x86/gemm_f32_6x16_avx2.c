@@ -11,7 +11,7 @@ enum { MR = SU_TILE_ROWS, NR = SU_TILE_COLUMNS };
 SU_INLINE void compute_tile(const SuGemmTile *tile, const int rows)
 {
     __m256 sum[MR][2];
-#pragma GCC unroll 6
+    SU_UNROLL
     for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = _mm256_setzero_ps();
     multiply_tile_avx2(sum, (const float *)(const void *)tile->a, tile->lda, tile->b, NR, tile->k,
                        rows, 2);
@@ -20,7 +20,7 @@ SU_INLINE void compute_tile(const SuGemmTile *tile, const int rows)
     float edge[MR * NR], *c = whole ? tile->c : edge;
     size_t ldc = whole ? tile->ldc : NR;
     __m256 bias0 = _mm256_loadu_ps(tile->bias), bias1 = _mm256_loadu_ps(tile->bias + 8);
-#pragma GCC unroll 6
+    SU_UNROLL
     for (int i = 0; i < rows; i++) {
         _mm256_storeu_ps(c + (size_t)i * ldc, _mm256_add_ps(sum[i][0], bias0));
         _mm256_storeu_ps(c + (size_t)i * ldc + 8, _mm256_add_ps(sum[i][1], bias1));

@@ -5,12 +5,10 @@
 #ifndef SU_MATH_AVX2_H
 #define SU_MATH_AVX2_H
 
-#include "kernels/kernels.h"
 #include "kernels/math_constants.h"
+#include "kernels/x86/kernels_x86.h"
 
 #include <immintrin.h>
-
-#define SU_INLINE static inline __attribute__((always_inline))
 
 /* max and min return their second operand when one is NaN: x goes second. 2^n is one exponent
  * addition: the clamp keeps the result a normal number, and a NaN converts to the integer whose

@@ -3,12 +3,10 @@
 #ifndef SU_MATH_AVX512_H
 #define SU_MATH_AVX512_H
 
-#include "kernels/kernels.h"
 #include "kernels/math_constants.h"
+#include "kernels/x86/kernels_x86.h"
 
 #include <immintrin.h>
-
-#define SU_INLINE static inline __attribute__((always_inline))
 
 /* max and min return their second operand when one is NaN: x goes second. */
 SU_INLINE __m512 exp2_avx512(__m512 x)

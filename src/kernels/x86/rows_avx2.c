@@ -127,12 +127,14 @@ SU_INLINE __m256 pool_step(const SutraPooling kind, __m256 sum, __m256 element, 
 /* Columns of 8 * vectors elements, all tokens: the sums stay in registers. kind and vectors are
  * constants. */
 SU_INLINE void pool_block(const SutraPooling kind, const int vectors, const float *x, size_t stride,
-                          size_t num_tokens, size_t i, size_t n, float divisor, float *out)
+                          size_t first, size_t num_tokens, size_t i, size_t n, float divisor,
+                          float *out)
 {
     __m256 sum[8];
     for (int v = 0; v < vectors; v++)
-        sum[v] = kind == SUTRA_POOL_MAX ? load(x, i + 8 * (size_t)v, n) : _mm256_setzero_ps();
-    for (size_t t = 0; t < num_tokens; t++) {
+        sum[v] = kind == SUTRA_POOL_MAX ? load(x + first * stride, i + 8 * (size_t)v, n)
+                                        : _mm256_setzero_ps();
+    for (size_t t = first; t < num_tokens; t++) {
         __m256 weight = _mm256_set1_ps((float)(t + 1));
         for (int v = 0; v < vectors; v++)
             sum[v] = pool_step(kind, sum[v], load(x + t * stride, i + 8 * (size_t)v, n), weight);
@@ -143,35 +145,34 @@ SU_INLINE void pool_block(const SutraPooling kind, const int vectors, const floa
     }
 }
 
-SU_INLINE void pool_columns(const SutraPooling kind, const float *x, size_t stride,
+SU_INLINE void pool_columns(const SutraPooling kind, const float *x, size_t stride, size_t first,
                             size_t num_tokens, size_t n, float divisor, float *out)
 {
     size_t i = 0;
     for (; i + 64 <= n; i += 64)
-        pool_block(kind, 8, x, stride, num_tokens, i, i + 64, divisor, out);
-    for (; i < n; i += 8) pool_block(kind, 1, x, stride, num_tokens, i, n, divisor, out);
+        pool_block(kind, 8, x, stride, first, num_tokens, i, i + 64, divisor, out);
+    for (; i < n; i += 8) pool_block(kind, 1, x, stride, first, num_tokens, i, n, divisor, out);
 }
 
-static void pool(SutraPooling pooling, const float *x, size_t stride, size_t num_tokens, size_t n,
-                 float *out)
+static void pool(SutraPooling pooling, const float *x, size_t stride, size_t first,
+                 size_t num_tokens, size_t n, float *out)
 {
-    float tokens = (float)num_tokens;
-    float weights = (float)((double)num_tokens * ((double)num_tokens + 1.0) / 2.0);
+    float tokens = (float)(num_tokens - first), weights = su_pool_weights(first, num_tokens);
     switch (pooling) {
     case SUTRA_POOL_MEAN:
-        pool_columns(SUTRA_POOL_MEAN, x, stride, num_tokens, n, tokens, out);
+        pool_columns(SUTRA_POOL_MEAN, x, stride, first, num_tokens, n, tokens, out);
         break;
     case SUTRA_POOL_MEAN_SQRT:
-        pool_columns(SUTRA_POOL_MEAN, x, stride, num_tokens, n, sqrtf(tokens), out);
+        pool_columns(SUTRA_POOL_MEAN, x, stride, first, num_tokens, n, sqrtf(tokens), out);
         break;
     case SUTRA_POOL_WEIGHTED_MEAN:
-        pool_columns(SUTRA_POOL_WEIGHTED_MEAN, x, stride, num_tokens, n, weights, out);
+        pool_columns(SUTRA_POOL_WEIGHTED_MEAN, x, stride, first, num_tokens, n, weights, out);
         break;
     case SUTRA_POOL_MAX:
-        pool_columns(SUTRA_POOL_MAX, x, stride, num_tokens, n, 1.0f, out);
+        pool_columns(SUTRA_POOL_MAX, x, stride, first, num_tokens, n, 1.0f, out);
         break;
     default:
-        su_pool_f32_ref(pooling, x, stride, num_tokens, n, out);
+        su_pool_f32_ref(pooling, x, stride, first, num_tokens, n, out);
         break;
     }
 }

@@ -110,7 +110,7 @@ static void scale(const float *x, float factor, size_t n, float *y)
 
 /* Columns of 64 elements, all tokens: 4 sums in registers. kind is a constant wherever this is
  * inlined. */
-SU_INLINE void pool_columns(const SutraPooling kind, const float *x, size_t stride,
+SU_INLINE void pool_columns(const SutraPooling kind, const float *x, size_t stride, size_t first,
                             size_t num_tokens, size_t n, float divisor, float *out)
 {
     for (size_t i = 0; i < n; i += 64) {
@@ -119,10 +119,11 @@ SU_INLINE void pool_columns(const SutraPooling kind, const float *x, size_t stri
         for (int v = 0; v < 4; v++) {
             size_t at = i + 16 * (size_t)v;
             mask[v] = at < n ? mask_at(at, n) : 0;
-            sum[v] = kind == SUTRA_POOL_MAX ? _mm512_maskz_loadu_ps(mask[v], x + at)
-                                            : _mm512_setzero_ps();
+            sum[v] = kind == SUTRA_POOL_MAX
+                         ? _mm512_maskz_loadu_ps(mask[v], x + first * stride + at)
+                         : _mm512_setzero_ps();
         }
-        for (size_t t = 0; t < num_tokens; t++) {
+        for (size_t t = first; t < num_tokens; t++) {
             const float *row = x + t * stride + i;
             for (int v = 0; v < 4; v++) {
                 __m512 e = _mm512_maskz_loadu_ps(mask[v], row + 16 * v);
@@ -144,26 +145,25 @@ SU_INLINE void pool_columns(const SutraPooling kind, const float *x, size_t stri
     }
 }
 
-static void pool(SutraPooling pooling, const float *x, size_t stride, size_t num_tokens, size_t n,
-                 float *out)
+static void pool(SutraPooling pooling, const float *x, size_t stride, size_t first,
+                 size_t num_tokens, size_t n, float *out)
 {
-    float tokens = (float)num_tokens;
-    float weights = (float)((double)num_tokens * ((double)num_tokens + 1.0) / 2.0);
+    float tokens = (float)(num_tokens - first), weights = su_pool_weights(first, num_tokens);
     switch (pooling) {
     case SUTRA_POOL_MEAN:
-        pool_columns(SUTRA_POOL_MEAN, x, stride, num_tokens, n, tokens, out);
+        pool_columns(SUTRA_POOL_MEAN, x, stride, first, num_tokens, n, tokens, out);
         break;
     case SUTRA_POOL_MEAN_SQRT:
-        pool_columns(SUTRA_POOL_MEAN, x, stride, num_tokens, n, sqrtf(tokens), out);
+        pool_columns(SUTRA_POOL_MEAN, x, stride, first, num_tokens, n, sqrtf(tokens), out);
         break;
     case SUTRA_POOL_WEIGHTED_MEAN:
-        pool_columns(SUTRA_POOL_WEIGHTED_MEAN, x, stride, num_tokens, n, weights, out);
+        pool_columns(SUTRA_POOL_WEIGHTED_MEAN, x, stride, first, num_tokens, n, weights, out);
         break;
     case SUTRA_POOL_MAX:
-        pool_columns(SUTRA_POOL_MAX, x, stride, num_tokens, n, 1.0f, out);
+        pool_columns(SUTRA_POOL_MAX, x, stride, first, num_tokens, n, 1.0f, out);
         break;
     default:
-        su_pool_f32_ref(pooling, x, stride, num_tokens, n, out);
+        su_pool_f32_ref(pooling, x, stride, first, num_tokens, n, out);
         break;
     }
 }

@@ -20,7 +20,7 @@ SU_INLINE void multiply_tile_avx2(__m256 sum[SU_TILE_ROWS][2], const float *a, s
     const char *a0 = (const char *)a, *a3 = rows > 3 ? a0 + 3 * lda : a0;
     for (; k > 0; k--) {
         __m256 b0 = _mm256_loadu_ps(b), b1 = vectors == 2 ? _mm256_loadu_ps(b + 8) : b0;
-#pragma GCC unroll 6
+        SU_UNROLL
         for (int i = 0; i < rows; i++) {
             const char *row = (i < 3 ? a0 : a3) + (size_t)(i % 3) * lda;
             __m256 x = _mm256_broadcast_ss((const float *)(const void *)row);

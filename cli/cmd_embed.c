@@ -1,0 +1,201 @@
+/* cmd_embed.c - sutra embed: texts to vectors in a file or on standard output. */
+#include "commands.h"
+#include "console.h"
+#include "embed_stream.h"
+#include "json_text.h"
+#include "row_writer.h"
+
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef struct EmbedArgs {
+    CliModelArgs model;
+    CliEmbedArgs embed;
+    const char *input, *output, *field;
+    uint32_t format;
+    bool json;
+} EmbedArgs;
+
+static const CliOption own_options[] = {
+    {"input", 'i', CLI_OPTION_TEXT, "FILE", offsetof(EmbedArgs, input),
+     "read one text a line from FILE; -: standard input", 0, 0},
+    {"field", 0, CLI_OPTION_TEXT, "NAME", offsetof(EmbedArgs, field),
+     "the input is JSON lines; take the string in field NAME", 0, 0},
+    {"output", 'o', CLI_OPTION_TEXT, "FILE", offsetof(EmbedArgs, output),
+     "write the vectors to FILE, whole or not at all (default: standard output)", 0, 0},
+    {"format", 0, CLI_OPTION_CHOICE, CLI_FORMAT_WORDS, offsetof(EmbedArgs, format),
+     "form of the output (default: by FILE's ending; jsonl on standard output)", 0, 0},
+    {"json", 0, CLI_OPTION_FLAG, NULL, offsetof(EmbedArgs, json),
+     "with -o FILE: print what was done as one line of JSON; without: write JSON lines", 0, 0},
+};
+
+static const CliOptionGroup groups[] = {
+    {cli_model_options, CLI_COUNT(cli_model_options), offsetof(EmbedArgs, model)},
+    {own_options, CLI_COUNT(own_options), 0},
+    {cli_embed_options, CLI_COUNT(cli_embed_options), offsetof(EmbedArgs, embed)},
+    {cli_engine_options, CLI_COUNT(cli_engine_options), offsetof(EmbedArgs, model)},
+};
+
+/* True if data goes to standard output. */
+static bool to_standard(const EmbedArgs *args)
+{
+    return !args->output || strcmp(args->output, "-") == 0;
+}
+
+/* Decides where texts come from and the format; CLI_DONE, or CLI_USAGE with a message printed. */
+static int settle(EmbedArgs *args, const CliArguments *rest)
+{
+    const char *name = cli_embed_command.name;
+    if (args->input && rest->count)
+        return cli_usage(name, "texts are given both by -i %s and as arguments", args->input);
+    if (args->field && rest->count) return cli_usage(name, "--field needs -i FILE");
+    if (!args->input && !rest->count) {
+        if (isatty(STDIN_FILENO)) return cli_usage(name, "no texts; give TEXT or -i FILE");
+        args->input = "-";
+    }
+    if (to_standard(args)) {
+        if (args->json && args->format && args->format != CLI_FORMAT_JSONL)
+            return cli_usage(name, "--json contradicts --format; give -o FILE");
+        if (!args->format) args->format = CLI_FORMAT_JSONL;
+        if (cli_format_counts_rows(args->format) && isatty(STDOUT_FILENO))
+            return cli_usage(name, "binary data does not go to a terminal; give -o FILE");
+        return CLI_DONE;
+    }
+    if (!args->format) args->format = cli_format_of_path(args->output);
+    if (!args->format)
+        return cli_usage(name, "%s: the ending does not say the format; give --format %s",
+                         args->output, CLI_FORMAT_WORDS);
+    return CLI_DONE;
+}
+
+typedef struct EmbedRun {
+    CliSession session;
+    CliReader reader;
+    CliOutput output;
+    CliRowWriter writer;
+    CliEmbedStream stream;
+    SutraEmbedOptions options;
+    uint32_t dim;
+} EmbedRun;
+
+static SutraStatus take_rows(void *user, const CliBlock *block, const SutraResultView *view,
+                             SutraError *err)
+{
+    EmbedRun *run = user;
+    (void)block;
+    cli_rows_write(&run->writer, view);
+    /* On a stream, what is done is handed on at once. */
+    if (run->output.slot < 0 && run->output.stream < 0) return cli_output_flush(&run->output, err);
+    if (run->output.status != SUTRA_OK) *err = run->output.err;
+    return run->output.status;
+}
+
+/* Opens output, input and model, in the order in which a mistake is cheapest to find. */
+static SutraStatus begin(EmbedRun *run, const EmbedArgs *args, const CliArguments *rest,
+                         SutraError *err)
+{
+    bool spool = cli_format_counts_rows(args->format) && !rest->count;
+    SutraStatus status;
+    if (rest->count) {
+        cli_reader_open_arguments(&run->reader, rest->items, rest->count);
+    } else {
+        status = cli_reader_open(&run->reader, args->input, args->field, err);
+        if (status != SUTRA_OK) return status;
+    }
+    status = cli_output_open(&run->output, args->output, spool, err);
+    if (status == SUTRA_OK) status = cli_session_open(&run->session, &args->model, true, err);
+    if (status == SUTRA_OK)
+        status = cli_embed_plan(&run->session, &args->embed, &run->options, err);
+    if (status != SUTRA_OK) return status;
+    run->dim = args->embed.dim ? args->embed.dim : run->session.info.hidden_size;
+    run->writer = (CliRowWriter){.output = &run->output,
+                                 .dtype = run->options.dtype,
+                                 .model = run->session.info.name,
+                                 .revision = run->session.info.revision,
+                                 .expected = rest->count ? rest->count : CLI_ROWS_UNKNOWN};
+    run->stream = (CliEmbedStream){.session = &run->session,
+                                   .options = &run->options,
+                                   .prompt_name = args->embed.prompt_name,
+                                   .reader = &run->reader,
+                                   .quiet = to_standard(args) && isatty(STDOUT_FILENO)};
+    cli_rows_begin(&run->writer, args->format, run->dim);
+    return SUTRA_OK;
+}
+
+/* --json beside -o: one line on standard output. */
+static SutraStatus print_summary(const EmbedRun *run, const EmbedArgs *args, double seconds,
+                                 SutraError *err)
+{
+    CliOutput out;
+    const CliTotals *totals = &run->stream.totals;
+    const SutraModelInfo *info = &run->session.info;
+    SutraStatus status = cli_output_open(&out, NULL, false, err);
+    if (status != SUTRA_OK) return status;
+    cli_output_print(
+        &out,
+        "{\"texts\":%llu,\"dim\":%u,\"tokens_seen\":%llu,\"tokens_used\":%llu,"
+        "\"truncated\":%llu,\"seconds\":%.3f,\"model\":",
+        (unsigned long long)totals->texts, run->dim, (unsigned long long)totals->tokens_seen,
+        (unsigned long long)totals->tokens_used, (unsigned long long)totals->truncated, seconds);
+    cli_json_string(&out, info->name, strlen(info->name));
+    cli_output_print(&out, ",\"revision\":");
+    cli_json_string(&out, info->revision, strlen(info->revision));
+    cli_output_print(&out, ",\"output\":");
+    cli_json_string(&out, args->output, strlen(args->output));
+    cli_output_print(&out, "}\n");
+    return cli_output_commit(&out, err);
+}
+
+static double seconds_since(const struct timespec *start)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) * 1e-9;
+}
+
+static int run_embed(const void *given, const CliArguments *rest)
+{
+    EmbedArgs args = *(const EmbedArgs *)given;
+    EmbedRun run = {.reader = {.fd = -1}};
+    SutraError err = {0};
+    struct timespec start;
+    int code = settle(&args, rest);
+    if (code != CLI_DONE) return code;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    SutraStatus status = begin(&run, &args, rest, &err);
+    if (status == SUTRA_OK) status = cli_embed_stream(&run.stream, take_rows, &run, &err);
+    if (status == SUTRA_OK) {
+        cli_rows_end(&run.writer);
+        status = cli_output_commit(&run.output, &err);
+    }
+    if (status == SUTRA_OK && args.json && !to_standard(&args))
+        status = print_summary(&run, &args, seconds_since(&start), &err);
+    if (status == SUTRA_OK)
+        cli_report_truncated(&run.stream.totals, run.options.max_tokens
+                                                     ? run.options.max_tokens
+                                                     : run.session.info.max_tokens);
+    else
+        code = cli_fail("%s", err.message);
+    cli_output_abort(&run.output);
+    cli_session_close(&run.session);
+    cli_reader_close(&run.reader);
+    return code;
+}
+
+const CliCommand cli_embed_command = {
+    .name = "embed",
+    .arguments = "[OPTION ...] [TEXT ...]",
+    .summary = "turn texts into vectors",
+    .details =
+        "Turns each TEXT, each line of a file, or a field of JSON lines into a vector, in input\n"
+        "order. Without TEXT and -i, reads standard input. Lines end with \"\\n\" only.\n"
+        "\n"
+        "  sutra embed -i texts.txt -o vectors.npy\n"
+        "  sutra embed --dim 128 \"first text\" \"second text\"\n"
+        "  zcat corpus.jsonl.gz | sutra embed -i - --field text -o corpus.safetensors",
+    .groups = groups,
+    .num_groups = CLI_COUNT(groups),
+    .args_size = sizeof(EmbedArgs),
+    .run = run_embed,
+};

@@ -1,0 +1,137 @@
+/* cmd_info.c - sutra info: the facts of a model. */
+#include "commands.h"
+#include "console.h"
+#include "json_text.h"
+#include "model_session.h"
+
+#include <limits.h>
+#include <string.h>
+
+typedef struct InfoArgs {
+    CliModelArgs model;
+    bool json;
+} InfoArgs;
+
+static const CliOption own_options[] = {
+    {"json", 0, CLI_OPTION_FLAG, NULL, offsetof(InfoArgs, json), "print one line of JSON", 0, 0},
+};
+static const CliOptionGroup groups[] = {
+    {cli_model_options, CLI_COUNT(cli_model_options), offsetof(InfoArgs, model)},
+    {own_options, CLI_COUNT(own_options), 0},
+};
+
+static void print_json_text(CliOutput *out, const char *key, const char *value)
+{
+    cli_output_print(out, "\"%s\":", key);
+    cli_json_string(out, value, strlen(value));
+    cli_output_write(out, ",", 1);
+}
+
+static void print_json(CliOutput *out, const SutraModelInfo *info, const char *path)
+{
+    cli_output_write(out, "{", 1);
+    print_json_text(out, "name", info->name);
+    print_json_text(out, "family", info->family);
+    print_json_text(out, "path", path);
+    print_json_text(out, "revision", info->revision);
+    print_json_text(out, "digest", info->digest);
+    print_json_text(out, "dtype", info->dtype);
+    print_json_text(out, "pooling", info->pooling);
+    cli_output_print(out,
+                     "\"normalize\":%s,\"hidden_size\":%u,\"num_layers\":%u,\"num_heads\":%u,"
+                     "\"vocab_size\":%u,\"max_tokens\":%u,\"max_positions\":%u,"
+                     "\"num_parameters\":%llu,\"default_prompt\":",
+                     info->normalize ? "true" : "false", info->hidden_size, info->num_layers,
+                     info->num_heads, info->vocab_size, info->max_tokens, info->max_positions,
+                     (unsigned long long)info->num_parameters);
+    if (info->default_prompt)
+        cli_json_string(out, info->default_prompt, strlen(info->default_prompt));
+    else
+        cli_output_print(out, "null");
+    cli_output_print(out, ",\"prompts\":{");
+    for (uint32_t i = 0; i < info->num_prompts; i++) {
+        if (i) cli_output_write(out, ",", 1);
+        cli_json_string(out, info->prompt_names[i], strlen(info->prompt_names[i]));
+        cli_output_write(out, ":", 1);
+        cli_json_string(out, info->prompts[i], strlen(info->prompts[i]));
+    }
+    cli_output_print(out, "}}\n");
+}
+
+static void print_text(CliOutput *out, const char *key, const char *value)
+{
+    if (*value) cli_output_print(out, "%-16s %s\n", key, value);
+}
+
+static void print_number(CliOutput *out, const char *key, uint64_t value)
+{
+    cli_output_print(out, "%-16s %llu\n", key, (unsigned long long)value);
+}
+
+static void print_readable(CliOutput *out, const SutraModelInfo *info, const char *path)
+{
+    print_text(out, "name", info->name);
+    print_text(out, "family", info->family);
+    print_text(out, "path", path);
+    print_text(out, "revision", info->revision);
+    print_text(out, "digest", info->digest);
+    print_text(out, "weights", info->dtype);
+    print_number(out, "parameters", info->num_parameters);
+    print_number(out, "dimensions", info->hidden_size);
+    print_number(out, "layers", info->num_layers);
+    print_number(out, "heads", info->num_heads);
+    print_number(out, "vocabulary", info->vocab_size);
+    print_number(out, "max tokens", info->max_tokens);
+    print_number(out, "max positions", info->max_positions);
+    print_text(out, "pooling", info->pooling);
+    print_text(out, "normalize", info->normalize ? "yes" : "no");
+    for (uint32_t i = 0; i < info->num_prompts; i++) {
+        bool is_default =
+            info->default_prompt && strcmp(info->default_prompt, info->prompt_names[i]) == 0;
+        cli_output_print(out, "%-16s %s%s: ", "prompt", info->prompt_names[i],
+                         is_default ? " (default)" : "");
+        cli_json_string(out, info->prompts[i], strlen(info->prompts[i]));
+        cli_output_write(out, "\n", 1);
+    }
+}
+
+static SutraStatus show(const InfoArgs *args, const char *name, SutraError *err)
+{
+    char path[PATH_MAX];
+    CliSession session;
+    CliOutput out;
+    CliModelArgs model = {.model = name};
+    SutraStatus status = cli_find_model(name, path, sizeof path, err);
+    if (status == SUTRA_OK) status = cli_session_open(&session, &model, false, err);
+    if (status != SUTRA_OK) return status;
+    status = cli_output_open(&out, NULL, false, err);
+    if (status == SUTRA_OK) {
+        (args->json ? print_json : print_readable)(&out, &session.info, path);
+        status = cli_output_commit(&out, err);
+    }
+    cli_session_close(&session);
+    return status;
+}
+
+static int run_info(const void *given, const CliArguments *rest)
+{
+    const InfoArgs *args = given;
+    SutraError err = {0};
+    if (rest->count > 1 || (rest->count && args->model.model))
+        return cli_usage("info", "takes one model: %s", rest->items[rest->count - 1]);
+    const char *name = rest->count ? rest->items[0] : args->model.model;
+    return show(args, name, &err) == SUTRA_OK ? CLI_DONE : cli_fail("%s", err.message);
+}
+
+const CliCommand cli_info_command = {
+    .name = "info",
+    .arguments = "[OPTION ...] [MODEL]",
+    .summary = "show a model's facts",
+    .details = "Shows what a model is: family, sizes, pooling, prompts, revision.\n"
+               "\n"
+               "  sutra info all-MiniLM-L6-v2",
+    .groups = groups,
+    .num_groups = CLI_COUNT(groups),
+    .args_size = sizeof(InfoArgs),
+    .run = run_info,
+};

@@ -1,0 +1,11 @@
+/* commands.h - the program's commands, one file each. A new one is declared here and entered into
+ * the table of main.c. */
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+#include "option_table.h"
+
+extern const CliCommand cli_embed_command, cli_tokenize_command, cli_similarity_command,
+    cli_eval_command, cli_pull_command, cli_list_command, cli_info_command;
+
+#endif

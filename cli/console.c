@@ -1,0 +1,146 @@
+#include "console.h"
+
+#include "atomic_file.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static bool progress_drawn;
+
+/* Writes `text` and a newline in one call, so that lines of several processes do not mix. */
+static void say(char *text, size_t capacity)
+{
+    size_t size = strnlen(text, capacity - 1);
+    for (size_t i = 0; i < size; i++)
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f) text[i] = '?';
+    cli_progress_clear();
+    text[size] = '\n';
+    fwrite(text, 1, size + 1, stderr);
+    fflush(stderr);
+}
+
+static void say_prefixed(const char *format, va_list args)
+{
+    char text[2048] = "sutra: ";
+    size_t used = strlen(text);
+    vsnprintf(text + used, sizeof text - used, format, args);
+    say(text, sizeof text);
+}
+
+void cli_message(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say_prefixed(format, args);
+    va_end(args);
+}
+
+int cli_fail(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say_prefixed(format, args);
+    va_end(args);
+    return CLI_FAILURE;
+}
+
+int cli_usage(const char *command, const char *format, ...)
+{
+    char text[2048], reason[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(reason, sizeof reason, format, args);
+    va_end(args);
+    const char *space = command[0] ? " " : "";
+    snprintf(text, sizeof text, "sutra%s%s: %s (see sutra%s%s --help)", space, command, reason,
+             space, command);
+    say(text, sizeof text);
+    return CLI_USAGE;
+}
+
+SutraStatus cli_raise(SutraError *err, SutraStatus status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    err->status = status;
+    vsnprintf(err->message, sizeof err->message, format, args);
+    va_end(args);
+    return status;
+}
+
+static double seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* True when standard error is a terminal and the last line was drawn long enough ago. */
+static bool progress_due(void)
+{
+    static double last;
+    static int terminal = -1;
+    if (terminal < 0) terminal = isatty(STDERR_FILENO);
+    if (!terminal) return false;
+    double now = seconds_now();
+    if (now - last < 0.1) return false;
+    last = now;
+    return true;
+}
+
+void cli_progress_line(const char *format, ...)
+{
+    if (!progress_due()) return;
+    va_list args;
+    va_start(args, format);
+    fputs("\r\033[K", stderr);
+    vfprintf(stderr, format, args);
+    fflush(stderr);
+    va_end(args);
+    progress_drawn = true;
+}
+
+void cli_progress(uint64_t texts, uint64_t bytes, uint64_t total_bytes)
+{
+    static double start;
+    if (start == 0) start = seconds_now();
+    double elapsed = seconds_now() - start;
+    double rate = elapsed > 0 ? (double)texts / elapsed : 0;
+    if (total_bytes)
+        cli_progress_line("%llu texts  %.0f%%  %.0f/s", (unsigned long long)texts,
+                          100.0 * (double)bytes / (double)total_bytes, rate);
+    else
+        cli_progress_line("%llu texts  %.0f/s", (unsigned long long)texts, rate);
+}
+
+void cli_progress_clear(void)
+{
+    if (!progress_drawn) return;
+    fputs("\r\033[K", stderr);
+    progress_drawn = false;
+}
+
+static void *require(void *memory)
+{
+    if (memory) return memory;
+    cli_remove_temporary_files();
+    cli_message("out of memory");
+    _exit(CLI_FAILURE);
+}
+
+void *cli_alloc(size_t count, size_t size)
+{
+    return require(calloc(count ? count : 1, size ? size : 1));
+}
+
+void *cli_realloc(void *memory, size_t count, size_t size)
+{
+    return require(reallocarray(memory, count ? count : 1, size ? size : 1));
+}
+
+char *cli_strdup(const char *text) { return require(strdup(text)); }

@@ -1,0 +1,48 @@
+/* embed_stream.h - texts of a reader through the engine, a block at a time. */
+#ifndef CLI_EMBED_STREAM_H
+#define CLI_EMBED_STREAM_H
+
+#include "model_session.h"
+#include "text_reader.h"
+
+/* What adds up over a run. */
+typedef struct CliTotals {
+    uint64_t texts, tokens_seen, tokens_used, truncated;
+    uint32_t longest; /* tokens of the longest text */
+} CliTotals;
+
+typedef struct CliEmbedStream {
+    const CliSession *session;
+    const SutraEmbedOptions *options;
+    const char *prompt_name;
+    CliReader *reader;
+    CliTotals totals;
+    bool quiet; /* no progress: results go to the same terminal */
+} CliEmbedStream;
+
+/* Calls `take` with each block's vectors, in order, until the texts end or something fails. Errors
+ * name file and line. */
+SutraStatus cli_embed_stream(CliEmbedStream *stream,
+                             SutraStatus (*take)(void *user, const CliBlock *block,
+                                                 const SutraResultView *view, SutraError *err),
+                             void *user, SutraError *err);
+
+/* All vectors at once, freed by free. texts may be NULL; else *texts gets the texts, each freed by
+ * free as is the array. */
+typedef struct CliText {
+    char *data;
+    size_t size;
+} CliText;
+SutraStatus cli_embed_all(CliEmbedStream *stream, unsigned char **vectors, CliText **texts,
+                          SutraError *err);
+void cli_free_texts(CliText *texts, size_t count);
+
+/* Says once on standard error how many texts were cut. */
+void cli_report_truncated(const CliTotals *totals, uint32_t max_tokens);
+
+/* Puts file and line of the text that failed before the library's message, in place of its "item N: ".
+ * result: of the request, or NULL; with one text it alone says that the text is to blame. */
+void cli_locate_error(const CliReader *reader, uint64_t first, const SutraResult *result,
+                      SutraError *err);
+
+#endif

@@ -1,0 +1,181 @@
+#include "model_session.h"
+
+#include "atomic_file.h"
+#include "console.h"
+#include "sutra_hub.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+const CliOption cli_model_options[1] = {
+    {"model", 'm', CLI_OPTION_TEXT, "MODEL", offsetof(CliModelArgs, model),
+     "a name that sutra list shows, a hub repository in the cache, or a model's folder (default: "
+     "$SUTRA_MODEL, else " CLI_DEFAULT_MODEL ")",
+     0, 0},
+};
+
+const CliOption cli_engine_options[3] = {
+    {"compute", 0, CLI_OPTION_CHOICE, CLI_COMPUTE_WORDS, offsetof(CliModelArgs, compute),
+     "arithmetic of the encoder (default: fp32, exact)", 0, 0},
+    {"threads", 0, CLI_OPTION_NUMBER, "N", offsetof(CliModelArgs, threads),
+     "threads (default: $SUTRA_THREADS, else every core this process may run on)", 1, 1024},
+    {"device", 0, CLI_OPTION_TEXT, "DEVICE", offsetof(CliModelArgs, device),
+     "cpu, cuda:0, … or auto (default: auto)", 0, 0},
+};
+
+const CliOption cli_embed_options[7] = {
+    {"dim", 0, CLI_OPTION_NUMBER, "N", offsetof(CliEmbedArgs, dim),
+     "keep the first N elements of a vector, then normalise", 1, 1u << 20},
+    {"output-dtype", 0, CLI_OPTION_CHOICE, "float32|float16|int8|uint8|binary|ubinary",
+     offsetof(CliEmbedArgs, dtype), "element type of the vectors (default: float32)", 0, 0},
+    {"pooling", 0, CLI_OPTION_CHOICE, "cls|mean|max|mean-sqrt|weighted-mean|last",
+     offsetof(CliEmbedArgs, pooling), "how token vectors become one (default: the model's)", 0, 0},
+    {"no-normalize", 0, CLI_OPTION_FLAG, NULL, offsetof(CliEmbedArgs, no_normalize),
+     "leave the vectors' lengths as they are", 0, 0},
+    {"max-tokens", 0, CLI_OPTION_NUMBER, "N", offsetof(CliEmbedArgs, max_tokens),
+     "longest text in tokens, special tokens included (default: the model's)", 1, UINT32_MAX},
+    {"long-text", 0, CLI_OPTION_CHOICE, "truncate|error|window", offsetof(CliEmbedArgs, long_text),
+     "what becomes of longer texts (default: truncate)", 0, 0},
+    {"prompt-name", 0, CLI_OPTION_TEXT, "NAME", offsetof(CliEmbedArgs, prompt_name),
+     "put the model's prompt of that name before every text; an empty name: none", 0, 0},
+};
+
+enum { COMPUTE_AUTO = 5, LONG_TEXT_ERROR = 2, LONG_TEXT_WINDOW = 3 };
+
+SutraStatus cli_find_model(const char *name, char *path, size_t capacity, SutraError *err)
+{
+    struct stat facts;
+    if (!name) name = getenv("SUTRA_MODEL");
+    bool given = name && *name;
+    if (!given) name = CLI_DEFAULT_MODEL;
+    if (given && stat(name, &facts) == 0) {
+        int size = snprintf(path, capacity, "%s", name);
+        if ((size_t)size < capacity) return SUTRA_OK;
+        return cli_raise(err, SUTRA_E_LIMIT, "%.60s…: path too long", name);
+    }
+    bool path_like = name[0] == '/' || name[0] == '.' || name[0] == '~';
+    if (path_like)
+        return cli_raise(err, SUTRA_E_IO,
+                         "%s: no such model folder; sutra list shows the names of models", name);
+    char cache[PATH_MAX];
+    SutraStatus status = sutra_cache_directory(getenv, cache, sizeof cache, err);
+    if (status != SUTRA_OK) return status;
+    return sutra_cache_find(cache, name, NULL, path, capacity, err);
+}
+
+static SutraCompute compute_of(uint32_t place)
+{
+    static const SutraCompute computes[] = {SUTRA_COMPUTE_DEFAULT, SUTRA_COMPUTE_FP32,
+                                            SUTRA_COMPUTE_BF16, SUTRA_COMPUTE_FP16,
+                                            SUTRA_COMPUTE_INT8};
+    return computes[place];
+}
+
+static SutraStatus threads_of_environment(uint32_t *threads, SutraError *err)
+{
+    const char *text = getenv("SUTRA_THREADS");
+    if (!text || !*text) return SUTRA_OK;
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+    if (*end || number < 1 || number > 1024)
+        return cli_raise(err, SUTRA_E_ARGUMENT,
+                         "SUTRA_THREADS=%s is not a whole number from 1 to 1024", text);
+    *threads = (uint32_t)number;
+    return SUTRA_OK;
+}
+
+static void log_line(void *user, int level, const char *line)
+{
+    (void)user;
+    if (level <= 1) cli_message("%s", line);
+}
+
+/* Threads of the engine leave signals to this one. */
+static SutraStatus create_engine(CliSession *session, const CliModelArgs *args, SutraError *err)
+{
+    bool any = !args->device || strcmp(args->device, "auto") == 0;
+    SutraEngineOptions options = {.struct_size = sizeof options};
+    options.num_threads = args->threads;
+    options.devices = any ? NULL : args->device;
+    options.log = log_line;
+    if (!args->threads) {
+        SutraStatus status = threads_of_environment(&options.num_threads, err);
+        if (status != SUTRA_OK) return status;
+    }
+    cli_hold_signals(true);
+    SutraStatus status = sutra_engine_create(&options, &session->engine, err);
+    cli_hold_signals(false);
+    return status;
+}
+
+SutraStatus cli_session_open(CliSession *session, const CliModelArgs *args, bool with_engine,
+                             SutraError *err)
+{
+    char path[PATH_MAX];
+    *session = (CliSession){.info = {.struct_size = sizeof session->info}};
+    if (args->compute == COMPUTE_AUTO)
+        return cli_raise(err, SUTRA_E_UNSUPPORTED,
+                         "--compute auto is not supported by this version; use --compute fp32");
+    SutraModelOptions options = {.struct_size = sizeof options};
+    options.compute = compute_of(args->compute);
+    SutraStatus status = cli_find_model(args->model, path, sizeof path, err);
+    if (status == SUTRA_OK) status = sutra_model_open(path, &options, &session->model, err);
+    if (status == SUTRA_OK) status = sutra_model_info(session->model, &session->info, err);
+    if (status == SUTRA_OK && with_engine) status = create_engine(session, args, err);
+    if (status != SUTRA_OK) cli_session_close(session);
+    return status;
+}
+
+void cli_session_close(CliSession *session)
+{
+    sutra_engine_free(session->engine);
+    sutra_model_free(session->model);
+    *session = (CliSession){0};
+}
+
+SutraStatus cli_check_prompt(const CliSession *session, const char *name, SutraError *err)
+{
+    if (!name || !*name) return SUTRA_OK;
+    char known[256] = "none";
+    size_t used = 0;
+    for (uint32_t i = 0; i < session->info.num_prompts; i++) {
+        const char *prompt = session->info.prompt_names[i];
+        if (strcmp(prompt, name) == 0) return SUTRA_OK;
+        int size = snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", prompt);
+        if ((size_t)size < sizeof known - used) used += (size_t)size;
+    }
+    return cli_raise(err, SUTRA_E_ARGUMENT,
+                     "--prompt-name %s: model %s has no such prompt; it has: %s", name,
+                     session->info.name, known);
+}
+
+SutraStatus cli_embed_plan(const CliSession *session, const CliEmbedArgs *args,
+                           SutraEmbedOptions *options, SutraError *err)
+{
+    static const SutraPooling poolings[] = {
+        SUTRA_POOL_MODEL,     SUTRA_POOL_CLS,           SUTRA_POOL_MEAN, SUTRA_POOL_MAX,
+        SUTRA_POOL_MEAN_SQRT, SUTRA_POOL_WEIGHTED_MEAN, SUTRA_POOL_LAST};
+    static const SutraDtype dtypes[] = {SUTRA_F32, SUTRA_F32,    SUTRA_F16,    SUTRA_I8,
+                                        SUTRA_U8,  SUTRA_BINARY, SUTRA_UBINARY};
+    if (args->long_text == LONG_TEXT_WINDOW)
+        return cli_raise(
+            err, SUTRA_E_UNSUPPORTED,
+            "--long-text window is not supported by this version; use truncate or error");
+    *options = (SutraEmbedOptions){.struct_size = sizeof *options,
+                                   .dtype = dtypes[args->dtype],
+                                   .dim = args->dim,
+                                   .max_tokens = args->max_tokens,
+                                   .pooling = poolings[args->pooling]};
+    if (args->no_normalize) options->normalize = SUTRA_NORMALIZE_NO;
+    if (args->long_text == LONG_TEXT_ERROR) options->truncation = SUTRA_TRUNCATE_ERROR;
+    SutraStatus status = cli_check_prompt(session, args->prompt_name, err);
+    if (status != SUTRA_OK) return status;
+    /* A request without texts checks the options against the model. */
+    SutraResult *result = NULL;
+    status = sutra_embed(session->engine, session->model, NULL, 0, options, &result, err);
+    sutra_result_free(result);
+    return status;
+}

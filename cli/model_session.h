@@ -1,0 +1,53 @@
+/* model_session.h - from options to an open model and an engine. */
+#ifndef CLI_MODEL_SESSION_H
+#define CLI_MODEL_SESSION_H
+
+#include "option_table.h"
+#include "sutra.h"
+
+/* What every command on a model takes. */
+typedef struct CliModelArgs {
+    const char *model;
+    uint32_t compute; /* place in CLI_COMPUTE_WORDS */
+    uint32_t threads;
+    const char *device;
+} CliModelArgs;
+
+#define CLI_DEFAULT_MODEL "all-MiniLM-L6-v2"
+#define CLI_COMPUTE_WORDS "fp32|bf16|fp16|int8|auto"
+
+/* -m alone, and the options of commands that embed. */
+extern const CliOption cli_model_options[1], cli_engine_options[3];
+
+/* What every command that embeds takes. */
+typedef struct CliEmbedArgs {
+    uint32_t dim, dtype, pooling, max_tokens, long_text;
+    bool no_normalize;
+    const char *prompt_name;
+} CliEmbedArgs;
+
+extern const CliOption cli_embed_options[7];
+
+typedef struct CliSession {
+    SutraModel *model;
+    SutraEngine *engine; /* NULL when opened without */
+    SutraModelInfo info;
+} CliSession;
+
+/* The folder of the model called `name`: a path that exists, else a name looked up in the cache;
+ * NULL: SUTRA_MODEL of the environment, else CLI_DEFAULT_MODEL. Errors: IO, ARGUMENT, saying what
+ * to do. */
+SutraStatus cli_find_model(const char *name, char *path, size_t capacity, SutraError *err);
+
+SutraStatus cli_session_open(CliSession *session, const CliModelArgs *args, bool with_engine,
+                             SutraError *err);
+void cli_session_close(CliSession *session);
+
+/* Checks what can be checked before any text is read: prompt name, dimension, lengths. */
+SutraStatus cli_embed_plan(const CliSession *session, const CliEmbedArgs *args,
+                           SutraEmbedOptions *options, SutraError *err);
+
+/* Is `name` NULL, "" or one of the model's prompts? Errors: ARGUMENT, listing them. */
+SutraStatus cli_check_prompt(const CliSession *session, const char *name, SutraError *err);
+
+#endif

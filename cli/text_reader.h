@@ -1,0 +1,67 @@
+/* text_reader.h - the texts a command works on, a block at a time: lines of a file or of standard
+ * input, a field of JSON lines, or the command's arguments.
+ *
+ * Lines end with "\n" and with nothing else: "\r", U+0085, U+2028 and NUL are part of a text. A
+ * last line without "\n" counts; the end of a file after "\n" is not one more line. Memory is
+ * bounded by the block and the longest line, whatever the size of the input.
+ *
+ *   buffer  | texts of the block, with their "\n" | scanned | read, not scanned | free |
+ *           0                                   block end  scan              filled  capacity
+ *
+ * Of JSON lines the decoded strings lie in `decoded`. Every text is checked to be valid UTF-8. */
+#ifndef CLI_TEXT_READER_H
+#define CLI_TEXT_READER_H
+
+#include "sutra.h"
+
+#include <stdbool.h>
+
+#define CLI_LONGEST_LINE ((size_t)256 << 20)
+
+typedef struct CliSpan {
+    size_t start, size;
+} CliSpan;
+
+typedef struct CliReader {
+    const char *name;  /* for messages: the path or "standard input" */
+    const char *field; /* of JSON lines; NULL: whole lines */
+    char **arguments;  /* texts of the command line, or NULL */
+    size_t num_arguments;
+
+    int fd;
+    bool ended, regular;
+    char *buffer;
+    size_t block_end, scan, filled, capacity;
+    char *decoded;
+    size_t decoded_size, decoded_capacity;
+    uint64_t next_text;          /* number of the next block's first text, from 0 */
+    uint64_t bytes, total_bytes; /* read so far; of a regular file, else 0 */
+
+    CliSpan *spans;     /* of the block, into buffer or decoded */
+    SutraInput *inputs; /* of the block */
+    size_t spans_capacity;
+} CliReader;
+
+/* Borrowed from the reader until its next use. */
+typedef struct CliBlock {
+    SutraInput *inputs; /* [count] */
+    size_t count;       /* 0: the end */
+    uint64_t first;     /* number of the first text, from 0 */
+} CliBlock;
+
+/* path "-": standard input. field may be NULL. Errors: IO. */
+SutraStatus cli_reader_open(CliReader *reader, const char *path, const char *field,
+                            SutraError *err);
+void cli_reader_open_arguments(CliReader *reader, char **arguments, size_t count);
+
+/* The next texts: at most max_texts, and no more once they have max_bytes; from a pipe or terminal,
+ * what is there already, so that a slow writer gets its answers at once. Errors: IO; ARGUMENT (not
+ * valid UTF-8), FORMAT (JSON), LIMIT (line too long), naming file and line. */
+SutraStatus cli_reader_next(CliReader *reader, size_t max_texts, size_t max_bytes, CliBlock *block,
+                            SutraError *err);
+void cli_reader_close(CliReader *reader);
+
+/* "FILE:LINE" or "text N" of the text with that number. */
+void cli_reader_where(const CliReader *reader, uint64_t number, char *where, size_t capacity);
+
+#endif

@@ -1,0 +1,49 @@
+/* write_text.c - vectors as text: JSON lines and comma-separated values. */
+#include "row_writer.h"
+
+#include "number_text.h"
+
+static void no_header(CliRowWriter *writer, uint64_t rows, bool again)
+{
+    (void)writer;
+    (void)rows;
+    (void)again;
+}
+
+/* "a,b,c" */
+static void put_row(CliRowWriter *writer, const void *row)
+{
+    enum { GROUP = CLI_OUTPUT_ROOM / CLI_NUMBER_TEXT };
+    for (size_t i = 0; i < writer->columns;) {
+        char *room = cli_output_room(writer->output, CLI_OUTPUT_ROOM);
+        size_t used = 0, end = i + GROUP < writer->columns ? i + GROUP : writer->columns;
+        for (; i < end; i++) {
+            if (i) room[used++] = ',';
+            used += cli_element_text(writer->dtype, row, i, room + used);
+        }
+        cli_output_fill(writer->output, used);
+    }
+}
+
+static void jsonl_rows(CliRowWriter *writer, const SutraResultView *view)
+{
+    for (size_t i = 0; i < view->num_items; i++) {
+        cli_output_print(writer->output, "{\"index\":%llu,\"embedding\":[",
+                         (unsigned long long)(writer->written + i));
+        put_row(writer, (const char *)view->data + i * view->row_bytes);
+        bool truncated = view->items[i].flags & SUTRA_ITEM_TRUNCATED;
+        cli_output_print(writer->output, "],\"tokens\":%u,\"truncated\":%s}\n",
+                         view->items[i].tokens_used, truncated ? "true" : "false");
+    }
+}
+
+static void csv_rows(CliRowWriter *writer, const SutraResultView *view)
+{
+    for (size_t i = 0; i < view->num_items; i++) {
+        put_row(writer, (const char *)view->data + i * view->row_bytes);
+        cli_output_write(writer->output, "\n", 1);
+    }
+}
+
+const CliRowFormat cli_jsonl_format = {no_header, jsonl_rows};
+const CliRowFormat cli_csv_format = {no_header, csv_rows};

@@ -1,0 +1,84 @@
+# Completion of the sutra command for bash. Made by completions/generate.py; do not edit.
+
+_sutra_models() {
+    local names
+    names=$(sutra list 2>/dev/null | sed '1d; s/ .*//')
+    mapfile -t COMPREPLY < <(compgen -W "$names" -- "$current")
+    mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -d -- "$current")
+}
+
+_sutra() {
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} words=
+    COMPREPLY=()
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        mapfile -t COMPREPLY < <(compgen -W "embed tokenize similarity eval pull list info help --help --version" -- "$current")
+        return
+    fi
+    case $previous in
+    -m | --model)
+        _sutra_models
+        return
+        ;;
+    -i | --input)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return
+        ;;
+    -o | --output)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return
+        ;;
+    --format)
+        mapfile -t COMPREPLY < <(compgen -W "npy jsonl csv safetensors" -- "$current")
+        return
+        ;;
+    --output-dtype)
+        mapfile -t COMPREPLY < <(compgen -W "float32 float16 int8 uint8 binary ubinary" -- "$current")
+        return
+        ;;
+    --pooling)
+        mapfile -t COMPREPLY < <(compgen -W "cls mean max mean-sqrt weighted-mean last" -- "$current")
+        return
+        ;;
+    --long-text)
+        mapfile -t COMPREPLY < <(compgen -W "truncate error window" -- "$current")
+        return
+        ;;
+    --compute)
+        mapfile -t COMPREPLY < <(compgen -W "fp32 bf16 fp16 int8 auto" -- "$current")
+        return
+        ;;
+    --with)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return
+        ;;
+    --from)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return
+        ;;
+    --field | --dim | --max-tokens | --prompt-name | --threads | --device | --document-prompt | --revision)
+        return
+        ;;
+    esac
+    case ${COMP_WORDS[1]} in
+    embed) words="-m --model -i --input --field -o --output --format --json --dim --output-dtype --pooling --no-normalize --max-tokens --long-text --prompt-name --compute --threads --device -h --help" ;;
+    tokenize) words="-m --model -i --input --field --max-tokens --json -h --help" ;;
+    similarity) words="-m --model -i --input --with --field --json --dim --output-dtype --pooling --no-normalize --max-tokens --long-text --prompt-name --compute --threads --device -h --help" ;;
+    eval) words="-m --model --dim --output-dtype --pooling --no-normalize --max-tokens --long-text --prompt-name --document-prompt --json --compute --threads --device -h --help" ;;
+    pull) words="--revision --from --json -h --help" ;;
+    list) words="--json -h --help" ;;
+    info) words="-m --model --json -h --help" ;;
+    help) words="embed tokenize similarity eval pull list info" ;;
+    esac
+    if [[ $current == -* || ${COMP_WORDS[1]} == help ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+    else
+        case ${COMP_WORDS[1]} in
+        pull) _sutra_models ;;
+        info) _sutra_models ;;
+        eval) mapfile -t COMPREPLY < <(compgen -W "sts retrieval" -- "$current") && mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$current") ;;
+        *) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+        esac
+    fi
+}
+
+complete -o filenames -F _sutra sutra

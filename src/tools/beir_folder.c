@@ -1,0 +1,221 @@
+#include "tools/beir_folder.h"
+
+#include "base/file_map.h"
+#include "base/json_file.h"
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static SutraStatus out_of_memory(const char *where, SutraError *err)
+{
+    SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", where);
+}
+
+static int greater_id_first(const void *a, const void *b)
+{
+    return strcmp(((const SuBeirText *)b)->id, ((const SuBeirText *)a)->id);
+}
+
+static int smaller_id_first(const void *a, const void *b)
+{
+    return strcmp(((const SuBeirText *)a)->id, ((const SuBeirText *)b)->id);
+}
+
+static int by_query_and_document(const void *a, const void *b)
+{
+    const SuJudgement *x = a, *y = b;
+    if (x->query != y->query) return x->query < y->query ? -1 : 1;
+    return (x->document > y->document) - (x->document < y->document);
+}
+
+/* "title text", or the text alone when there is no title. */
+static char *join_text(const char *title, const char *text, size_t *size)
+{
+    size_t head = *title ? strlen(title) + 1 : 0, tail = strlen(text);
+    char *joined = su_alloc(head + tail + 1, 1);
+    if (!joined) return NULL;
+    if (head) {
+        memcpy(joined, title, head - 1);
+        joined[head - 1] = ' ';
+    }
+    memcpy(joined + head, text, tail + 1);
+    *size = head + tail;
+    return joined;
+}
+
+static SutraStatus append_text(SuBeirTexts *texts, const json_t *root, const char *where,
+                               size_t line, SutraError *err)
+{
+    const char *id = NULL, *title = "", *text = NULL;
+    if (!json_is_object(root)) SU_RAISE(err, SUTRA_E_FORMAT, "%s: not a JSON object", where);
+    SU_TRY(su_json_get_string(root, "_id", where, &id, err));
+    SU_TRY(su_json_get_string(root, "title", where, &title, err));
+    SU_TRY(su_json_get_string(root, "text", where, &text, err));
+    if (!id || !text) SU_RAISE(err, SUTRA_E_FORMAT, "%s: no field %s", where, id ? "text" : "_id");
+    if (texts->count == texts->capacity) {
+        size_t capacity = texts->capacity ? texts->capacity * 2 : 1024;
+        SuBeirText *items = su_realloc(texts->items, capacity, sizeof *items);
+        if (!items) return out_of_memory(where, err);
+        texts->items = items;
+        texts->capacity = capacity;
+    }
+    SuBeirText *item = &texts->items[texts->count++];
+    *item = (SuBeirText){.line = line, .id = su_strdup(id)};
+    item->text = join_text(title, text, &item->text_size);
+    return item->id && item->text ? SUTRA_OK : out_of_memory(where, err);
+}
+
+static SutraStatus parse_texts(SuBeirTexts *texts, const SuFileMap *file, SutraError *err)
+{
+    const char *text = (const char *)file->data, *end = text + file->size;
+    for (size_t line = 1; text < end; line++) {
+        char where[320];
+        const char *stop = memchr(text, '\n', (size_t)(end - text));
+        if (!stop) stop = end;
+        json_t *root;
+        snprintf(where, sizeof where, "%s:%zu", texts->path, line);
+        SU_TRY(su_json_parse(text, (size_t)(stop - text), where, &root, err));
+        SutraStatus status = append_text(texts, root, where, line, err);
+        json_decref(root);
+        SU_TRY(status);
+        text = stop + 1;
+    }
+    return SUTRA_OK;
+}
+
+/* Reads directory/name, sorted by id; an id may occur once. */
+static SutraStatus read_texts(SuBeirTexts *texts, const char *directory, const char *name,
+                              int (*order)(const void *, const void *), SutraError *err)
+{
+    SuFileMap file;
+    texts->path = su_path_join(directory, name);
+    if (!texts->path) return out_of_memory(directory, err);
+    SU_TRY(su_file_map_open(texts->path, &file, err));
+    SutraStatus status = parse_texts(texts, &file, err);
+    su_file_map_close(&file);
+    SU_TRY(status);
+    if (texts->count) qsort(texts->items, texts->count, sizeof *texts->items, order);
+    for (size_t i = 1; i < texts->count; i++)
+        if (strcmp(texts->items[i - 1].id, texts->items[i].id) == 0)
+            SU_RAISE(err, SUTRA_E_FORMAT, "%s: _id \"%.60s\" occurs twice", texts->path,
+                     texts->items[i].id);
+    return SUTRA_OK;
+}
+
+static size_t find_id(const SuBeirTexts *texts, char *id, int (*order)(const void *, const void *))
+{
+    SuBeirText key = {.id = id};
+    if (!texts->count) return SIZE_MAX;
+    const SuBeirText *found = bsearch(&key, texts->items, texts->count, sizeof key, order);
+    return found ? (size_t)(found - texts->items) : SIZE_MAX;
+}
+
+/* The next column of the line, NUL-terminated in place. */
+static char *next_column(char **line)
+{
+    char *column = *line;
+    char *tab = column ? strchr(column, '\t') : NULL;
+    if (tab) *tab = '\0';
+    *line = tab ? tab + 1 : NULL;
+    return column;
+}
+
+static SutraStatus append_judgement(SuBeirFolder *folder, char *line, const char *where,
+                                    SutraError *err)
+{
+    char *query = next_column(&line), *document = next_column(&line), *score = next_column(&line);
+    char *end = score;
+    double relevance = score && *score ? strtod(score, &end) : 0;
+    if (!score || end == score || (*end && strcmp(end, "\r") != 0))
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: expected query-id, corpus-id, score between tabs",
+                 where);
+    size_t index = find_id(&folder->queries, query, smaller_id_first);
+    if (index == SIZE_MAX)
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: query \"%.60s\" is not in %s", where, query,
+                 folder->queries.path);
+    if (folder->num_judgements == folder->judgements_capacity) {
+        size_t capacity = folder->judgements_capacity ? folder->judgements_capacity * 2 : 1024;
+        SuJudgement *more = su_realloc(folder->judgements, capacity, sizeof *more);
+        if (!more) return out_of_memory(where, err);
+        folder->judgements = more;
+        folder->judgements_capacity = capacity;
+    }
+    folder->queries.items[index].judged = true;
+    folder->judgements[folder->num_judgements++] =
+        (SuJudgement){index, find_id(&folder->documents, document, greater_id_first), relevance};
+    return SUTRA_OK;
+}
+
+/* text: the file's bytes and a NUL. The first line is a header. */
+static SutraStatus parse_judgements(SuBeirFolder *folder, char *text, const char *path,
+                                    SutraError *err)
+{
+    for (size_t line = 1; text && *text; line++) {
+        char where[320];
+        char *next = strchr(text, '\n');
+        if (next) *next++ = '\0';
+        snprintf(where, sizeof where, "%s:%zu", path, line);
+        if (line > 1) SU_TRY(append_judgement(folder, text, where, err));
+        text = next;
+    }
+    if (folder->num_judgements == 0) SU_RAISE(err, SUTRA_E_FORMAT, "%s: no judgements", path);
+    qsort(folder->judgements, folder->num_judgements, sizeof *folder->judgements,
+          by_query_and_document);
+    return SUTRA_OK;
+}
+
+static SutraStatus read_judgements(SuBeirFolder *folder, const char *directory, SutraError *err)
+{
+    SuFileMap file;
+    char *path = su_path_join(directory, "qrels.tsv");
+    if (path && !su_file_exists(path)) {
+        char *other = su_path_join(directory, "qrels/test.tsv");
+        if (other && su_file_exists(other)) {
+            su_free(path);
+            path = other;
+        } else
+            su_free(other);
+    }
+    if (!path) return out_of_memory(directory, err);
+    SutraStatus status = su_file_map_open(path, &file, err);
+    if (status == SUTRA_OK) {
+        char *text = su_strndup((const char *)file.data, file.size);
+        status = text ? parse_judgements(folder, text, path, err) : out_of_memory(path, err);
+        su_free(text);
+        su_file_map_close(&file);
+    }
+    su_free(path);
+    return status;
+}
+
+SutraStatus su_beir_folder_read(SuBeirFolder *folder, const char *directory, SutraError *err)
+{
+    *folder = (SuBeirFolder){0};
+    SutraStatus status =
+        read_texts(&folder->documents, directory, "corpus.jsonl", greater_id_first, err);
+    if (status == SUTRA_OK)
+        status = read_texts(&folder->queries, directory, "queries.jsonl", smaller_id_first, err);
+    if (status == SUTRA_OK) status = read_judgements(folder, directory, err);
+    if (status != SUTRA_OK) su_beir_folder_free(folder);
+    return status;
+}
+
+static void free_texts(SuBeirTexts *texts)
+{
+    for (size_t i = 0; i < texts->count; i++) {
+        su_free(texts->items[i].id);
+        su_free(texts->items[i].text);
+    }
+    su_free(texts->items);
+    su_free(texts->path);
+}
+
+void su_beir_folder_free(SuBeirFolder *folder)
+{
+    free_texts(&folder->documents);
+    free_texts(&folder->queries);
+    su_free(folder->judgements);
+    *folder = (SuBeirFolder){0};
+}

@@ -1,0 +1,97 @@
+/* search.c - exact search: every query against every document, the best k kept in a heap.
+ *
+ * Similarities are computed for a tile of queries by a tile of documents at a time, so that memory
+ * does not grow with the collection. A heap's root is the worst kept; the heaps are sorted at the
+ * end. */
+#include "base/memory.h"
+#include "base/status.h"
+#include "sutra_tools.h"
+
+#include <math.h>
+#include <stdint.h>
+
+enum { TILE_QUERIES = 64, TILE_DOCUMENTS = 1024 };
+
+/* Is (score a, index a) ranked after (score b, index b)? */
+static bool is_worse(float a, size_t index_a, float b, size_t index_b)
+{
+    return a < b || (a == b && index_a > index_b);
+}
+
+static void swap(size_t *indices, float *scores, size_t a, size_t b)
+{
+    size_t index = indices[a];
+    float score = scores[a];
+    indices[a] = indices[b], scores[a] = scores[b];
+    indices[b] = index, scores[b] = score;
+}
+
+static void sift_down(size_t *indices, float *scores, size_t size)
+{
+    for (size_t at = 0;;) {
+        size_t worst = at;
+        for (size_t child = 2 * at + 1; child <= 2 * at + 2 && child < size; child++)
+            if (is_worse(scores[child], indices[child], scores[worst], indices[worst]))
+                worst = child;
+        if (worst == at) return;
+        swap(indices, scores, at, worst);
+        at = worst;
+    }
+}
+
+/* The heap is always k entries: those not found yet are -infinity with index SIZE_MAX. */
+static void offer(size_t *indices, float *scores, size_t k, size_t index, float score)
+{
+    if (!is_worse(scores[0], indices[0], score, index)) return;
+    indices[0] = index, scores[0] = score;
+    sift_down(indices, scores, k);
+}
+
+static void sort_heap(size_t *indices, float *scores, size_t k)
+{
+    for (size_t size = k; size > 1; size--) {
+        swap(indices, scores, 0, size - 1);
+        sift_down(indices, scores, size - 1);
+    }
+}
+
+static SutraStatus search_tile(SutraDtype dtype, uint32_t dim, const void *queries, size_t count,
+                               const void *documents, size_t num_documents, size_t k, float *tile,
+                               size_t *indices, float *scores, SutraError *err)
+{
+    size_t row_bytes = sutra_row_bytes(dtype, dim);
+    for (size_t first = 0; first < num_documents; first += TILE_DOCUMENTS) {
+        size_t width = num_documents - first;
+        if (width > TILE_DOCUMENTS) width = TILE_DOCUMENTS;
+        SU_TRY(sutra_similarity(dtype, dim, queries, count,
+                                (const char *)documents + first * row_bytes, width, tile, err));
+        for (size_t q = 0; q < count; q++)
+            for (size_t d = 0; d < width; d++)
+                offer(indices + q * k, scores + q * k, k, first + d, tile[q * width + d]);
+    }
+    for (size_t q = 0; q < count; q++) sort_heap(indices + q * k, scores + q * k, k);
+    return SUTRA_OK;
+}
+
+SutraStatus sutra_top_k(SutraDtype dtype, uint32_t dim, const void *queries, size_t num_queries,
+                        const void *documents, size_t num_documents, size_t k, size_t *indices,
+                        float *scores, SutraError *err)
+{
+    size_t row_bytes = sutra_row_bytes(dtype, dim);
+    if (!row_bytes) SU_RAISE(err, SUTRA_E_ARGUMENT, "top_k: dim %u does not fit the type", dim);
+    if ((!queries && num_queries) || (!documents && num_documents) || !k ||
+        ((!indices || !scores) && num_queries))
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "top_k: an argument is NULL or k is 0");
+    for (size_t i = 0; i < num_queries * k; i++) indices[i] = SIZE_MAX, scores[i] = -INFINITY;
+    float *tile = su_alloc((size_t)TILE_QUERIES * TILE_DOCUMENTS, sizeof *tile);
+    if (!tile) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for similarities");
+    SutraStatus status = SUTRA_OK;
+    for (size_t first = 0; first < num_queries && status == SUTRA_OK; first += TILE_QUERIES) {
+        size_t count = num_queries - first < TILE_QUERIES ? num_queries - first : TILE_QUERIES;
+        status =
+            search_tile(dtype, dim, (const char *)queries + first * row_bytes, count, documents,
+                        num_documents, k, tile, indices + first * k, scores + first * k, err);
+    }
+    su_free(tile);
+    return status;
+}

@@ -1,0 +1,226 @@
+/* Every allocation behind every call of sutra.h is made to fail in turn, alone and with all that follow it.
+ *
+ * A call either succeeds or returns SUTRA_E_MEMORY with a message; it leaks nothing (AddressSanitizer watches), and the
+ * same handles work afterwards: the last attempt, in which nothing fails, gives the vectors of an undisturbed run. */
+#include "base/memory.h"
+#include "support/tiny_model.h"
+#include "sutra.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { DIM = 32, TEXTS = 3, MOST_ALLOCATIONS = 100000 };
+
+static const char *const texts[TEXTS] = {"a b c", "d", "e f g h i j k l m n o p a b c d e f g"};
+
+typedef struct Fixture {
+    char *path;
+    SutraInput inputs[TEXTS];
+    float expected[TEXTS * DIM];
+    SutraModel *model;
+    SutraEngine *engine;
+} Fixture;
+
+static SutraStatus open_both(const char *path, SutraModel **model, SutraEngine **engine,
+                             SutraError *err)
+{
+    const SutraEngineOptions options = {.struct_size = sizeof options, .num_threads = 2};
+    SutraStatus status = sutra_model_open(path, NULL, model, err);
+    if (status != SUTRA_OK) return status;
+    return sutra_engine_create(&options, engine, err);
+}
+
+static int set_up(void **state)
+{
+    static Fixture fixture;
+    const TinyModel options = {.hidden_size = DIM,
+                               .num_heads = 2,
+                               .num_layers = 2,
+                               .ffn_size = 64,
+                               .max_positions = 64,
+                               .seed = 5};
+    SutraError err;
+    fixture = (Fixture){.path = tiny_model_write(&options)};
+    for (int i = 0; i < TEXTS; i++)
+        fixture.inputs[i] = (SutraInput){.text = texts[i], .text_size = strlen(texts[i])};
+    SutraStatus status = open_both(fixture.path, &fixture.model, &fixture.engine, &err);
+    if (status == SUTRA_OK)
+        status = sutra_embed_into(fixture.engine, fixture.model, fixture.inputs, TEXTS, NULL,
+                                  fixture.expected, sizeof fixture.expected, NULL, &err);
+    if (status != SUTRA_OK) print_error("%s\n", err.message);
+    *state = &fixture;
+    return status == SUTRA_OK ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    Fixture *fixture = *state;
+    su_memory_fail_after(-1, false);
+    sutra_engine_free(fixture->engine);
+    sutra_model_free(fixture->model);
+    tiny_model_remove(fixture->path);
+    return 0;
+}
+
+static void check_failure(SutraStatus status, const SutraError *err)
+{
+    if (status != SUTRA_E_MEMORY) fail_msg("%s: %s", sutra_status_name(status), err->message);
+    assert_int_equal(err->status, SUTRA_E_MEMORY);
+    assert_true(err->message[0] != '\0');
+}
+
+/* Calls attempt with its n-th allocation failing, for every n that it reaches. */
+static void fail_each(Fixture *fixture, SutraStatus (*attempt)(Fixture *fixture, SutraError *err))
+{
+    for (int persistent = 0; persistent < 2; persistent++) {
+        int64_t n = 0, failures = 0;
+        SutraStatus status;
+        uint64_t reached;
+        do {
+            SutraError err = {0};
+            uint64_t before = su_memory_allocations();
+            su_memory_fail_after(n, persistent != 0);
+            status = attempt(fixture, &err);
+            su_memory_fail_after(-1, false);
+            reached = su_memory_allocations() - before;
+            if (status != SUTRA_OK) {
+                check_failure(status, &err);
+                failures++;
+            }
+            assert_true(n < MOST_ALLOCATIONS);
+        } while (reached > (uint64_t)n++);
+        assert_int_equal(status, SUTRA_OK); /* the last attempt had none to fail */
+        assert_true(failures > 0);
+    }
+}
+
+static SutraStatus open_model(Fixture *fixture, SutraError *err)
+{
+    SutraModel *model = (SutraModel *)fixture;
+    SutraStatus status = sutra_model_open(fixture->path, NULL, &model, err);
+    if (status != SUTRA_OK) assert_null(model);
+    sutra_model_free(model);
+    return status;
+}
+
+static void opening_a_model(void **state) { fail_each(*state, open_model); }
+
+static SutraStatus create_engine(Fixture *fixture, SutraError *err)
+{
+    const SutraEngineOptions options = {.struct_size = sizeof options, .num_threads = 3};
+    SutraEngine *engine = (SutraEngine *)fixture;
+    SutraStatus status = sutra_engine_create(&options, &engine, err);
+    if (status != SUTRA_OK) assert_null(engine);
+    sutra_engine_free(engine);
+    return status;
+}
+
+static void creating_an_engine(void **state) { fail_each(*state, create_engine); }
+
+static SutraStatus tokenize(Fixture *fixture, SutraError *err)
+{
+    SutraTokens *tokens = (SutraTokens *)fixture;
+    SutraStatus status = sutra_tokenize(fixture->model, fixture->inputs, TEXTS, 0, &tokens, err);
+    if (status != SUTRA_OK) assert_null(tokens);
+    sutra_tokens_free(tokens);
+    return status;
+}
+
+static void tokenizing(void **state) { fail_each(*state, tokenize); }
+
+/* A new engine and model each time: the first request packs weights and makes contexts. */
+static SutraStatus embed_first(Fixture *fixture, SutraError *err)
+{
+    SutraModel *model = NULL;
+    SutraEngine *engine = NULL;
+    float vectors[TEXTS * DIM];
+    SutraStatus status = open_both(fixture->path, &model, &engine, err);
+    if (status == SUTRA_OK)
+        status = sutra_embed_into(engine, model, fixture->inputs, TEXTS, NULL, vectors,
+                                  sizeof vectors, NULL, err);
+    if (status == SUTRA_OK) assert_memory_equal(vectors, fixture->expected, sizeof vectors);
+    sutra_model_free(model);
+    sutra_engine_free(engine);
+    return status;
+}
+
+static void the_first_request(void **state) { fail_each(*state, embed_first); }
+
+static SutraStatus warm_up(Fixture *fixture, SutraError *err)
+{
+    SutraModel *model = NULL;
+    SutraEngine *engine = NULL;
+    SutraStatus status = open_both(fixture->path, &model, &engine, err);
+    if (status == SUTRA_OK) status = sutra_model_warmup(engine, model, NULL, err);
+    sutra_engine_free(engine);
+    sutra_model_free(model);
+    return status;
+}
+
+static void warming_up(void **state) { fail_each(*state, warm_up); }
+
+static SutraStatus embed_result(Fixture *fixture, SutraError *err)
+{
+    SutraResult *result = (SutraResult *)fixture;
+    SutraResultView view = {.struct_size = sizeof view};
+    SutraStatus status =
+        sutra_embed(fixture->engine, fixture->model, fixture->inputs, TEXTS, NULL, &result, err);
+    if (status != SUTRA_OK) {
+        assert_null(result);
+        return status;
+    }
+    assert_int_equal(sutra_result_view(result, &view, err), SUTRA_OK);
+    assert_memory_equal(view.data, fixture->expected, sizeof fixture->expected);
+    sutra_result_free(result);
+    return status;
+}
+
+static void a_result(void **state) { fail_each(*state, embed_result); }
+
+static SutraStatus embed_tokens(Fixture *fixture, SutraError *err)
+{
+    const SutraEmbedOptions options = {.struct_size = sizeof options, .output = SUTRA_OUT_TOKENS};
+    SutraResult *result = NULL;
+    SutraStatus status = sutra_embed(fixture->engine, fixture->model, fixture->inputs, TEXTS,
+                                     &options, &result, err);
+    sutra_result_free(result);
+    return status;
+}
+
+static void token_vectors(void **state) { fail_each(*state, embed_tokens); }
+
+/* The result is made on the engine's thread; sutra_submit, the job and the result can each fail. */
+static SutraStatus submit(Fixture *fixture, SutraError *err)
+{
+    const SutraEngineOptions options = {.struct_size = sizeof options, .num_threads = 1};
+    SutraEngine *engine = NULL;
+    SutraJob *job = NULL;
+    SutraResult *result = NULL;
+    SutraStatus status = sutra_engine_create(&options, &engine, err);
+    if (status == SUTRA_OK)
+        status = sutra_submit(engine, fixture->model, fixture->inputs, TEXTS, NULL, NULL, NULL,
+                              &job, err);
+    if (status == SUTRA_OK) status = sutra_job_wait(job, UINT64_MAX, &result, err);
+    sutra_result_free(result);
+    sutra_job_free(job);
+    sutra_engine_free(engine);
+    return status;
+}
+
+static void a_job(void **state) { fail_each(*state, submit); }
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(opening_a_model),   cmocka_unit_test(creating_an_engine),
+        cmocka_unit_test(tokenizing),        cmocka_unit_test(warming_up),
+        cmocka_unit_test(the_first_request), cmocka_unit_test(a_result),
+        cmocka_unit_test(token_vectors),     cmocka_unit_test(a_job),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,154 @@
+#include "unicode/case.h"
+#include "unicode/category.h"
+#include "unicode/normalize.h"
+#include "unicode/utf8.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void utf8_goes_both_ways(void **state)
+{
+    (void)state;
+    for (uint32_t c = 0; c < 0x110000; c++) {
+        char text[4];
+        size_t size = su_utf8_encode(c, text), read, bad, count, begin;
+        bool surrogate = c >= 0xd800 && c < 0xe000;
+        assert_int_equal(su_utf8_validate(text, size, &bad, &count), !surrogate);
+        if (surrogate) continue;
+        assert_int_equal(count, 1);
+        assert_int_equal(su_utf8_decode(text, &read), c);
+        assert_int_equal(read, size);
+        assert_int_equal(su_utf8_decode_before(text, size, &begin), c);
+        assert_int_equal(begin, 0);
+        if (size > 1) assert_false(su_utf8_validate(text, size - 1, &bad, &count));
+    }
+}
+
+/* The validator beside the definition of the Unicode standard (table 3-7), on every pair of bytes in
+ * every place of a longer text. */
+static void validation_finds_the_first_bad_byte(void **state)
+{
+    (void)state;
+    for (size_t place = 0; place < 40; place++) {
+        for (uint32_t pair = 0; pair < 0x10000; pair += 7) {
+            char text[42];
+            size_t bad = 0, count;
+            memset(text, 'a', sizeof text);
+            text[place] = (char)(pair >> 8);
+            text[place + 1] = (char)pair;
+            unsigned a = pair >> 8, b = pair & 255;
+            bool two = a >= 0xc2 && a < 0xe0 && b >= 0x80 && b < 0xc0;
+            bool valid = two || (a < 0x80 && b < 0x80);
+            assert_int_equal(su_utf8_validate(text, sizeof text, &bad, &count), valid);
+            if (valid)
+                assert_int_equal(count, two ? 41 : 42);
+            else
+                assert_int_equal(bad, a < 0x80 ? place + 1 : place);
+        }
+    }
+}
+
+static void expect_decomposition(uint32_t c, size_t count, uint32_t a, uint32_t b, uint32_t d)
+{
+    uint32_t parts[SU_DECOMPOSITION_MAX], expected[] = {a, b, d};
+    assert_int_equal(su_unicode_decompose(c, parts), count);
+    assert_memory_equal(parts, expected, count * sizeof *parts);
+}
+
+static void decompositions_are_canonical(void **state)
+{
+    (void)state;
+    expect_decomposition('a', 1, 'a', 0, 0);
+    expect_decomposition(0xe9, 2, 'e', 0x301, 0);
+    expect_decomposition(0x390, 3, 0x3b9, 0x308, 0x301);
+    expect_decomposition(0xac00, 2, 0x1100, 0x1161, 0);
+    expect_decomposition(0xd7a3, 3, 0x1112, 0x1175, 0x11c2);
+    expect_decomposition(0xd7a4, 1, 0xd7a4, 0, 0);
+    expect_decomposition(0xf900, 1, 0x8c48, 0, 0);
+    expect_decomposition(0x2fa1d, 1, 0x2a600, 0, 0);
+    expect_decomposition(0x10ffff, 1, 0x10ffff, 0, 0);
+    for (uint32_t c = 0; c < 0x110000; c++) {
+        uint32_t parts[SU_DECOMPOSITION_MAX], again[SU_DECOMPOSITION_MAX];
+        size_t count = su_unicode_decompose(c, parts);
+        bool changes = count != 1 || parts[0] != c || su_unicode_combining_class(c) != 0;
+        assert_int_equal(!!(su_unicode_properties(c) & SU_CP_DECOMPOSES), changes);
+        for (size_t i = 0; i < count; i++) {
+            assert_int_equal(su_unicode_decompose(parts[i], again),
+                             1); /* full: no part has parts */
+            if (i > 1)
+                assert_true(su_unicode_combining_class(parts[i]) == 0 ||
+                            su_unicode_combining_class(parts[i - 1]) <=
+                                su_unicode_combining_class(parts[i]));
+        }
+    }
+    assert_int_equal(su_unicode_combining_class(0x301), 230);
+    assert_int_equal(su_unicode_combining_class(0x323), 220);
+    assert_int_equal(su_unicode_combining_class(0x345), 240);
+}
+
+static void lower_case_has_no_context(void **state)
+{
+    (void)state;
+    static const uint32_t pairs[][2] = {
+        {'A', 'a'},     {'z', 'z'},    {0xc9, 0xe9},       {0x3a3, 0x3c3},       {0x3c2, 0x3c2},
+        {0x1e9e, 0xdf}, {0x212a, 'k'}, {0x10400, 0x10428}, {0x10ffff, 0x10ffff}, {0x23a, 0x2c65}};
+    uint32_t out[SU_LOWER_MAX];
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        assert_int_equal(su_unicode_lowercase(pairs[i][0], out), 1);
+        assert_int_equal(out[0], pairs[i][1]);
+    }
+    assert_int_equal(su_unicode_lowercase(0x130, out), 2);
+    assert_int_equal(out[0], 'i');
+    assert_int_equal(out[1], 0x307);
+    for (uint32_t c = 0; c < 0x110000; c++) {
+        bool same = su_unicode_lowercase(c, out) == 1 && out[0] == c;
+        assert_int_equal(!(su_unicode_properties(c) & SU_CP_HAS_LOWER), same);
+    }
+}
+
+static void properties_are_those_of_the_reference(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t c;
+        unsigned set;
+    } facts[] = {
+        {' ', SU_CP_SPACE},
+        {'\t', SU_CP_SPACE},
+        {0x0b, SU_CP_SPACE | SU_CP_CONTROL},
+        {0x85, SU_CP_SPACE | SU_CP_CONTROL},
+        {0, SU_CP_CONTROL},
+        {0xfffd, SU_CP_CONTROL},
+        {0x200b, SU_CP_CONTROL},
+        {0xe000, SU_CP_CONTROL},
+        {'$', SU_CP_PUNCTUATION},
+        {'_', SU_CP_PUNCTUATION | SU_CP_WORD},
+        {0x2019, SU_CP_PUNCTUATION},
+        {0x20ac, 0}, /* a currency sign is none */
+        {'a', SU_CP_WORD},
+        {'A', SU_CP_WORD | SU_CP_HAS_LOWER},
+        {0x301, SU_CP_MARK | SU_CP_WORD | SU_CP_DECOMPOSES},
+        {0x4e00, SU_CP_IDEOGRAPH | SU_CP_WORD},
+        {0xac00, SU_CP_WORD | SU_CP_DECOMPOSES},
+        {0x3000, SU_CP_SPACE},
+    };
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
+        assert_int_equal(su_unicode_properties(facts[i].c), facts[i].set);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(utf8_goes_both_ways),
+        cmocka_unit_test(validation_finds_the_first_bad_byte),
+        cmocka_unit_test(decompositions_are_canonical),
+        cmocka_unit_test(lower_case_has_no_context),
+        cmocka_unit_test(properties_are_those_of_the_reference),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
