@@ -22,16 +22,16 @@ static const CliOptionGroup groups[] = {{own_options, CLI_COUNT(own_options), 0}
 typedef struct Line {
     const SutraRegistryModel *known; /* or NULL */
     const SutraCacheModel *present;  /* or NULL */
+    const char *repo;
 } Line;
 
 static void print_json(CliOutput *out, const Line *line)
 {
-    const char *repo = line->known ? line->known->repo : line->present->repo;
     cli_output_print(out, "{\"name\":");
-    const char *name = line->known ? line->known->name : repo;
+    const char *name = line->known ? line->known->name : line->repo;
     cli_json_string(out, name, strlen(name));
     cli_output_print(out, ",\"repo\":");
-    cli_json_string(out, repo, strlen(repo));
+    cli_json_string(out, line->repo, strlen(line->repo));
     if (line->known)
         cli_output_print(out,
                          ",\"dim\":%u,\"max_tokens\":%u,\"licence\":\"%s\",\"languages\":\"%s\"",
@@ -56,7 +56,7 @@ static void print_readable(CliOutput *out, const Line *line)
         cli_output_print(out, "%-38s %5u %7u  %-13s %s\n", known->name, known->dimensions,
                          known->max_tokens, known->languages, size);
     else
-        cli_output_print(out, "%-38s %5s %7s  %-13s %s\n", line->present->repo, "", "", "", size);
+        cli_output_print(out, "%-38s %5s %7s  %-13s %s\n", line->repo, "", "", "", size);
 }
 
 static void print_lines(CliOutput *out, const Line *lines, size_t count, bool json)
@@ -78,13 +78,14 @@ static size_t merge(const SutraCacheModel *present, size_t num_present, Line *li
     size_t count = 0;
     for (size_t i = 0; i < sutra_registry_count(); i++) {
         const SutraRegistryModel *known = sutra_registry_at(i);
-        lines[count] = (Line){.known = known};
+        lines[count] = (Line){.known = known, .repo = known->repo};
         for (size_t j = 0; j < num_present; j++)
             if (strcmp(present[j].repo, known->repo) == 0) lines[count].present = &present[j];
         count++;
     }
     for (size_t j = 0; j < num_present; j++)
-        if (!present[j].info) lines[count++] = (Line){.present = &present[j]};
+        if (!present[j].info)
+            lines[count++] = (Line){.present = &present[j], .repo = present[j].repo};
     return count;
 }
 

@@ -43,15 +43,13 @@ static void show_progress(void *user, const SutraHubProgress *progress)
         cli_progress_line("%s", progress->note ? progress->note : progress->file);
 }
 
-/* The function called `name`; a conversion that ISO C leaves to POSIX. */
-static SutraStatus find_function(void *library, const char *name, void *function, SutraError *err)
+static void *find_function(void *library, const char *name, SutraError *err)
 {
     void *symbol = dlsym(library, name);
     if (!symbol)
-        return cli_raise(err, SUTRA_E_ABI, "%s has no %s; it is of another version",
-                         SUTRA_HUB_LIBRARY, name);
-    memcpy(function, &symbol, sizeof symbol);
-    return SUTRA_OK;
+        cli_raise(err, SUTRA_E_ABI, "%s has no %s; it is of another version", SUTRA_HUB_LIBRARY,
+                  name);
+    return symbol;
 }
 
 static SutraStatus call_library(void *library, const char *name, const PullArgs *args,
@@ -59,18 +57,21 @@ static SutraStatus call_library(void *library, const char *name, const PullArgs 
 {
     SutraHubStore store;
     SutraHubOptions options = {.struct_size = sizeof options};
-    SutraHubPullFunction pull = NULL;
-    SutraHubImportFunction import = NULL;
+    SutraHubPullFunction pull;
+    SutraHubImportFunction import;
     SutraStatus status = sutra_hub_environment(getenv, &store, &options, err);
     if (status != SUTRA_OK) return status;
     options.revision = args->revision;
     options.progress = show_progress;
+    void *symbol = find_function(library, args->from ? "sutra_hub_import" : "sutra_hub_pull", err);
+    if (!symbol) return SUTRA_E_ABI;
+    /* object pointer to function pointer: a conversion that ISO C leaves to POSIX */
     if (args->from) {
-        status = find_function(library, "sutra_hub_import", &import, err);
-        return status == SUTRA_OK ? import(name, args->from, &options, result, err) : status;
+        memcpy(&import, &symbol, sizeof import);
+        return import(name, args->from, &options, result, err);
     }
-    status = find_function(library, "sutra_hub_pull", &pull, err);
-    return status == SUTRA_OK ? pull(name, &options, result, err) : status;
+    memcpy(&pull, &symbol, sizeof pull);
+    return pull(name, &options, result, err);
 }
 
 static SutraStatus pull_model(const char *name, const PullArgs *args, SutraHubResult *result,

@@ -130,7 +130,7 @@ size_t cli_float_text(float value, char *text)
     double magnitude = fabs((double)value);
     if (magnitude == 0) {
         size = bits ? 4 : 3;
-        memcpy(text, "-0.0" + (4 - size), size);
+        memcpy(text, &"-0.0"[4 - size], size);
         return size;
     }
     if (!(magnitude >= 1e-12 && magnitude < 1e9)) return put_by_library(value, text);

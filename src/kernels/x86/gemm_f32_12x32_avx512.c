@@ -71,9 +71,9 @@ TILE_OF(10)
 TILE_OF(11)
 TILE_OF(12)
 
-static void (*const tile_of[MR + 1])(const SuGemmTile *) = {
-    NULL,   tile_1, tile_2, tile_3,  tile_4,  tile_5, tile_6,
-    tile_7, tile_8, tile_9, tile_10, tile_11, tile_12};
+static void (*const tile_of[MR])(const SuGemmTile *) = {tile_1, tile_2,  tile_3,  tile_4,
+                                                        tile_5, tile_6,  tile_7,  tile_8,
+                                                        tile_9, tile_10, tile_11, tile_12};
 
 SU_INLINE void finish(SutraActivation activation, const float *product, size_t rows, size_t columns,
                       const float *residual, size_t ldr, float *c, size_t ldc)

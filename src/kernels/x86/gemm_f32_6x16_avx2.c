@@ -39,8 +39,8 @@ TILE_OF(4)
 TILE_OF(5)
 TILE_OF(6)
 
-static void (*const tile_of[MR + 1])(const SuGemmTile *) = {NULL,   tile_1, tile_2, tile_3,
-                                                            tile_4, tile_5, tile_6};
+static void (*const tile_of[MR])(const SuGemmTile *) = {tile_1, tile_2, tile_3,
+                                                        tile_4, tile_5, tile_6};
 
 SU_INLINE void finish(SutraActivation activation, const float *product, size_t rows, size_t columns,
                       const float *residual, size_t ldr, float *c, size_t ldc)
