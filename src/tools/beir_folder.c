@@ -23,11 +23,12 @@ static int smaller_id_first(const void *a, const void *b)
     return strcmp(((const SuBeirText *)a)->id, ((const SuBeirText *)b)->id);
 }
 
-static int by_query_and_document(const void *a, const void *b)
+static int by_query_document_line(const void *a, const void *b)
 {
     const SuJudgement *x = a, *y = b;
     if (x->query != y->query) return x->query < y->query ? -1 : 1;
-    return (x->document > y->document) - (x->document < y->document);
+    if (x->document != y->document) return x->document < y->document ? -1 : 1;
+    return (x->line > y->line) - (x->line < y->line);
 }
 
 /* "title text", or the text alone when there is no title. */
@@ -122,10 +123,10 @@ static char *next_column(char **line)
     return column;
 }
 
-static SutraStatus append_judgement(SuBeirFolder *folder, char *line, const char *where,
-                                    SutraError *err)
+static SutraStatus append_judgement(SuBeirFolder *folder, char *text, size_t line,
+                                    const char *where, SutraError *err)
 {
-    char *query = next_column(&line), *document = next_column(&line), *score = next_column(&line);
+    char *query = next_column(&text), *document = next_column(&text), *score = next_column(&text);
     char *end = score;
     double relevance = score && *score ? strtod(score, &end) : 0;
     if (!score || end == score || (*end && strcmp(end, "\r") != 0))
@@ -143,9 +144,24 @@ static SutraStatus append_judgement(SuBeirFolder *folder, char *line, const char
         folder->judgements_capacity = capacity;
     }
     folder->queries.items[index].judged = true;
-    folder->judgements[folder->num_judgements++] =
-        (SuJudgement){index, find_id(&folder->documents, document, greater_id_first), relevance};
+    folder->judgements[folder->num_judgements++] = (SuJudgement){
+        index, find_id(&folder->documents, document, greater_id_first), relevance, line};
     return SUTRA_OK;
+}
+
+/* Sorts them, and keeps the last of each document of the corpus. */
+static void sort_judgements(SuBeirFolder *folder)
+{
+    SuJudgement *all = folder->judgements;
+    size_t kept = 0;
+    qsort(all, folder->num_judgements, sizeof *all, by_query_document_line);
+    for (size_t i = 0; i < folder->num_judgements; i++) {
+        bool again = kept > 0 && all[i].document != SIZE_MAX &&
+                     all[kept - 1].query == all[i].query &&
+                     all[kept - 1].document == all[i].document;
+        all[again ? kept - 1 : kept++] = all[i];
+    }
+    folder->num_judgements = kept;
 }
 
 /* text: the file's bytes and a NUL. The first line is a header. */
@@ -157,12 +173,11 @@ static SutraStatus parse_judgements(SuBeirFolder *folder, char *text, const char
         char *next = strchr(text, '\n');
         if (next) *next++ = '\0';
         snprintf(where, sizeof where, "%s:%zu", path, line);
-        if (line > 1) SU_TRY(append_judgement(folder, text, where, err));
+        if (line > 1) SU_TRY(append_judgement(folder, text, line, where, err));
         text = next;
     }
     if (folder->num_judgements == 0) SU_RAISE(err, SUTRA_E_FORMAT, "%s: no judgements", path);
-    qsort(folder->judgements, folder->num_judgements, sizeof *folder->judgements,
-          by_query_and_document);
+    sort_judgements(folder);
     return SUTRA_OK;
 }
 

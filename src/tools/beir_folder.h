@@ -25,6 +25,7 @@ typedef struct SuBeirTexts {
 typedef struct SuJudgement {
     size_t query, document; /* indices; document SIZE_MAX: not in the corpus */
     double relevance;
+    size_t line;
 } SuJudgement;
 
 typedef struct SuBeirFolder {
