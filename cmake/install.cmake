@@ -4,12 +4,12 @@ include(CMakePackageConfigHelpers)
 install(TARGETS sutra_shared sutra_static
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-set(public_headers ${PROJECT_SOURCE_DIR}/include/sutra.h ${PROJECT_SOURCE_DIR}/include/sutra_backend.h)
+# What stands beside the engine: -lsutra_tools, -lsutra_registry, and the downloader, which is opened at run time.
+install(TARGETS sutra_tools sutra_registry ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 if(TARGET sutra_hub)
-  list(APPEND public_headers ${PROJECT_SOURCE_DIR}/include/sutra_hub.h)
   install(TARGETS sutra_hub LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endif()
-install(FILES ${public_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 if(TARGET sutra)

@@ -73,8 +73,8 @@ shared_data() {
 set_up() {
     need "packages" tools/setup.sh packages build check "$@"
     mkdir -p "$logs"
-    need "build, release" build release
     need "Python" tools/setup.sh python tests/requirements.txt
+    need "build, release" build release
     need "model" tools/setup.sh model
     shared_data
 }
