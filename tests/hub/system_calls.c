@@ -3,7 +3,8 @@
  *
  * The program's own definitions come before libc's for a library that it opens. Calls are counted
  * from 1; call number kill_call never happens, since the process is killed before it; call number
- * fail_call, and with fail_for_ever all after it, fails with ENOSPC. */
+ * fail_call, and with fail_for_ever all after it, fails with ENOSPC. A file renamed before what was
+ * written to it is on disk ends the process: it might be empty after a power cut. */
 #include "system_calls.h"
 
 #include <dlfcn.h>
@@ -11,6 +12,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -32,10 +34,16 @@ static int count_call(void)
 
 ssize_t write(int fd, const void *data, size_t size)
 {
+    system_calls.unsynced = 1;
     return count_call() ? -1 : REAL(write)(fd, data, size);
 }
 
-int fsync(int fd) { return count_call() ? -1 : REAL(fsync)(fd); }
+int fsync(int fd)
+{
+    if (count_call()) return -1;
+    system_calls.unsynced = 0;
+    return REAL(fsync)(fd);
+}
 
 int ftruncate(int fd, off_t size) { return count_call() ? -1 : REAL(ftruncate)(fd, size); }
 
@@ -56,5 +64,6 @@ int symlinkat(const char *target, int fd, const char *path)
 
 int renameat(int from_fd, const char *from, int to_fd, const char *to)
 {
+    if (system_calls.unsynced) abort();
     return count_call() ? -1 : REAL(renameat)(from_fd, from, to_fd, to);
 }

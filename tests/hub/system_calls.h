@@ -5,6 +5,7 @@
 typedef struct SystemCalls {
     unsigned count; /* so far */
     unsigned kill_call, fail_call, fail_for_ever;
+    unsigned unsynced; /* 1: bytes were written since the last fsync */
 } SystemCalls;
 
 extern SystemCalls system_calls;

@@ -72,6 +72,7 @@ static void suggests(void **state)
         {"bge-smal-en", "bge-small-en-v1.5"},
         {"bge-lareg-en-v1.5", "bge-large-en-v1.5"},
         {"e5-bas-v2", "e5-base-v2"},
+        {"5e-ba", "e5-base-v2"},
         {"intfloat/e5_small_v2", "e5-small-v2"},
         {"nomic", "nomic-embed-text-v1.5"},
         {"arctic-embed-m", "snowflake-arctic-embed-m"},
@@ -171,6 +172,8 @@ static void chooses_files(void **state)
         "adapter_model.safetensors",
         "1_Pooling/..",
         "config.json/",
+        "..\\1_Pooling/config.json",
+        "model-..\\x.safetensors",
         "..\\config.json",
     };
     for (size_t i = 0; i < sizeof never / sizeof *never; i++)
