@@ -138,6 +138,10 @@ class Folder:
         self.unprivileged = os.geteuid() == 0
         os.chmod(self.root / name, 0o555 if (self.root / name).is_dir() else 0o444)
 
+    def step_as_user(self):
+        """The command does not run as root: a program that replaced a device by a file would do it to the machine's."""
+        self.unprivileged = os.geteuid() == 0
+
     def step_small_disk(self, name):
         (self.root / name).mkdir()
         done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(self.root / name)],
@@ -209,8 +213,9 @@ def run_row(row, program, model):
             else:
                 user = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if folder.unprivileged else {}
                 if user:
-                    for path in (top, work):
-                        os.chmod(path, 0o755)
+                    os.chmod(top, 0o755)
+                    for path in (work, Path(top, "tmp"), Path(top, "cache")):
+                        os.chown(path, NOBODY, NOBODY)
                     if subprocess.run(["test", "-x", program], check=False, **user).returncode:
                         raise Skipped("other users than root cannot run the program here")
                 done = subprocess.run(["bash", "-c", row.command], cwd=work, env=env, stdin=subprocess.DEVNULL,
@@ -221,6 +226,13 @@ def run_row(row, program, model):
         finally:
             folder.close()
     return problems + judge(row, code, out, err, before, after, folder.expected, left)
+
+
+def check_table(rows):
+    """What names a device as its output must not run as root."""
+    for row in rows:
+        if re.search(r"-o\s*/(dev|sys|proc)/", row.command) and not re.search(r"\b(as_user|forbid)\b", row.prepare):
+            raise SystemExit(f"errors.tsv: {row.case}: an output below /dev, /sys or /proc needs the step as_user")
 
 
 def judge(row, code, out, err, before, after, expected, left):
@@ -263,6 +275,7 @@ def main():
     options = parser.parse_args()
     with open(options.table, encoding="utf-8") as file:
         rows = [Row(line, i + 2) for i, line in enumerate(list(file)[1:])]
+    check_table(rows)
     failed = skipped = 0
     selected = [row for row in rows if options.k in row.case]
     for row in selected:
