@@ -23,7 +23,8 @@ typedef struct SuGemmTile {
 
 typedef struct SuGemmTiles {
     size_t mr, nr;
-    void (*const *of_rows)(const SuGemmTile *tile); /* [mr]: c = a x panel + bias for 1 … mr rows */
+    /* c = a x panel + bias for 1 … mr rows */
+    void (*compute)(const SuGemmTile *tile, size_t rows);
     /* c [rows, columns] = act(product [rows, nr]) + residual */
     void (*finish)(SutraActivation activation, const float *product, size_t nr, size_t rows,
                    size_t columns, const float *residual, size_t ldr, float *c, size_t ldc);
@@ -55,8 +56,7 @@ static inline void su_gemm_run_panel(const SuGemmF32Args *args, const SuGemmTile
             __builtin_prefetch(residual + r * args->ldr);
             __builtin_prefetch(residual + r * args->ldr + columns - 1);
         }
-        /* rows is 1 … mr: num_tiles is never 0 while rows are left */
-        tiles->of_rows[rows - 1](&tile); /* NOLINT(clang-analyzer-core.CallAndMessage) */
+        tiles->compute(&tile, rows);
         if (plain) continue;
         tiles->finish(args->activation, product, tiles->nr, rows, columns, residual, args->ldr, c,
                       args->ldc);

@@ -1,5 +1,7 @@
 #include "fma_peak.h"
 
+#include "kernels/x86/kernels_x86.h"
+
 #include <immintrin.h>
 
 double fma_peak_avx2(size_t rounds)
@@ -7,14 +9,14 @@ double fma_peak_avx2(size_t rounds)
     enum { CHAINS = 12, LANES = 8 };
     volatile float start = 1.0f;
     __m256 x = _mm256_set1_ps(start), y = _mm256_set1_ps(start * 0.5f), chain[CHAINS];
-#pragma GCC unroll 24
+    SU_UNROLL
     for (int i = 0; i < CHAINS; i++) chain[i] = _mm256_set1_ps(start * (float)(i + 1));
     for (size_t r = 0; r < rounds; r++) {
-#pragma GCC unroll 24
+        SU_UNROLL
         for (int i = 0; i < CHAINS; i++) chain[i] = _mm256_fmadd_ps(chain[i], y, x);
     }
     __m256 sum = chain[0];
-#pragma GCC unroll 24
+    SU_UNROLL
     for (int i = 1; i < CHAINS; i++) sum = _mm256_add_ps(sum, chain[i]);
     start = _mm256_cvtss_f32(sum);
     return 2.0 * CHAINS * LANES * (double)rounds;

@@ -16,7 +16,7 @@ SU_INLINE __m512 broadcast(const char *row, size_t bytes)
 }
 
 /* c [rows, 32] = a x panel + bias */
-SU_INLINE void compute_tile(const SuGemmTile *tile, const int rows)
+SU_INLINE void compute_rows(const SuGemmTile *tile, const int rows)
 {
     __m512 sum[MR][2];
     SU_UNROLL
@@ -56,24 +56,47 @@ SU_INLINE void compute_tile(const SuGemmTile *tile, const int rows)
     }
 }
 
-#define TILE_OF(rows) \
-    static void tile_##rows(const SuGemmTile *tile) { compute_tile(tile, rows); }
-TILE_OF(1)
-TILE_OF(2)
-TILE_OF(3)
-TILE_OF(4)
-TILE_OF(5)
-TILE_OF(6)
-TILE_OF(7)
-TILE_OF(8)
-TILE_OF(9)
-TILE_OF(10)
-TILE_OF(11)
-TILE_OF(12)
-
-static void (*const tile_of[MR])(const SuGemmTile *) = {tile_1, tile_2,  tile_3,  tile_4,
-                                                        tile_5, tile_6,  tile_7,  tile_8,
-                                                        tile_9, tile_10, tile_11, tile_12};
+static void compute_tile(const SuGemmTile *tile, size_t rows)
+{
+    switch (rows) {
+    case 1:
+        compute_rows(tile, 1);
+        break;
+    case 2:
+        compute_rows(tile, 2);
+        break;
+    case 3:
+        compute_rows(tile, 3);
+        break;
+    case 4:
+        compute_rows(tile, 4);
+        break;
+    case 5:
+        compute_rows(tile, 5);
+        break;
+    case 6:
+        compute_rows(tile, 6);
+        break;
+    case 7:
+        compute_rows(tile, 7);
+        break;
+    case 8:
+        compute_rows(tile, 8);
+        break;
+    case 9:
+        compute_rows(tile, 9);
+        break;
+    case 10:
+        compute_rows(tile, 10);
+        break;
+    case 11:
+        compute_rows(tile, 11);
+        break;
+    default:
+        compute_rows(tile, MR);
+        break;
+    }
+}
 
 SU_INLINE void finish(SutraActivation activation, const float *product, size_t rows, size_t columns,
                       const float *residual, size_t ldr, float *c, size_t ldc)
@@ -102,7 +125,7 @@ static void finish_tile(SutraActivation activation, const float *product, size_t
 
 static void run(const SuGemmF32Args *args)
 {
-    const SuGemmTiles tiles = {.mr = MR, .nr = NR, .of_rows = tile_of, .finish = finish_tile};
+    const SuGemmTiles tiles = {.mr = MR, .nr = NR, .compute = compute_tile, .finish = finish_tile};
     su_gemm_drive(args, &tiles);
 }
 

@@ -8,7 +8,7 @@
 enum { MR = SU_TILE_ROWS, NR = SU_TILE_COLUMNS };
 
 /* c [rows, columns] = a x panel + bias */
-SU_INLINE void compute_tile(const SuGemmTile *tile, const int rows)
+SU_INLINE void compute_rows(const SuGemmTile *tile, const int rows)
 {
     __m256 sum[MR][2];
     SU_UNROLL
@@ -30,17 +30,29 @@ SU_INLINE void compute_tile(const SuGemmTile *tile, const int rows)
         memcpy(tile->c + (size_t)i * tile->ldc, edge + i * NR, tile->columns * sizeof *c);
 }
 
-#define TILE_OF(rows) \
-    static void tile_##rows(const SuGemmTile *tile) { compute_tile(tile, rows); }
-TILE_OF(1)
-TILE_OF(2)
-TILE_OF(3)
-TILE_OF(4)
-TILE_OF(5)
-TILE_OF(6)
-
-static void (*const tile_of[MR])(const SuGemmTile *) = {tile_1, tile_2, tile_3,
-                                                        tile_4, tile_5, tile_6};
+static void compute_tile(const SuGemmTile *tile, size_t rows)
+{
+    switch (rows) {
+    case 1:
+        compute_rows(tile, 1);
+        break;
+    case 2:
+        compute_rows(tile, 2);
+        break;
+    case 3:
+        compute_rows(tile, 3);
+        break;
+    case 4:
+        compute_rows(tile, 4);
+        break;
+    case 5:
+        compute_rows(tile, 5);
+        break;
+    default:
+        compute_rows(tile, MR);
+        break;
+    }
+}
 
 SU_INLINE void finish(SutraActivation activation, const float *product, size_t rows, size_t columns,
                       const float *residual, size_t ldr, float *c, size_t ldc)
@@ -76,7 +88,7 @@ static void finish_tile(SutraActivation activation, const float *product, size_t
 
 static void run(const SuGemmF32Args *args)
 {
-    const SuGemmTiles tiles = {.mr = MR, .nr = NR, .of_rows = tile_of, .finish = finish_tile};
+    const SuGemmTiles tiles = {.mr = MR, .nr = NR, .compute = compute_tile, .finish = finish_tile};
     su_gemm_drive(args, &tiles);
 }
 

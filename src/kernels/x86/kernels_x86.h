@@ -10,7 +10,7 @@
 #if defined(__clang__)
 #define SU_UNROLL _Pragma("clang loop unroll(full)")
 #else
-#define SU_UNROLL _Pragma("GCC unroll 16")
+#define SU_UNROLL _Pragma("GCC unroll 32")
 #endif
 
 extern const SuGemmF32 su_gemm_f32_6x16_avx2;
