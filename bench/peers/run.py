@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Sutra beside its peers on this machine: same texts, same threads, text to normalised fp32 vector, interleaved.
 
-usage: run.py [--peers a,b] [--rounds N] [--threads N] [--small] [--model DIR] [--out DIR]
+usage: run.py [--peers a,b] [--rows TEXT] [--batch N] [--rounds N] [--threads N] [--small] [--model DIR] [--out DIR]
 
 Each engine is a process of its own that stays loaded; the rounds go over all of them in turn, in an order that
 rotates, so that a slow minute of the machine meets every one. Before that each finds its best batch size on each row.
@@ -219,6 +219,8 @@ def parse_arguments():
     parser.add_argument("--peers", default=",".join(ENGINES), help="of: " + ", ".join(ENGINES))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--rows", default="", help="only rows whose name holds this, e.g. 128")
+    parser.add_argument("--batch", type=int, help="this batch size for every peer instead of a sweep")
     parser.add_argument("--small", action="store_true", help="an eighth of the texts")
     parser.add_argument("--model", default=str(ROOT / ".cache/model"))
     parser.add_argument("--passages", default=os.environ.get("SUTRA_SHARED_DATA", str(ROOT.parent / "shared/data"))
@@ -248,7 +250,8 @@ def main():
     for name in names:  # makes the peers' own model files, in processes that are not measured
         first_vector(name, settings, settings_file)
     servers = [Server(name, settings_file, work) for name in names]
-    batches = tune(servers, rows)
+    rows = [row for row in rows if args.rows in row.name]
+    batches = {(s.name, r.name): args.batch for s in servers for r in rows} if args.batch else tune(servers, rows)
     seconds = rounds_of(servers, rows, batches, args.rounds)
     latencies = latencies_of(servers, queries, 3)
     agreement = compare(servers, rows, batches, work)
