@@ -20,14 +20,10 @@ static void carve(SuEncoderContext *context, SuArena *arena)
     context->ffn_rows = (uint32_t)(rows < tokens ? rows : tokens);
     context->ffn =
         su_arena_carve(arena, context->ffn_rows * (size_t)spec->ffn_size * sizeof(float));
-    context->rank_keys = su_arena_carve(arena, context->max_team * sizeof *context->rank_keys);
     context->rank_row = su_arena_carve(arena, context->max_team * sizeof *context->rank_row);
     for (uint32_t i = 0; i < context->max_team; i++) {
-        float *keys = su_arena_carve(arena, su_attention_packed_size(tokens, spec->head_size) *
-                                                sizeof(float));
         float *row = su_arena_carve(arena, 4 * hidden * sizeof(float));
         if (!arena->base) continue;
-        context->rank_keys[i] = keys;
         context->rank_row[i] = row;
     }
 }
@@ -72,18 +68,20 @@ SuRange su_crew_share(const SuCrew *crew, size_t count, size_t unit)
 }
 
 void su_encoder_linear(const SuEncoder *encoder, const SuLinearF32 *linear, const SuCrew *crew,
-                       const float *a, size_t rows, SutraActivation activation,
-                       const float *residual, float *c)
+                       const SuLinearIo *io)
 {
     const SuGemmF32 *gemm = &encoder->kernels.gemm_f32;
+    size_t rows = io->rows;
     SuGemmF32Args args = {.lda = linear->in,
                           .b = linear->packed,
                           .bias = linear->bias,
                           .ldr = linear->out,
-                          .ldc = linear->out,
+                          .ldc = io->c_group ? io->c_group : linear->out,
+                          .c_group = io->c_group,
+                          .c_group_stride = io->c_group_stride,
                           .n = linear->out,
                           .k = linear->in,
-                          .activation = activation};
+                          .activation = io->activation};
     size_t panels = (linear->out + gemm->nr - 1) / gemm->nr;
     SuRange range = {0, rows};
     args.panel_end = panels;
@@ -95,9 +93,9 @@ void su_encoder_linear(const SuEncoder *encoder, const SuLinearF32 *linear, cons
         args.panel_end = share.end;
     }
     args.m = range.end - range.begin;
-    args.a = a + range.begin * args.lda;
-    args.c = c + range.begin * args.ldc;
-    args.residual = residual ? residual + range.begin * args.ldr : NULL;
+    args.a = io->a + range.begin * args.lda;
+    args.c = io->c + range.begin * args.ldc;
+    args.residual = io->residual ? io->residual + range.begin * args.ldr : NULL;
     if (args.m && args.panel_begin < args.panel_end) gemm->run(&args);
 }
 

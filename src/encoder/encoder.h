@@ -53,14 +53,14 @@ typedef struct SuEncoder {
 
 /* Memory of one run; all pointers lie in one block.
  *
- *   x [tokens, hidden] | qkv [tokens, 3 hidden] (pooled rows at the end) | attention [tokens,
- * hidden] | ffn [ffn_rows, ffn_size] | for each rank: packed keys, one row */
+ *   x [tokens, hidden] | qkv [3 heads, tokens, head] (output rows at the end) |
+ *   attention [tokens, hidden] | ffn [ffn_rows, ffn_size] | for each rank: one row */
 typedef struct SuEncoderContext {
     const SuEncoder *encoder;
     uint32_t max_tokens, max_seqs, max_team;
     float *x, *qkv, *attention, *ffn;
     uint32_t ffn_rows;
-    float **rank_keys, **rank_row; /* [max_team] */
+    float **rank_row; /* [max_team] */
     SuBarrier barrier;
     unsigned char *memory;
 } SuEncoderContext;
@@ -99,11 +99,18 @@ void su_encoder_feed_forward(SuEncoderContext *context, const SuLayerF32 *layer,
                              const SutraBatch *batch, const SuCrew *crew);
 void su_encoder_heads(SuEncoderContext *context, const SutraBatch *batch, const SuCrew *crew);
 
-/* c = act(a x linear) + residual over `rows` rows, this rank's share. residual NULL: none; rows of
- * all are dense. */
+/* c = act(a x linear) + residual over `rows` rows, this rank's share. Rows of a and residual are
+ * dense; so are those of c, or of its groups of columns (see SuGemmF32Args). */
+typedef struct SuLinearIo {
+    const float *a, *residual; /* residual NULL: none */
+    float *c;
+    size_t rows;
+    size_t c_group, c_group_stride; /* 0: none */
+    SutraActivation activation;
+} SuLinearIo;
+
 void su_encoder_linear(const SuEncoder *encoder, const SuLinearF32 *linear, const SuCrew *crew,
-                       const float *a, size_t rows, SutraActivation activation,
-                       const float *residual, float *c);
+                       const SuLinearIo *io);
 /* Norm of `rows` rows of x in place, this rank's share. */
 void su_encoder_norm(const SuEncoder *encoder, const SuNormF32 *norm, const SuCrew *crew, float *x,
                      size_t rows);

@@ -11,10 +11,14 @@ void su_encoder_feed_forward(SuEncoderContext *context, const SuLayerF32 *layer,
         size_t left = batch->num_tokens - row,
                rows = left < context->ffn_rows ? left : context->ffn_rows;
         float *x = context->x + row * hidden;
-        su_encoder_linear(encoder, &layer->up, crew, x, rows,
-                          (SutraActivation)encoder->spec.activation, NULL, context->ffn);
+        su_encoder_linear(encoder, &layer->up, crew,
+                          &(SuLinearIo){.a = x,
+                                        .rows = rows,
+                                        .activation = (SutraActivation)encoder->spec.activation,
+                                        .c = context->ffn});
         su_barrier_wait(crew->barrier, crew->size);
-        su_encoder_linear(encoder, &layer->down, crew, context->ffn, rows, SUTRA_ACT_NONE, x, x);
+        su_encoder_linear(encoder, &layer->down, crew,
+                          &(SuLinearIo){.a = context->ffn, .rows = rows, .residual = x, .c = x});
         su_barrier_wait(crew->barrier, crew->size);
     }
     su_encoder_norm(encoder, &layer->ffn_norm, crew, context->x, batch->num_tokens);

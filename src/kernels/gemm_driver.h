@@ -36,6 +36,9 @@ static inline void su_gemm_run_panel(const SuGemmF32Args *args, const SuGemmTile
     size_t column = panel * tiles->nr, left = args->n - column;
     size_t columns = left < tiles->nr ? left : tiles->nr;
     float product[SU_GEMM_MAX_TILE];
+    float *c_panel = args->c + (args->c_group ? column / args->c_group * args->c_group_stride +
+                                                    column % args->c_group
+                                              : column);
     bool plain = args->activation == SUTRA_ACT_NONE && !args->residual;
     SuGemmTile tile = {.lda = args->lda * sizeof(float),
                        .b = args->b + column * args->k,
@@ -48,7 +51,7 @@ static inline void su_gemm_run_panel(const SuGemmF32Args *args, const SuGemmTile
     size_t num_tiles = (end - begin + tiles->mr - 1) / tiles->mr;
     for (size_t i = begin, rows; i < end; i += rows, num_tiles--) {
         rows = (end - i + num_tiles - 1) / num_tiles;
-        float *c = args->c + i * args->ldc + column;
+        float *c = c_panel + i * args->ldc;
         tile.a = (const char *)(args->a + i * args->lda);
         const float *residual = args->residual ? args->residual + i * args->ldr + column : NULL;
         if (plain) tile.c = c;

@@ -14,13 +14,13 @@
  *               16 -> 8 -> 4 -> 2 -> 1, lane i taking lane i + half
  *   layer_norm  mean = lanes(x) / n; var = lanes((x - mean)^2) / n, squares by fma;
  *               rstd = 1 / sqrt(var + eps); y = fma((x - mean) rstd, gamma, beta)
- *   attention   keys in tiles of 64 counted from the text's first token
+ *   attention   keys in tiles of 64 counted from the text's first token; of a tile only the keys
+ *               that the query sees count, and a tile without any changes nothing
  *               score: one fma chain over the head, ascending, in units of log2
  *               a tile: m' = max(m, scores), p = exp2(s - m'), scale = exp2(m - m')
- *               sum: 16 lanes, lane i = fma(lane i, scale, ((p_i + p_i+16) + p_i+32) + p_i+48),
- *               p of keys past the end being 0
- *               out = out scale, then one fma a key, ascending; at the end
- *               out (1 / fold of the 16 lanes)
+ *               sum = fma(sum, scale, (c0 + c1) + (c2 + c3)), where cr adds up the p of the tile's
+ *               keys r, r + 4, r + 8, …, ascending, from 0
+ *               out = out scale, then one fma a key, ascending; at the end out (1 / sum)
  *   pool        tokens ascending; see SuPoolF32
  *   exp2, gelu  polynomials of math_constants.h, by Horner's rule with fma; ref/math_ref.h
  *
@@ -39,6 +39,9 @@
 
 /* ---- GEMM: c [m, n] = act(a [m, k] x w^T + bias) + residual ----
  *
+ * Columns of c may lie in groups, each a matrix of its own: column j of row i at
+ * c[j / c_group * c_group_stride + i * ldc + j % c_group].
+ *
  * w is packed in panels of nr output features (su_gemm_pack_f32), features past n are zero:
  *
  *   panel 0: k = 0: [nr floats]  k = 1: [nr floats] …      panel 1: …
@@ -52,6 +55,8 @@ typedef struct SuGemmF32Args {
     size_t ldr;
     float *c; /* [m, n], rows ldc apart; must not overlap a */
     size_t ldc;
+    size_t c_group;                /* columns of a group, a multiple of nr; 0: all in one */
+    size_t c_group_stride;         /* floats from one group to the next */
     size_t m, n, k;                /* m may be 0 */
     size_t panel_begin, panel_end; /* panels to compute; none if they are equal */
     SutraActivation activation;
@@ -73,26 +78,21 @@ enum { SU_KEY_TILE = 64 };
 typedef struct SuAttentionF32Args {
     const float
         *q; /* [num_queries, head_size], rows q_stride apart; scaled by log2(e) / sqrt(head_size) */
-    const float
-        *k_packed; /* [ceil(num_keys / 64)][head_size][64], keys past the end are zero: pack_keys */
-    const float *v; /* [num_keys, head_size], rows v_stride apart */
-    float *out;     /* [num_queries, head_size], rows out_stride apart */
-    size_t q_stride, v_stride, out_stride;
+    const float *k, *v; /* [num_keys, head_size], rows k_stride and v_stride apart */
+    float *out;         /* [num_queries, head_size], rows out_stride apart */
+    size_t q_stride, k_stride, v_stride, out_stride;
     size_t num_queries, num_keys, head_size; /* head_size: a multiple of 8, at most 256 */
+    /* local: the query at position i sees keys i - before … i + after; SIZE_MAX: no bound on that
+     * side. A NaN in v may then spread to queries that do not see it. Not local: it sees all keys. */
+    bool local;
+    size_t before, after;
+    size_t first_query; /* local: position of query 0; first_query + num_queries <= num_keys */
 } SuAttentionF32Args;
 
 typedef struct SuAttentionF32 {
     const char *name;
-    void (*pack_keys)(const float *k, size_t k_stride, size_t num_keys, size_t head_size,
-                      float *k_packed);
     void (*run)(const SuAttentionF32Args *args);
 } SuAttentionF32;
-
-/* Floats of k_packed. */
-static inline size_t su_attention_packed_size(size_t num_keys, size_t head_size)
-{
-    return (num_keys + SU_KEY_TILE - 1) / SU_KEY_TILE * SU_KEY_TILE * head_size;
-}
 
 /* ---- rows ---- */
 typedef struct SuNormF32 {

@@ -1,10 +1,10 @@
-/* Attention: packing of keys and the whole kernel, against plain C; plain C against double. */
+/* Attention, global and local, against plain C; plain C against double. */
 #include "checkkernels.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { Q, K, V, PACKED, EXPECTED_PACKED, OUT, EXPECTED }; /* buffers */
+enum { Q, K, V, OUT, EXPECTED }; /* buffers */
 
 typedef struct Problem {
     size_t num_queries, num_keys, head_size;
@@ -12,7 +12,9 @@ typedef struct Problem {
     CkValues values;
     float scale; /* of q, so that scores are of a size that softmax can tell apart */
     size_t shift;
-    float *q, *k, *v, *k_packed;
+    size_t first_query, before, after;
+    bool local;
+    float *q, *k, *v;
 } Problem;
 
 static const size_t head_sizes[] = {8, 16, 24, 32, 64, 72, 128, 256};
@@ -33,9 +35,13 @@ static float *rows_of(Ck *ck, int slot, const Problem *p, CkValues values, size_
 
 static void make_problem(Ck *ck, Problem *p)
 {
-    ck_case(ck, "attention_f32 queries %zu keys %zu head %zu strides %zu %zu %zu %zu %s scale %g",
-            p->num_queries, p->num_keys, p->head_size, p->q_stride, p->k_stride, p->v_stride,
-            p->out_stride, ck_values_name[p->values], (double)p->scale);
+    ck_case(
+        ck,
+        "attention_f32 queries %zu at %zu keys %zu head %zu strides %zu %zu %zu %zu %s scale %g "
+        "local %d before %zu after %zu",
+        p->num_queries, p->first_query, p->num_keys, p->head_size, p->q_stride, p->k_stride,
+        p->v_stride, p->out_stride, ck_values_name[p->values], (double)p->scale, p->local,
+        p->before, p->after);
     p->q = rows_of(ck, Q, p, p->values, p->num_queries, p->q_stride);
     for (size_t i = 0; i < p->num_queries; i++)
         for (size_t e = 0; e < p->head_size; e++) p->q[i * p->q_stride + e] *= p->scale;
@@ -56,26 +62,23 @@ static Problem dense(size_t queries, size_t keys, size_t head_size)
                      .scale = 1.0f};
 }
 
-static float *pack(Ck *ck, const SuAttentionF32 *kernel, const Problem *p, int slot)
-{
-    size_t size = su_attention_packed_size(p->num_keys, p->head_size) * sizeof(float);
-    float *packed = ck_output(ck, slot, size, p->shift);
-    kernel->pack_keys(p->k, p->k_stride, p->num_keys, p->head_size, packed);
-    return packed;
-}
-
-static void run(const SuAttentionF32 *kernel, const Problem *p, const float *packed, float *out)
+static void run(const SuAttentionF32 *kernel, const Problem *p, float *out)
 {
     kernel->run(&(SuAttentionF32Args){.q = p->q,
-                                      .k_packed = packed,
+                                      .k = p->k,
                                       .v = p->v,
                                       .out = out,
                                       .q_stride = p->q_stride,
+                                      .k_stride = p->k_stride,
                                       .v_stride = p->v_stride,
                                       .out_stride = p->out_stride,
                                       .num_queries = p->num_queries,
                                       .num_keys = p->num_keys,
-                                      .head_size = p->head_size});
+                                      .head_size = p->head_size,
+                                      .first_query = p->first_query,
+                                      .local = p->local,
+                                      .before = p->before,
+                                      .after = p->after});
 }
 
 static void compare_levels(Ck *ck, Problem *p)
@@ -83,15 +86,12 @@ static void compare_levels(Ck *ck, Problem *p)
     make_problem(ck, p);
     const SuAttentionF32 *ref = &ck->ref.attention_f32;
     size_t size = bytes(p->num_queries, p->out_stride, p->head_size);
-    size_t packed_size = su_attention_packed_size(p->num_keys, p->head_size);
-    float *expected_packed = pack(ck, ref, p, EXPECTED_PACKED);
     float *expected = ck_output(ck, EXPECTED, size, p->shift);
-    run(ref, p, expected_packed, expected);
+    run(ref, p, expected);
     for (int t = 0; t < ck->num_tested; t++) {
         const SuAttentionF32 *kernel = &ck->tested[t].attention_f32;
-        float *packed = pack(ck, kernel, p, PACKED), *out = ck_output(ck, OUT, size, p->shift);
-        if (!ck_same(ck, "packed keys", packed, expected_packed, packed_size)) continue;
-        run(kernel, p, packed, out);
+        float *out = ck_output(ck, OUT, size, p->shift);
+        run(kernel, p, out);
         ck_same(ck, kernel->name, out, expected, size / sizeof *out);
         ck_check_canaries(ck);
     }
@@ -111,14 +111,14 @@ static void randomise(Ck *ck, Problem *p)
 static void compare_shapes(Ck *ck)
 {
     for (size_t keys = 1; keys <= 200; keys++) {
-        Problem p = dense(ck_between(ck, 1, 20), keys, head_sizes[keys % NUM_HEAD_SIZES]);
+        Problem p = dense(ck_between(ck, 1, 70), keys, head_sizes[keys % NUM_HEAD_SIZES]);
         randomise(ck, &p);
         compare_levels(ck, &p);
         p = dense(1 + keys % 7, keys, 32);
         randomise(ck, &p);
         compare_levels(ck, &p);
     }
-    for (size_t queries = 1; queries <= 20; queries++) {
+    for (size_t queries = 1; queries <= 34; queries++) {
         for (size_t h = 0; h < NUM_HEAD_SIZES; h++) {
             Problem p = dense(queries, ck_between(ck, 1, 70), head_sizes[h]);
             randomise(ck, &p);
@@ -134,21 +134,24 @@ static void compare_shapes(Ck *ck)
 /* A query gives the same bytes alone and among others. */
 static void check_query_independence(Ck *ck)
 {
-    for (int round = 0; round < 8; round++) {
-        Problem p = dense(20, ck_between(ck, 1, 150), head_sizes[round]);
+    for (int round = 0; round < 16; round++) {
+        Problem p = dense(70, ck_between(ck, 70, 150), head_sizes[round / 2]);
+        p.local = round % 2;
+        p.before = ck_between(ck, 0, 70);
+        p.after = ck_between(ck, 0, 70);
         make_problem(ck, &p);
         for (int t = 0; t < ck->num_tested; t++) {
             const SuAttentionF32 *kernel = &ck->tested[t].attention_f32;
-            float *packed = pack(ck, kernel, &p, PACKED);
             size_t row = p.head_size * sizeof(float);
             float *all = ck_output(ck, EXPECTED, p.num_queries * row, 0);
-            run(kernel, &p, packed, all);
+            run(kernel, &p, all);
             for (size_t i = 0; i < p.num_queries; i++) {
                 Problem part = p;
                 part.num_queries = i % 2 ? 1 : ck_between(ck, 1, p.num_queries - i);
                 part.q += i * p.q_stride;
+                part.first_query = i;
                 float *out = ck_output(ck, OUT, part.num_queries * row, 0);
-                run(kernel, &part, packed, out);
+                run(kernel, &part, out);
                 if (memcmp(out, all + i * p.head_size, part.num_queries * row) != 0)
                     ck_fail(ck, "%s: query %zu depends on the queries around it", kernel->name, i);
             }
@@ -170,9 +173,8 @@ static void check_nan(Ck *ck)
         if (place == 2) p.v[key * p.v_stride + e] = NAN;
         for (int t = 0; t < ck->num_tested; t++) {
             const SuAttentionF32 *kernel = &ck->tested[t].attention_f32;
-            float *packed = pack(ck, kernel, &p, PACKED);
             float *out = ck_output(ck, OUT, bytes(p.num_queries, p.out_stride, p.head_size), 0);
-            run(kernel, &p, packed, out);
+            run(kernel, &p, out);
             for (size_t i = 0; i < p.num_queries; i++) {
                 for (size_t j = 0; j < p.head_size; j++) {
                     bool touched = place == 0 ? i == row : place == 1 ? true : j == e;
@@ -189,13 +191,22 @@ static void check_nan(Ck *ck)
  *   score    head roundings of at most the sum of magnitudes: ds = head * u * sum |q k|
  *   p        relative: ln 2 (ds + u |s - m|, the subtraction) for a score and as much for the
  *            maximum, 2 u for the polynomial (0.93 ulp), and at most 2^-125 from the clamp
- *   sums     16 lanes in tiles: (tiles + 3 + 4) roundings; out: (keys + tiles) roundings, then 2
- * together: 2 (2 ln 2 (ds + u |s - m|) + 2 u) + (keys + 2 tiles + 9) u times sum p |v| / sum p */
+ *   sums     4 chains of up to 16 in tiles: (tiles + 16 + 2) roundings; out: (keys + tiles), then 2
+ * together: 2 (2 ln 2 (ds + u |s - m|) + 2 u) + (keys + 2 tiles + 20) u times sum p |v| / sum p */
+static bool sees(const Problem *p, size_t i, size_t key)
+{
+    size_t position = p->first_query + i;
+    if (!p->local) return true;
+    return key <= position ? position - key <= p->before : key - position <= p->after;
+}
+
 static void exact_row(const Problem *p, size_t i, double *scores, double *out, double *bound)
 {
     double maximum = -INFINITY, spread = 0, lowest = INFINITY, size_of_scores = 0;
     for (size_t j = 0; j < p->num_keys; j++) {
         double sum = 0, size = 0;
+        scores[j] = -INFINITY;
+        if (!sees(p, i, j)) continue;
         for (size_t e = 0; e < p->head_size; e++) {
             double product = (double)p->q[i * p->q_stride + e] * (double)p->k[j * p->k_stride + e];
             sum += product;
@@ -210,7 +221,7 @@ static void exact_row(const Problem *p, size_t i, double *scores, double *out, d
     const double u = 0x1p-24;
     double tiles = ceil((double)p->num_keys / SU_KEY_TILE);
     double of_p = 2 * M_LN2 * ((double)p->head_size * size_of_scores + spread) * u + 2 * u;
-    double relative = 2 * of_p + ((double)p->num_keys + 2 * tiles + 9) * u;
+    double relative = 2 * of_p + ((double)p->num_keys + 2 * tiles + 20) * u;
     for (size_t e = 0; e < p->head_size; e++) {
         double sum = 0, weighted = 0, size = 0, largest = 0;
         for (size_t j = 0; j < p->num_keys; j++) {
@@ -225,6 +236,19 @@ static void exact_row(const Problem *p, size_t i, double *scores, double *out, d
     }
 }
 
+static void check_against_exact(Ck *ck, Problem *p, double *worst)
+{
+    make_problem(ck, p);
+    float *out = ck_output(ck, OUT, bytes(p->num_queries, p->out_stride, p->head_size), 0);
+    run(&ck->ref.attention_f32, p, out);
+    for (size_t i = 0; i < p->num_queries; i++) {
+        double scores[512], exact[256], bound[256];
+        exact_row(p, i, scores, exact, bound);
+        for (size_t e = 0; e < p->head_size; e++)
+            ck_within(ck, (double)e, out[i * p->out_stride + e], exact[e], bound[e], worst);
+    }
+}
+
 static void check_definition(Ck *ck)
 {
     static const size_t keys[] = {1, 2, 16, 63, 64, 65, 130, 512};
@@ -232,38 +256,62 @@ static void check_definition(Ck *ck)
     for (size_t n = 0; n < sizeof keys / sizeof keys[0]; n++) {
         Problem p = dense(5, keys[n], head_sizes[n % 5]);
         p.scale = n % 2 ? 6.0f : 0.3f;
-        make_problem(ck, &p);
-        float *packed = pack(ck, &ck->ref.attention_f32, &p, PACKED);
-        float *out = ck_output(ck, OUT, bytes(p.num_queries, p.out_stride, p.head_size), 0);
-        run(&ck->ref.attention_f32, &p, packed, out);
-        for (size_t i = 0; i < p.num_queries; i++) {
-            double scores[512], exact[256], bound[256];
-            exact_row(&p, i, scores, exact, bound);
-            for (size_t e = 0; e < p.head_size; e++)
-                ck_within(ck, (double)e, out[i * p.out_stride + e], exact[e], bound[e], &worst);
-        }
+        check_against_exact(ck, &p, &worst);
+        p.num_queries = keys[n];
+        p.local = true;
+        p.before = n % 3 ? 20 * n : SIZE_MAX;
+        p.after = n % 4 ? 13 * n : 0;
+        check_against_exact(ck, &p, &worst);
     }
     ck_report("attention_f32", worst);
 }
 
-/* pack_keys: key j, element e at [j / 64][e][j % 64], zero past the end. */
-static void check_packing(Ck *ck)
+/* Windows that end inside, at and outside tiles and blocks, on both sides, and causal ones. */
+static void compare_windows(Ck *ck)
 {
-    Problem p = dense(1, 70, 24);
-    make_problem(ck, &p);
-    float *packed = pack(ck, &ck->ref.attention_f32, &p, PACKED);
-    for (size_t j = 0; j < 128; j++)
-        for (size_t e = 0; e < 24; e++) {
-            float expected = j < 70 ? p.k[j * p.k_stride + e] : 0.0f;
-            ck_same(ck, "plain C packing", &packed[(j / 64 * 24 + e) * 64 + j % 64], &expected, 1);
+    static const size_t spans[] = {0, 1, 2, 3, 7, 15, 31, 32, 63, 64, 65, 100, 128, SIZE_MAX};
+    enum { NUM_SPANS = sizeof spans / sizeof spans[0] };
+    for (size_t round = 0; round < 400; round++) {
+        size_t keys = ck_between(ck, 1, 300), first = ck_between(ck, 0, keys - 1);
+        Problem p = dense(round % 2 ? keys : ck_between(ck, 1, keys - first), keys,
+                          head_sizes[round % NUM_HEAD_SIZES]);
+        p.first_query = round % 2 ? 0 : first;
+        p.local = true;
+        p.before = spans[round % NUM_SPANS];
+        p.after = spans[ck_between(ck, 0, NUM_SPANS - 1)];
+        randomise(ck, &p);
+        p.values = CK_NORMAL;
+        compare_levels(ck, &p);
+    }
+}
+
+/* A window that reaches every key is no window. */
+static void check_wide_window(Ck *ck)
+{
+    for (size_t keys = 1; keys < 200; keys += 33) {
+        Problem p = dense(keys, keys, 32);
+        make_problem(ck, &p);
+        for (int t = 0; t < ck->num_tested; t++) {
+            const SuAttentionF32 *kernel = &ck->tested[t].attention_f32;
+            size_t size = bytes(keys, 32, 32);
+            float *all = ck_output(ck, EXPECTED, size, 0), *out = ck_output(ck, OUT, size, 0);
+            Problem wide = p;
+            wide.local = true;
+            wide.before = keys - 1;
+            wide.after = keys;
+            run(kernel, &p, all);
+            run(kernel, &wide, out);
+            ck_same(ck, kernel->name, out, all, size / sizeof *out);
         }
+    }
 }
 
 void check_attention_f32(Ck *ck)
 {
-    check_packing(ck);
     check_definition(ck);
     compare_shapes(ck);
+    compare_windows(ck);
+    check_wide_window(ck);
     check_query_independence(ck);
     check_nan(ck);
 }

@@ -206,6 +206,38 @@ static void check_row_independence(Ck *ck)
     }
 }
 
+/* Columns in groups are the same columns elsewhere. */
+static void check_groups(Ck *ck)
+{
+    for (int round = 0; round < 24; round++) {
+        for (int t = 0; t < ck->num_tested; t++) {
+            const SuGemmF32 *kernel = &ck->tested[t].gemm_f32;
+            size_t group = kernel->nr * ck_between(ck, 1, 3), groups = ck_between(ck, 1, 4);
+            Problem p = {.m = ck_between(ck, 1, 30), .n = group * groups, .k = 17};
+            p.lda = p.k;
+            p.ldc = p.ldr = p.n;
+            p.activation = (SutraActivation)(round % 6);
+            make_problem(ck, &p);
+            SuGemmF32Args args;
+            pack(ck, kernel, &p, &args);
+            float *dense = start_of(ck, EXPECTED, &p);
+            set_output(&args, &p, dense);
+            kernel->run(&args);
+            args.ldc = group + ck_between(ck, 0, 5);
+            args.c_group = group;
+            args.c_group_stride = p.m * args.ldc;
+            args.c = ck_output(ck, C, groups * args.c_group_stride * sizeof *args.c, 0);
+            kernel->run(&args);
+            for (size_t i = 0; i < p.m; i++)
+                for (size_t g = 0; g < groups; g++)
+                    ck_same(ck, "a group of columns",
+                            args.c + g * args.c_group_stride + i * args.ldc,
+                            dense + i * p.n + g * group, group);
+            ck_check_canaries(ck);
+        }
+    }
+}
+
 static void run_dense(Ck *ck, const SuGemmF32 *kernel, const Problem *p, float *c)
 {
     SuGemmF32Args args;
@@ -286,5 +318,6 @@ void check_gemm_f32(Ck *ck)
     check_definition(ck);
     compare_shapes(ck);
     check_row_independence(ck);
+    check_groups(ck);
     check_nan(ck);
 }

@@ -20,7 +20,8 @@ void su_gemm_f32_ref(const SuGemmF32Args *args)
             float x = dot_column(args->a + i * args->lda, b, args->k) + args->bias[j];
             x = activate_ref(args->activation, x);
             if (args->residual) x = x + args->residual[i * args->ldr + j];
-            args->c[i * args->ldc + j] = x;
+            size_t group = args->c_group ? j / args->c_group : 0;
+            args->c[group * args->c_group_stride + i * args->ldc + j - group * args->c_group] = x;
         }
     }
 }
@@ -29,9 +30,8 @@ void su_kernels_init_ref(SuKernels *kernels)
 {
     kernels->gemm_f32 =
         (SuGemmF32){.mr = 1, .nr = NR, .name = "gemm_f32_1x16_ref", .run = su_gemm_f32_ref};
-    kernels->attention_f32 = (SuAttentionF32){.name = "attention_f32_ref",
-                                              .pack_keys = su_attention_pack_keys_f32_ref,
-                                              .run = su_attention_f32_ref};
+    kernels->attention_f32 =
+        (SuAttentionF32){.name = "attention_f32_ref", .run = su_attention_f32_ref};
     kernels->layer_norm_f32 = su_layer_norm_f32_ref;
     kernels->embed_norm_f32 = su_embed_norm_f32_ref;
     kernels->activate_f32 = su_activate_f32_ref;

@@ -5,8 +5,6 @@
 #include "kernels/kernels.h"
 
 void su_gemm_f32_ref(const SuGemmF32Args *args);
-void su_attention_pack_keys_f32_ref(const float *k, size_t k_stride, size_t num_keys,
-                                    size_t head_size, float *k_packed);
 void su_attention_f32_ref(const SuAttentionF32Args *args);
 void su_layer_norm_f32_ref(const SuNormF32 *norm, const float *x, float *y);
 void su_embed_norm_f32_ref(const SuNormF32 *norm, const float *token, const float *type,

@@ -1,0 +1,73 @@
+/* vec_avx2.h - the vector type that kernels shared by several ISAs are written in, on AVX2. */
+#ifndef SU_VEC_AVX2_H
+#define SU_VEC_AVX2_H
+
+#include "kernels/x86/math_avx2.h"
+
+typedef __m256 Vec;
+enum { VEC_LANES = 8 };
+
+SU_INLINE Vec vec_zero(void) { return _mm256_setzero_ps(); }
+SU_INLINE Vec vec_set1(float x) { return _mm256_set1_ps(x); }
+SU_INLINE Vec vec_load(const float *x) { return _mm256_loadu_ps(x); }
+SU_INLINE void vec_store(float *x, Vec v) { _mm256_storeu_ps(x, v); }
+SU_INLINE __m256i lanes_below(size_t n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+/* The first n lanes (0 … VEC_LANES); the others are zero, and are not written. */
+SU_INLINE Vec vec_load_part(const float *x, size_t n)
+{
+    return _mm256_maskload_ps(x, lanes_below(n));
+}
+SU_INLINE void vec_store_part(float *x, Vec v, size_t n)
+{
+    _mm256_maskstore_ps(x, lanes_below(n), v);
+}
+SU_INLINE Vec vec_add(Vec a, Vec b) { return _mm256_add_ps(a, b); }
+SU_INLINE Vec vec_sub(Vec a, Vec b) { return _mm256_sub_ps(a, b); }
+SU_INLINE Vec vec_mul(Vec a, Vec b) { return _mm256_mul_ps(a, b); }
+SU_INLINE Vec vec_div(Vec a, Vec b) { return _mm256_div_ps(a, b); }
+SU_INLINE Vec vec_max(Vec a, Vec b) { return _mm256_max_ps(a, b); }
+SU_INLINE Vec vec_fma(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
+SU_INLINE Vec vec_exp2(Vec x) { return exp2_avx2(x); }
+/* x in the lanes first … last - 1, `other` in the rest */
+SU_INLINE Vec vec_select(Vec x, Vec other, size_t first, size_t last)
+{
+    __m256i mask = _mm256_andnot_si256(lanes_below(first), lanes_below(last));
+    return _mm256_blendv_ps(other, x, _mm256_castsi256_ps(mask));
+}
+/* `then` where x == limit, `otherwise` elsewhere */
+SU_INLINE Vec vec_where_equal(Vec x, Vec limit, Vec then, Vec otherwise)
+{
+    return _mm256_blendv_ps(otherwise, then, _mm256_cmp_ps(x, limit, _CMP_EQ_OQ));
+}
+
+/* r[i] lane e <-> r[e] lane i */
+SU_INLINE void vec_transpose(Vec r[VEC_LANES])
+{
+    __m256 t[8];
+    SU_UNROLL
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    /* r[4 g + e]: element e of each 128-bit half, rows 4 g … 4 g + 3 */
+    SU_UNROLL
+    for (int i = 0; i < 8; i += 4) {
+        SU_UNROLL
+        for (int j = 0; j < 2; j++) {
+            r[i + 2 * j] = _mm256_shuffle_ps(t[i + j], t[i + j + 2], 0x44);
+            r[i + 2 * j + 1] = _mm256_shuffle_ps(t[i + j], t[i + j + 2], 0xee);
+        }
+    }
+    SU_UNROLL
+    for (int e = 0; e < 4; e++) {
+        t[e] = _mm256_permute2f128_ps(r[e], r[4 + e], 0x20);
+        t[4 + e] = _mm256_permute2f128_ps(r[e], r[4 + e], 0x31);
+    }
+    SU_UNROLL
+    for (int i = 0; i < 8; i++) r[i] = t[i];
+}
+
+#endif
