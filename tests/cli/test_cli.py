@@ -16,6 +16,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import struct
 import subprocess
 import sys
@@ -340,6 +341,35 @@ class Options(Base):
         self.assertEqual([row["tokens"] for row in rows], [3, 4, 4])
         embed("--max-tokens", "4", "--long-text", "error", *texts, code=1, stderr="^sutra: text 2: .* more than 4\n$")
         self.assertEqual(embed("--max-tokens", "4", "--long-text", "truncate", "a"), embed("a"))
+
+    def test_prompts(self):
+        model = self.dir / "with-prompts"
+        shutil.copytree(MODEL, model)
+        prompts = {"query": "the green ", "document": "stone "}
+        self.write("with-prompts/config_sentence_transformers.json",
+                   json.dumps({"prompts": prompts, "default_prompt_name": "document"}))
+
+        def rows(*args):
+            return read_npy(sutra("embed", "-m", model, "--format", "npy", *args))[0]
+
+        self.assertEqual(rows("--prompt-name", "query", "water"), self.vectors("the green water"))
+        self.assertEqual(rows("water"), self.vectors("stone water"))
+        self.assertEqual(rows("--prompt-name", "", "water"), self.vectors("water"))
+        facts = json.loads(sutra("info", "--json", model))
+        self.assertEqual((facts["prompts"], facts["default_prompt"]), (prompts, "document"))
+        pairs = self.write("sts.tsv", "".join(f"{i}\t{a}\t{b}\n" for i, (a, b) in enumerate(
+            [("water", "night"), ("music", "house"), ("river", "river water"), ("paper", "vector"), ("garden", "the")])))
+        prompted = self.write("prompted.tsv", re.sub(r"\t", r"\tthe green ", pairs.read_text()))
+        self.assertEqual(json.loads(sutra("eval", "--json", "sts", pairs, "-m", model, "--prompt-name", "query"))["score"],
+                         json.loads(sutra("eval", "--json", "sts", prompted, "-m", MODEL))["score"])
+        sutra("embed", "-m", model, "--prompt-name", "quary", "a", code=1, stderr="it has: query, document|document, query")
+
+    def test_lines_are_counted_over_blocks(self):
+        source = self.write("a.txt", "water\n" * 5000 + "a green garden of stone\n" + "water\n")
+        embed("-i", source, "-o", self.dir / "x.npy", "--long-text", "error", "--max-tokens", "4", code=1,
+              stderr=r"a\.txt:5001: the text has")
+        source = self.write("b.txt", b"water\n" * 5000 + b"\xff\n")
+        sutra("tokenize", "-m", MODEL, "-i", source, code=1, stderr=r"b\.txt:5001: invalid UTF-8 at byte 1\n")
 
     def test_summary(self):
         output = self.dir / "x.npy"
