@@ -469,6 +469,14 @@ class Similarity(Base):
         self.assertEqual(len({len(line) for line in shown}), 1, shown)
         self.assertEqual(shown[1].split()[-3], "1.0000")
 
+    def test_json_strings(self):
+        texts = ['say "no"', "back\\slash", "\t\r\x01\x7f", "😀 é", ""]
+        result = json.loads(sutra("similarity", "-m", MODEL, "--json", *texts))
+        self.assertEqual(result["rows"], texts)
+        records = self.write("nul.jsonl", lines([json.dumps({"t": "a\0b\nc"})]))
+        result = json.loads(sutra("similarity", "-m", MODEL, "--json", "-i", records, "--field", "t"))
+        self.assertEqual(result["rows"], ["a\0b\nc"])
+
     def test_two_files(self):
         rows, columns = self.write("a.txt", lines(TEXTS * 30)), self.write("b.txt", "water\nmusic\n")
         result = json.loads(sutra("similarity", "-m", MODEL, "-i", rows, "--with", columns, "--json"))
@@ -571,6 +579,14 @@ class Eval(Base):
         documents = [{"_id": "q", "text": "water"}, {"_id": "d", "text": "water night"}]
         folder = self.beir(documents, [{"_id": "q", "text": "water"}], [("q", "d", 1)])
         self.assertEqual(self.ndcg(folder)["score"], 100)
+
+    def test_tokens_that_share_a_character(self):
+        model = os.environ.get("SUTRA_TEST_MODEL", "")
+        if not Path(model, "tokenizer.json").exists():
+            print("no SUTRA_TEST_MODEL: tokens that share a character were not shown")
+            return
+        shown = sutra("tokenize", "-m", model, "한국").decode()
+        self.assertEqual(re.findall(r"(0-1|1-2)  (.)$", shown, re.M), [("0-1", "한")] * 3 + [("1-2", "국")] * 3)
 
     def test_published_figure(self):
         model = os.environ.get("SUTRA_TEST_MODEL", "")
