@@ -37,7 +37,7 @@ def sutra(*args, stdin=b"", code=0, env=None, cwd=None, stderr=None):
     """Runs the program; returns standard output. stderr: a pattern it must match; None: it must be empty."""
     if isinstance(stdin, str):
         stdin = stdin.encode()
-    variables = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "SUTRA_"))}
+    variables = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "SUTRA_")) or k == "SUTRA_CACHE"}
     variables.update(env or {})
     done = subprocess.run([PROGRAM, *map(str, args)], input=stdin, capture_output=True, env=variables, cwd=cwd,
                           check=False)
@@ -646,7 +646,7 @@ class Help(Base):
 
     def test_every_command_has_help(self):
         commands = self.commands()
-        self.assertEqual(commands, ["embed", "tokenize", "similarity", "eval", "pull", "list", "info"])
+        self.assertEqual(commands, ["embed", "tokenize", "similarity", "eval", "pull", "list", "info", "convert", "verify"])
         for command in commands:
             shown = sutra(command, "--help").decode()
             self.assertTrue(shown.startswith(f"Usage: sutra {command} "), shown)
@@ -704,7 +704,9 @@ def main():
     parser.add_argument("--hub", action="store_true")
     options, rest = parser.parse_known_args()
     PROGRAM, MODEL, HUB = os.path.abspath(options.program), os.path.abspath(options.model), options.hub
-    unittest.main(argv=[sys.argv[0], *rest])
+    with tempfile.TemporaryDirectory(prefix="sutra-cli-cache-") as cache:
+        os.environ["SUTRA_CACHE"] = cache  # never the user's own
+        unittest.main(argv=[sys.argv[0], *rest])
 
 
 if __name__ == "__main__":
