@@ -160,6 +160,20 @@ class Convert(Base):
         self.assertEqual(os.listdir(self.dir), ["x.sutra"])
 
 
+class Start(Base):
+    def test_no_library_is_looked_for_in_the_current_folder(self):
+        """An empty entry of the run path would do that."""
+        for name in ("libm.so.6", "libc.so.6", "libjansson.so.4"):
+            (self.dir / name).write_text("not a library")
+        self.sutra("--version", cwd=self.dir)
+
+    def test_the_downloader_is_not_loaded(self):
+        done = subprocess.run([PROGRAM, "embed", "-m", MODEL, "a"], capture_output=True, text=True, check=True,
+                              env=clean_environment(SUTRA_CACHE=self.cache, LD_DEBUG="files"))
+        self.assertIn("libc.so", done.stderr)
+        self.assertNotRegex(done.stderr, "libsutra-hub|libcurl|libssl|libcrypto")
+
+
 class Renewal(Base):
     def test_changed_folder(self):
         model = self.copy_of_model()
