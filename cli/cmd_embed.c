@@ -32,6 +32,7 @@ static const CliOption own_options[] = {
 
 static const CliOptionGroup groups[] = {
     {cli_model_options, CLI_COUNT(cli_model_options), offsetof(EmbedArgs, model)},
+    {cli_cache_options, CLI_COUNT(cli_cache_options), offsetof(EmbedArgs, model)},
     {own_options, CLI_COUNT(own_options), 0},
     {cli_embed_options, CLI_COUNT(cli_embed_options), offsetof(EmbedArgs, embed)},
     {cli_engine_options, CLI_COUNT(cli_engine_options), offsetof(EmbedArgs, model)},

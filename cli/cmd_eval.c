@@ -25,6 +25,7 @@ static const CliOption own_options[] = {
 
 static const CliOptionGroup groups[] = {
     {cli_model_options, CLI_COUNT(cli_model_options), offsetof(EvalArgs, model)},
+    {cli_cache_options, CLI_COUNT(cli_cache_options), offsetof(EvalArgs, model)},
     {cli_embed_options, CLI_COUNT(cli_embed_options), offsetof(EvalArgs, embed)},
     {own_options, CLI_COUNT(own_options), 0},
     {cli_engine_options, CLI_COUNT(cli_engine_options), offsetof(EvalArgs, model)},

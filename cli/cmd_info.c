@@ -35,6 +35,7 @@ static void print_json(CliOutput *out, const SutraModelInfo *info, const char *p
     print_json_text(out, "path", path);
     print_json_text(out, "revision", info->revision);
     print_json_text(out, "digest", info->digest);
+    print_json_text(out, "bundle_digest", info->bundle_digest);
     print_json_text(out, "dtype", info->dtype);
     print_json_text(out, "pooling", info->pooling);
     cli_output_print(out,
@@ -75,6 +76,7 @@ static void print_readable(CliOutput *out, const SutraModelInfo *info, const cha
     print_text(out, "path", path);
     print_text(out, "revision", info->revision);
     print_text(out, "digest", info->digest);
+    print_text(out, "bundle digest", info->bundle_digest);
     print_text(out, "weights", info->dtype);
     print_number(out, "parameters", info->num_parameters);
     print_number(out, "dimensions", info->hidden_size);
@@ -100,7 +102,7 @@ static SutraStatus show(const InfoArgs *args, const char *name, SutraError *err)
     char path[PATH_MAX];
     CliSession session;
     CliOutput out;
-    CliModelArgs model = {.model = name};
+    CliModelArgs model = {.model = name, .no_cache = true};
     SutraStatus status = cli_find_model(name, path, sizeof path, err);
     if (status == SUTRA_OK) status = cli_session_open(&session, &model, false, err);
     if (status != SUTRA_OK) return status;

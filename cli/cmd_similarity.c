@@ -29,6 +29,7 @@ static const CliOption own_options[] = {
 
 static const CliOptionGroup groups[] = {
     {cli_model_options, CLI_COUNT(cli_model_options), offsetof(SimilarityArgs, model)},
+    {cli_cache_options, CLI_COUNT(cli_cache_options), offsetof(SimilarityArgs, model)},
     {own_options, CLI_COUNT(own_options), 0},
     {cli_embed_options, CLI_COUNT(cli_embed_options), offsetof(SimilarityArgs, embed)},
     {cli_engine_options, CLI_COUNT(cli_engine_options), offsetof(SimilarityArgs, model)},

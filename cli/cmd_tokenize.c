@@ -27,6 +27,7 @@ static const CliOption own_options[] = {
 
 static const CliOptionGroup groups[] = {
     {cli_model_options, CLI_COUNT(cli_model_options), offsetof(TokenizeArgs, model)},
+    {cli_cache_options, CLI_COUNT(cli_cache_options), offsetof(TokenizeArgs, model)},
     {own_options, CLI_COUNT(own_options), 0},
 };
 

@@ -12,8 +12,16 @@
 
 const CliOption cli_model_options[1] = {
     {"model", 'm', CLI_OPTION_TEXT, "MODEL", offsetof(CliModelArgs, model),
-     "a name that sutra list shows, a hub repository in the cache, or a model's folder (default: "
+     "a name that sutra list shows, a hub repository in the cache, a model's folder, or a .sutra "
+     "file (default: "
      "$SUTRA_MODEL, else " CLI_DEFAULT_MODEL ")",
+     0, 0},
+};
+
+const CliOption cli_cache_options[1] = {
+    {"no-cache", 0, CLI_OPTION_FLAG, NULL, offsetof(CliModelArgs, no_cache),
+     "neither use nor write a packed copy of the model in the cache ($SUTRA_CACHE, else "
+     "~/.cache/sutra)",
      0, 0},
 };
 
@@ -111,6 +119,38 @@ static SutraStatus create_engine(CliSession *session, const CliModelArgs *args, 
     return status;
 }
 
+bool cli_cache_folder(char *path, size_t capacity)
+{
+    const char *own = getenv("SUTRA_CACHE"), *base = getenv("XDG_CACHE_HOME");
+    const char *home = getenv("HOME"), *below = "";
+    if (own) {
+        base = own;
+    } else if (base && base[0] == '/') { /* the XDG specification: relative ones are ignored */
+        below = "/sutra";
+    } else {
+        base = home;
+        below = "/.cache/sutra";
+    }
+    if (!base || !*base) return false;
+    int size = snprintf(path, capacity, "%s%s", base, below);
+    return size > 0 && (size_t)size < capacity;
+}
+
+static SutraStatus open_model(CliSession *session, const CliModelArgs *args, const char *path,
+                              SutraError *err)
+{
+    char cache[PATH_MAX];
+    SutraModelOptions options = {.struct_size = sizeof options};
+    options.compute = compute_of(args->compute);
+    if (!args->no_cache && cli_cache_folder(cache, sizeof cache)) options.cache_dir = cache;
+    SutraStatus status = sutra_model_open(path, &options, &session->model, err);
+    if (status == SUTRA_OK) status = sutra_model_info(session->model, &session->info, err);
+    if (status == SUTRA_OK && *session->info.cache_problem)
+        cli_message("warning: the packed model was not kept: %s (SUTRA_CACHE names the folder)",
+                    session->info.cache_problem);
+    return status;
+}
+
 SutraStatus cli_session_open(CliSession *session, const CliModelArgs *args, bool with_engine,
                              SutraError *err)
 {
@@ -119,11 +159,8 @@ SutraStatus cli_session_open(CliSession *session, const CliModelArgs *args, bool
     if (args->compute == COMPUTE_AUTO)
         return cli_raise(err, SUTRA_E_UNSUPPORTED,
                          "--compute auto is not supported by this version; use --compute fp32");
-    SutraModelOptions options = {.struct_size = sizeof options};
-    options.compute = compute_of(args->compute);
     SutraStatus status = cli_find_model(args->model, path, sizeof path, err);
-    if (status == SUTRA_OK) status = sutra_model_open(path, &options, &session->model, err);
-    if (status == SUTRA_OK) status = sutra_model_info(session->model, &session->info, err);
+    if (status == SUTRA_OK) status = open_model(session, args, path, err);
     if (status == SUTRA_OK && with_engine) status = create_engine(session, args, err);
     if (status != SUTRA_OK) cli_session_close(session);
     return status;

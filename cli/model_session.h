@@ -11,13 +11,15 @@ typedef struct CliModelArgs {
     uint32_t compute; /* place in CLI_COMPUTE_WORDS */
     uint32_t threads;
     const char *device;
+    bool no_cache;
 } CliModelArgs;
 
 #define CLI_DEFAULT_MODEL "all-MiniLM-L6-v2"
 #define CLI_COMPUTE_WORDS "fp32|bf16|fp16|int8|auto"
 
-/* -m alone, and the options of commands that embed. */
-extern const CliOption cli_model_options[1], cli_engine_options[3];
+/* -m alone; what commands that use the cache of packed models take; the options of commands that
+ * embed. */
+extern const CliOption cli_model_options[1], cli_cache_options[1], cli_engine_options[3];
 
 /* What every command that embeds takes. */
 typedef struct CliEmbedArgs {
@@ -39,9 +41,17 @@ typedef struct CliSession {
  * to do. */
 SutraStatus cli_find_model(const char *name, char *path, size_t capacity, SutraError *err);
 
+/* Folder of the cache of packed models, as SUTRA_CACHE, XDG_CACHE_HOME and HOME say; false: none. */
+bool cli_cache_folder(char *path, size_t capacity);
+
+/* Opens the model, by way of the cache unless args->no_cache. A cache that cannot be used is a
+ * warning. */
 SutraStatus cli_session_open(CliSession *session, const CliModelArgs *args, bool with_engine,
                              SutraError *err);
 void cli_session_close(CliSession *session);
+
+/* Opens a model that was written or verified and prints its path, size and digest. */
+SutraStatus cli_print_bundle(const char *path, bool json, SutraError *err);
 
 /* Checks what can be checked before any text is read: prompt name, dimension, lengths. */
 SutraStatus cli_embed_plan(const CliSession *session, const CliEmbedArgs *args,

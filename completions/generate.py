@@ -14,7 +14,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 FILES = {"FILE", "DIR", "MODEL"}  # values that are completed as file names
-ARGUMENTS = {"pull": "models", "info": "models", "eval": "sts retrieval"}
+ARGUMENTS = {"pull": "models", "info": "models", "convert": "models", "verify": "models", "eval": "sts retrieval"}
 
 
 def help_of(program, *words):

@@ -174,7 +174,10 @@ typedef struct SutraModelInfo {
     const char *default_prompt;      /* name, or NULL */
     uint64_t num_parameters;
     SutraCompute compute;
-    const char *dtype; /* of the stored weights: "float32" */
+    const char *dtype;         /* of the stored weights: "float32" */
+    const char *bundle;        /* the .sutra file in use, of cache_dir too; "": none */
+    const char *bundle_digest; /* "xxh3:…" of its content; "": none */
+    const char *cache_problem; /* why cache_dir could not be used; "": it was, or was not given */
 } SutraModelInfo;
 
 typedef struct SutraEngineOptions {

@@ -53,29 +53,37 @@ SutraStatus sutra_model_verify(const char *path, SutraError *err)
     return SUTRA_OK;
 }
 
-/* Writes the bundle of an opened folder, unless the folder has changed since `source` was taken. */
-static bool fill_cache(const SutraModel *model, const SuByteWriter *source, const char *cache_dir,
-                       const char *file)
+/* Writes the bundle of an opened folder; *written is false if the folder has changed since `source`
+ * was taken. */
+static SutraStatus fill_cache(const SutraModel *model, const SuByteWriter *source,
+                              const char *cache_dir, const char *file, bool *written,
+                              SutraError *err)
 {
     SuByteWriter now;
-    if (su_directory_create(cache_dir, NULL) != SUTRA_OK) return false;
+    *written = false;
+    SU_TRY(su_directory_create(cache_dir, err));
     su_directory_sweep(cache_dir, STALE_SECONDS);
-    if (su_bundle_source(model->path, &now, NULL) != SUTRA_OK) return false;
+    SU_TRY(su_bundle_source(model->path, &now, err));
     bool same = now.size == source->size && memcmp(now.data, source->data, now.size) == 0;
     su_byte_writer_free(&now);
-    return same && write_bundle(model, source, file, NULL) == SUTRA_OK;
+    if (same) SU_TRY(write_bundle(model, source, file, err));
+    *written = same;
+    return SUTRA_OK;
 }
 
 static SutraStatus open_with_cache(const char *path, const SutraModelOptions *options,
                                    const SuByteWriter *source, const char *file, SutraModel **model,
                                    SutraError *err)
 {
+    SutraModel *bundled;
+    SutraError problem = {0};
+    bool written;
     if (su_bundle_is_current(file, source) && su_model_open(file, options, model, NULL) == SUTRA_OK)
         return SUTRA_OK;
     SU_TRY(su_model_open(path, options, model, err));
-    SutraModel *bundled;
-    if (fill_cache(*model, source, options->cache_dir, file) &&
-        su_model_open(file, options, &bundled, NULL) == SUTRA_OK) {
+    if (fill_cache(*model, source, options->cache_dir, file, &written, &problem) != SUTRA_OK) {
+        (*model)->cache_problem = su_strdup(problem.message);
+    } else if (written && su_model_open(file, options, &bundled, NULL) == SUTRA_OK) {
         su_model_destroy(*model);
         *model = bundled;
     }

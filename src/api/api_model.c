@@ -66,6 +66,9 @@ SutraStatus sutra_model_info(const SutraModel *model, SutraModelInfo *info, Sutr
         .num_parameters = model->num_parameters,
         .compute = model->compute == SUTRA_COMPUTE_DEFAULT ? SUTRA_COMPUTE_FP32 : model->compute,
         .dtype = model->dtype,
+        .bundle = model->bundle_digest ? model->path : "",
+        .bundle_digest = model->bundle_digest ? model->bundle_digest : "",
+        .cache_problem = model->cache_problem ? model->cache_problem : "",
     };
     memcpy(info, &full, size < sizeof full ? size : sizeof full);
     return SUTRA_OK;

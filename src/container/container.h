@@ -54,6 +54,9 @@ SutraStatus su_container_read(const void *data, size_t size, const char *where,
                               SuContainer *container, SutraError *err);
 void su_container_close(SuContainer *container);
 
+/* The header's digest, which covers those of all sections. */
+SuDigest su_container_identity(const SuContainer *container);
+
 /* NULL if there is none. */
 const SuSection *su_container_find(const SuContainer *container, const char *name);
 

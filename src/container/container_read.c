@@ -135,6 +135,13 @@ void su_container_close(SuContainer *container)
     free_table(container);
 }
 
+SuDigest su_container_identity(const SuContainer *container)
+{
+    SuDigest digest;
+    memcpy(digest.bytes, container->map.data + SU_HEADER_DIGEST, sizeof digest.bytes);
+    return digest;
+}
+
 const SuSection *su_container_find(const SuContainer *container, const char *name)
 {
     for (size_t i = 0; i < container->num_sections; i++)

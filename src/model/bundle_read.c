@@ -258,6 +258,14 @@ static SutraStatus read_all(SutraModel *model, const SuContainer *container,
     return read_tokenizer(model, container, err);
 }
 
+static char *digest_text(SuDigest digest)
+{
+    char text[5 + 2 * sizeof digest.bytes + 1] = "xxh3:";
+    for (size_t i = 0; i < sizeof digest.bytes; i++)
+        snprintf(text + 5 + 2 * i, 3, "%02x", digest.bytes[i]);
+    return su_strdup(text);
+}
+
 SutraStatus su_bundle_read(SutraModel *model, const char *path, const SutraModelOptions *options,
                            SutraError *err)
 {
@@ -267,6 +275,8 @@ SutraStatus su_bundle_read(SutraModel *model, const char *path, const SutraModel
     if (!model->path || !model->maps) return out_of_memory(path, err);
     SU_TRY(su_container_open(path, &container, err));
     SutraStatus status = read_all(model, &container, options, err);
+    model->bundle_digest = digest_text(su_container_identity(&container));
+    if (status == SUTRA_OK && !model->bundle_digest) status = out_of_memory(path, err);
     model->maps[0] = container.map; /* tensors and tokenizer point into it */
     model->num_maps = 1;
     container.map = (SuFileMap){0};

@@ -271,6 +271,8 @@ void su_model_destroy(SutraModel *model)
     su_free(model->family);
     su_free(model->digest);
     su_free(model->revision);
+    su_free(model->bundle_digest);
+    su_free(model->cache_problem);
     su_free(model);
 }
 

@@ -58,7 +58,9 @@ struct SutraModel {
     const char *default_prompt; /* a name in prompts, or NULL */
 
     char *path, *name, *family, *digest, *revision;
-    const char *dtype; /* of most of the stored weights: "float32", "float16", "bfloat16" */
+    char *bundle_digest; /* NULL: not opened from a bundle */
+    char *cache_problem; /* or NULL; set while opening */
+    const char *dtype;   /* of most of the stored weights: "float32", "float16", "bfloat16" */
 
     SuFileMap *maps; /* [num_maps] the weight files */
     size_t num_maps;

@@ -21,12 +21,15 @@ static SutraStatus find_resident(const SutraModel *model, const SutraBackend *ba
         } else {
             *resident = (SuResident){
                 .backend = backend, .compute = model->compute, .next = owner->residents};
+            SutraError reason = {0};
             status = backend->load(0, &model->spec, model->tensors, model->num_tensors,
-                                   model->compute, &resident->handle, err);
-            if (status == SUTRA_OK)
+                                   model->compute, &resident->handle, &reason);
+            if (status == SUTRA_OK) {
                 owner->residents = resident;
-            else
+            } else {
                 su_free(resident);
+                su_error_set(err, status, "%s: %s", model->path, reason.message);
+            }
         }
     }
     *handle = status == SUTRA_OK ? resident->handle : NULL;

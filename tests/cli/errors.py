@@ -61,8 +61,9 @@ def write_header(path, header, data):
 class Folder:
     """The folder of one case."""
 
-    def __init__(self, root, model):
+    def __init__(self, root, model, program):
         self.root, self.model, self.expected, self.mounted = Path(root), Path(model), set(), []
+        self.program = program
         self.commands_model = str(model)
         self.unprivileged = False
 
@@ -77,6 +78,17 @@ class Folder:
         shutil.copytree(self.model, self.root / "m", symlinks=False)
         self.commands_model = "m"
 
+    def step_needs_isa(self, name):
+        facts = subprocess.run([self.program, "--version"], capture_output=True, text=True, check=True).stdout
+        if json.loads(facts.splitlines()[1])["isa"] != name:
+            raise Skipped(f"this processor has no {name}")
+
+    def step_convert(self, name, isa=""):
+        """A bundle of the model."""
+        env = {**os.environ, "SUTRA_ISA": isa} if isa else None
+        subprocess.run([self.program, "convert", self.model, "-o", self.root / name], stdout=subprocess.DEVNULL,
+                       env=env, check=True)
+
     def step_remove(self, name):
         (self.root / name).unlink()
 
@@ -85,6 +97,7 @@ class Folder:
         os.truncate(self.root / name, int(size))
 
     def step_flip(self, name, offset, bit="0"):
+        """A negative offset counts from the file's end."""
         data = bytearray((self.root / name).read_bytes())
         data[int(offset)] ^= 1 << int(bit)
         (self.root / name).write_bytes(data)
@@ -165,8 +178,8 @@ class Folder:
 def environment(folder, program):
     env = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "SUTRA_"))}
     env.update(PATH=f"{folder / 'bin'}:{env['PATH']}", HF_HUB_CACHE=str(folder / "cache"), HF_HUB_OFFLINE="1",
-               TMPDIR=str(folder / "tmp"), LC_ALL="C.UTF-8")
-    for name in ("bin", "cache", "tmp"):
+               SUTRA_CACHE=str(folder / "packed"), TMPDIR=str(folder / "tmp"), LC_ALL="C.UTF-8")
+    for name in ("bin", "cache", "packed", "tmp"):
         (folder / name).mkdir()
     (folder / "bin/sutra").symlink_to(Path(program).resolve())
     return env
@@ -202,7 +215,7 @@ def run_row(row, program, model):
         env = environment(Path(top), program)
         work = Path(top, "work")
         work.mkdir()
-        folder = Folder(work, model)
+        folder = Folder(work, model, program)
         try:
             folder.prepare(row.prepare)
             before = folder.listing()
@@ -214,7 +227,7 @@ def run_row(row, program, model):
                 user = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if folder.unprivileged else {}
                 if user:
                     os.chmod(top, 0o755)
-                    for path in (work, Path(top, "tmp"), Path(top, "cache")):
+                    for path in (work, Path(top, "tmp"), Path(top, "cache"), Path(top, "packed")):
                         os.chown(path, NOBODY, NOBODY)
                     if subprocess.run(["test", "-x", program], check=False, **user).returncode:
                         raise Skipped("other users than root cannot run the program here")
