@@ -84,8 +84,7 @@ static SutraStatus load_layer(const Loader *loader, uint32_t i, SuBenchLayer *la
                               SutraError *err)
 {
     SU_TRY(load_linear(loader, SUTRA_ROLE_QUERY_WEIGHT, 3, i, &layer->qkv, err));
-    SU_TRY(
-        load_linear(loader, SUTRA_ROLE_ATTENTION_OUT_WEIGHT, 1, i, &layer->attention_out, err));
+    SU_TRY(load_linear(loader, SUTRA_ROLE_ATTENTION_OUT_WEIGHT, 1, i, &layer->attention_out, err));
     SU_TRY(load_linear(loader, SUTRA_ROLE_FFN_UP_WEIGHT, 1, i, &layer->up, err));
     SU_TRY(load_linear(loader, SUTRA_ROLE_FFN_DOWN_WEIGHT, 1, i, &layer->down, err));
     SU_TRY(load(loader, SUTRA_ROLE_ATTENTION_NORM_WEIGHT, i, &layer->attention_gamma, err));
@@ -102,8 +101,7 @@ static SutraStatus load_all(const Loader *loader, SuBenchWeights *weights, Sutra
     SU_TRY(load(loader, SUTRA_ROLE_TOKEN_EMBEDDING, 0, &weights->token, err));
     if (spec->position == SUTRA_POSITION_LEARNED)
         SU_TRY(load(loader, SUTRA_ROLE_POSITION_EMBEDDING, 0, &weights->position, err));
-    if (spec->num_types)
-        SU_TRY(load(loader, SUTRA_ROLE_TYPE_EMBEDDING, 0, &weights->type, err));
+    if (spec->num_types) SU_TRY(load(loader, SUTRA_ROLE_TYPE_EMBEDDING, 0, &weights->type, err));
     SU_TRY(load(loader, SUTRA_ROLE_EMBEDDING_NORM_WEIGHT, 0, &weights->gamma, err));
     SU_TRY(load(loader, SUTRA_ROLE_EMBEDDING_NORM_BIAS, 0, &weights->beta, err));
     for (uint32_t i = 0; i < spec->num_layers; i++)
@@ -111,8 +109,7 @@ static SutraStatus load_all(const Loader *loader, SuBenchWeights *weights, Sutra
     return SUTRA_OK;
 }
 
-SutraStatus su_bench_weights_load(const SutraModel *model, SuBenchWeights *weights,
-                                  SutraError *err)
+SutraStatus su_bench_weights_load(const SutraModel *model, SuBenchWeights *weights, SutraError *err)
 {
     Loader loader = {.model = model};
     *weights = (SuBenchWeights){.spec = model->spec, .pooling = model->pooling};
@@ -147,7 +144,8 @@ static SutraStatus pack(SuBenchLinear *linear, uint32_t nr, size_t scaled, float
     memset(linear->packed, 0, out * linear->in * sizeof(float));
     for (size_t i = 0; i < linear->out; i++) {
         float factor = i < scaled ? scale : 1.0f;
-        for (size_t p = 0; p < linear->in; p++) row[p] = linear->weight[i * linear->in + p] * factor;
+        for (size_t p = 0; p < linear->in; p++)
+            row[p] = linear->weight[i * linear->in + p] * factor;
         su_gemm_pack_f32(row, i, linear->in, nr, linear->packed);
         linear->packed_bias[i] = linear->bias[i] * factor;
     }

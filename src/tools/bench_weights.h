@@ -10,7 +10,8 @@
 typedef struct SuBenchLinear {
     float *weight; /* [out, in], as stored */
     float *bias;   /* [out] */
-    float *packed; /* [ceil(out / nr)][in][nr]; NULL until su_bench_weights_pack. Of q, k, v: q scaled
+    float
+        *packed; /* [ceil(out / nr)][in][nr]; NULL until su_bench_weights_pack. Of q, k, v: q scaled
                       by log2(e) / sqrt(head_size) */
     float *packed_bias, *zero_bias; /* [round_up(out, nr)] */
     size_t in, out;
