@@ -144,9 +144,7 @@ static SutraStatus run_once(SuBenchAblation *bench, const SuBenchVariant *varian
     SuKernels kernels;
     su_kernels_init(&kernels, variant->plain ? SU_ISA_SCALAR : variant->isa);
     SuBenchForward forward = {&bench->weights, &kernels, variant, bench->pool};
-    size_t n = bench->texts.n, step = variant->one_by_one ? 1 : n;
-    /* texts one by one on several threads: each thread takes whole texts */
-    if (variant->one_by_one && variant->threads > 1) step = variant->threads;
+    size_t n = bench->texts.n, step = variant->one_by_one && variant->reload ? 1 : n;
     for (size_t i = 0; i < n; i += step) {
         SuBenchWeights loaded = {0};
         size_t last = i + step < n ? i + step : n;

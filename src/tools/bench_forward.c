@@ -229,7 +229,17 @@ static SutraStatus allocate(Group *group, SutraError *err)
 static void run_rank(void *groups, uint32_t rank)
 {
     const Group *group = (const Group *)groups + rank;
-    if (group->first < group->last) run_group(group);
+    if (!group->forward->variant->one_by_one) {
+        if (group->first < group->last) run_group(group);
+        return;
+    }
+    for (size_t i = group->first; i < group->last; i++) {
+        Group one = *group;
+        one.first = i;
+        one.last = i + 1;
+        one.rows = text_rows(group, i);
+        run_group(&one);
+    }
 }
 
 /* Texts first … last in `threads` groups of about as many tokens. */
