@@ -147,7 +147,7 @@ def zsh(commands):
     cases = []
     for name, (_, options) in commands.items():
         rest = {"models": "'*:model:_sutra_models'", "sts retrieval": "'1:task:(sts retrieval)' '2:data:_files'",
-            "kernels breakdown ablation": "'1:task:(kernels breakdown ablation)'",
+                "kernels breakdown ablation": "'1:task:(kernels breakdown ablation)'",
                 None: "'*: :_files'"}[ARGUMENTS.get(name)]
         lines = " \\\n            ".join([zsh_option(option) for option in options] + [rest])
         cases.append(f"    {name})\n        _arguments -S \\\n            {lines}\n        ;;")

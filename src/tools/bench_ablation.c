@@ -272,7 +272,7 @@ static SutraStatus measure_steps(SuBenchAblation *bench, SuBenchVariant *all, do
                                  SutraError *err)
 {
     SuBenchVariant steps[MAX_STEPS];
-    double seconds = 0, before = 0, least;
+    double seconds = 0, before = 0, least = 1;
     size_t n = plan_steps(bench, steps);
     su_bench_table(bench->report, "steps", columns);
     for (size_t i = 0; i < n; i++) {
@@ -301,7 +301,7 @@ static SutraStatus measure_without(SuBenchAblation *bench, const SuBenchVariant 
     size_t n = plan_without(all, variants);
     su_bench_table(bench->report, "without", without_columns);
     for (size_t i = 0; i < n; i++) {
-        double seconds, least;
+        double seconds = 0, least = 1;
         SU_TRY(run_variant(bench, &variants[i], &seconds, &least, err));
         report_variant(bench, variants[i].name, seconds, all_seconds,
                        attention_bytes(bench, &variants[i]), least);

@@ -95,8 +95,9 @@ static void report_length(Bench *bench, Length *length)
     su_bench_number(report, p50 * 1e3);
     su_bench_number(report, su_bench_quantile(length->single, length->singles, 0.9) * 1e3);
     su_bench_number(report, su_bench_quantile(length->single, length->singles, 0.99) * 1e3);
-    su_bench_number(report, 100 * single / p50 / bench->sampler.peak);
-    su_bench_text(report, "%s", su_bench_note(share, 1));
+    double single_share = single / p50 / bench->sampler.peak;
+    su_bench_number(report, 100 * single_share);
+    su_bench_text(report, "%s", su_bench_note(share > single_share ? share : single_share, 1));
 }
 
 /* Numbers of texts of that length. */
