@@ -217,7 +217,8 @@ static size_t plan_steps(const SuBenchAblation *bench, SuBenchVariant steps[MAX_
     at.one_by_one = false;
     steps[n++] = at;
     at.plain = false;
-    for (int isa = SU_ISA_SCALAR + (bench->isa > SU_ISA_SCALAR); isa <= (int)bench->isa; isa++) {
+    for (int isa = SU_ISA_SCALAR + (bench->isa > SU_ISA_SCALAR); isa < SU_ISA_COUNT; isa++) {
+        if (isa > (int)bench->isa) break;
         static const char *const names[] = {"+ kernels: scalar", "+ SIMD: avx2", "+ SIMD: avx512"};
         at.name = names[isa];
         at.isa = (SuIsa)isa;

@@ -9,9 +9,9 @@ typedef struct SuBenchVariant {
     const char *name;
     SuIsa isa; /* unless plain */
     uint32_t threads;
-    bool plain;      /* loops of bench_naive.h; else kernels of `isa` */
-    bool reload;     /* the model is opened and its weights made ready for each call of forward */
-    bool padded;     /* every text as long as the longest of the sample */
+    bool plain;  /* loops of bench_naive.h; else kernels of `isa` */
+    bool reload; /* the model is opened and packed anew: for each text if one_by_one, else once */
+    bool padded; /* every text as long as the longest of the sample */
     bool one_by_one; /* a forward for each text */
     bool separate;   /* bias, activation, residual and sums of embeddings in passes of their own */
     bool materialised; /* attention keeps all scores of a text */

@@ -105,11 +105,11 @@ static void check_layer(size_t ffn)
                          .attention_f32.run = stub_attention,
                          .layer_norm_f32 = stub_norm};
     float residual = 0;
-    SuNormF32 norm = {.n = 16};
+    SuNormF32 norm = {.n = 16}, last_norm = {.n = 24};
     SuGemmF32Args qkv = {.m = 3, .n = 48, .k = 16, .panel_end = 3};
     SuGemmF32Args out = {.m = 3, .n = 16, .k = 16, .panel_end = 1, .residual = &residual};
     SuGemmF32Args up = {.m = 3, .n = ffn, .k = 16, .panel_begin = 1, .panel_end = (ffn + 15) / 16};
-    SuGemmF32Args down = {.m = 3, .n = 16, .k = ffn, .panel_end = 1, .residual = &residual};
+    SuGemmF32Args down = {.m = 5, .n = 16, .k = ffn, .panel_end = 1, .residual = &residual};
     SuBenchStageTime times[SU_BENCH_STAGES];
     up.activation = SUTRA_ACT_GELU_ERF;
     su_bench_shims_install(&kernels, &spec);
@@ -121,7 +121,7 @@ static void check_layer(size_t ffn)
         kernels.layer_norm_f32(&norm, NULL, NULL);
         kernels.gemm_f32.run(&up);
         kernels.gemm_f32.run(&down);
-        kernels.layer_norm_f32(&norm, NULL, NULL);
+        kernels.layer_norm_f32(&last_norm, NULL, NULL);
     }
     su_bench_shims_read(times);
     su_bench_shims_remove(&kernels);
@@ -133,7 +133,10 @@ static void check_layer(size_t ffn)
     assert_int_equal(times[SU_BENCH_EMBED].calls, 0);
     assert_true(times[SU_BENCH_QKV].flops == 2 * count_matmul(3, 48, 16));
     assert_true(times[SU_BENCH_UP].flops == 2 * count_matmul(3, ffn > 16 ? ffn - 16 : 0, 16));
-    assert_true(times[SU_BENCH_DOWN].flops == 2 * count_matmul(3, 16, ffn));
+    assert_true(times[SU_BENCH_DOWN].flops == 2 * count_matmul(5, 16, ffn));
+    assert_true(times[SU_BENCH_ATTENTION_OUT].flops == 2 * count_matmul(3, 16, 16));
+    assert_true(times[SU_BENCH_ATTENTION_NORM].flops == 2 * su_bench_cost_layer_norm(1, 16).flops);
+    assert_true(times[SU_BENCH_FFN_NORM].flops == 2 * su_bench_cost_layer_norm(1, 24).flops);
     assert_true(times[SU_BENCH_ATTENTION].flops == 2 * 2 * count_matmul(3, 3, 8));
     su_bench_shims_reset();
     su_bench_shims_read(times);
