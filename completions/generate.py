@@ -14,7 +14,8 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 FILES = {"FILE", "DIR", "MODEL"}  # values that are completed as file names
-ARGUMENTS = {"pull": "models", "info": "models", "convert": "models", "verify": "models", "eval": "sts retrieval"}
+ARGUMENTS = {"pull": "models", "info": "models", "convert": "models", "verify": "models", "eval": "sts retrieval",
+             "bench": "kernels breakdown ablation"}
 
 
 def help_of(program, *words):
@@ -147,6 +148,7 @@ def zsh(commands):
     cases = []
     for name, (_, options) in commands.items():
         rest = {"models": "'*:model:_sutra_models'", "sts retrieval": "'1:task:(sts retrieval)' '2:data:_files'",
+                "kernels breakdown ablation": "'1:task:(kernels breakdown ablation)'",
                 None: "'*: :_files'"}[ARGUMENTS.get(name)]
         lines = " \\\n            ".join([zsh_option(option) for option in options] + [rest])
         cases.append(f"    {name})\n        _arguments -S \\\n            {lines}\n        ;;")

@@ -11,7 +11,7 @@ _sutra() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} words=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "embed tokenize similarity eval pull list info convert verify help --help --version" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "embed tokenize similarity eval bench pull list info convert verify help --help --version" -- "$current")
         return
     fi
     case $previous in
@@ -64,12 +64,13 @@ _sutra() {
     tokenize) words="-m --model --no-cache -i --input --field --max-tokens --json -h --help" ;;
     similarity) words="-m --model --no-cache -i --input --with --field --json --dim --output-dtype --pooling --no-normalize --max-tokens --long-text --prompt-name --compute --threads --device -h --help" ;;
     eval) words="-m --model --no-cache --dim --output-dtype --pooling --no-normalize --max-tokens --long-text --prompt-name --document-prompt --json --compute --threads --device -h --help" ;;
+    bench) words="-m --model -i --input --threads --quick --json -h --help" ;;
     pull) words="--revision --from --json -h --help" ;;
     list) words="--json -h --help" ;;
     info) words="-m --model --json -h --help" ;;
     convert) words="-m --model -o --output --json -h --help" ;;
     verify) words="-m --model --json -h --help" ;;
-    help) words="embed tokenize similarity eval pull list info convert verify" ;;
+    help) words="embed tokenize similarity eval bench pull list info convert verify" ;;
     esac
     if [[ $current == -* || ${COMP_WORDS[1]} == help ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
@@ -80,6 +81,7 @@ _sutra() {
         convert) _sutra_models ;;
         verify) _sutra_models ;;
         eval) mapfile -t COMPREPLY < <(compgen -W "sts retrieval" -- "$current") && mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$current") ;;
+        bench) mapfile -t COMPREPLY < <(compgen -W "kernels breakdown ablation" -- "$current") && mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$current") ;;
         *) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
         esac
     fi

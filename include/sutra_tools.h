@@ -1,5 +1,5 @@
-/* sutra_tools.h - what is built on the engine's public API: quality measures, exact search and the
- * evaluations of `sutra eval`.
+/* sutra_tools.h - what is built on the engine's public API: quality measures, exact search, the
+ * evaluations of `sutra eval` and the measurements of `sutra bench`.
  *
  * Part of libsutra_tools.a, which the program links; versioning, errors and threads are those of
  * sutra.h. Inputs are borrowed until return.
@@ -77,6 +77,59 @@ SUTRA_API SutraStatus sutra_eval_sts(SutraEngine *engine, const SutraModel *mode
 SUTRA_API SutraStatus sutra_eval_retrieval(SutraEngine *engine, const SutraModel *model,
                                            const char *directory, const SutraEvalOptions *options,
                                            SutraEvalResult *result, SutraError *err);
+
+/* ---- benchmarks ----
+ * Each gives a report of tables. All figures of a report, ceilings too, are measured in that run, in
+ * turns. GFLOP/s of a thread are by its processor time where the report says so, else by wall time;
+ * a share of the ceiling above 105 % is no result: its row says so in the column "note". One
+ * benchmark at a time in a process (others wait). */
+typedef struct SutraBenchReport SutraBenchReport;
+
+typedef struct SutraBenchCell {
+    int is_text;
+    double number; /* finite */
+    char text[88];
+} SutraBenchCell;
+
+/* Borrowed from the report. */
+typedef struct SutraBenchTable {
+    const char *name;
+    const char *const *columns; /* [num_columns] */
+    size_t num_columns, num_rows;
+    const SutraBenchCell *cells; /* [num_rows, num_columns] */
+} SutraBenchTable;
+
+typedef struct SutraBenchOptions {
+    uint32_t struct_size;
+    uint32_t num_threads;     /* 0: one for kernels, else every core this process may run on */
+    const char *model;        /* path; kernels: NULL takes the shapes of all-MiniLM-L6-v2 */
+    const char *cache_dir;    /* ablation: where a bundle may be kept; NULL: none is measured */
+    const SutraInput *inputs; /* [num_inputs] instead of generated texts: breakdown, ablation */
+    size_t num_inputs;
+    uint32_t quick; /* 1: few, short samples; the figures are rough */
+    void (*progress)(void *user, const char *line);
+    void *user;
+} SutraBenchOptions;
+
+/* Texts a second and latency of single texts by length. Errors: those of sutra_model_open and
+ * sutra_embed; ABI. */
+SUTRA_API SutraStatus sutra_bench_throughput(const SutraBenchOptions *options,
+                                             SutraBenchReport **report, SutraError *err);
+/* Roofline of every kernel of the ISA in force: the ceiling is the lesser of the fma peak and of
+ * intensity x bandwidth at the kernel's own working set. Errors: as above. */
+SUTRA_API SutraStatus sutra_bench_kernels(const SutraBenchOptions *options,
+                                          SutraBenchReport **report, SutraError *err);
+/* Time of each operation of an engine at work. Errors: as above. */
+SUTRA_API SutraStatus sutra_bench_breakdown(const SutraBenchOptions *options,
+                                            SutraBenchReport **report, SutraError *err);
+/* What each step brings over a naive encoder. Errors: as above; NUMERIC when a variant's vectors
+ * are not the engine's. */
+SUTRA_API SutraStatus sutra_bench_ablation(const SutraBenchOptions *options,
+                                           SutraBenchReport **report, SutraError *err);
+
+SUTRA_API size_t sutra_bench_num_tables(const SutraBenchReport *report);
+SUTRA_API SutraBenchTable sutra_bench_table(const SutraBenchReport *report, size_t i);
+SUTRA_API void sutra_bench_report_free(SutraBenchReport *report);
 
 #ifdef __cplusplus
 }

@@ -31,7 +31,8 @@ LAYERS = {
     "src/model": ("base", "weights", "container", "tokenizer"),
     "src/pipeline": ("base", "batch", "tokenizer", "model", "backend"),
     "src/api": ("base", "kernels", "batch", "tokenizer", "model", "backend", "pipeline"),
-    "src/tools": ("base",),
+    # Besides the public API, the bench times kernels, the tokenizer and the encoder that an engine made.
+    "src/tools": ("base", "kernels", "tokenizer", "encoder", "model"),
     "src/hub": ("base",),
     "cli": (),
     "examples": (),
@@ -39,7 +40,8 @@ LAYERS = {
 PUBLIC = {"sutra.h", "sutra_backend.h", "sutra_tools.h", "sutra_hub.h"}
 # Public headers are on a level too.
 PUBLIC_USERS = {
-    "sutra_backend.h": ("src/kernels", "src/encoder", "src/backend", "src/model", "src/pipeline", "src/api"),
+    "sutra_backend.h": ("src/kernels", "src/encoder", "src/backend", "src/model", "src/pipeline", "src/api",
+                        "src/tools"),
     "sutra_hub.h": ("src/hub", "cli"),
     "sutra_tools.h": ("src/tools", "cli"),
 }
@@ -175,7 +177,7 @@ BAD = [  # path -> text that must be found, and a word of the message
     ({"src/encoder/x.h": GUARDED % '#include "backend/cpu_backend.h"'}, "may not include backend"),
     ({"src/tokenizer/x.c": '#include "weights/safetensors.h"'}, "may not include weights"),
     ({"cli/x.c": '#include "base/memory.h"'}, "may not include base/memory.h"),
-    ({"src/tools/x.c": '#include "model/model.h"'}, "may not include model"),
+    ({"src/tools/x.c": '#include "pipeline/engine.h"'}, "may not include pipeline"),
     ({"src/model/x.c": "#include <unistd.h>"}, "touch the system"),
     ({"src/model/x.c": "  #  include <sys/stat.h>"}, "touch the system"),
     ({"src/pipeline/x.c": "#include <dlfcn.h>"}, "load code"),

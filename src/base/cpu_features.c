@@ -64,6 +64,16 @@ uint32_t su_cpu_count(void)
     return count > 0 ? (uint32_t)count : 1;
 }
 
+void su_cache_sizes(size_t bytes[3])
+{
+    static const int names[] = {_SC_LEVEL1_DCACHE_SIZE, _SC_LEVEL2_CACHE_SIZE,
+                                _SC_LEVEL3_CACHE_SIZE};
+    for (int i = 0; i < 3; i++) {
+        long size = sysconf(names[i]);
+        bytes[i] = size > 0 ? (size_t)size : 0;
+    }
+}
+
 void su_physical_memory(uint64_t *total, uint64_t *available)
 {
     long page = sysconf(_SC_PAGESIZE), all = sysconf(_SC_PHYS_PAGES),

@@ -23,6 +23,9 @@ const char *su_isa_name(SuIsa isa); /* "scalar", "avx2", "avx512"; static */
 /* Cores this process may run on; at least 1. */
 uint32_t su_cpu_count(void);
 
+/* Data caches that a core has or shares, levels 1 to 3; 0 where the system does not say. */
+void su_cache_sizes(size_t bytes[3]);
+
 /* Bytes of the machine's memory, and of it bytes in no use; 0 where the system does not say. */
 void su_physical_memory(uint64_t *total, uint64_t *available);
 

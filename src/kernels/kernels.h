@@ -91,6 +91,7 @@ typedef struct SuAttentionF32Args {
 
 typedef struct SuAttentionF32 {
     const char *name;
+    size_t scratch_bytes; /* of the stack, whatever the lengths */
     void (*run)(const SuAttentionF32Args *args);
 } SuAttentionF32;
 

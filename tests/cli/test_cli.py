@@ -646,7 +646,8 @@ class Help(Base):
 
     def test_every_command_has_help(self):
         commands = self.commands()
-        self.assertEqual(commands, ["embed", "tokenize", "similarity", "eval", "pull", "list", "info", "convert", "verify"])
+        self.assertEqual(commands, ["embed", "tokenize", "similarity", "eval", "bench", "pull", "list", "info",
+                                    "convert", "verify"])
         for command in commands:
             shown = sutra(command, "--help").decode()
             self.assertTrue(shown.startswith(f"Usage: sutra {command} "), shown)
@@ -679,7 +680,7 @@ class Help(Base):
         script = (f'source "{SOURCE}/completions/sutra.bash"; complete_words() {{ COMP_WORDS=("$@"); '
                   'COMP_CWORD=$(($# - 1)); _sutra; echo "${COMPREPLY[*]}"; }; ')
         for words, expected in ((("em",), "embed"), (("embed", "--form"), "--format"), (("embed", "--format", "j"), "jsonl"),
-                                (("eval", "ret"), "retrieval"), (("help", "li"), "list"), (("info", "all-mp"), "all-mpnet-base-v2")):
+                                (("eval", "ret"), "retrieval"), (("bench", "br"), "breakdown"), (("help", "li"), "list"), (("info", "all-mp"), "all-mpnet-base-v2")):
             quoted = " ".join(f"'{w}'" for w in words)
             env = {"PATH": f"{Path(PROGRAM).resolve().parent}:{os.environ['PATH']}", "HF_HUB_CACHE": str(self.dir)}
             done = subprocess.run(["bash", "-c", script + f"complete_words sutra {quoted}"], capture_output=True, text=True,

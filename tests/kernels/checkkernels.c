@@ -2,7 +2,8 @@
  * C against a computation in higher precision with a stated bound.
  *
  *   checkkernels [--seed N] [NAME]      all checks, or one
- *   checkkernels --bench [NAME]         times instead: GFLOP/s or GB/s beside the measured ceiling
+ *
+ * sutra bench kernels times them.
  */
 #include "checkkernels.h"
 
@@ -32,7 +33,7 @@ enum { NUM_ENTRIES = sizeof entries / sizeof entries[0] };
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: checkkernels [--seed N] [--bench] [NAME]\nnames:");
+    fprintf(stderr, "usage: checkkernels [--seed N] [NAME]\nnames:");
     for (int i = 0; i < NUM_ENTRIES; i++) fprintf(stderr, " %s", entries[i].name);
     fputc('\n', stderr);
     return 2;
@@ -64,11 +65,8 @@ int main(int argc, char **argv)
 {
     uint64_t seed = 1;
     const char *name = NULL;
-    bool bench = false;
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--bench") == 0) {
-            bench = true;
-        } else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
+        if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
             seed = strtoull(argv[++i], NULL, 10);
         } else if (argv[i][0] != '-' && !name) {
             name = argv[i];
@@ -79,7 +77,5 @@ int main(int argc, char **argv)
     bool known = !name;
     for (int i = 0; i < NUM_ENTRIES; i++) known = known || strcmp(name, entries[i].name) == 0;
     if (!known) return usage();
-    if (!bench) return run_checks(seed, name);
-    ck_bench(name);
-    return 0;
+    return run_checks(seed, name);
 }

@@ -87,7 +87,4 @@ void check_dot_f32(Ck *ck);
 void check_widen_f16(Ck *ck);
 void check_widen_bf16(Ck *ck);
 
-/* Times every kernel of every level on the shapes of all-MiniLM-L6-v2; `name` NULL: all. */
-void ck_bench(const char *name);
-
 #endif

@@ -30,8 +30,9 @@ void su_kernels_init_ref(SuKernels *kernels)
 {
     kernels->gemm_f32 =
         (SuGemmF32){.mr = 1, .nr = NR, .name = "gemm_f32_1x16_ref", .run = su_gemm_f32_ref};
-    kernels->attention_f32 =
-        (SuAttentionF32){.name = "attention_f32_ref", .run = su_attention_f32_ref};
+    kernels->attention_f32 = (SuAttentionF32){.name = "attention_f32_ref",
+                                              .scratch_bytes = SU_KEY_TILE * sizeof(float),
+                                              .run = su_attention_f32_ref};
     kernels->layer_norm_f32 = su_layer_norm_f32_ref;
     kernels->embed_norm_f32 = su_embed_norm_f32_ref;
     kernels->activate_f32 = su_activate_f32_ref;

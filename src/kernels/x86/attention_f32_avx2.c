@@ -9,4 +9,5 @@
 #define OUT_ROWS 6
 #include "kernels/attention_f32_tiles.h"
 
-const SuAttentionF32 su_attention_f32_avx2 = {.name = "attention_f32_24x64_avx2", .run = run};
+const SuAttentionF32 su_attention_f32_avx2 = {
+    .name = "attention_f32_24x64_avx2", .scratch_bytes = sizeof(Block), .run = run};

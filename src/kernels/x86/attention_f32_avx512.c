@@ -9,4 +9,5 @@
 #define OUT_ROWS 8
 #include "kernels/attention_f32_tiles.h"
 
-const SuAttentionF32 su_attention_f32_avx512 = {.name = "attention_f32_32x64_avx512", .run = run};
+const SuAttentionF32 su_attention_f32_avx512 = {
+    .name = "attention_f32_32x64_avx512", .scratch_bytes = sizeof(Block), .run = run};

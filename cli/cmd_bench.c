@@ -1,0 +1,268 @@
+/* cmd_bench.c - sutra bench [kernels | breakdown | ablation]: what the engine reaches on this
+ * machine, beside what the machine can do. */
+#include "atomic_file.h"
+#include "commands.h"
+#include "console.h"
+#include "json_text.h"
+#include "model_session.h"
+#include "number_text.h"
+#include "suggest.h"
+#include "sutra_tools.h"
+#include "text_reader.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MOST_TEXTS = 1 << 20, MOST_COLUMNS = 20 };
+
+typedef struct BenchArgs {
+    CliModelArgs model;
+    const char *input;
+    uint32_t threads;
+    bool quick, json;
+} BenchArgs;
+
+static const CliOption own_options[] = {
+    {"input", 'i', CLI_OPTION_TEXT, "FILE", offsetof(BenchArgs, input),
+     "breakdown, ablation: texts to embed, one a line, instead of generated ones; -: standard "
+     "input",
+     0, 0},
+    {"threads", 0, CLI_OPTION_NUMBER, "N", offsetof(BenchArgs, threads),
+     "threads (default: every core this process may run on; kernels: one)", 1, 1024},
+    {"quick", 0, CLI_OPTION_FLAG, NULL, offsetof(BenchArgs, quick),
+     "few, short samples: the figures are rough", 0, 0},
+    {"json", 0, CLI_OPTION_FLAG, NULL, offsetof(BenchArgs, json), "print one line of JSON", 0, 0},
+};
+
+static const CliOptionGroup groups[] = {
+    {cli_model_options, CLI_COUNT(cli_model_options), offsetof(BenchArgs, model)},
+    {own_options, CLI_COUNT(own_options), 0},
+};
+
+static void show_progress(void *user, const char *line)
+{
+    (void)user;
+    cli_progress_line("%s", line);
+}
+
+static void number_text(double number, char *text, size_t capacity)
+{
+    double size = fabs(number);
+    int digits = size >= 100 ? 0 : size >= 10 ? 1 : size >= 0.1 ? 2 : 3;
+    if (number == floor(number) && size < 1e9)
+        snprintf(text, capacity, "%.0f", number);
+    else if (size < 0.01)
+        snprintf(text, capacity, "%.1e", number);
+    else
+        snprintf(text, capacity, "%.*f", digits, number);
+}
+
+static void cell_text(const SutraBenchCell *cell, char *text, size_t capacity)
+{
+    if (cell->is_text)
+        snprintf(text, capacity, "%s", cell->text);
+    else
+        number_text(cell->number, text, capacity);
+}
+
+static void print_padded(CliOutput *out, const char *text, int width, bool left, bool last)
+{
+    if (last && left) width = 0;
+    cli_output_print(out, "%*s%s", left ? -width : width, text, last ? "\n" : "  ");
+}
+
+static void print_table(CliOutput *out, const SutraBenchTable *table)
+{
+    int width[MOST_COLUMNS];
+    char text[96];
+    cli_output_print(out, "%s\n", table->name);
+    for (size_t c = 0; c < table->num_columns; c++) {
+        width[c] = (int)strlen(table->columns[c]);
+        for (size_t r = 0; r < table->num_rows; r++) {
+            cell_text(&table->cells[r * table->num_columns + c], text, sizeof text);
+            if ((int)strlen(text) > width[c]) width[c] = (int)strlen(text);
+        }
+    }
+    for (size_t c = 0; c < table->num_columns; c++)
+        print_padded(out, table->columns[c], width[c], !table->num_rows || table->cells[c].is_text,
+                     c + 1 == table->num_columns);
+    for (size_t i = 0; i < table->num_rows * table->num_columns; i++) {
+        size_t c = i % table->num_columns;
+        cell_text(&table->cells[i], text, sizeof text);
+        print_padded(out, text, width[c], table->cells[i].is_text, c + 1 == table->num_columns);
+    }
+    cli_output_print(out, "\n");
+}
+
+static void print_json_table(CliOutput *out, const SutraBenchTable *table)
+{
+    cli_json_string(out, table->name, strlen(table->name));
+    cli_output_print(out, ":[");
+    for (size_t i = 0; i < table->num_rows * table->num_columns; i++) {
+        size_t c = i % table->num_columns;
+        const SutraBenchCell *cell = &table->cells[i];
+        char number[CLI_NUMBER_TEXT];
+        cli_output_print(out, "%s", c ? "," : i ? "},{" : "{");
+        cli_json_string(out, table->columns[c], strlen(table->columns[c]));
+        cli_output_print(out, ":");
+        if (cell->is_text) {
+            cli_json_string(out, cell->text, strlen(cell->text));
+        } else {
+            cli_double_text(cell->number, number);
+            cli_output_print(out, "%s", number);
+        }
+    }
+    cli_output_print(out, table->num_rows ? "}]" : "]");
+}
+
+static SutraStatus print_report(const char *task, const SutraBenchReport *report, bool json,
+                                SutraError *err)
+{
+    CliOutput out;
+    SutraStatus status = cli_output_open(&out, NULL, false, err);
+    if (status != SUTRA_OK) return status;
+    if (json) cli_output_print(&out, "{\"benchmark\":\"%s\"", task);
+    for (size_t i = 0; i < sutra_bench_num_tables(report); i++) {
+        SutraBenchTable table = sutra_bench_table(report, i);
+        if (json) cli_output_print(&out, ",");
+        if (json)
+            print_json_table(&out, &table);
+        else
+            print_table(&out, &table);
+    }
+    if (json) cli_output_print(&out, "}\n");
+    return cli_output_commit(&out, err);
+}
+
+typedef struct Task {
+    const char *name;
+    bool takes_texts, makes_bundle;
+    SutraStatus (*run)(const SutraBenchOptions *, SutraBenchReport **, SutraError *);
+} Task;
+
+static const Task tasks[] = {
+    {"throughput", false, false, sutra_bench_throughput}, /* when no name is given */
+    {"kernels", false, false, sutra_bench_kernels},
+    {"breakdown", true, false, sutra_bench_breakdown},
+    {"ablation", true, true, sutra_bench_ablation},
+};
+
+/* The texts of -i; they stay valid until the reader is closed. */
+static SutraStatus read_texts(const BenchArgs *args, CliReader *reader, SutraBenchOptions *options,
+                              SutraError *err)
+{
+    CliBlock block = {0};
+    if (!args->input) return SUTRA_OK;
+    SutraStatus status = cli_reader_open(reader, args->input, NULL, err);
+    if (status == SUTRA_OK) status = cli_reader_next(reader, MOST_TEXTS, SIZE_MAX, &block, err);
+    if (status == SUTRA_OK && !block.count)
+        status = cli_raise(err, SUTRA_E_ARGUMENT, "%s: no texts", reader->name);
+    options->inputs = block.inputs;
+    options->num_inputs = block.count;
+    return status;
+}
+
+/* A folder below $TMPDIR, for a bundle. */
+static SutraStatus make_folder(char *folder, size_t capacity, SutraError *err)
+{
+    const char *base = getenv("TMPDIR");
+    if (!base || !*base) base = "/tmp";
+    int size = snprintf(folder, capacity, "%s/sutra-bench-XXXXXX", base);
+    if ((size_t)size < capacity && mkdtemp(folder)) return SUTRA_OK;
+    folder[0] = 0;
+    return cli_raise(err, SUTRA_E_IO, "cannot make a temporary folder in %s", base);
+}
+
+static void remove_folder(const char *folder)
+{
+    DIR *directory = *folder ? opendir(folder) : NULL;
+    struct dirent *entry;
+    while (directory && (entry = readdir(directory)))
+        if (entry->d_name[0] != '.') unlinkat(dirfd(directory), entry->d_name, 0);
+    if (directory) closedir(directory);
+    if (*folder) rmdir(folder);
+}
+
+/* Kernels are measured without a model too: on the default shapes when none is named. */
+static SutraStatus find_model(const Task *task, const BenchArgs *args, char *path,
+                              SutraBenchOptions *options, SutraError *err)
+{
+    if (task->run == sutra_bench_kernels && !args->model.model) return SUTRA_OK;
+    options->model = path;
+    return cli_find_model(args->model.model, path, PATH_MAX, err);
+}
+
+static SutraStatus measure(const Task *task, const BenchArgs *args, SutraError *err)
+{
+    char path[PATH_MAX], folder[PATH_MAX] = "";
+    CliReader reader = {.fd = -1};
+    SutraBenchReport *report = NULL;
+    SutraBenchOptions options = {.struct_size = sizeof options,
+                                 .num_threads = args->threads,
+                                 .quick = args->quick,
+                                 .progress = show_progress};
+    SutraStatus status = find_model(task, args, path, &options, err);
+    if (status == SUTRA_OK) status = read_texts(args, &reader, &options, err);
+    if (status == SUTRA_OK && task->makes_bundle) {
+        status = make_folder(folder, sizeof folder, err);
+        options.cache_dir = folder;
+    }
+    if (status == SUTRA_OK) status = task->run(&options, &report, err);
+    cli_progress_clear();
+    if (status == SUTRA_OK) status = print_report(task->name, report, args->json, err);
+    sutra_bench_report_free(report);
+    remove_folder(folder);
+    if (args->input) cli_reader_close(&reader);
+    return status;
+}
+
+static int unknown_task(const char *name)
+{
+    CliSuggestion suggestion = {.word = name};
+    for (size_t i = 1; i < CLI_COUNT(tasks); i++) cli_suggest(&suggestion, tasks[i].name);
+    if (suggestion.best)
+        return cli_usage("bench", "%s is not a benchmark; did you mean %s?", name, suggestion.best);
+    return cli_usage("bench", "%s is not a benchmark; there are kernels, breakdown and ablation",
+                     name);
+}
+
+static int run_bench(const void *given, const CliArguments *rest)
+{
+    const BenchArgs *args = given;
+    const Task *task = &tasks[0];
+    SutraError err = {0};
+    if (rest->count > 1)
+        return cli_usage("bench", "one argument at most: kernels, breakdown or ablation");
+    if (rest->count) {
+        task = NULL;
+        for (size_t i = 1; i < CLI_COUNT(tasks); i++)
+            if (strcmp(rest->items[0], tasks[i].name) == 0) task = &tasks[i];
+        if (!task) return unknown_task(rest->items[0]);
+    }
+    if (args->input && !task->takes_texts)
+        return cli_usage("bench", "-i is only for breakdown and ablation");
+    if (measure(task, args, &err) == SUTRA_OK) return CLI_DONE;
+    return cli_fail("%s", err.message);
+}
+
+const CliCommand cli_bench_command = {
+    .name = "bench",
+    .arguments = "[OPTION ...] [kernels | breakdown | ablation]",
+    .summary = "measure speed beside what this machine can do",
+    .details = "Without a word: texts a second and latency for texts of 16 to 512 tokens.\n"
+               "kernels: every kernel beside its roofline, on the shapes of MODEL if -m is given.\n"
+               "breakdown: time of each operation of the engine at work.\n"
+               "ablation: what each step brings over a naive encoder (takes minutes).\n"
+               "Ceilings are measured in the same run; a figure that cannot be right has a note.\n"
+               "\n"
+               "  sutra bench kernels --threads 2\n"
+               "  sutra bench breakdown -i texts.txt --json",
+    .groups = groups,
+    .num_groups = CLI_COUNT(groups),
+    .args_size = sizeof(BenchArgs),
+    .run = run_bench,
+};

@@ -1,0 +1,288 @@
+#include "bench_cases.h"
+
+#include "base/memory.h"
+
+#include <string.h>
+
+static void call_gemm(const SuKernels *kernels, const SuBenchShape *shape, const SuBenchCase *at,
+                      const SuBenchOperands *x)
+{
+    (void)shape;
+    kernels->gemm_f32.run(
+        &(SuGemmF32Args){.a = x->a,
+                         .lda = at->k,
+                         .b = x->b,
+                         .bias = x->bias,
+                         .residual = at->residual ? x->residual : NULL,
+                         .ldr = at->n,
+                         .c = x->c,
+                         .ldc = at->n,
+                         .m = at->rows,
+                         .n = at->n,
+                         .k = at->k,
+                         .panel_end = (at->n + kernels->gemm_f32.nr - 1) / kernels->gemm_f32.nr,
+                         .activation = at->activation});
+}
+
+/* q, k and v each a matrix of their own, as the encoder keeps them. */
+static void call_attention(const SuKernels *kernels, const SuBenchShape *shape,
+                           const SuBenchCase *at, const SuBenchOperands *x)
+{
+    kernels->attention_f32.run(&(SuAttentionF32Args){.q = x->a,
+                                                     .k = x->b,
+                                                     .v = x->a + at->rows * at->k,
+                                                     .out = x->c,
+                                                     .q_stride = at->k,
+                                                     .k_stride = at->k,
+                                                     .v_stride = at->k,
+                                                     .out_stride = shape->width,
+                                                     .num_queries = at->rows,
+                                                     .num_keys = at->n,
+                                                     .head_size = at->k});
+}
+
+static void call_layer_norm(const SuKernels *kernels, const SuBenchShape *shape,
+                            const SuBenchCase *at, const SuBenchOperands *x)
+{
+    SuNormF32 norm = {.gamma = x->b, .beta = x->bias, .eps = 1e-12f, .n = at->n};
+    (void)shape;
+    for (size_t i = 0; i < at->rows; i++)
+        kernels->layer_norm_f32(&norm, x->a + i * at->n, x->c + i * at->n);
+}
+
+static void call_embed_norm(const SuKernels *kernels, const SuBenchShape *shape,
+                            const SuBenchCase *at, const SuBenchOperands *x)
+{
+    SuNormF32 norm = {.gamma = x->b, .beta = x->bias, .eps = 1e-12f, .n = at->n};
+    (void)shape;
+    for (size_t i = 0; i < at->rows; i++)
+        kernels->embed_norm_f32(&norm, x->a + i * at->n, x->bias, x->residual + i * at->n,
+                                x->c + i * at->n);
+}
+
+/* The kernel works in place: a copy first, or the values would run away to zero. */
+static void call_activate(const SuKernels *kernels, const SuBenchShape *shape,
+                          const SuBenchCase *at, const SuBenchOperands *x)
+{
+    (void)shape;
+    memcpy(x->c, x->a, at->rows * at->n * sizeof *x->c);
+    kernels->activate_f32(at->activation, x->c, at->rows * at->n);
+}
+
+static void call_pool(const SuKernels *kernels, const SuBenchShape *shape, const SuBenchCase *at,
+                      const SuBenchOperands *x)
+{
+    (void)shape;
+    kernels->pool_f32(SUTRA_POOL_MEAN, x->a, at->n, 0, at->rows, at->n, x->c);
+}
+
+static void call_squares(const SuKernels *kernels, const SuBenchShape *shape, const SuBenchCase *at,
+                         const SuBenchOperands *x)
+{
+    (void)shape;
+    x->c[0] = kernels->sum_of_squares_f32(x->a, at->n);
+}
+
+static void call_scale(const SuKernels *kernels, const SuBenchShape *shape, const SuBenchCase *at,
+                       const SuBenchOperands *x)
+{
+    (void)shape;
+    kernels->scale_f32(x->a, 0.5f, at->n, x->c);
+}
+
+static void call_dot(const SuKernels *kernels, const SuBenchShape *shape, const SuBenchCase *at,
+                     const SuBenchOperands *x)
+{
+    (void)shape;
+    x->c[0] = kernels->dot_f32(x->a, x->b, at->n);
+}
+
+static void call_widen_f16(const SuKernels *kernels, const SuBenchShape *shape,
+                           const SuBenchCase *at, const SuBenchOperands *x)
+{
+    (void)shape;
+    kernels->widen_f16((const uint16_t *)(const void *)x->a, at->n, x->c);
+}
+
+static void call_widen_bf16(const SuKernels *kernels, const SuBenchShape *shape,
+                            const SuBenchCase *at, const SuBenchOperands *x)
+{
+    (void)shape;
+    kernels->widen_bf16((const uint16_t *)(const void *)x->a, at->n, x->c);
+}
+
+static void add(SuBenchCases *cases, SuBenchCase at)
+{
+    at.of = cases;
+    if (cases->num_cases < SU_BENCH_MAX_CASES) cases->cases[cases->num_cases++] = at;
+}
+
+static void add_gemm(SuBenchCases *cases, const char *use, size_t rows, size_t n, size_t k,
+                     SutraActivation activation, bool residual)
+{
+    add(cases, (SuBenchCase){.kernel = "gemm_f32",
+                             .use = use,
+                             .rows = rows,
+                             .n = n,
+                             .k = k,
+                             .activation = activation,
+                             .residual = residual,
+                             .cost = su_bench_cost_gemm(rows, n, k, residual),
+                             .call = call_gemm});
+}
+
+static void add_matrices(SuBenchCases *cases, size_t rows)
+{
+    const SuBenchShape *s = &cases->shape;
+    add_gemm(cases, "qkv", rows, 3 * s->width, s->hidden, SUTRA_ACT_NONE, false);
+    add_gemm(cases, "attention out + residual", rows, s->hidden, s->width, SUTRA_ACT_NONE, true);
+    add_gemm(cases, "up + activation", rows, s->ffn, s->hidden, s->activation, false);
+    add_gemm(cases, "down + residual", rows, s->hidden, s->ffn, SUTRA_ACT_NONE, true);
+}
+
+static void add_attention(SuBenchCases *cases, size_t tokens)
+{
+    size_t head = cases->shape.head_size;
+    SuBenchCase at = {
+        .kernel = "attention_f32", .use = "a head", .rows = tokens, .n = tokens, .k = head};
+    at.cost = su_bench_cost_attention(tokens, tokens, head);
+    at.call = call_attention;
+    add(cases, at);
+}
+
+static void add_rows(SuBenchCases *cases, size_t rows)
+{
+    const SuBenchShape *s = &cases->shape;
+    SuBenchCase at = {.rows = rows, .n = s->hidden, .use = "rows"};
+    at.kernel = "embed_norm_f32";
+    at.cost = su_bench_cost_embed_norm(rows, s->hidden, true, true);
+    at.call = call_embed_norm;
+    add(cases, at);
+    at.kernel = "layer_norm_f32";
+    at.cost = su_bench_cost_layer_norm(rows, s->hidden);
+    at.call = call_layer_norm;
+    add(cases, at);
+    at.kernel = "pool_f32";
+    at.use = "mean";
+    at.cost = su_bench_cost_pool_mean(rows, s->hidden);
+    at.call = call_pool;
+    add(cases, at);
+    at.kernel = "activate_f32";
+    at.use = "after a copy";
+    at.n = s->ffn;
+    at.activation = s->activation;
+    at.cost = su_bench_cost_activate(s->activation, rows * s->ffn);
+    at.call = call_activate;
+    add(cases, at);
+}
+
+static void add_vectors(SuBenchCases *cases)
+{
+    size_t n = cases->shape.hidden;
+    add(cases, (SuBenchCase){.kernel = "sum_of_squares_f32",
+                             .use = "output",
+                             .rows = 1,
+                             .n = n,
+                             .cost = su_bench_cost_sum_of_squares(n),
+                             .call = call_squares});
+    add(cases, (SuBenchCase){.kernel = "scale_f32",
+                             .use = "output",
+                             .rows = 1,
+                             .n = n,
+                             .cost = su_bench_cost_scale(n),
+                             .call = call_scale});
+    add(cases, (SuBenchCase){.kernel = "dot_f32",
+                             .use = "similarity",
+                             .rows = 1,
+                             .n = n,
+                             .cost = su_bench_cost_dot(n),
+                             .call = call_dot});
+    add(cases, (SuBenchCase){.kernel = "widen_f16",
+                             .use = "stored rows",
+                             .rows = 1,
+                             .n = n,
+                             .cost = su_bench_cost_widen(n),
+                             .call = call_widen_f16});
+    add(cases, (SuBenchCase){.kernel = "widen_bf16",
+                             .use = "stored rows",
+                             .rows = 1,
+                             .n = n,
+                             .cost = su_bench_cost_widen(n),
+                             .call = call_widen_bf16});
+}
+
+/* Floats that no operand of any case goes beyond. */
+static size_t most_floats(const SuBenchCases *cases)
+{
+    const SuBenchShape *s = &cases->shape;
+    size_t most = 0, nr = cases->kernels.gemm_f32.nr;
+    for (size_t i = 0; i < cases->num_cases; i++) {
+        const SuBenchCase *at = &cases->cases[i];
+        size_t n = su_round_up(at->n, nr), k = at->k ? at->k : 1;
+        size_t rows = su_round_up(at->rows, SU_KEY_TILE);
+        size_t sizes[] = {rows * k, rows * n, n * k, rows * 3 * s->width, n};
+        for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++)
+            if (sizes[j] > most) most = sizes[j];
+    }
+    return su_round_up(most, SU_CACHE_LINE / sizeof(float));
+}
+
+static SutraStatus allocate(SuBenchCases *cases, uint32_t threads, SutraError *err)
+{
+    enum { OPERANDS = 5 };
+    size_t floats = most_floats(cases), all;
+    cases->operands = su_calloc(threads, sizeof *cases->operands);
+    if (!su_mul_overflows(floats, (size_t)OPERANDS * threads * sizeof(float), &all))
+        cases->memory = su_alloc_aligned(all);
+    if (!cases->operands || !cases->memory)
+        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for the kernels' operands");
+    for (size_t i = 0; i < floats * OPERANDS * threads; i++)
+        cases->memory[i] = (float)((i * 2654435761u >> 8) % 1000) * 0.001f - 0.5f;
+    for (uint32_t rank = 0; rank < threads; rank++) {
+        float *at = cases->memory + (size_t)rank * OPERANDS * floats;
+        cases->operands[rank] = (SuBenchOperands){.a = at,
+                                                  .b = at + floats,
+                                                  .bias = at + 2 * floats,
+                                                  .residual = at + 3 * floats,
+                                                  .c = at + 4 * floats};
+    }
+    return SUTRA_OK;
+}
+
+SutraStatus su_bench_cases_create(SuIsa isa, const SuBenchShape *shape, uint32_t threads,
+                                  SuBenchCases **out, SutraError *err)
+{
+    static const size_t rows[] = {11, 128, 1024}, tokens[] = {11, 128, 512};
+    SuBenchCases *cases = su_calloc(1, sizeof *cases);
+    *out = NULL;
+    if (!cases) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for the kernels' shapes");
+    su_kernels_init(&cases->kernels, isa);
+    cases->shape = *shape;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i] <= shape->max_rows) add_matrices(cases, rows[i]);
+    for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++)
+        if (tokens[i] <= shape->max_tokens) add_attention(cases, tokens[i]);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i] <= shape->max_rows) add_rows(cases, rows[i]);
+    add_vectors(cases);
+    SutraStatus status = allocate(cases, threads, err);
+    if (status == SUTRA_OK)
+        *out = cases;
+    else
+        su_bench_cases_free(cases);
+    return status;
+}
+
+void su_bench_cases_free(SuBenchCases *cases)
+{
+    if (!cases) return;
+    su_free(cases->operands);
+    su_free_aligned(cases->memory);
+    su_free(cases);
+}
+
+void su_bench_case_body(void *arg, uint32_t rank)
+{
+    const SuBenchCase *at = arg;
+    at->call(&at->of->kernels, &at->of->shape, at, &at->of->operands[rank]);
+}

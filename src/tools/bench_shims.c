@@ -1,0 +1,187 @@
+#include "bench_shims.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "bench_costs.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+typedef struct Slot {
+    _Alignas(2 * SU_CACHE_LINE) SuBenchStageTime times[SU_BENCH_STAGES];
+    SuBenchStage last_gemm;
+} Slot;
+
+static SuKernels inner; /* what the shims stand for */
+static size_t inner_width, inner_ffn;
+static Slot slots[SU_BENCH_MAX_THREADS];
+static _Atomic uint32_t num_slots;
+static uint32_t
+    generation; /* counts resets: a slot of an older one is not this thread's any more */
+static _Thread_local uint32_t own_generation;
+static _Thread_local uint32_t own_slot;
+
+const char *su_bench_stage_name(SuBenchStage stage)
+{
+    static const char *const names[] = {"embed + norm",    "qkv",
+                                        "attention",       "attention out + residual",
+                                        "attention norm",  "up + activation",
+                                        "down + residual", "feed-forward norm",
+                                        "pooling + output"};
+    return names[stage];
+}
+
+uint64_t su_bench_ticks(void)
+{
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#else
+    return su_clock_ns();
+#endif
+}
+
+static Slot *slot_of_thread(void)
+{
+    if (own_generation != generation) {
+        uint32_t slot = atomic_fetch_add(&num_slots, 1);
+        own_slot = slot < SU_BENCH_MAX_THREADS ? slot : SU_BENCH_MAX_THREADS - 1;
+        own_generation = generation;
+    }
+    return &slots[own_slot];
+}
+
+static void add(Slot *slot, SuBenchStage stage, uint64_t start, double flops)
+{
+    SuBenchStageTime *time = &slot->times[stage];
+    time->ticks += su_bench_ticks() - start;
+    time->calls++;
+    time->flops += flops;
+}
+
+/* Where sizes do not tell, the order does: down comes after up, attention's output before it. */
+static SuBenchStage stage_of(const Slot *slot, const SuGemmF32Args *args)
+{
+    if (args->activation != SUTRA_ACT_NONE) return SU_BENCH_UP;
+    if (!args->residual) return SU_BENCH_QKV;
+    if (inner_ffn != inner_width)
+        return args->k == inner_ffn ? SU_BENCH_DOWN : SU_BENCH_ATTENTION_OUT;
+    return slot->last_gemm == SU_BENCH_UP ? SU_BENCH_DOWN : SU_BENCH_ATTENTION_OUT;
+}
+
+static void time_gemm(const SuGemmF32Args *args)
+{
+    Slot *slot = slot_of_thread();
+    size_t first = args->panel_begin * inner.gemm_f32.nr, end = args->panel_end * inner.gemm_f32.nr;
+    if (end > args->n) end = args->n;
+    slot->last_gemm = stage_of(slot, args);
+    uint64_t start = su_bench_ticks();
+    inner.gemm_f32.run(args);
+    double flops = 2.0 * (double)args->m * (double)args->k;
+    add(slot, slot->last_gemm, start, end > first ? flops * (double)(end - first) : 0);
+}
+
+static void time_attention(const SuAttentionF32Args *args)
+{
+    Slot *slot = slot_of_thread();
+    uint64_t start = su_bench_ticks();
+    inner.attention_f32.run(args);
+    add(slot, SU_BENCH_ATTENTION, start,
+        su_bench_cost_attention(args->num_queries, args->num_keys, args->head_size).flops);
+}
+
+static void time_layer_norm(const SuNormF32 *norm, const float *x, float *y)
+{
+    Slot *slot = slot_of_thread();
+    uint64_t start = su_bench_ticks();
+    inner.layer_norm_f32(norm, x, y);
+    add(slot,
+        slot->last_gemm == SU_BENCH_UP || slot->last_gemm == SU_BENCH_DOWN
+            ? SU_BENCH_FFN_NORM
+            : SU_BENCH_ATTENTION_NORM,
+        start, su_bench_cost_layer_norm(1, norm->n).flops);
+}
+
+static void time_embed_norm(const SuNormF32 *norm, const float *token, const float *type,
+                            const float *position, float *y)
+{
+    Slot *slot = slot_of_thread();
+    uint64_t start = su_bench_ticks();
+    inner.embed_norm_f32(norm, token, type, position, y);
+    add(slot, SU_BENCH_EMBED, start,
+        su_bench_cost_embed_norm(1, norm->n, type != NULL, position != NULL).flops);
+}
+
+static void time_widen_f16(const uint16_t *x, size_t n, float *y)
+{
+    uint64_t start = su_bench_ticks();
+    inner.widen_f16(x, n, y);
+    add(slot_of_thread(), SU_BENCH_EMBED, start, 0);
+}
+
+static void time_widen_bf16(const uint16_t *x, size_t n, float *y)
+{
+    uint64_t start = su_bench_ticks();
+    inner.widen_bf16(x, n, y);
+    add(slot_of_thread(), SU_BENCH_EMBED, start, 0);
+}
+
+static void time_pool(SutraPooling pooling, const float *x, size_t stride, size_t first,
+                      size_t num_tokens, size_t n, float *out)
+{
+    uint64_t start = su_bench_ticks();
+    inner.pool_f32(pooling, x, stride, first, num_tokens, n, out);
+    add(slot_of_thread(), SU_BENCH_OUTPUT, start,
+        su_bench_cost_pool_mean(num_tokens - first, n).flops);
+}
+
+static float time_sum_of_squares(const float *x, size_t n)
+{
+    uint64_t start = su_bench_ticks();
+    float sum = inner.sum_of_squares_f32(x, n);
+    add(slot_of_thread(), SU_BENCH_OUTPUT, start, su_bench_cost_sum_of_squares(n).flops);
+    return sum;
+}
+
+static void time_scale(const float *x, float scale, size_t n, float *y)
+{
+    uint64_t start = su_bench_ticks();
+    inner.scale_f32(x, scale, n, y);
+    add(slot_of_thread(), SU_BENCH_OUTPUT, start, su_bench_cost_scale(n).flops);
+}
+
+void su_bench_shims_install(SuKernels *kernels, const SutraSpec *spec)
+{
+    inner = *kernels;
+    inner_width = (size_t)spec->num_heads * spec->head_size;
+    inner_ffn = spec->ffn_size;
+    kernels->gemm_f32.run = time_gemm;
+    kernels->attention_f32.run = time_attention;
+    kernels->layer_norm_f32 = time_layer_norm;
+    kernels->embed_norm_f32 = time_embed_norm;
+    kernels->widen_f16 = time_widen_f16;
+    kernels->widen_bf16 = time_widen_bf16;
+    kernels->pool_f32 = time_pool;
+    kernels->sum_of_squares_f32 = time_sum_of_squares;
+    kernels->scale_f32 = time_scale;
+    su_bench_shims_reset();
+}
+
+void su_bench_shims_remove(SuKernels *kernels) { *kernels = inner; }
+
+void su_bench_shims_reset(void)
+{
+    memset(slots, 0, sizeof slots);
+    atomic_store(&num_slots, 0);
+    generation++;
+}
+
+void su_bench_shims_read(SuBenchStageTime times[SU_BENCH_STAGES])
+{
+    memset(times, 0, SU_BENCH_STAGES * sizeof *times);
+    for (size_t i = 0; i < SU_BENCH_MAX_THREADS; i++)
+        for (int stage = 0; stage < SU_BENCH_STAGES; stage++) {
+            times[stage].ticks += slots[i].times[stage].ticks;
+            times[stage].calls += slots[i].times[stage].calls;
+            times[stage].flops += slots[i].times[stage].flops;
+        }
+}
