@@ -20,7 +20,6 @@ MODEL = SOURCE / "tests/data/golden/models/base"
 CONFIG = json.loads((MODEL / "config.json").read_text(encoding="utf-8"))
 HIDDEN, FFN, HEADS = CONFIG["hidden_size"], CONFIG["intermediate_size"], CONFIG["num_attention_heads"]
 LAYERS = CONFIG["num_hidden_layers"]
-HEAD = HIDDEN // HEADS
 
 
 def run(*args):
@@ -177,9 +176,9 @@ class Bench(unittest.TestCase):
         self.assertEqual([row["from"] for row in found["start"]], ["folder", "folder, making the bundle", "bundle"])
         for row in found["flash"]:
             self.positive(row, "tokens", "flash ms", "all scores ms")
-            tokens, tiles = row["tokens"], -(-row["tokens"] // 64) * 64
-            self.assertTrue(math.isclose(row["all scores MB"], 4e-6 * tokens * tokens))
-            self.assertTrue(math.isclose(row["flash MB"], 4e-6 * tiles * HEAD))
+            self.assertTrue(math.isclose(row["all scores MB"], 4e-6 * row["tokens"] * row["tokens"]))
+            self.assertGreater(row["flash MB"], 0)
+        self.assertEqual(len({row["flash MB"] for row in found["flash"]}), 1)  # whatever the length
 
     def test_no_bundle_is_left_behind(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -111,11 +111,29 @@ SU_INLINE void finish(SutraActivation activation, const float *product, size_t r
     }
 }
 
+/* GELU of whole rows of a tile, 2 rows (4 vectors) in step, c being where they go. */
+static void gelu_tile(const float *product, size_t rows, float *c, size_t ldc)
+{
+    for (size_t i = 0; i < rows; i += 2) {
+        size_t other = i + 1 < rows ? i + 1 : i;
+        const float *from[2] = {product + i * NR, product + other * NR};
+        float *to[2] = {c + i * ldc, c + other * ldc};
+        __m512 x[4];
+        SU_UNROLL
+        for (int v = 0; v < 4; v++) x[v] = _mm512_loadu_ps(from[v / 2] + v % 2 * 16);
+        gelu_in_step_avx512(x, 4);
+        SU_UNROLL
+        for (int v = 0; v < 4; v++) _mm512_storeu_ps(to[v / 2] + v % 2 * 16, x[v]);
+    }
+}
+
 static void finish_tile(SutraActivation activation, const float *product, size_t nr, size_t rows,
                         size_t columns, const float *residual, size_t ldr, float *c, size_t ldc)
 {
     (void)nr;
-    if (activation == SUTRA_ACT_GELU_ERF)
+    if (activation == SUTRA_ACT_GELU_ERF && columns == NR && !residual)
+        gelu_tile(product, rows, c, ldc);
+    else if (activation == SUTRA_ACT_GELU_ERF)
         finish(SUTRA_ACT_GELU_ERF, product, rows, columns, residual, ldr, c, ldc);
     else if (activation == SUTRA_ACT_NONE)
         finish(SUTRA_ACT_NONE, product, rows, columns, residual, ldr, c, ldc);

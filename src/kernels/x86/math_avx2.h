@@ -30,6 +30,36 @@ SU_INLINE __m256 exp2_avx2(__m256 x)
     return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), exponent));
 }
 
+/* The same for `count` (a constant, at most 8) vectors in step: the chain of one is longer than what
+ * the processor's schedulers hold of the next ones. */
+SU_INLINE void exp2_in_step_avx2(__m256 *x, const int count)
+{
+    __m256 n[8], y[8];
+    SU_UNROLL
+    for (int i = 0; i < count; i++) {
+        x[i] = _mm256_max_ps(_mm256_set1_ps(-SU_EXP2_LIMIT), x[i]);
+        x[i] = _mm256_min_ps(_mm256_set1_ps(SU_EXP2_LIMIT), x[i]);
+        n[i] = _mm256_round_ps(x[i], _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+        x[i] = _mm256_sub_ps(x[i], n[i]);
+        y[i] = _mm256_fmadd_ps(_mm256_set1_ps(SU_EXP2_6), x[i], _mm256_set1_ps(SU_EXP2_5));
+    }
+    SU_UNROLL
+    for (int i = 0; i < count; i++) y[i] = _mm256_fmadd_ps(y[i], x[i], _mm256_set1_ps(SU_EXP2_4));
+    SU_UNROLL
+    for (int i = 0; i < count; i++) y[i] = _mm256_fmadd_ps(y[i], x[i], _mm256_set1_ps(SU_EXP2_3));
+    SU_UNROLL
+    for (int i = 0; i < count; i++) y[i] = _mm256_fmadd_ps(y[i], x[i], _mm256_set1_ps(SU_EXP2_2));
+    SU_UNROLL
+    for (int i = 0; i < count; i++) y[i] = _mm256_fmadd_ps(y[i], x[i], _mm256_set1_ps(SU_EXP2_1));
+    SU_UNROLL
+    for (int i = 0; i < count; i++) y[i] = _mm256_fmadd_ps(y[i], x[i], _mm256_set1_ps(SU_EXP2_0));
+    SU_UNROLL
+    for (int i = 0; i < count; i++) {
+        __m256i exponent = _mm256_slli_epi32(_mm256_cvtps_epi32(n[i]), 23);
+        x[i] = _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(y[i]), exponent));
+    }
+}
+
 SU_INLINE __m256 gelu_avx2(__m256 x)
 {
     const __m256 sign = _mm256_set1_ps(-0.0f);
@@ -48,6 +78,40 @@ SU_INLINE __m256 gelu_avx2(__m256 x)
                              exp2_avx2(_mm256_xor_ps(q, sign)));
     __m256 positive = _mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_GT_OQ);
     return _mm256_blendv_ps(_mm256_xor_ps(h, sign), _mm256_sub_ps(x, h), positive);
+}
+
+/* See exp2_in_step_avx2. */
+SU_INLINE void gelu_in_step_avx2(__m256 *x, const int count)
+{
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    __m256 z[8], q[8];
+    SU_UNROLL
+    for (int i = 0; i < count; i++) {
+        z[i] = _mm256_mul_ps(_mm256_andnot_ps(sign, x[i]), _mm256_set1_ps(SU_SQRT_HALF));
+        q[i] = _mm256_fmadd_ps(_mm256_set1_ps(SU_GELU_Q8), z[i], _mm256_set1_ps(SU_GELU_Q7));
+    }
+    SU_UNROLL
+    for (int i = 0; i < count; i++) q[i] = _mm256_fmadd_ps(q[i], z[i], _mm256_set1_ps(SU_GELU_Q6));
+    SU_UNROLL
+    for (int i = 0; i < count; i++) q[i] = _mm256_fmadd_ps(q[i], z[i], _mm256_set1_ps(SU_GELU_Q5));
+    SU_UNROLL
+    for (int i = 0; i < count; i++) q[i] = _mm256_fmadd_ps(q[i], z[i], _mm256_set1_ps(SU_GELU_Q4));
+    SU_UNROLL
+    for (int i = 0; i < count; i++) q[i] = _mm256_fmadd_ps(q[i], z[i], _mm256_set1_ps(SU_GELU_Q3));
+    SU_UNROLL
+    for (int i = 0; i < count; i++) q[i] = _mm256_fmadd_ps(q[i], z[i], _mm256_set1_ps(SU_GELU_Q2));
+    SU_UNROLL
+    for (int i = 0; i < count; i++) q[i] = _mm256_fmadd_ps(q[i], z[i], _mm256_set1_ps(SU_GELU_Q1));
+    SU_UNROLL
+    for (int i = 0; i < count; i++) q[i] = _mm256_xor_ps(_mm256_mul_ps(q[i], z[i]), sign);
+    exp2_in_step_avx2(q, count);
+    SU_UNROLL
+    for (int i = 0; i < count; i++) {
+        __m256 h =
+            _mm256_mul_ps(_mm256_mul_ps(_mm256_set1_ps(0.5f), _mm256_andnot_ps(sign, x[i])), q[i]);
+        __m256 positive = _mm256_cmp_ps(x[i], _mm256_setzero_ps(), _CMP_GT_OQ);
+        x[i] = _mm256_blendv_ps(_mm256_xor_ps(h, sign), _mm256_sub_ps(x[i], h), positive);
+    }
 }
 
 /* x / (1 + exp2(w)) */

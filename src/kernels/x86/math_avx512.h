@@ -25,6 +25,35 @@ SU_INLINE __m512 exp2_avx512(__m512 x)
     return _mm512_scalef_ps(p, n);
 }
 
+/* The same for `count` (a constant, at most 8) vectors in step: the chain of one is longer than what
+ * the processor's schedulers hold of the next ones. */
+SU_INLINE void exp2_in_step_avx512(__m512 *x, const int count)
+{
+    __m512 n[8], y[8];
+    SU_UNROLL
+    for (int i = 0; i < count; i++) {
+        x[i] = _mm512_max_ps(_mm512_set1_ps(-SU_EXP2_LIMIT), x[i]);
+        x[i] = _mm512_min_ps(_mm512_set1_ps(SU_EXP2_LIMIT), x[i]);
+        n[i] = _mm512_roundscale_ps(x[i], _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+        x[i] = _mm512_sub_ps(x[i], n[i]);
+        y[i] = _mm512_fmadd_ps(_mm512_set1_ps(SU_EXP2_6), x[i], _mm512_set1_ps(SU_EXP2_5));
+    }
+    SU_UNROLL
+    for (int i = 0; i < count; i++) y[i] = _mm512_fmadd_ps(y[i], x[i], _mm512_set1_ps(SU_EXP2_4));
+    SU_UNROLL
+    for (int i = 0; i < count; i++) y[i] = _mm512_fmadd_ps(y[i], x[i], _mm512_set1_ps(SU_EXP2_3));
+    SU_UNROLL
+    for (int i = 0; i < count; i++) y[i] = _mm512_fmadd_ps(y[i], x[i], _mm512_set1_ps(SU_EXP2_2));
+    SU_UNROLL
+    for (int i = 0; i < count; i++) y[i] = _mm512_fmadd_ps(y[i], x[i], _mm512_set1_ps(SU_EXP2_1));
+    SU_UNROLL
+    for (int i = 0; i < count; i++) y[i] = _mm512_fmadd_ps(y[i], x[i], _mm512_set1_ps(SU_EXP2_0));
+    SU_UNROLL
+    for (int i = 0; i < count; i++) {
+        x[i] = _mm512_scalef_ps(y[i], n[i]);
+    }
+}
+
 SU_INLINE __m512 gelu_avx512(__m512 x)
 {
     __m512 magnitude = _mm512_abs_ps(x);
@@ -43,6 +72,39 @@ SU_INLINE __m512 gelu_avx512(__m512 x)
                              exp2_avx512(_mm512_xor_ps(q, sign)));
     __mmask16 positive = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GT_OQ);
     return _mm512_mask_sub_ps(_mm512_xor_ps(h, sign), positive, x, h);
+}
+
+/* See exp2_in_step_avx512. */
+SU_INLINE void gelu_in_step_avx512(__m512 *x, const int count)
+{
+    const __m512 sign = _mm512_set1_ps(-0.0f);
+    __m512 z[8], q[8];
+    SU_UNROLL
+    for (int i = 0; i < count; i++) {
+        z[i] = _mm512_mul_ps(_mm512_abs_ps(x[i]), _mm512_set1_ps(SU_SQRT_HALF));
+        q[i] = _mm512_fmadd_ps(_mm512_set1_ps(SU_GELU_Q8), z[i], _mm512_set1_ps(SU_GELU_Q7));
+    }
+    SU_UNROLL
+    for (int i = 0; i < count; i++) q[i] = _mm512_fmadd_ps(q[i], z[i], _mm512_set1_ps(SU_GELU_Q6));
+    SU_UNROLL
+    for (int i = 0; i < count; i++) q[i] = _mm512_fmadd_ps(q[i], z[i], _mm512_set1_ps(SU_GELU_Q5));
+    SU_UNROLL
+    for (int i = 0; i < count; i++) q[i] = _mm512_fmadd_ps(q[i], z[i], _mm512_set1_ps(SU_GELU_Q4));
+    SU_UNROLL
+    for (int i = 0; i < count; i++) q[i] = _mm512_fmadd_ps(q[i], z[i], _mm512_set1_ps(SU_GELU_Q3));
+    SU_UNROLL
+    for (int i = 0; i < count; i++) q[i] = _mm512_fmadd_ps(q[i], z[i], _mm512_set1_ps(SU_GELU_Q2));
+    SU_UNROLL
+    for (int i = 0; i < count; i++) q[i] = _mm512_fmadd_ps(q[i], z[i], _mm512_set1_ps(SU_GELU_Q1));
+    SU_UNROLL
+    for (int i = 0; i < count; i++) q[i] = _mm512_xor_ps(_mm512_mul_ps(q[i], z[i]), sign);
+    exp2_in_step_avx512(q, count);
+    SU_UNROLL
+    for (int i = 0; i < count; i++) {
+        __m512 h = _mm512_mul_ps(_mm512_mul_ps(_mm512_set1_ps(0.5f), _mm512_abs_ps(x[i])), q[i]);
+        __mmask16 positive = _mm512_cmp_ps_mask(x[i], _mm512_setzero_ps(), _CMP_GT_OQ);
+        x[i] = _mm512_mask_sub_ps(_mm512_xor_ps(h, sign), positive, x[i], h);
+    }
 }
 
 /* x / (1 + exp2(w)) */
