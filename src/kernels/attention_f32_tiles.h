@@ -364,8 +364,6 @@ static void attend_most(Block *block, size_t query) { attend_block(block, query,
 static void attend_one(Block *block, size_t query) { attend_block(block, query, 1); }
 #if QUERY_VECTORS > 2
 static void attend_two(Block *block, size_t query) { attend_block(block, query, 2); }
-#else
-#define attend_two attend_most
 #endif
 
 static void run(const SuAttentionF32Args *args)
@@ -377,8 +375,10 @@ static void run(const SuAttentionF32Args *args)
         block.count = left < QUERIES ? left : QUERIES;
         if (block.count <= VEC_LANES)
             attend_one(&block, query);
+#if QUERY_VECTORS > 2
         else if (block.count <= 2 * (size_t)VEC_LANES)
             attend_two(&block, query);
+#endif
         else
             attend_most(&block, query);
     }
