@@ -373,8 +373,7 @@ static void run(const SuAttentionF32Args *args)
     for (size_t query = 0; query < args->num_queries; query += block.count) {
         size_t left = args->num_queries - query;
         block.count = left < QUERIES ? left : QUERIES;
-        if (block.count <= VEC_LANES)
-            attend_one(&block, query);
+        if (block.count <= VEC_LANES) attend_one(&block, query);
 #if QUERY_VECTORS > 2
         else if (block.count <= 2 * (size_t)VEC_LANES)
             attend_two(&block, query);
