@@ -107,9 +107,10 @@ typedef struct SutraSpec {
     uint32_t num_heads_out;
 } SutraSpec;
 
-/* Threads that a run may use besides its caller. run() calls body(arg, rank) once for each rank
- * below size, rank 0 on the calling thread, all of them at once, and returns when every one has
- * returned. */
+/* Threads that a run may use besides its caller. run() calls body(arg, rank) on the calling thread
+ * with rank 0, and at the same time on other threads, each with a rank of its own below size. It may
+ * leave out threads that are not free before rank 0 returns: body must do all of the work with
+ * whichever ranks come. It returns when every call has returned. */
 typedef struct SutraTeam {
     uint32_t size;
     void (*run)(void *self, void (*body)(void *arg, uint32_t rank), void *arg);

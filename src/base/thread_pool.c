@@ -1,11 +1,12 @@
 /* One run, seen from the threads:
  *
- *   caller:  lock -> body, arg, n written -> ticket += 1 -> wake sleepers -> body(arg, 0) -> wait
- * running == 0 -> unlock worker:  wait for a new ticket (spin, then sleep) -> rank < n: body(arg,
- * rank) -> running -= 1
+ *   caller:  lock -> body, arg written -> entry = {ticket + 1, open, 0} -> wake sleepers
+ *            -> body(arg, 0) -> [close] -> wait until those that came have finished -> unlock
+ *   worker:  wait for a new ticket (spin, then sleep) -> come in: entry.joined += 1, if this ticket is
+ *            open and has a rank left -> body(arg, rank) -> finished += 1
  *
- * Every worker takes part in every ticket, if only to count itself out, so that none can see the
- * next run's arguments while it still works on this one. */
+ * entry is one word, so that a worker that wakes too late cannot come into another run, and reads
+ * body and arg only once it is counted in. */
 #include "base/thread_pool.h"
 
 #include "base/memory.h"
@@ -22,8 +23,11 @@
 #endif
 
 enum {
-    SPINS = 4000
-}; /* some 50 µs: longer than the gap between two batches, shorter than a scheduler tick */
+    SPINS = 4000, /* some 50 µs: longer than the gap between two batches, shorter than a tick */
+    JOINED = 0xffff,
+    ONE_FREE = 0x10000
+};
+#define FREE_RANKS UINT64_C(0xffff0000)
 
 struct SuThreadPool {
     uint32_t num_threads;
@@ -31,15 +35,14 @@ struct SuThreadPool {
     pthread_mutex_t lock;     /* guards sleeping and waking */
     pthread_cond_t ticket_changed, all_done;
     _Atomic uint32_t ticket;
-    _Atomic uint32_t running; /* workers that have not finished this ticket */
+    _Atomic uint64_t entry;    /* ticket << 32 | free ranks << 16 | joined; no free rank: closed */
+    _Atomic uint32_t finished; /* of those that joined */
     _Atomic bool stop;
     SuThreadBody body;
     void *arg;
-    uint32_t n;
     struct Worker {
         pthread_t thread;
         SuThreadPool *pool;
-        uint32_t rank;
     } workers[];
 };
 
@@ -55,6 +58,17 @@ static void wait_for_ticket(SuThreadPool *pool, uint32_t seen)
     pthread_mutex_unlock(&pool->lock);
 }
 
+/* The rank that this thread gets in the run of `ticket`; 0: it comes too late or is not needed. */
+static uint32_t come_in(SuThreadPool *pool, uint32_t ticket)
+{
+    uint64_t entry = atomic_load_explicit(&pool->entry, memory_order_acquire);
+    while ((uint32_t)(entry >> 32) == ticket && (entry & FREE_RANKS))
+        if (atomic_compare_exchange_weak_explicit(&pool->entry, &entry, entry - ONE_FREE + 1,
+                                                  memory_order_acq_rel, memory_order_acquire))
+            return (uint32_t)(entry & JOINED) + 1;
+    return 0;
+}
+
 static void *worker_main(void *argument)
 {
     struct Worker *worker = argument;
@@ -62,14 +76,15 @@ static void *worker_main(void *argument)
     uint32_t seen = 0;
     for (;;) {
         wait_for_ticket(pool, seen);
-        seen++;
+        seen = atomic_load_explicit(&pool->ticket, memory_order_acquire);
         if (atomic_load_explicit(&pool->stop, memory_order_acquire)) return NULL;
-        if (worker->rank < pool->n) pool->body(pool->arg, worker->rank);
-        if (atomic_fetch_sub_explicit(&pool->running, 1, memory_order_acq_rel) == 1) {
-            pthread_mutex_lock(&pool->lock);
-            pthread_cond_signal(&pool->all_done);
-            pthread_mutex_unlock(&pool->lock);
-        }
+        uint32_t rank = come_in(pool, seen);
+        if (rank == 0) continue;
+        pool->body(pool->arg, rank);
+        atomic_fetch_add_explicit(&pool->finished, 1, memory_order_acq_rel);
+        pthread_mutex_lock(&pool->lock);
+        pthread_cond_signal(&pool->all_done);
+        pthread_mutex_unlock(&pool->lock);
     }
 }
 
@@ -81,19 +96,20 @@ static void announce(SuThreadPool *pool)
     pthread_mutex_unlock(&pool->lock);
 }
 
-static void wait_for_workers(SuThreadPool *pool)
+static void wait_for_workers(SuThreadPool *pool, uint32_t workers)
 {
     for (int i = 0; i < SPINS; i++) {
-        if (atomic_load_explicit(&pool->running, memory_order_acquire) == 0) return;
+        if (atomic_load_explicit(&pool->finished, memory_order_acquire) == workers) return;
         cpu_relax();
     }
     pthread_mutex_lock(&pool->lock);
-    while (atomic_load_explicit(&pool->running, memory_order_acquire) != 0)
+    while (atomic_load_explicit(&pool->finished, memory_order_acquire) != workers)
         pthread_cond_wait(&pool->all_done, &pool->lock);
     pthread_mutex_unlock(&pool->lock);
 }
 
-void su_thread_pool_run(SuThreadPool *pool, uint32_t n, SuThreadBody body, void *arg)
+/* late: ranks that have not come when rank 0 returns are left out. */
+static void run(SuThreadPool *pool, uint32_t n, bool late, SuThreadBody body, void *arg)
 {
     if (n <= 1) {
         body(arg, 0);
@@ -102,12 +118,30 @@ void su_thread_pool_run(SuThreadPool *pool, uint32_t n, SuThreadBody body, void 
     pthread_mutex_lock(&pool->run_lock);
     pool->body = body;
     pool->arg = arg;
-    pool->n = n;
-    atomic_store_explicit(&pool->running, pool->num_threads - 1, memory_order_relaxed);
+    atomic_store_explicit(&pool->finished, 0, memory_order_relaxed);
+    uint32_t ticket = atomic_load_explicit(&pool->ticket, memory_order_relaxed) + 1;
+    atomic_store_explicit(&pool->entry, (uint64_t)ticket << 32 | (uint64_t)(n - 1) * ONE_FREE,
+                          memory_order_release);
     announce(pool);
     body(arg, 0);
-    wait_for_workers(pool);
+    uint32_t workers = n - 1;
+    if (late) {
+        uint64_t entry =
+            atomic_fetch_and_explicit(&pool->entry, ~(uint64_t)FREE_RANKS, memory_order_acq_rel);
+        workers = (uint32_t)(entry & JOINED);
+    }
+    wait_for_workers(pool, workers);
     pthread_mutex_unlock(&pool->run_lock);
+}
+
+void su_thread_pool_run(SuThreadPool *pool, uint32_t n, SuThreadBody body, void *arg)
+{
+    run(pool, n, false, body, arg);
+}
+
+void su_thread_pool_offer(SuThreadPool *pool, uint32_t n, SuThreadBody body, void *arg)
+{
+    run(pool, n, true, body, arg);
 }
 
 static void stop_workers(SuThreadPool *pool, uint32_t started)
@@ -136,7 +170,7 @@ SutraStatus su_thread_pool_create(uint32_t num_threads, SuThreadPool **out, Sutr
     pthread_cond_init(&pool->all_done, NULL);
     for (uint32_t i = 0; i + 1 < num_threads; i++) {
         struct Worker *worker = &pool->workers[i];
-        *worker = (struct Worker){.pool = pool, .rank = i + 1};
+        *worker = (struct Worker){.pool = pool};
         if (pthread_create(&worker->thread, NULL, worker_main, worker) != 0) {
             stop_workers(pool, i);
             SU_RAISE(err, SUTRA_E_LIMIT, "could start only %u of %u threads", i + 1, num_threads);
@@ -152,6 +186,53 @@ void su_thread_pool_free(SuThreadPool *pool)
 }
 
 uint32_t su_thread_pool_size(const SuThreadPool *pool) { return pool->num_threads; }
+
+void su_board_open(SuBoard *board)
+{
+    atomic_store_explicit(&board->done, 0, memory_order_relaxed);
+    atomic_store_explicit(&board->entry, 0, memory_order_release);
+}
+
+/* One more chunk of the stage is done; the last one opens the next stage. */
+static void finish_chunk(SuBoard *board, const SuStage *stage)
+{
+    uint32_t done = atomic_fetch_add_explicit(&board->done, 1, memory_order_acq_rel) + 1;
+    if (done < stage->chunks) return;
+    atomic_store_explicit(&board->done, 0, memory_order_relaxed);
+    atomic_store_explicit(&board->entry, (uint64_t)(stage->number + 1) << 32, memory_order_release);
+}
+
+static void wait_for_stage(const SuBoard *board, uint32_t number)
+{
+    for (int i = 0;
+         (uint32_t)(atomic_load_explicit(&board->entry, memory_order_acquire) >> 32) == number;
+         i++) {
+        if (i < SPINS)
+            cpu_relax();
+        else
+            sched_yield();
+    }
+}
+
+bool su_stage_claim(SuBoard *board, SuStage *stage, uint32_t *chunk)
+{
+    if (stage->working) finish_chunk(board, stage);
+    stage->working = false;
+    uint64_t entry = atomic_load_explicit(&board->entry, memory_order_acquire);
+    while ((uint32_t)(entry >> 32) == stage->number) {
+        if ((uint32_t)entry == stage->chunks) {
+            wait_for_stage(board, stage->number);
+            return false;
+        }
+        if (!atomic_compare_exchange_weak_explicit(&board->entry, &entry, entry + 1,
+                                                   memory_order_acq_rel, memory_order_acquire))
+            continue;
+        *chunk = (uint32_t)entry;
+        stage->working = true;
+        return true;
+    }
+    return false;
+}
 
 void su_barrier_wait(SuBarrier *barrier, uint32_t n)
 {

@@ -36,10 +36,10 @@ static void embed_text(SuEncoderContext *context, const SutraBatch *batch, uint3
     }
 }
 
-void su_encoder_embed(SuEncoderContext *context, const SutraBatch *batch, const SuCrew *crew)
+void su_encoder_embed(SuEncoderContext *context, const SutraBatch *batch, SuCrew *crew)
 {
-    SuRange range = su_crew_share(crew, batch->num_seqs, 1);
-    for (size_t i = range.begin; i < range.end; i++)
-        embed_text(context, batch, (uint32_t)i, context->rank_row[crew->rank]);
-    su_barrier_wait(crew->barrier, crew->size);
+    SuShare share = su_crew_share(crew, batch->num_seqs, 1);
+    while (su_crew_next(crew, &share))
+        for (size_t i = share.begin; i < share.end; i++)
+            embed_text(context, batch, (uint32_t)i, context->rank_row[crew->rank]);
 }

@@ -59,19 +59,40 @@ void su_encoder_context_free(SuEncoderContext *context)
     su_free(context);
 }
 
-SuRange su_crew_share(const SuCrew *crew, size_t count, size_t unit)
+/* Ranges a rank gets of a stage: more of them share out better, fewer cost less to claim. */
+enum { RANGES_EACH = 3 };
+
+SuShare su_crew_share(SuCrew *crew, size_t count, size_t unit)
 {
-    size_t units = (count + unit - 1) / unit;
-    size_t begin = units * crew->rank / crew->size * unit,
-           end = units * (crew->rank + 1) / crew->size * unit;
-    return (SuRange){begin < count ? begin : count, end < count ? end : count};
+    size_t units = (count + unit - 1) / unit, ranges = (size_t)RANGES_EACH * crew->size;
+    size_t each = crew->size == 1 ? units : (units + ranges - 1) / ranges;
+    SuShare share = {.count = count, .step = each * unit};
+    if (crew->size == 1 || count == 0) return share;
+    share.stage.number = crew->stage++;
+    share.stage.chunks = (uint32_t)((count + share.step - 1) / share.step);
+    return share;
 }
 
-void su_encoder_linear(const SuEncoder *encoder, const SuLinearF32 *linear, const SuCrew *crew,
+bool su_crew_next(SuCrew *crew, SuShare *share)
+{
+    uint32_t chunk = 0;
+    if (share->count == 0) return false;
+    if (crew->size == 1) {
+        if (share->end) return false;
+    } else if (!su_stage_claim(crew->board, &share->stage, &chunk)) {
+        return false;
+    }
+    share->begin = chunk * share->step;
+    share->end =
+        share->count - share->begin < share->step ? share->count : share->begin + share->step;
+    return true;
+}
+
+void su_encoder_linear(const SuEncoder *encoder, const SuLinearF32 *linear, SuCrew *crew,
                        const SuLinearIo *io)
 {
     const SuGemmF32 *gemm = &encoder->kernels.gemm_f32;
-    size_t rows = io->rows;
+    size_t panels = (linear->out + gemm->nr - 1) / gemm->nr;
     SuGemmF32Args args = {.lda = linear->in,
                           .b = linear->packed,
                           .bias = linear->bias,
@@ -82,29 +103,28 @@ void su_encoder_linear(const SuEncoder *encoder, const SuLinearF32 *linear, cons
                           .n = linear->out,
                           .k = linear->in,
                           .activation = io->activation};
-    size_t panels = (linear->out + gemm->nr - 1) / gemm->nr;
-    SuRange range = {0, rows};
-    args.panel_end = panels;
-    if (crew->size > 1 && rows >= (size_t)4 * gemm->mr * crew->size) {
-        range = su_crew_share(crew, rows, gemm->mr);
-    } else if (crew->size > 1) {
-        SuRange share = su_crew_share(crew, panels, 1);
-        args.panel_begin = share.begin;
-        args.panel_end = share.end;
+    bool by_rows = crew->size == 1 || io->rows >= (size_t)4 * gemm->mr * crew->size;
+    SuShare share =
+        by_rows ? su_crew_share(crew, io->rows, gemm->mr) : su_crew_share(crew, panels, 1);
+    while (su_crew_next(crew, &share)) {
+        size_t row = by_rows ? share.begin : 0;
+        args.m = by_rows ? share.end - share.begin : io->rows;
+        args.panel_begin = by_rows ? 0 : share.begin;
+        args.panel_end = by_rows ? panels : share.end;
+        args.a = io->a + row * args.lda;
+        args.c = io->c + row * args.ldc;
+        args.residual = io->residual ? io->residual + row * args.ldr : NULL;
+        gemm->run(&args);
     }
-    args.m = range.end - range.begin;
-    args.a = io->a + range.begin * args.lda;
-    args.c = io->c + range.begin * args.ldc;
-    args.residual = io->residual ? io->residual + range.begin * args.ldr : NULL;
-    if (args.m && args.panel_begin < args.panel_end) gemm->run(&args);
 }
 
-void su_encoder_norm(const SuEncoder *encoder, const SuNormF32 *norm, const SuCrew *crew, float *x,
+void su_encoder_norm(const SuEncoder *encoder, const SuNormF32 *norm, SuCrew *crew, float *x,
                      size_t rows)
 {
-    SuRange range = su_crew_share(crew, rows, 1);
-    for (size_t i = range.begin; i < range.end; i++)
-        encoder->kernels.layer_norm_f32(norm, x + i * norm->n, x + i * norm->n);
+    SuShare share = su_crew_share(crew, rows, 1);
+    while (su_crew_next(crew, &share))
+        for (size_t i = share.begin; i < share.end; i++)
+            encoder->kernels.layer_norm_f32(norm, x + i * norm->n, x + i * norm->n);
 }
 
 typedef struct Run {
@@ -116,7 +136,7 @@ typedef struct Run {
 static void run_rank(void *arg, uint32_t rank)
 {
     const Run *run = arg;
-    SuCrew crew = {rank, run->size, &run->context->barrier};
+    SuCrew crew = {.rank = rank, .size = run->size, .board = &run->context->board};
     const SuEncoder *encoder = run->context->encoder;
     su_encoder_embed(run->context, run->batch, &crew);
     for (uint32_t i = 0; i < encoder->spec.num_layers; i++) {
@@ -130,6 +150,7 @@ void su_encoder_run(SuEncoderContext *context, const SutraBatch *batch)
 {
     const SutraTeam *team = batch->team;
     Run run = {context, batch, team && team->size > 1 ? team->size : 1};
+    su_board_open(&context->board);
     if (run.size > 1)
         team->run(team->self, run_rank, &run);
     else

@@ -2,9 +2,10 @@
  *
  * SuEncoder holds the weights, packed for the kernels of one ISA; immutable. SuEncoderContext is
  * the memory of one run at a time. Every function of a run is called by all ranks of a crew
- * together (one rank when the caller is alone); each does its share, and they meet at a barrier
- * wherever one rank reads what another wrote. How work is split changes no result: see the recipes
- * in kernels/kernels.h.
+ * (one rank when the caller is alone), which go through the same stages: each claims ranges of a
+ * stage until none is left, and none starts the next stage before all ranges are done. A rank that
+ * the system keeps from running holds up nobody unless it holds a range. How work is split changes
+ * no result: see the recipes in kernels/kernels.h.
  *
  * One layer (post-norm, BERT):
  *
@@ -61,13 +62,14 @@ typedef struct SuEncoderContext {
     float *x, *qkv, *attention, *ffn;
     uint32_t ffn_rows;
     float **rank_row; /* [max_team] */
-    SuBarrier barrier;
+    SuBoard board;
     unsigned char *memory;
 } SuEncoderContext;
 
 typedef struct SuCrew {
     uint32_t rank, size;
-    SuBarrier *barrier;
+    SuBoard *board;
+    uint32_t stage; /* stages that this rank has gone through */
 } SuCrew;
 
 /* tensors are borrowed until su_encoder_free. Errors: FORMAT (a role is missing or has another
@@ -92,12 +94,12 @@ void su_encoder_context_free(SuEncoderContext *context);
 void su_encoder_run(SuEncoderContext *context, const SutraBatch *batch);
 
 /* ---- stages, called by all ranks of a crew ---- */
-void su_encoder_embed(SuEncoderContext *context, const SutraBatch *batch, const SuCrew *crew);
+void su_encoder_embed(SuEncoderContext *context, const SutraBatch *batch, SuCrew *crew);
 void su_encoder_self_attention(SuEncoderContext *context, const SuLayerF32 *layer,
-                               const SutraBatch *batch, const SuCrew *crew);
+                               const SutraBatch *batch, SuCrew *crew);
 void su_encoder_feed_forward(SuEncoderContext *context, const SuLayerF32 *layer,
-                             const SutraBatch *batch, const SuCrew *crew);
-void su_encoder_heads(SuEncoderContext *context, const SutraBatch *batch, const SuCrew *crew);
+                             const SutraBatch *batch, SuCrew *crew);
+void su_encoder_heads(SuEncoderContext *context, const SutraBatch *batch, SuCrew *crew);
 
 /* c = act(a x linear) + residual over `rows` rows, this rank's share. Rows of a and residual are
  * dense; so are those of c, or of its groups of columns (see SuGemmF32Args). */
@@ -109,17 +111,24 @@ typedef struct SuLinearIo {
     SutraActivation activation;
 } SuLinearIo;
 
-void su_encoder_linear(const SuEncoder *encoder, const SuLinearF32 *linear, const SuCrew *crew,
+void su_encoder_linear(const SuEncoder *encoder, const SuLinearF32 *linear, SuCrew *crew,
                        const SuLinearIo *io);
 /* Norm of `rows` rows of x in place, this rank's share. */
-void su_encoder_norm(const SuEncoder *encoder, const SuNormF32 *norm, const SuCrew *crew, float *x,
+void su_encoder_norm(const SuEncoder *encoder, const SuNormF32 *norm, SuCrew *crew, float *x,
                      size_t rows);
 
-/* Range of this rank when `count` things are shared out in units of `unit`. */
-typedef struct SuRange {
+/* A stage of the crew: `count` things shared out in ranges of whole units, claimed one after the
+ * other; it ends for every rank when all ranges are done. Use:
+ *
+ *   SuShare share = su_crew_share(crew, count, unit);
+ *   while (su_crew_next(crew, &share)) work on share.begin … share.end - 1 */
+typedef struct SuShare {
     size_t begin, end;
-} SuRange;
-SuRange su_crew_share(const SuCrew *crew, size_t count, size_t unit);
+    size_t count, step;
+    SuStage stage;
+} SuShare;
+SuShare su_crew_share(SuCrew *crew, size_t count, size_t unit);
+bool su_crew_next(SuCrew *crew, SuShare *share);
 
 /* One float row [n] to its output form: keep dim elements, normalise, convert. False if it holds
  * NaN or infinity. */

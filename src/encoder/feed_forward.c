@@ -3,7 +3,7 @@
 #include "encoder/encoder.h"
 
 void su_encoder_feed_forward(SuEncoderContext *context, const SuLayerF32 *layer,
-                             const SutraBatch *batch, const SuCrew *crew)
+                             const SutraBatch *batch, SuCrew *crew)
 {
     const SuEncoder *encoder = context->encoder;
     size_t hidden = encoder->spec.hidden_size;
@@ -16,11 +16,8 @@ void su_encoder_feed_forward(SuEncoderContext *context, const SuLayerF32 *layer,
                                         .rows = rows,
                                         .activation = (SutraActivation)encoder->spec.activation,
                                         .c = context->ffn});
-        su_barrier_wait(crew->barrier, crew->size);
         su_encoder_linear(encoder, &layer->down, crew,
                           &(SuLinearIo){.a = context->ffn, .rows = rows, .residual = x, .c = x});
-        su_barrier_wait(crew->barrier, crew->size);
     }
     su_encoder_norm(encoder, &layer->ffn_norm, crew, context->x, batch->num_tokens);
-    su_barrier_wait(crew->barrier, crew->size);
 }

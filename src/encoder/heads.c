@@ -32,13 +32,14 @@ static void write_tokens(SuEncoderContext *context, const SutraBatch *batch, siz
     }
 }
 
-void su_encoder_heads(SuEncoderContext *context, const SutraBatch *batch, const SuCrew *crew)
+void su_encoder_heads(SuEncoderContext *context, const SutraBatch *batch, SuCrew *crew)
 {
-    SuRange range = su_crew_share(crew, batch->num_seqs, 1);
-    for (size_t i = range.begin; i < range.end; i++) {
-        if (batch->output == SUTRA_OUT_TOKENS)
-            write_tokens(context, batch, i, context->rank_row[crew->rank]);
-        else
-            pool_text(context, batch, i, context->rank_row[crew->rank]);
-    }
+    SuShare share = su_crew_share(crew, batch->num_seqs, 1);
+    while (su_crew_next(crew, &share))
+        for (size_t i = share.begin; i < share.end; i++) {
+            if (batch->output == SUTRA_OUT_TOKENS)
+                write_tokens(context, batch, i, context->rank_row[crew->rank]);
+            else
+                pool_text(context, batch, i, context->rank_row[crew->rank]);
+        }
 }

@@ -37,7 +37,7 @@ static void attend(SuEncoderContext *context, const SutraBatch *batch, uint32_t 
 }
 
 static void project_qkv(SuEncoderContext *context, const SuLayerF32 *layer, const SutraBatch *batch,
-                        const SuCrew *crew)
+                        SuCrew *crew)
 {
     const SuEncoder *encoder = context->encoder;
     Layout layout = layout_of(encoder, batch);
@@ -50,22 +50,19 @@ static void project_qkv(SuEncoderContext *context, const SuLayerF32 *layer, cons
 }
 
 void su_encoder_self_attention(SuEncoderContext *context, const SuLayerF32 *layer,
-                               const SutraBatch *batch, const SuCrew *crew)
+                               const SutraBatch *batch, SuCrew *crew)
 {
     const SuEncoder *encoder = context->encoder;
     uint32_t heads = encoder->spec.num_heads;
     project_qkv(context, layer, batch, crew);
-    su_barrier_wait(crew->barrier, crew->size);
-    SuRange range = su_crew_share(crew, (size_t)batch->num_seqs * heads, 1);
-    for (size_t i = range.begin; i < range.end; i++)
-        attend(context, batch, (uint32_t)(i / heads), (uint32_t)(i % heads));
-    su_barrier_wait(crew->barrier, crew->size);
+    SuShare share = su_crew_share(crew, (size_t)batch->num_seqs * heads, 1);
+    while (su_crew_next(crew, &share))
+        for (size_t i = share.begin; i < share.end; i++)
+            attend(context, batch, (uint32_t)(i / heads), (uint32_t)(i % heads));
     su_encoder_linear(encoder, &layer->attention_out, crew,
                       &(SuLinearIo){.a = context->attention,
                                     .rows = batch->num_tokens,
                                     .residual = context->x,
                                     .c = context->x});
-    su_barrier_wait(crew->barrier, crew->size);
     su_encoder_norm(encoder, &layer->attention_norm, crew, context->x, batch->num_tokens);
-    su_barrier_wait(crew->barrier, crew->size);
 }
