@@ -75,11 +75,11 @@ static SutraStatus run_plain(Bench *bench, Work *work, SutraError *err)
 static SutraStatus run_timed(Bench *bench, Work *work, SutraError *err)
 {
     double seconds;
-    su_bench_shims_install(&bench->encoder->kernels, &bench->model->spec);
+    su_bench_shims_install(bench->encoder);
     uint64_t start = su_bench_ticks();
     SutraStatus status = embed(bench, work, &seconds, err);
     uint64_t ticks = su_bench_ticks() - start;
-    su_bench_shims_remove(&bench->encoder->kernels);
+    su_bench_shims_remove(bench->encoder);
     if (status != SUTRA_OK) return status;
     if (work->timed_s != 0 && seconds >= work->timed_s) return SUTRA_OK;
     work->timed_s = seconds;

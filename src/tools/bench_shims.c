@@ -9,11 +9,10 @@
 
 typedef struct Slot {
     _Alignas(2 * SU_CACHE_LINE) SuBenchStageTime times[SU_BENCH_STAGES];
-    SuBenchStage last_gemm;
 } Slot;
 
 static SuKernels inner; /* what the shims stand for */
-static size_t inner_width, inner_ffn;
+static const SuEncoder *shimmed;
 static Slot slots[SU_BENCH_MAX_THREADS];
 static _Atomic uint32_t num_slots;
 static uint32_t
@@ -58,14 +57,27 @@ static void add(Slot *slot, SuBenchStage stage, uint64_t start, double flops)
     time->flops += flops;
 }
 
-/* Where sizes do not tell, the order does: down comes after up, attention's output before it. */
-static SuBenchStage stage_of(const Slot *slot, const SuGemmF32Args *args)
+/* By the weights, and not by what the thread did last: ranks claim parts of a stage, or none. */
+static SuBenchStage stage_of_gemm(const float *packed)
 {
-    if (args->activation != SUTRA_ACT_NONE) return SU_BENCH_UP;
-    if (!args->residual) return SU_BENCH_QKV;
-    if (inner_ffn != inner_width)
-        return args->k == inner_ffn ? SU_BENCH_DOWN : SU_BENCH_ATTENTION_OUT;
-    return slot->last_gemm == SU_BENCH_UP ? SU_BENCH_DOWN : SU_BENCH_ATTENTION_OUT;
+    const SuLayerF32 *layer = shimmed->layers;
+    for (uint32_t i = 0; i < shimmed->spec.num_layers; i++, layer++) {
+        if (packed == layer->qkv.packed) return SU_BENCH_QKV;
+        if (packed == layer->attention_out.packed) return SU_BENCH_ATTENTION_OUT;
+        if (packed == layer->up.packed) return SU_BENCH_UP;
+        if (packed == layer->down.packed) return SU_BENCH_DOWN;
+    }
+    return SU_BENCH_OUTPUT;
+}
+
+static SuBenchStage stage_of_norm(const SuNormF32 *norm)
+{
+    const SuLayerF32 *layer = shimmed->layers;
+    for (uint32_t i = 0; i < shimmed->spec.num_layers; i++, layer++) {
+        if (norm == &layer->attention_norm) return SU_BENCH_ATTENTION_NORM;
+        if (norm == &layer->ffn_norm) return SU_BENCH_FFN_NORM;
+    }
+    return SU_BENCH_OUTPUT;
 }
 
 static void time_gemm(const SuGemmF32Args *args)
@@ -73,11 +85,10 @@ static void time_gemm(const SuGemmF32Args *args)
     Slot *slot = slot_of_thread();
     size_t first = args->panel_begin * inner.gemm_f32.nr, end = args->panel_end * inner.gemm_f32.nr;
     if (end > args->n) end = args->n;
-    slot->last_gemm = stage_of(slot, args);
     uint64_t start = su_bench_ticks();
     inner.gemm_f32.run(args);
     double flops = 2.0 * (double)args->m * (double)args->k;
-    add(slot, slot->last_gemm, start, end > first ? flops * (double)(end - first) : 0);
+    add(slot, stage_of_gemm(args->b), start, end > first ? flops * (double)(end - first) : 0);
 }
 
 static void time_attention(const SuAttentionF32Args *args)
@@ -94,11 +105,7 @@ static void time_layer_norm(const SuNormF32 *norm, const float *x, float *y)
     Slot *slot = slot_of_thread();
     uint64_t start = su_bench_ticks();
     inner.layer_norm_f32(norm, x, y);
-    add(slot,
-        slot->last_gemm == SU_BENCH_UP || slot->last_gemm == SU_BENCH_DOWN
-            ? SU_BENCH_FFN_NORM
-            : SU_BENCH_ATTENTION_NORM,
-        start, su_bench_cost_layer_norm(1, norm->n).flops);
+    add(slot, stage_of_norm(norm), start, su_bench_cost_layer_norm(1, norm->n).flops);
 }
 
 static void time_embed_norm(const SuNormF32 *norm, const float *token, const float *type,
@@ -149,11 +156,11 @@ static void time_scale(const float *x, float scale, size_t n, float *y)
     add(slot_of_thread(), SU_BENCH_OUTPUT, start, su_bench_cost_scale(n).flops);
 }
 
-void su_bench_shims_install(SuKernels *kernels, const SutraSpec *spec)
+void su_bench_shims_install(SuEncoder *encoder)
 {
+    SuKernels *kernels = &encoder->kernels;
     inner = *kernels;
-    inner_width = (size_t)spec->num_heads * spec->head_size;
-    inner_ffn = spec->ffn_size;
+    shimmed = encoder;
     kernels->gemm_f32.run = time_gemm;
     kernels->attention_f32.run = time_attention;
     kernels->layer_norm_f32 = time_layer_norm;
@@ -166,7 +173,7 @@ void su_bench_shims_install(SuKernels *kernels, const SutraSpec *spec)
     su_bench_shims_reset();
 }
 
-void su_bench_shims_remove(SuKernels *kernels) { *kernels = inner; }
+void su_bench_shims_remove(SuEncoder *encoder) { encoder->kernels = inner; }
 
 void su_bench_shims_reset(void)
 {

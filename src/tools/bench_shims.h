@@ -7,7 +7,7 @@
 #ifndef SU_BENCH_SHIMS_H
 #define SU_BENCH_SHIMS_H
 
-#include "kernels/kernels.h"
+#include "encoder/encoder.h"
 
 enum { SU_BENCH_MAX_THREADS = 1024 };
 
@@ -31,9 +31,9 @@ typedef struct SuBenchStageTime {
     double flops;
 } SuBenchStageTime;
 
-/* spec's sizes tell the matrices apart. */
-void su_bench_shims_install(SuKernels *kernels, const SutraSpec *spec);
-void su_bench_shims_remove(SuKernels *kernels);
+/* The encoder's weights tell its operations apart. */
+void su_bench_shims_install(SuEncoder *encoder);
+void su_bench_shims_remove(SuEncoder *encoder);
 void su_bench_shims_reset(void);
 void su_bench_shims_read(SuBenchStageTime times[SU_BENCH_STAGES]);
 
