@@ -10,7 +10,7 @@
 enum {
     TEAM_TOKENS = 192,   /* per thread: requests below this are shared out layer by layer */
     BYTES_PER_TOKEN = 4, /* of an estimate that only balances work */
-    SMALLEST_CHUNK = 64  /* tokens */
+    SMALLEST_BATCH = 64  /* tokens */
 };
 
 typedef struct Call {
@@ -226,27 +226,15 @@ static size_t estimate(const Call *call, size_t i)
     return tokens < call->plan->max_tokens ? tokens : call->plan->max_tokens;
 }
 
-/* Claims texts first … last for one thread: fewer as the end nears, so that all threads finish
+/* Tokens after which a thread runs its batch: fewer as the end nears, so that all threads finish
  * together. */
-static bool claim(Call *call, size_t *first, size_t *last)
+static size_t batch_goal(const Call *call)
 {
-    for (;;) {
-        size_t begin = atomic_load_explicit(&call->next, memory_order_relaxed);
-        if (begin >= call->n) return false;
-        size_t claimed = atomic_load_explicit(&call->claimed, memory_order_relaxed);
-        size_t left = call->total_estimate > claimed ? call->total_estimate - claimed : 0;
-        size_t goal = left / (3 * (size_t)call->engine->num_threads);
-        if (goal > call->engine->batch_tokens) goal = call->engine->batch_tokens;
-        if (goal < SMALLEST_CHUNK) goal = SMALLEST_CHUNK;
-        size_t end = begin, tokens = 0;
-        do tokens += estimate(call, end++);
-        while (end < call->n && tokens + estimate(call, end) <= goal);
-        if (!atomic_compare_exchange_weak(&call->next, &begin, end)) continue;
-        atomic_fetch_add_explicit(&call->claimed, tokens, memory_order_relaxed);
-        *first = begin;
-        *last = end;
-        return true;
-    }
+    size_t claimed = atomic_load_explicit(&call->claimed, memory_order_relaxed);
+    size_t left = call->total_estimate > claimed ? call->total_estimate - claimed : 0;
+    size_t goal = left / (3 * (size_t)call->engine->num_threads);
+    if (goal > call->engine->batch_tokens) return call->engine->batch_tokens;
+    return goal < SMALLEST_BATCH ? SMALLEST_BATCH : goal;
 }
 
 /* An empty batch no larger than the session's contexts; another model may have needed larger ones. */
@@ -263,11 +251,13 @@ static void work_alone(void *arg, uint32_t rank)
     Call *call = arg;
     SuWorker *worker = start_worker(call, rank);
     void *context = call->session->contexts[rank];
-    size_t first, last;
-    while (claim(call, &first, &last)) {
-        for (size_t i = first; i < last; i++) add_text(call, worker, i, context, NULL);
-        run_batch(call, worker, context, NULL);
+    size_t i;
+    while ((i = atomic_fetch_add_explicit(&call->next, 1, memory_order_relaxed)) < call->n) {
+        atomic_fetch_add_explicit(&call->claimed, estimate(call, i), memory_order_relaxed);
+        add_text(call, worker, i, context, NULL);
+        if (worker->batch.num_tokens >= batch_goal(call)) run_batch(call, worker, context, NULL);
     }
+    run_batch(call, worker, context, NULL);
 }
 
 static void run_team(void *self, void (*body)(void *arg, uint32_t rank), void *arg)

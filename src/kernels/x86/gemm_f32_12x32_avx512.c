@@ -37,6 +37,7 @@ SU_INLINE void compute_rows(const SuGemmTile *tile, const int rows)
             sum[i][0] = _mm512_fmadd_ps(x, b0, sum[i][0]);
             sum[i][1] = _mm512_fmadd_ps(x, b1, sum[i][1]);
         }
+        su_gemm_fetch_ahead(b, NR);
         b += NR;
         a0 += sizeof(float);
         a3 += sizeof(float);

@@ -6,6 +6,7 @@
 #ifndef SU_TILE_AVX2_H
 #define SU_TILE_AVX2_H
 
+#include "kernels/gemm_driver.h"
 #include "kernels/x86/math_avx2.h"
 
 enum { SU_TILE_ROWS = 6, SU_TILE_COLUMNS = 16 };
@@ -27,6 +28,7 @@ SU_INLINE void multiply_tile_avx2(__m256 sum[SU_TILE_ROWS][2], const float *a, s
             sum[i][0] = _mm256_fmadd_ps(x, b0, sum[i][0]);
             if (vectors == 2) sum[i][1] = _mm256_fmadd_ps(x, b1, sum[i][1]);
         }
+        su_gemm_fetch_ahead(b, ldb);
         b += ldb;
         a0 += sizeof(float);
         a3 += sizeof(float);
