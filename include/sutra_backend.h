@@ -100,7 +100,8 @@ typedef struct SutraSpec {
     uint32_t num_types; /* rows of the type embedding; 0: none */
     uint32_t position, norm, norm_kind, activation, gated, causal, num_experts;
     uint32_t position_offset; /* position of a text's first token (RoBERTa: pad id + 1) */
-    const uint32_t *window;   /* [num_layers], 0 = global; NULL: all global */
+    const uint32_t *window;   /* [num_layers] how far a token sees to either side (causal: to the
+                                 left), in tokens; 0: to the end. NULL: 0 in all layers */
     const float *rope_base;   /* [num_layers] or NULL */
     float norm_eps;
     const SutraHead *heads;

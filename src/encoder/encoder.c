@@ -16,6 +16,7 @@ static void carve(SuEncoderContext *context, SuArena *arena)
     context->x = su_arena_carve(arena, tokens * hidden * sizeof(float));
     context->qkv = su_arena_carve(arena, tokens * output * sizeof(float));
     context->attention = su_arena_carve(arena, tokens * width * sizeof(float));
+    context->read = su_arena_carve(arena, context->max_seqs * hidden * sizeof(float));
     size_t rows = (size_t)FFN_ROWS * context->max_team;
     context->ffn_rows = (uint32_t)(rows < tokens ? rows : tokens);
     context->ffn =
@@ -92,7 +93,8 @@ void su_encoder_linear(const SuEncoder *encoder, const SuLinearF32 *linear, SuCr
                        const SuLinearIo *io)
 {
     const SuGemmF32 *gemm = &encoder->kernels.gemm_f32;
-    size_t panels = (linear->out + gemm->nr - 1) / gemm->nr;
+    size_t columns = io->columns ? io->columns : linear->out, first = io->first / gemm->nr;
+    size_t panels = (columns + gemm->nr - 1) / gemm->nr;
     SuGemmF32Args args = {.lda = linear->in,
                           .b = linear->packed,
                           .bias = linear->bias,
@@ -109,8 +111,8 @@ void su_encoder_linear(const SuEncoder *encoder, const SuLinearF32 *linear, SuCr
     while (su_crew_next(crew, &share)) {
         size_t row = by_rows ? share.begin : 0;
         args.m = by_rows ? share.end - share.begin : io->rows;
-        args.panel_begin = by_rows ? 0 : share.begin;
-        args.panel_end = by_rows ? panels : share.end;
+        args.panel_begin = first + (by_rows ? 0 : share.begin);
+        args.panel_end = first + (by_rows ? panels : share.end);
         args.a = io->a + row * args.lda;
         args.c = io->c + row * args.ldc;
         args.residual = io->residual ? io->residual + row * args.ldr : NULL;
@@ -138,10 +140,15 @@ static void run_rank(void *arg, uint32_t rank)
     const Run *run = arg;
     SuCrew crew = {.rank = rank, .size = run->size, .board = &run->context->board};
     const SuEncoder *encoder = run->context->encoder;
+    bool reads_one = su_encoder_reads_one_row(encoder, run->batch);
     su_encoder_embed(run->context, run->batch, &crew);
     for (uint32_t i = 0; i < encoder->spec.num_layers; i++) {
-        su_encoder_self_attention(run->context, &encoder->layers[i], run->batch, &crew);
-        su_encoder_feed_forward(run->context, &encoder->layers[i], run->batch, &crew);
+        const SuLayerF32 *layer = &encoder->layers[i];
+        bool read_only = reads_one && i + 1 == encoder->spec.num_layers;
+        float *x = read_only ? run->context->read : run->context->x;
+        size_t rows = read_only ? run->batch->num_seqs : run->batch->num_tokens;
+        su_encoder_self_attention(run->context, layer, run->batch, read_only, &crew);
+        su_encoder_feed_forward(run->context, layer, x, rows, &crew);
     }
     su_encoder_heads(run->context, run->batch, &crew);
 }

@@ -10,6 +10,9 @@
  * One layer (post-norm, BERT):
  *
  *   x ─► qkv ─► attention ─► out projection + x ─► norm ─► x ─► up, GELU ─► down + x ─► norm ─► x
+ *
+ * Where pooling reads one token of a text (cls, last), the last layer computes k and v of all tokens
+ * and all else for those rows alone, which lie in context->read from then on.
  */
 #ifndef SU_ENCODER_H
 #define SU_ENCODER_H
@@ -31,6 +34,7 @@ typedef struct SuLayerF32 {
     SuLinearF32 qkv; /* [hidden, q | k | v]; q scaled by log2(e) / sqrt(head_size) */
     SuLinearF32 attention_out, up, down;
     SuNormF32 attention_norm, ffn_norm;
+    size_t before, after; /* tokens seen to either side; SIZE_MAX: all */
 } SuLayerF32;
 
 /* A table of rows in its stored type; rows are widened as they are read. */
@@ -55,11 +59,12 @@ typedef struct SuEncoder {
 /* Memory of one run; all pointers lie in one block.
  *
  *   x [tokens, hidden] | qkv [3 heads, tokens, head] (output rows at the end) |
- *   attention [tokens, hidden] | ffn [ffn_rows, ffn_size] | for each rank: one row */
+ *   attention [tokens, hidden] | read [seqs, hidden] | ffn [ffn_rows, ffn_size] | for each rank: one
+ *   row */
 typedef struct SuEncoderContext {
     const SuEncoder *encoder;
     uint32_t max_tokens, max_seqs, max_team;
-    float *x, *qkv, *attention, *ffn;
+    float *x, *qkv, *attention, *read, *ffn;
     uint32_t ffn_rows;
     float **rank_row; /* [max_team] */
     SuBoard board;
@@ -95,11 +100,18 @@ void su_encoder_run(SuEncoderContext *context, const SutraBatch *batch);
 
 /* ---- stages, called by all ranks of a crew ---- */
 void su_encoder_embed(SuEncoderContext *context, const SutraBatch *batch, SuCrew *crew);
+/* For all tokens, context->x being read and written; or, read_only: for the rows alone that pooling
+ * reads, which are written to context->read. */
 void su_encoder_self_attention(SuEncoderContext *context, const SuLayerF32 *layer,
-                               const SutraBatch *batch, SuCrew *crew);
-void su_encoder_feed_forward(SuEncoderContext *context, const SuLayerF32 *layer,
-                             const SutraBatch *batch, SuCrew *crew);
+                               const SutraBatch *batch, bool read_only, SuCrew *crew);
+/* x [rows, hidden], in place */
+void su_encoder_feed_forward(SuEncoderContext *context, const SuLayerF32 *layer, float *x,
+                             size_t rows, SuCrew *crew);
 void su_encoder_heads(SuEncoderContext *context, const SutraBatch *batch, SuCrew *crew);
+
+/* Whether the head reads one row of each text, and the token that row belongs to. */
+bool su_encoder_reads_one_row(const SuEncoder *encoder, const SutraBatch *batch);
+size_t su_encoder_read_token(const SutraBatch *batch, size_t seq);
 
 /* c = act(a x linear) + residual over `rows` rows, this rank's share. Rows of a and residual are
  * dense; so are those of c, or of its groups of columns (see SuGemmF32Args). */
@@ -108,6 +120,7 @@ typedef struct SuLinearIo {
     float *c;
     size_t rows;
     size_t c_group, c_group_stride; /* 0: none */
+    size_t first, columns;          /* of the linear's, whole panels; columns 0: all */
     SutraActivation activation;
 } SuLinearIo;
 

@@ -209,9 +209,8 @@ static SutraStatus check_spec(const SutraSpec *spec, SutraError *err)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "the cpu backend has no position scheme %u",
                  spec->position);
     if (spec->norm != SUTRA_NORM_POST || spec->norm_kind != SUTRA_NORM_LAYER || spec->gated ||
-        spec->causal || spec->num_experts || spec->window || spec->num_kv_heads != spec->num_heads)
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "the cpu backend runs post-norm encoders with global attention only");
+        spec->num_experts || spec->num_kv_heads != spec->num_heads)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "the cpu backend runs post-norm encoders only");
     if (spec->head_size % 8 || spec->head_size == 0 || spec->head_size > 256)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "head size %u is not a multiple of 8 up to 256",
                  spec->head_size);
@@ -226,6 +225,11 @@ static SutraStatus encoder_new(const SutraSpec *spec, SuIsa isa, SuEncoder **out
     if (!encoder || !encoder->layers) {
         su_encoder_free(encoder);
         SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %u layers", spec->num_layers);
+    }
+    for (uint32_t i = 0; i < spec->num_layers; i++) {
+        size_t window = spec->window && spec->window[i] ? spec->window[i] : SIZE_MAX;
+        encoder->layers[i].before = window;
+        encoder->layers[i].after = spec->causal ? 0 : window;
     }
     encoder->spec = *spec;
     encoder->spec.window = NULL;

@@ -4,15 +4,38 @@
 
 #include <string.h>
 
+bool su_encoder_reads_one_row(const SuEncoder *encoder, const SutraBatch *batch)
+{
+    size_t width = (size_t)encoder->spec.num_heads * encoder->spec.head_size;
+    return batch->output == SUTRA_OUT_POOLED &&
+           (batch->pooling == SUTRA_POOL_CLS || batch->pooling == SUTRA_POOL_LAST) &&
+           width % encoder->kernels.gemm_f32.nr == 0; /* q apart from k and v */
+}
+
+/* Tokens at a text's start that pooling leaves out: never all of them. */
+static size_t skipped_tokens(const SutraBatch *batch, size_t seq)
+{
+    size_t tokens = batch->cu_seqlens[seq + 1] - batch->cu_seqlens[seq];
+    size_t skip = batch->prompt_len ? batch->prompt_len[seq] : 0;
+    return skip < tokens ? skip : tokens - 1;
+}
+
+size_t su_encoder_read_token(const SutraBatch *batch, size_t seq)
+{
+    return batch->pooling == SUTRA_POOL_LAST ? batch->cu_seqlens[seq + 1] - 1
+                                             : batch->cu_seqlens[seq] + skipped_tokens(batch, seq);
+}
+
 static void pool_text(SuEncoderContext *context, const SutraBatch *batch, size_t seq, float *row)
 {
     const SuEncoder *encoder = context->encoder;
     size_t hidden = encoder->spec.hidden_size;
     size_t begin = batch->cu_seqlens[seq], tokens = batch->cu_seqlens[seq + 1] - begin;
-    size_t skip = batch->prompt_len ? batch->prompt_len[seq] : 0;
-    if (skip >= tokens) skip = tokens - 1;
-    encoder->kernels.pool_f32(batch->pooling, context->x + begin * hidden, hidden, skip, tokens,
-                              hidden, row);
+    if (su_encoder_reads_one_row(encoder, batch))
+        memcpy(row, context->read + seq * hidden, hidden * sizeof *row);
+    else
+        encoder->kernels.pool_f32(batch->pooling, context->x + begin * hidden, hidden,
+                                  skipped_tokens(batch, seq), tokens, hidden, row);
     unsigned char *out =
         (unsigned char *)context->qkv + seq * sutra_row_bytes(batch->dtype, batch->dim);
     if (!su_output_row(&encoder->kernels, row, batch->dim, batch->normalize, batch->dtype, out))

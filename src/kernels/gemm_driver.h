@@ -8,7 +8,6 @@
 #ifndef SU_GEMM_DRIVER_H
 #define SU_GEMM_DRIVER_H
 
-#include "base/memory.h"
 #include "kernels/kernels.h"
 
 #include <stdint.h>
@@ -16,6 +15,7 @@
 enum {
     SU_GEMM_MAX_TILE = 16 * 48,
     SU_GEMM_BLOCK_BYTES = 384 * 1024,
+    SU_GEMM_LINE = 64,   /* bytes of a cache line */
     SU_GEMM_AHEAD = 4096 /* floats of w that are asked for ahead of use */
 };
 
@@ -25,7 +25,7 @@ enum {
 static inline __attribute__((always_inline)) void su_gemm_fetch_ahead(const float *b, size_t nr)
 {
     uintptr_t ahead = (uintptr_t)b + SU_GEMM_AHEAD * sizeof *b;
-    for (size_t i = 0; i < nr * sizeof *b; i += SU_CACHE_LINE)
+    for (size_t i = 0; i < nr * sizeof *b; i += SU_GEMM_LINE)
         __builtin_prefetch((const void *)(ahead + i));
 }
 

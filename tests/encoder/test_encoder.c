@@ -1,0 +1,251 @@
+/* The encoder below the engine: windows and causal masks against a reference in double, the rows that
+ * cls and last pooling read against all rows, and texts of thousands of tokens. */
+#include "base/thread_pool.h"
+#include "random_encoder.h"
+#include "support/tiny_model.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_SEQS = 16 };
+
+/* One run: ragged texts, and where their results lie. */
+typedef struct Run {
+    SutraBatch batch;
+    int32_t *ids;
+    uint32_t cu_seqlens[MAX_SEQS + 1], prompt_len[MAX_SEQS];
+    uint8_t numeric_error[MAX_SEQS];
+} Run;
+
+static void make_run(Run *run, const uint32_t *lengths, uint32_t n, uint32_t dim, uint32_t seed)
+{
+    uint32_t random = seed + 1;
+    *run = (Run){0};
+    for (uint32_t i = 0; i < n; i++) run->cu_seqlens[i + 1] = run->cu_seqlens[i] + lengths[i];
+    run->ids = malloc(run->cu_seqlens[n] * sizeof *run->ids);
+    for (uint32_t t = 0; t < run->cu_seqlens[n]; t++)
+        run->ids[t] = (int32_t)(tiny_random(&random) % RANDOM_VOCAB);
+    run->batch = (SutraBatch){.struct_size = sizeof run->batch,
+                              .num_seqs = n,
+                              .num_tokens = run->cu_seqlens[n],
+                              .token_ids = run->ids,
+                              .cu_seqlens = run->cu_seqlens,
+                              .prompt_len = run->prompt_len,
+                              .output = SUTRA_OUT_TOKENS,
+                              .dtype = SUTRA_F32,
+                              .dim = dim,
+                              .pooling = SUTRA_POOL_MEAN,
+                              .numeric_error = run->numeric_error};
+}
+
+static SuEncoder *make_encoder(const RandomEncoder *random, SuIsa isa)
+{
+    SuEncoder *encoder = NULL;
+    SutraError err = {0};
+    SutraStatus status =
+        su_encoder_create(&random->spec, random->tensors, random->num_tensors, isa, &encoder, &err);
+    if (status != SUTRA_OK) print_error("%s\n", err.message);
+    assert_int_equal(status, SUTRA_OK);
+    return encoder;
+}
+
+/* The rows that the run gives; freed by the caller. */
+static float *run_encoder(const SuEncoder *encoder, const SutraBatch *batch)
+{
+    SuEncoderContext *context = NULL;
+    uint32_t team = batch->team ? batch->team->size : 1;
+    size_t rows = batch->output == SUTRA_OUT_TOKENS ? batch->num_tokens : batch->num_seqs;
+    size_t bytes = rows * batch->dim * sizeof(float);
+    assert_int_equal(su_encoder_context_create(encoder, batch->num_tokens, batch->num_seqs, team,
+                                               &context, NULL),
+                     SUTRA_OK);
+    su_encoder_run(context, batch);
+    float *out = malloc(bytes);
+    memcpy(out, context->qkv, bytes);
+    su_encoder_context_free(context);
+    return out;
+}
+
+/* Largest difference of a row, relative to the length of the row. */
+static double largest_error(const float *x, const double *expected, size_t rows, size_t n)
+{
+    double largest = 0;
+    for (size_t i = 0; i < rows; i++, x += n, expected += n) {
+        double difference = 0, length = 0;
+        for (size_t j = 0; j < n; j++) {
+            double d = (double)x[j] - expected[j];
+            difference += d * d;
+            length += expected[j] * expected[j];
+        }
+        if (!(sqrt(difference / length) <= largest)) largest = sqrt(difference / length);
+    }
+    return largest;
+}
+
+static void check_against_naive(const SutraSpec *spec, uint32_t seed)
+{
+    static const uint32_t lengths[] = {1, 2, 63, 64, 65, 130, 200, 7};
+    enum { N = sizeof lengths / sizeof *lengths };
+    RandomEncoder random;
+    Run run;
+    random_encoder_fill(&random, spec, seed);
+    make_run(&run, lengths, N, spec->hidden_size, seed);
+    double *expected = malloc((size_t)run.batch.num_tokens * spec->hidden_size * sizeof *expected);
+    for (size_t i = 0; i < N; i++)
+        naive_encoder_run(&random, run.ids + run.cu_seqlens[i], lengths[i],
+                          expected + (size_t)run.cu_seqlens[i] * spec->hidden_size);
+    for (int isa = SU_ISA_SCALAR; isa <= (int)su_isa_detect(); isa++) {
+        SuEncoder *encoder = make_encoder(&random, (SuIsa)isa);
+        float *out = run_encoder(encoder, &run.batch);
+        double error = largest_error(out, expected, run.batch.num_tokens, spec->hidden_size);
+        if (!(error < 4e-6)) print_error("error %g on %s\n", error, su_isa_name((SuIsa)isa));
+        assert_true(error < 4e-6);
+        free(out);
+        su_encoder_free(encoder);
+    }
+    free(expected);
+    free(run.ids);
+    random_encoder_free(&random);
+}
+
+static void test_windows(void **state)
+{
+    (void)state;
+    static const uint32_t windows[][3] = {{0, 0, 0}, {3, 0, 64}, {1, 127, 5}};
+    SutraSpec spec = {.num_layers = 3,
+                      .hidden_size = 64,
+                      .num_heads = 2,
+                      .head_size = 32,
+                      .ffn_size = 96,
+                      .max_positions = 200};
+    check_against_naive(&spec, 1);
+    for (size_t i = 0; i < 3; i++) {
+        spec.window = windows[i];
+        for (spec.causal = 0; spec.causal < 2; spec.causal++)
+            check_against_naive(&spec, 2 + (uint32_t)i);
+    }
+}
+
+/* ---- rows that are read ---- */
+
+static void run_pool(void *self, void (*body)(void *arg, uint32_t rank), void *arg)
+{
+    su_thread_pool_run(self, su_thread_pool_size(self), body, arg);
+}
+
+static void check_read_rows(const SuEncoder *encoder, Run *run, const float *tokens,
+                            const SutraTeam *team)
+{
+    static const SutraPooling poolings[] = {SUTRA_POOL_CLS, SUTRA_POOL_LAST};
+    size_t hidden = encoder->spec.hidden_size;
+    for (size_t p = 0; p < 2; p++)
+        for (uint32_t prompt = 0; prompt < 4; prompt += 3) {
+            SutraBatch batch = run->batch;
+            batch.output = SUTRA_OUT_POOLED;
+            batch.pooling = poolings[p];
+            batch.team = team;
+            for (uint32_t i = 0; i < batch.num_seqs; i++) run->prompt_len[i] = prompt;
+            float *out = run_encoder(encoder, &batch);
+            for (uint32_t i = 0; i < batch.num_seqs; i++) {
+                uint32_t begin = run->cu_seqlens[i], n = run->cu_seqlens[i + 1] - begin;
+                uint32_t first = prompt < n ? prompt : n - 1;
+                size_t row = begin + (poolings[p] == SUTRA_POOL_CLS ? first : n - 1);
+                assert_memory_equal(out + i * hidden, tokens + row * hidden, hidden * sizeof *out);
+            }
+            free(out);
+        }
+}
+
+static void check_reading(const SutraSpec *spec, uint32_t seed)
+{
+    static const uint32_t lengths[] = {40, 1, 2, 3, 129, 64, 1, 17};
+    RandomEncoder random;
+    Run run;
+    SuThreadPool *pool;
+    assert_int_equal(su_thread_pool_create(3, &pool, NULL), SUTRA_OK);
+    SutraTeam team = {.size = 3, .run = run_pool, .self = pool};
+    random_encoder_fill(&random, spec, seed);
+    make_run(&run, lengths, 8, spec->hidden_size, seed);
+    for (int isa = SU_ISA_SCALAR; isa <= (int)su_isa_detect(); isa++) {
+        SuEncoder *encoder = make_encoder(&random, (SuIsa)isa);
+        float *tokens = run_encoder(encoder, &run.batch);
+        check_read_rows(encoder, &run, tokens, NULL);
+        check_read_rows(encoder, &run, tokens, &team);
+        free(tokens);
+        su_encoder_free(encoder);
+    }
+    free(run.ids);
+    random_encoder_free(&random);
+    su_thread_pool_free(pool);
+}
+
+static void test_read_rows(void **state)
+{
+    (void)state;
+    static const uint32_t windows[] = {0, 2};
+    SutraSpec spec = {.num_layers = 2,
+                      .hidden_size = 64,
+                      .num_heads = 2,
+                      .head_size = 32,
+                      .ffn_size = 160,
+                      .max_positions = 200};
+    check_reading(&spec, 5);
+    spec.window = windows;
+    check_reading(&spec, 6);
+    spec.causal = 1;
+    check_reading(&spec, 7);
+    spec.num_heads = 8; /* heads that fill no panel */
+    spec.head_size = 8;
+    check_reading(&spec, 8);
+    spec.num_heads = 3; /* q that ends inside a panel */
+    spec.head_size = 24;
+    check_reading(&spec, 9);
+}
+
+/* ---- long texts ---- */
+
+/* With windows in all layers a token depends on layers x window neighbours: far from the ends, a text
+ * of 8,192 tokens and a part of it give the same bytes. */
+static void test_long_text(void **state)
+{
+    (void)state;
+    enum { LENGTH = 8192, FIRST = 4096, PART = 640, WINDOW = 64, LAYERS = 2, HIDDEN = 64 };
+    static const uint32_t windows[LAYERS] = {WINDOW, WINDOW}, length = LENGTH, part = PART;
+    SutraSpec spec = {.num_layers = LAYERS,
+                      .hidden_size = HIDDEN,
+                      .num_heads = 2,
+                      .head_size = 32,
+                      .ffn_size = 96,
+                      .position = SUTRA_POSITION_NONE,
+                      .window = windows};
+    RandomEncoder random;
+    Run whole, cut;
+    random_encoder_fill(&random, &spec, 10);
+    make_run(&whole, &length, 1, HIDDEN, 10);
+    make_run(&cut, &part, 1, HIDDEN, 10);
+    memcpy(cut.ids, whole.ids + FIRST, PART * sizeof *cut.ids);
+    SuEncoder *encoder = make_encoder(&random, su_isa_detect());
+    float *all = run_encoder(encoder, &whole.batch), *some = run_encoder(encoder, &cut.batch);
+    size_t margin = (size_t)LAYERS * WINDOW, inner = (PART - 2 * margin) * HIDDEN;
+    assert_memory_equal(all + (FIRST + margin) * HIDDEN, some + margin * HIDDEN,
+                        inner * sizeof *all);
+    assert_memory_not_equal(all + FIRST * (size_t)HIDDEN, some, HIDDEN * sizeof *all);
+    free(all), free(some), free(whole.ids), free(cut.ids);
+    su_encoder_free(encoder);
+    random_encoder_free(&random);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_windows),
+                                       cmocka_unit_test(test_read_rows),
+                                       cmocka_unit_test(test_long_text)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
