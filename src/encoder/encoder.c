@@ -40,6 +40,7 @@ SutraStatus su_encoder_context_create(const SuEncoder *encoder, uint32_t max_tok
         .encoder = encoder, .max_tokens = max_tokens, .max_seqs = max_seqs, .max_team = max_team};
     SuArena arena = {0};
     carve(context, &arena);
+    context->memory_size = arena.used;
     context->memory = su_alloc_aligned(arena.used);
     if (!context->memory) {
         su_free(context);

@@ -69,6 +69,7 @@ typedef struct SuEncoderContext {
     float **rank_row; /* [max_team] */
     SuBoard board;
     unsigned char *memory;
+    size_t memory_size;
 } SuEncoderContext;
 
 typedef struct SuCrew {

@@ -3,7 +3,7 @@
  *   steps    from a naive encoder upwards, each step added to those before it
  *   without  everything on, one step left out
  *   start    from nothing to the first vector: folder, bundle, loaded model
- *   flash    one head of attention against one that keeps all scores, by length
+ *   flash    long texts, beside attention that keeps all scores
  *
  * Times are of the encoder, from token ids to vectors; every variant's vectors are compared with the
  * engine's. */
