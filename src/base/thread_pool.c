@@ -233,21 +233,3 @@ bool su_stage_claim(SuBoard *board, SuStage *stage, uint32_t *chunk)
     }
     return false;
 }
-
-void su_barrier_wait(SuBarrier *barrier, uint32_t n)
-{
-    if (n <= 1) return;
-    uint32_t generation = atomic_load_explicit(&barrier->generation, memory_order_relaxed);
-    if (atomic_fetch_add_explicit(&barrier->arrived, 1, memory_order_acq_rel) == n - 1) {
-        atomic_store_explicit(&barrier->arrived, 0, memory_order_relaxed);
-        atomic_fetch_add_explicit(&barrier->generation, 1, memory_order_release);
-        return;
-    }
-    for (int i = 0; atomic_load_explicit(&barrier->generation, memory_order_acquire) == generation;
-         i++) {
-        if (i < SPINS)
-            cpu_relax();
-        else
-            sched_yield();
-    }
-}

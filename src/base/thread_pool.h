@@ -1,5 +1,5 @@
-/* thread_pool.h - a fixed set of threads that run one function together, and the barrier they meet
- * at.
+/* thread_pool.h - a fixed set of threads that run one function together, and the stages of work that
+ * they share.
  *
  * su_thread_pool_run(pool, n, body, arg) runs body(arg, 0) on the caller and body(arg, 1 … n-1) on
  * n - 1 of the pool's threads, all at once, and returns when every one has returned. One run at a
@@ -50,13 +50,5 @@ typedef struct SuStage {
 void su_board_open(SuBoard *board);
 /* False when the stage is over. */
 bool su_stage_claim(SuBoard *board, SuStage *stage, uint32_t *chunk);
-
-/* A reusable barrier for the n ranks of one run; zero-initialised. Spins, then yields the core. */
-typedef struct SuBarrier {
-    _Atomic uint32_t arrived;
-    _Atomic uint32_t generation;
-} SuBarrier;
-
-void su_barrier_wait(SuBarrier *barrier, uint32_t n);
 
 #endif

@@ -7,14 +7,11 @@
  *
  * Everything else: work shared out and waited for, rows copied, batches put together, idle ends. */
 #include "base/clock.h"
-#include "base/memory.h"
 #include "bench_costs.h"
-#include "bench_report.h"
-#include "bench_sampler.h"
+#include "bench_session.h"
 #include "bench_shims.h"
 #include "bench_texts.h"
 #include "encoder/encoder.h"
-#include "model/model.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -39,14 +36,8 @@ typedef struct Work {
 } Work;
 
 typedef struct Bench {
-    const SutraBenchOptions *options;
-    SutraModel *model;
-    SutraEngine *engine;
-    SuEncoder *encoder; /* of the engine */
-    SuBenchSampler sampler;
-    SutraBenchReport *report;
-    float *out;
-    SutraItem *items;
+    SuBenchSession session;
+    SuEncoder *encoder; /* of the session's engine */
     SuBenchTexts texts[MAX_WORK];
     Work work[MAX_WORK];
     size_t num_work;
@@ -54,12 +45,13 @@ typedef struct Bench {
 
 static SutraStatus embed(Bench *bench, const Work *work, double *seconds, SutraError *err)
 {
-    size_t dim = bench->model->spec.hidden_size, row = dim * sizeof(float);
+    size_t dim = bench->session.model->spec.hidden_size, row = dim * sizeof(float);
     size_t step = work->one_by_one ? 1 : work->n;
     uint64_t start = su_clock_ns();
     for (size_t i = 0; i < work->n; i += step)
-        SU_TRY(sutra_embed_into(bench->engine, bench->model, work->inputs + i, step, NULL,
-                                bench->out + i * dim, step * row, bench->items + i, err));
+        SU_TRY(sutra_embed_into(bench->session.engine, bench->session.model, work->inputs + i, step,
+                                NULL, bench->session.out + i * dim, step * row,
+                                bench->session.items + i, err));
     *seconds = (double)(su_clock_ns() - start) * 1e-9;
     return SUTRA_OK;
 }
@@ -87,7 +79,7 @@ static SutraStatus run_timed(Bench *bench, Work *work, SutraError *err)
     su_bench_shims_read(work->times);
     work->tokenize_s = 0;
     for (size_t i = 0; i < work->n; i++)
-        work->tokenize_s += (double)bench->items[i].tokenize_ns * 1e-9;
+        work->tokenize_s += (double)bench->session.items[i].tokenize_ns * 1e-9;
     return SUTRA_OK;
 }
 
@@ -96,16 +88,17 @@ static SutraStatus measure_work(Bench *bench, Work *work, SutraError *err)
     double warm;
     SU_TRY(embed(bench, work, &warm, err));
     for (size_t i = 0; i < work->n; i++) {
-        work->tokens += bench->items[i].tokens_used;
-        work->flops += su_bench_flops_of_text(&bench->model->spec, bench->items[i].tokens_used);
+        work->tokens += bench->session.items[i].tokens_used;
+        work->flops += su_bench_flops_of_text(&bench->session.model->spec,
+                                              bench->session.items[i].tokens_used);
     }
-    int rounds = bench->options->quick ? QUICK_ROUNDS : ROUNDS;
+    int rounds = bench->session.options.quick ? QUICK_ROUNDS : ROUNDS;
     for (int round = 0; round < rounds; round++) {
-        su_bench_sample_peak(&bench->sampler);
+        su_bench_sample_peak(&bench->session.sampler);
         SU_TRY(run_plain(bench, work, err));
-        su_bench_sample_peak(&bench->sampler);
+        su_bench_sample_peak(&bench->session.sampler);
         SU_TRY(run_timed(bench, work, err));
-        su_bench_sample_peak(&bench->sampler);
+        su_bench_sample_peak(&bench->session.sampler);
     }
     return SUTRA_OK;
 }
@@ -114,9 +107,9 @@ static SutraStatus measure_work(Bench *bench, Work *work, SutraError *err)
 static void report_operation(Bench *bench, const Work *work, const char *name, double seconds,
                              double calls, double flops)
 {
-    SutraBenchReport *report = bench->report;
-    double wall = seconds / bench->sampler.threads;
-    double rate = flops / wall, share = rate / bench->sampler.peak;
+    SutraBenchReport *report = bench->session.report;
+    double wall = seconds / bench->session.sampler.threads;
+    double rate = flops / wall, share = rate / bench->session.sampler.peak;
     su_bench_text(report, "%s", work->name);
     su_bench_text(report, "%s", name);
     su_bench_number(report, wall * 1e3);
@@ -130,7 +123,7 @@ static void report_operation(Bench *bench, const Work *work, const char *name, d
 
 static void report_operations(Bench *bench, const Work *work)
 {
-    double left = work->timed_s * bench->sampler.threads - work->tokenize_s;
+    double left = work->timed_s * bench->session.sampler.threads - work->tokenize_s;
     report_operation(bench, work, "tokenise", work->tokenize_s, (double)work->n, NAN);
     for (int stage = 0; stage < SU_BENCH_STAGES; stage++) {
         const SuBenchStageTime *time = &work->times[stage];
@@ -140,20 +133,22 @@ static void report_operations(Bench *bench, const Work *work)
         left -= seconds;
     }
     report_operation(bench, work, "everything else", left, NAN, NAN);
-    report_operation(bench, work, "all", work->timed_s * bench->sampler.threads, NAN, work->flops);
+    report_operation(bench, work, "all", work->timed_s * bench->session.sampler.threads, NAN,
+                     work->flops);
 }
 
 static void report_all(Bench *bench)
 {
-    SutraBenchReport *report = bench->report;
+    SutraBenchReport *report = bench->session.report;
     su_bench_table(report, "machine", "what|value|unit");
-    su_bench_fact(report, "threads", bench->sampler.threads, "");
-    su_bench_fact(report, "fma peak, all threads at once", bench->sampler.peak * 1e-9, "GFLOP/s");
+    su_bench_fact(report, "threads", bench->session.sampler.threads, "");
+    su_bench_fact(report, "fma peak, all threads at once", bench->session.sampler.peak * 1e-9,
+                  "GFLOP/s");
     su_bench_table(report, "rows",
                    "row|texts|tokens each|ms|ms with clocks|texts/s|GFLOP/s|share %|note");
     for (size_t i = 0; i < bench->num_work; i++) {
         const Work *work = &bench->work[i];
-        double rate = work->flops / work->plain_s, share = rate / bench->sampler.peak;
+        double rate = work->flops / work->plain_s, share = rate / bench->session.sampler.peak;
         su_bench_text(report, "%s", work->name);
         su_bench_number(report, (double)work->n);
         su_bench_number(report, work->tokens / (double)work->n);
@@ -173,7 +168,8 @@ static SutraStatus add_generated(Bench *bench, const char *name, uint32_t tokens
                                  bool one_by_one, SutraError *err)
 {
     SuBenchTexts *texts = &bench->texts[bench->num_work];
-    SU_TRY(su_bench_texts_of_length(bench->model->tokenizer, tokens, n, 11 + tokens, texts, err));
+    SU_TRY(su_bench_texts_of_length(bench->session.model->tokenizer, tokens, n, 11 + tokens, texts,
+                                    err));
     bench->work[bench->num_work++] =
         (Work){.name = name, .inputs = texts->inputs, .n = n, .one_by_one = one_by_one};
     return SUTRA_OK;
@@ -181,34 +177,24 @@ static SutraStatus add_generated(Bench *bench, const char *name, uint32_t tokens
 
 static SutraStatus gather_work(Bench *bench, SutraError *err)
 {
-    bool quick = bench->options->quick;
+    bool quick = bench->session.options.quick;
     SU_TRY(add_generated(bench, "128 tokens", 128, quick ? 6 : 256, false, err));
     SU_TRY(add_generated(bench, "16 tokens", 16, quick ? 24 : 1024, false, err));
     SU_TRY(add_generated(bench, "query of 11 tokens", 11, quick ? 6 : 400, true, err));
-    if (bench->options->num_inputs)
+    if (bench->session.options.num_inputs)
         bench->work[bench->num_work++] = (Work){.name = "given texts",
-                                                .inputs = bench->options->inputs,
-                                                .n = bench->options->num_inputs};
+                                                .inputs = bench->session.options.inputs,
+                                                .n = bench->session.options.num_inputs};
     size_t most = 0;
     for (size_t i = 0; i < bench->num_work; i++)
         if (bench->work[i].n > most) most = bench->work[i].n;
-    bench->out = su_alloc(most, bench->model->spec.hidden_size * sizeof(float));
-    bench->items = su_calloc(most, sizeof *bench->items);
-    if (!bench->out || !bench->items)
-        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu vectors", most);
-    return SUTRA_OK;
+    return su_bench_session_reserve(&bench->session, most, err);
 }
 
-/* Opens the model and an engine, and finds the encoder that the engine made. */
-static SutraStatus start(Bench *bench, SutraError *err)
+/* Finds the encoder that the engine made. */
+static SutraStatus find_encoder(Bench *bench, SutraError *err)
 {
-    if (!bench->options->model) SU_RAISE(err, SUTRA_E_ARGUMENT, "bench: model is NULL");
-    SU_TRY(sutra_model_open(bench->options->model, NULL, &bench->model, err));
-    SutraEngineOptions engine = {.struct_size = sizeof engine,
-                                 .num_threads = bench->sampler.threads};
-    SU_TRY(sutra_engine_create(&engine, &bench->engine, err));
-    SU_TRY(sutra_model_warmup(bench->engine, bench->model, NULL, err));
-    for (SuResident *at = bench->model->residents; at; at = at->next)
+    for (SuResident *at = bench->session.model->residents; at; at = at->next)
         if (strcmp(at->backend->name, "cpu") == 0) bench->encoder = at->handle;
     if (!bench->encoder)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "bench breakdown measures the cpu backend only");
@@ -217,40 +203,29 @@ static SutraStatus start(Bench *bench, SutraError *err)
 
 static SutraStatus measure(Bench *bench, SutraError *err)
 {
-    SU_TRY(start(bench, err));
+    SuBenchSession *session = &bench->session;
+    SU_TRY(su_bench_session_open(session, err));
+    SU_TRY(sutra_model_warmup(session->engine, session->model, NULL, err));
+    SU_TRY(find_encoder(bench, err));
     SU_TRY(gather_work(bench, err));
     for (size_t i = 0; i < bench->num_work; i++) {
-        su_bench_progress(bench->options, "breakdown: %s", bench->work[i].name);
+        su_bench_progress(&session->options, "breakdown: %s", bench->work[i].name);
         SU_TRY(measure_work(bench, &bench->work[i], err));
     }
     report_all(bench);
-    return su_bench_report_status(bench->report, err);
+    return su_bench_report_status(session->report, err);
 }
 
-SutraStatus sutra_bench_breakdown(const SutraBenchOptions *given, SutraBenchReport **out,
+SutraStatus sutra_bench_breakdown(const SutraBenchOptions *options, SutraBenchReport **report,
                                   SutraError *err)
 {
-    SuIsa isa;
-    SutraBenchOptions options;
-    SU_TRY(su_bench_options_read(given, &options, err));
-    SU_TRY(su_isa_select(&isa, err));
-    Bench bench = {.options = &options};
-    uint32_t threads = options.num_threads ? options.num_threads : su_cpu_count();
-    SU_TRY(su_bench_report_create(&bench.report, err));
-    pthread_mutex_lock(&shims_lock);
-    SutraStatus status =
-        su_bench_sampler_create(&bench.sampler, isa, threads, options.quick, 0, err);
-    if (status == SUTRA_OK) status = measure(&bench, err);
-    pthread_mutex_unlock(&shims_lock);
+    Bench bench = {.num_work = 0};
+    SutraStatus status = su_bench_session_begin(options, &bench.session, err);
+    if (status == SUTRA_OK) {
+        pthread_mutex_lock(&shims_lock);
+        status = measure(&bench, err);
+        pthread_mutex_unlock(&shims_lock);
+    }
     for (size_t i = 0; i < MAX_WORK; i++) su_bench_texts_free(&bench.texts[i]);
-    su_free(bench.out);
-    su_free(bench.items);
-    sutra_engine_free(bench.engine);
-    sutra_model_free(bench.model);
-    su_bench_sampler_free(&bench.sampler);
-    if (status == SUTRA_OK)
-        *out = bench.report;
-    else
-        sutra_bench_report_free(bench.report);
-    return status;
+    return su_bench_session_end(&bench.session, status, report);
 }

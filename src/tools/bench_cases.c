@@ -4,10 +4,9 @@
 
 #include <string.h>
 
-static void call_gemm(const SuKernels *kernels, const SuBenchShape *shape, const SuBenchCase *at,
-                      const SuBenchOperands *x)
+static void call_gemm(const SuBenchCase *at, const SuBenchOperands *x)
 {
-    (void)shape;
+    const SuKernels *kernels = &at->of->kernels;
     kernels->gemm_f32.run(
         &(SuGemmF32Args){.a = x->a,
                          .lda = at->k,
@@ -25,9 +24,9 @@ static void call_gemm(const SuKernels *kernels, const SuBenchShape *shape, const
 }
 
 /* q, k and v each a matrix of their own, as the encoder keeps them. */
-static void call_attention(const SuKernels *kernels, const SuBenchShape *shape,
-                           const SuBenchCase *at, const SuBenchOperands *x)
+static void call_attention(const SuBenchCase *at, const SuBenchOperands *x)
 {
+    const SuKernels *kernels = &at->of->kernels;
     kernels->attention_f32.run(&(SuAttentionF32Args){.q = x->a,
                                                      .k = x->b,
                                                      .v = x->a + at->rows * at->k,
@@ -35,80 +34,64 @@ static void call_attention(const SuKernels *kernels, const SuBenchShape *shape,
                                                      .q_stride = at->k,
                                                      .k_stride = at->k,
                                                      .v_stride = at->k,
-                                                     .out_stride = shape->width,
+                                                     .out_stride = at->of->shape.width,
                                                      .num_queries = at->rows,
                                                      .num_keys = at->n,
                                                      .head_size = at->k});
 }
 
-static void call_layer_norm(const SuKernels *kernels, const SuBenchShape *shape,
-                            const SuBenchCase *at, const SuBenchOperands *x)
+static void call_layer_norm(const SuBenchCase *at, const SuBenchOperands *x)
 {
+    const SuKernels *kernels = &at->of->kernels;
     SuNormF32 norm = {.gamma = x->b, .beta = x->bias, .eps = 1e-12f, .n = at->n};
-    (void)shape;
     for (size_t i = 0; i < at->rows; i++)
         kernels->layer_norm_f32(&norm, x->a + i * at->n, x->c + i * at->n);
 }
 
-static void call_embed_norm(const SuKernels *kernels, const SuBenchShape *shape,
-                            const SuBenchCase *at, const SuBenchOperands *x)
+static void call_embed_norm(const SuBenchCase *at, const SuBenchOperands *x)
 {
+    const SuKernels *kernels = &at->of->kernels;
     SuNormF32 norm = {.gamma = x->b, .beta = x->bias, .eps = 1e-12f, .n = at->n};
-    (void)shape;
     for (size_t i = 0; i < at->rows; i++)
         kernels->embed_norm_f32(&norm, x->a + i * at->n, x->bias, x->residual + i * at->n,
                                 x->c + i * at->n);
 }
 
 /* The kernel works in place: a copy first, or the values would run away to zero. */
-static void call_activate(const SuKernels *kernels, const SuBenchShape *shape,
-                          const SuBenchCase *at, const SuBenchOperands *x)
+static void call_activate(const SuBenchCase *at, const SuBenchOperands *x)
 {
-    (void)shape;
     memcpy(x->c, x->a, at->rows * at->n * sizeof *x->c);
-    kernels->activate_f32(at->activation, x->c, at->rows * at->n);
+    at->of->kernels.activate_f32(at->activation, x->c, at->rows * at->n);
 }
 
-static void call_pool(const SuKernels *kernels, const SuBenchShape *shape, const SuBenchCase *at,
-                      const SuBenchOperands *x)
+static void call_pool(const SuBenchCase *at, const SuBenchOperands *x)
 {
-    (void)shape;
-    kernels->pool_f32(SUTRA_POOL_MEAN, x->a, at->n, 0, at->rows, at->n, x->c);
+    at->of->kernels.pool_f32(SUTRA_POOL_MEAN, x->a, at->n, 0, at->rows, at->n, x->c);
 }
 
-static void call_squares(const SuKernels *kernels, const SuBenchShape *shape, const SuBenchCase *at,
-                         const SuBenchOperands *x)
+static void call_squares(const SuBenchCase *at, const SuBenchOperands *x)
 {
-    (void)shape;
-    x->c[0] = kernels->sum_of_squares_f32(x->a, at->n);
+    x->c[0] = at->of->kernels.sum_of_squares_f32(x->a, at->n);
 }
 
-static void call_scale(const SuKernels *kernels, const SuBenchShape *shape, const SuBenchCase *at,
-                       const SuBenchOperands *x)
+static void call_scale(const SuBenchCase *at, const SuBenchOperands *x)
 {
-    (void)shape;
-    kernels->scale_f32(x->a, 0.5f, at->n, x->c);
+    at->of->kernels.scale_f32(x->a, 0.5f, at->n, x->c);
 }
 
-static void call_dot(const SuKernels *kernels, const SuBenchShape *shape, const SuBenchCase *at,
-                     const SuBenchOperands *x)
+static void call_dot(const SuBenchCase *at, const SuBenchOperands *x)
 {
-    (void)shape;
-    x->c[0] = kernels->dot_f32(x->a, x->b, at->n);
+    x->c[0] = at->of->kernels.dot_f32(x->a, x->b, at->n);
 }
 
-static void call_widen_f16(const SuKernels *kernels, const SuBenchShape *shape,
-                           const SuBenchCase *at, const SuBenchOperands *x)
+static void call_widen_f16(const SuBenchCase *at, const SuBenchOperands *x)
 {
-    (void)shape;
-    kernels->widen_f16((const uint16_t *)(const void *)x->a, at->n, x->c);
+    at->of->kernels.widen_f16((const uint16_t *)(const void *)x->a, at->n, x->c);
 }
 
-static void call_widen_bf16(const SuKernels *kernels, const SuBenchShape *shape,
-                            const SuBenchCase *at, const SuBenchOperands *x)
+static void call_widen_bf16(const SuBenchCase *at, const SuBenchOperands *x)
 {
-    (void)shape;
-    kernels->widen_bf16((const uint16_t *)(const void *)x->a, at->n, x->c);
+    at->of->kernels.widen_bf16((const uint16_t *)(const void *)x->a, at->n, x->c);
 }
 
 static void add(SuBenchCases *cases, SuBenchCase at)
@@ -117,98 +100,92 @@ static void add(SuBenchCases *cases, SuBenchCase at)
     if (cases->num_cases < SU_BENCH_MAX_CASES) cases->cases[cases->num_cases++] = at;
 }
 
-static void add_gemm(SuBenchCases *cases, const char *use, size_t rows, size_t n, size_t k,
-                     SutraActivation activation, bool residual)
-{
-    add(cases, (SuBenchCase){.kernel = "gemm_f32",
-                             .use = use,
-                             .rows = rows,
-                             .n = n,
-                             .k = k,
-                             .activation = activation,
-                             .residual = residual,
-                             .cost = su_bench_cost_gemm(rows, n, k, residual),
-                             .call = call_gemm});
-}
-
-static void add_matrices(SuBenchCases *cases, size_t rows)
+static void add_products(SuBenchCases *cases, size_t rows)
 {
     const SuBenchShape *s = &cases->shape;
-    add_gemm(cases, "qkv", rows, 3 * s->width, s->hidden, SUTRA_ACT_NONE, false);
-    add_gemm(cases, "attention out + residual", rows, s->hidden, s->width, SUTRA_ACT_NONE, true);
-    add_gemm(cases, "up + activation", rows, s->ffn, s->hidden, s->activation, false);
-    add_gemm(cases, "down + residual", rows, s->hidden, s->ffn, SUTRA_ACT_NONE, true);
+    const struct {
+        const char *use;
+        size_t n, k;
+        SutraActivation activation;
+        bool residual;
+    } products[] = {
+        {"qkv", 3 * s->width, s->hidden, SUTRA_ACT_NONE, false},
+        {"attention out + residual", s->hidden, s->width, SUTRA_ACT_NONE, true},
+        {"up + activation", s->ffn, s->hidden, s->activation, false},
+        {"down + residual", s->hidden, s->ffn, SUTRA_ACT_NONE, true},
+    };
+    for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
+        size_t n = products[i].n, k = products[i].k;
+        bool residual = products[i].residual;
+        add(cases, (SuBenchCase){.kernel = "gemm_f32",
+                                 .use = products[i].use,
+                                 .rows = rows,
+                                 .n = n,
+                                 .k = k,
+                                 .activation = products[i].activation,
+                                 .residual = residual,
+                                 .cost = su_bench_cost_gemm(rows, n, k, residual),
+                                 .call = call_gemm});
+    }
 }
 
 static void add_attention(SuBenchCases *cases, size_t tokens)
 {
     size_t head = cases->shape.head_size;
-    SuBenchCase at = {
-        .kernel = "attention_f32", .use = "a head", .rows = tokens, .n = tokens, .k = head};
-    at.cost = su_bench_cost_attention(tokens, tokens, head);
-    at.call = call_attention;
-    add(cases, at);
+    add(cases, (SuBenchCase){.kernel = "attention_f32",
+                             .use = "a head",
+                             .rows = tokens,
+                             .n = tokens,
+                             .k = head,
+                             .cost = su_bench_cost_attention(tokens, tokens, head),
+                             .call = call_attention});
+}
+
+/* A kernel over rows of n, or over one vector of n. */
+typedef struct RowKernel {
+    const char *kernel, *use;
+    size_t n;
+    SuBenchCost cost;
+    SuBenchCall call;
+} RowKernel;
+
+static void add_row_kernels(SuBenchCases *cases, size_t rows, const RowKernel *table, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        add(cases, (SuBenchCase){.kernel = table[i].kernel,
+                                 .use = table[i].use,
+                                 .rows = rows,
+                                 .n = table[i].n,
+                                 .activation = cases->shape.activation,
+                                 .cost = table[i].cost,
+                                 .call = table[i].call});
 }
 
 static void add_rows(SuBenchCases *cases, size_t rows)
 {
-    const SuBenchShape *s = &cases->shape;
-    SuBenchCase at = {.rows = rows, .n = s->hidden, .use = "rows"};
-    at.kernel = "embed_norm_f32";
-    at.cost = su_bench_cost_embed_norm(rows, s->hidden, true, true);
-    at.call = call_embed_norm;
-    add(cases, at);
-    at.kernel = "layer_norm_f32";
-    at.cost = su_bench_cost_layer_norm(rows, s->hidden);
-    at.call = call_layer_norm;
-    add(cases, at);
-    at.kernel = "pool_f32";
-    at.use = "mean";
-    at.cost = su_bench_cost_pool_mean(rows, s->hidden);
-    at.call = call_pool;
-    add(cases, at);
-    at.kernel = "activate_f32";
-    at.use = "after a copy";
-    at.n = s->ffn;
-    at.activation = s->activation;
-    at.cost = su_bench_cost_activate(s->activation, rows * s->ffn);
-    at.call = call_activate;
-    add(cases, at);
+    size_t n = cases->shape.hidden, ffn = cases->shape.ffn;
+    SuBenchCost activate = su_bench_cost_activate(cases->shape.activation, rows * ffn);
+    const RowKernel table[] = {
+        {"embed_norm_f32", "rows", n, su_bench_cost_embed_norm(rows, n, true, true),
+         call_embed_norm},
+        {"layer_norm_f32", "rows", n, su_bench_cost_layer_norm(rows, n), call_layer_norm},
+        {"pool_f32", "mean", n, su_bench_cost_pool_mean(rows, n), call_pool},
+        {"activate_f32", "after a copy", ffn, activate, call_activate},
+    };
+    add_row_kernels(cases, rows, table, sizeof table / sizeof *table);
 }
 
 static void add_vectors(SuBenchCases *cases)
 {
     size_t n = cases->shape.hidden;
-    add(cases, (SuBenchCase){.kernel = "sum_of_squares_f32",
-                             .use = "output",
-                             .rows = 1,
-                             .n = n,
-                             .cost = su_bench_cost_sum_of_squares(n),
-                             .call = call_squares});
-    add(cases, (SuBenchCase){.kernel = "scale_f32",
-                             .use = "output",
-                             .rows = 1,
-                             .n = n,
-                             .cost = su_bench_cost_scale(n),
-                             .call = call_scale});
-    add(cases, (SuBenchCase){.kernel = "dot_f32",
-                             .use = "similarity",
-                             .rows = 1,
-                             .n = n,
-                             .cost = su_bench_cost_dot(n),
-                             .call = call_dot});
-    add(cases, (SuBenchCase){.kernel = "widen_f16",
-                             .use = "stored rows",
-                             .rows = 1,
-                             .n = n,
-                             .cost = su_bench_cost_widen(n),
-                             .call = call_widen_f16});
-    add(cases, (SuBenchCase){.kernel = "widen_bf16",
-                             .use = "stored rows",
-                             .rows = 1,
-                             .n = n,
-                             .cost = su_bench_cost_widen(n),
-                             .call = call_widen_bf16});
+    const RowKernel table[] = {
+        {"sum_of_squares_f32", "output", n, su_bench_cost_sum_of_squares(n), call_squares},
+        {"scale_f32", "output", n, su_bench_cost_scale(n), call_scale},
+        {"dot_f32", "similarity", n, su_bench_cost_dot(n), call_dot},
+        {"widen_f16", "stored rows", n, su_bench_cost_widen(n), call_widen_f16},
+        {"widen_bf16", "stored rows", n, su_bench_cost_widen(n), call_widen_bf16},
+    };
+    add_row_kernels(cases, 1, table, sizeof table / sizeof *table);
 }
 
 /* Floats that no operand of any case goes beyond. */
@@ -259,7 +236,7 @@ SutraStatus su_bench_cases_create(SuIsa isa, const SuBenchShape *shape, uint32_t
     su_kernels_init(&cases->kernels, isa);
     cases->shape = *shape;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (rows[i] <= shape->max_rows) add_matrices(cases, rows[i]);
+        if (rows[i] <= shape->max_rows) add_products(cases, rows[i]);
     for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++)
         if (tokens[i] <= shape->max_tokens) add_attention(cases, tokens[i]);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -284,5 +261,5 @@ void su_bench_cases_free(SuBenchCases *cases)
 void su_bench_case_body(void *arg, uint32_t rank)
 {
     const SuBenchCase *at = arg;
-    at->call(&at->of->kernels, &at->of->shape, at, &at->of->operands[rank]);
+    at->call(at, &at->of->operands[rank]);
 }

@@ -19,16 +19,18 @@ typedef struct SuBenchOperands {
 } SuBenchOperands;
 
 typedef struct SuBenchCases SuBenchCases;
-typedef struct SuBenchCase {
+typedef struct SuBenchCase SuBenchCase;
+typedef void (*SuBenchCall)(const SuBenchCase *at, const SuBenchOperands *x);
+
+struct SuBenchCase {
     const char *kernel, *use; /* name in SuKernels; what the encoder uses it for */
     size_t rows, n, k;        /* k: 0 where there is none */
     SutraActivation activation;
     bool residual;
     SuBenchCost cost;
-    void (*call)(const SuKernels *kernels, const SuBenchShape *shape, const struct SuBenchCase *at,
-                 const SuBenchOperands *x);
+    SuBenchCall call;
     const SuBenchCases *of;
-} SuBenchCase;
+};
 
 struct SuBenchCases {
     SuKernels kernels;

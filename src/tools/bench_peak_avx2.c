@@ -1,54 +1,7 @@
-#include "bench_peak.h"
-#include "kernels/x86/kernels_x86.h"
+#include "kernels/x86/vec_avx2.h"
 
-#include <immintrin.h>
+#include "bench_peak_x86.h"
 
-double su_bench_fma_avx2(size_t rounds)
-{
-    enum { CHAINS = 12, LANES = 8 };
-    volatile float start = 0.25f;
-    float lanes[LANES];
-    for (int i = 0; i < LANES; i++) lanes[i] = -0.9f - 0.03f * start * (float)(i * 7 % LANES);
-    __m256 factor = _mm256_loadu_ps(lanes), term = _mm256_mul_ps(factor, factor), chain[CHAINS];
-    SU_UNROLL
-    for (int i = 0; i < CHAINS; i++)
-        chain[i] = _mm256_mul_ps(term, _mm256_set1_ps(start * (float)(5 * i + 1)));
-    for (size_t r = 0; r < rounds; r++) {
-        SU_UNROLL
-        for (int i = 0; i < CHAINS; i++) chain[i] = _mm256_fmadd_ps(chain[i], factor, term);
-    }
-    __m256 sum = chain[0];
-    SU_UNROLL
-    for (int i = 1; i < CHAINS; i++) sum = _mm256_add_ps(sum, chain[i]);
-    _mm256_storeu_ps(lanes, sum);
-    start = lanes[0];
-    return 2.0 * CHAINS * LANES * (double)rounds;
-}
-
-float su_bench_read_avx2(const float *x, size_t n)
-{
-    enum { STREAMS = 8, LANES = 8 };
-    __m256 sum[STREAMS];
-    SU_UNROLL
-    for (int j = 0; j < STREAMS; j++) sum[j] = _mm256_setzero_ps();
-    for (size_t i = 0; i < n; i += (size_t)STREAMS * LANES) {
-        SU_UNROLL
-        for (int j = 0; j < STREAMS; j++)
-            sum[j] = _mm256_add_ps(sum[j], _mm256_loadu_ps(x + i + (size_t)j * LANES));
-    }
-    SU_UNROLL
-    for (int j = 1; j < STREAMS; j++) sum[0] = _mm256_add_ps(sum[0], sum[j]);
-    float lanes[LANES];
-    _mm256_storeu_ps(lanes, sum[0]);
-    return lanes[0];
-}
-
-void su_bench_copy_avx2(const float *x, size_t n, float *y)
-{
-    enum { STREAMS = 8, LANES = 8 };
-    for (size_t i = 0; i < n; i += (size_t)STREAMS * LANES) {
-        SU_UNROLL
-        for (int j = 0; j < STREAMS; j++)
-            _mm256_storeu_ps(y + i + (size_t)j * LANES, _mm256_loadu_ps(x + i + (size_t)j * LANES));
-    }
-}
+double su_bench_fma_avx2(size_t rounds) { return run_fma(rounds); }
+float su_bench_read_avx2(const float *x, size_t n) { return run_read(x, n); }
+void su_bench_copy_avx2(const float *x, size_t n, float *y) { run_copy(x, n, y); }

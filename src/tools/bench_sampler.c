@@ -5,6 +5,8 @@
 #include "bench_peak.h"
 
 #include <math.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum {
@@ -55,6 +57,7 @@ typedef struct Loop {
     SuBenchBody body;
     void *arg;
     size_t calls;
+    _Atomic uint32_t arrived; /* ranks; none starts before the last has come */
 } Loop;
 
 static double thread_seconds(void)
@@ -66,9 +69,10 @@ static double thread_seconds(void)
 
 static void run_rank(void *arg, uint32_t rank)
 {
-    const Loop *loop = arg;
+    Loop *loop = arg;
     SuBenchSampler *sampler = loop->sampler;
-    su_barrier_wait(&sampler->barrier, sampler->threads);
+    atomic_fetch_add(&loop->arrived, 1);
+    while (atomic_load(&loop->arrived) < sampler->threads) sched_yield();
     uint64_t wall = su_clock_ns();
     double cpu = thread_seconds();
     for (size_t i = 0; i < loop->calls; i++) loop->body(loop->arg, rank);
@@ -78,7 +82,7 @@ static void run_rank(void *arg, uint32_t rank)
 
 SuBenchSample su_bench_sample(SuBenchSampler *sampler, SuBenchBody body, void *arg, size_t calls)
 {
-    Loop loop = {sampler, body, arg, calls};
+    Loop loop = {.sampler = sampler, .body = body, .arg = arg, .calls = calls};
     SuBenchSample sample = {.ran = 1};
     su_thread_pool_run(sampler->pool, sampler->threads, run_rank, &loop);
     for (uint32_t i = 0; i < sampler->threads; i++) {

@@ -35,7 +35,6 @@ typedef struct SuBenchSampler {
     size_t fma_calls; /* of one sample */
 
     SuThreadPool *pool;
-    SuBarrier barrier;
     struct SuBenchRank *ranks; /* [threads] */
     float *memory;             /* [threads][rank_floats] what the bandwidths are measured on */
     size_t rank_floats;

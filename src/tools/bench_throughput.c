@@ -3,12 +3,8 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "bench_costs.h"
-#include "bench_report.h"
-#include "bench_sampler.h"
+#include "bench_session.h"
 #include "bench_texts.h"
-#include "model/model.h"
-
-#include <stdio.h>
 
 enum {
     ROUNDS = 5,
@@ -22,25 +18,15 @@ enum {
     LONGEST = 512
 };
 
-typedef struct Bench {
-    const SutraBenchOptions *options;
-    SutraModel *model;
-    SutraEngine *engine;
-    SuBenchSampler sampler;
-    SutraBenchReport *report;
-    float *out;
-    SutraItem *items;
-} Bench;
-
 /* Truncated where the model can go no further, not where it would by default. */
-static SutraEmbedOptions embed_options(const Bench *bench)
+static SutraEmbedOptions embed_options(const SuBenchSession *bench)
 {
     uint32_t limit = bench->model->max_positions;
     return (SutraEmbedOptions){.struct_size = sizeof(SutraEmbedOptions),
                                .max_tokens = limit && limit < LONGEST ? limit : LONGEST};
 }
 
-static SutraStatus embed(Bench *bench, const SutraInput *inputs, size_t n, double *seconds,
+static SutraStatus embed(SuBenchSession *bench, const SutraInput *inputs, size_t n, double *seconds,
                          SutraError *err)
 {
     SutraEmbedOptions embed = embed_options(bench);
@@ -59,7 +45,7 @@ typedef struct Length {
     size_t batch, singles, rounds;
 } Length;
 
-static SutraStatus measure_length(Bench *bench, const SuBenchTexts *texts, Length *length,
+static SutraStatus measure_length(SuBenchSession *bench, const SuBenchTexts *texts, Length *length,
                                   SutraError *err)
 {
     double warm;
@@ -79,7 +65,7 @@ static SutraStatus measure_length(Bench *bench, const SuBenchTexts *texts, Lengt
     return SUTRA_OK;
 }
 
-static void report_length(Bench *bench, Length *length)
+static void report_length(SuBenchSession *bench, Length *length)
 {
     double time = su_bench_quantile(length->seconds, length->rounds, 0.5);
     double rate = length->flops / time, share = rate / bench->sampler.peak;
@@ -101,9 +87,9 @@ static void report_length(Bench *bench, Length *length)
 }
 
 /* Numbers of texts of that length. */
-static Length plan_length(const Bench *bench, uint32_t tokens)
+static Length plan_length(const SuBenchSession *bench, uint32_t tokens)
 {
-    bool quick = bench->options->quick;
+    bool quick = bench->options.quick;
     size_t batch = (quick ? QUICK_BATCH_TOKENS : BATCH_TOKENS) / tokens;
     size_t singles = quick ? QUICK_SINGLES : SINGLE_TOKENS / tokens;
     if (!quick && singles < FEWEST_SINGLES) singles = FEWEST_SINGLES;
@@ -114,7 +100,7 @@ static Length plan_length(const Bench *bench, uint32_t tokens)
 
 enum { NUM_LENGTHS = 5 };
 
-static SutraStatus measure_all(Bench *bench, SutraError *err)
+static SutraStatus measure_all(SuBenchSession *bench, SutraError *err)
 {
     static const uint32_t tokens[NUM_LENGTHS] = {16, 64, 128, 256, 512};
     Length *lengths = su_calloc(NUM_LENGTHS, sizeof *lengths);
@@ -125,7 +111,7 @@ static SutraStatus measure_all(Bench *bench, SutraError *err)
         uint32_t limit = bench->model->max_positions;
         if (n && limit && tokens[n] > limit) break;
         SuBenchTexts texts;
-        su_bench_progress(bench->options, "texts of %u tokens", tokens[n]);
+        su_bench_progress(&bench->options, "texts of %u tokens", tokens[n]);
         lengths[n] = plan_length(bench, tokens[n]);
         status = su_bench_texts_of_length(bench->model->tokenizer, tokens[n],
                                           lengths[n].batch + lengths[n].singles, 1 + (uint32_t)n,
@@ -142,60 +128,34 @@ static SutraStatus measure_all(Bench *bench, SutraError *err)
     return status;
 }
 
-static void report_session(Bench *bench, double open_s, double warm_s)
+static void report_session(SuBenchSession *bench, double warm_s)
 {
     SutraBenchReport *report = bench->report;
     su_bench_table(report, "session", "what|value|unit");
     su_bench_fact(report, "threads", bench->sampler.threads, "");
-    su_bench_fact(report, "open", open_s * 1e3, "ms");
+    su_bench_fact(report, "open", bench->open_s * 1e3, "ms");
     su_bench_fact(report, "warm-up", warm_s * 1e3, "ms");
     su_bench_fact(report, "fma peak, all threads at once", bench->sampler.peak * 1e-9, "GFLOP/s");
 }
 
-static SutraStatus measure(Bench *bench, SutraError *err)
+static SutraStatus measure(SuBenchSession *bench, SutraError *err)
 {
-    uint64_t start = su_clock_ns();
-    if (!bench->options->model) SU_RAISE(err, SUTRA_E_ARGUMENT, "bench: model is NULL");
-    SU_TRY(sutra_model_open(bench->options->model, NULL, &bench->model, err));
-    double open_s = (double)(su_clock_ns() - start) * 1e-9;
-    SutraEngineOptions engine = {.struct_size = sizeof engine,
-                                 .num_threads = bench->sampler.threads};
-    SU_TRY(sutra_engine_create(&engine, &bench->engine, err));
-    start = su_clock_ns();
+    SU_TRY(su_bench_session_open(bench, err));
     SutraEmbedOptions embed = embed_options(bench);
+    uint64_t start = su_clock_ns();
     SU_TRY(sutra_model_warmup(bench->engine, bench->model, &embed, err));
     double warm_s = (double)(su_clock_ns() - start) * 1e-9;
-    size_t most = BATCH_TOKENS / 16;
-    bench->out = su_alloc(most, bench->model->spec.hidden_size * sizeof(float));
-    bench->items = su_calloc(most, sizeof *bench->items);
-    if (!bench->out || !bench->items)
-        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu vectors", most);
+    SU_TRY(su_bench_session_reserve(bench, BATCH_TOKENS / 16, err));
     SU_TRY(measure_all(bench, err));
-    report_session(bench, open_s, warm_s);
+    report_session(bench, warm_s);
     return su_bench_report_status(bench->report, err);
 }
 
-SutraStatus sutra_bench_throughput(const SutraBenchOptions *given, SutraBenchReport **out,
+SutraStatus sutra_bench_throughput(const SutraBenchOptions *options, SutraBenchReport **report,
                                    SutraError *err)
 {
-    SuIsa isa;
-    SutraBenchOptions options;
-    SU_TRY(su_bench_options_read(given, &options, err));
-    SU_TRY(su_isa_select(&isa, err));
-    Bench bench = {.options = &options};
-    uint32_t threads = options.num_threads ? options.num_threads : su_cpu_count();
-    SU_TRY(su_bench_report_create(&bench.report, err));
-    SutraStatus status =
-        su_bench_sampler_create(&bench.sampler, isa, threads, options.quick, 0, err);
+    SuBenchSession bench;
+    SutraStatus status = su_bench_session_begin(options, &bench, err);
     if (status == SUTRA_OK) status = measure(&bench, err);
-    su_free(bench.out);
-    su_free(bench.items);
-    sutra_engine_free(bench.engine);
-    sutra_model_free(bench.model);
-    su_bench_sampler_free(&bench.sampler);
-    if (status == SUTRA_OK)
-        *out = bench.report;
-    else
-        sutra_bench_report_free(bench.report);
-    return status;
+    return su_bench_session_end(&bench, status, report);
 }

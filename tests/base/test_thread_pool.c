@@ -72,38 +72,6 @@ static void rank_0_is_the_caller_and_ranks_are_distinct_threads(void **state)
     su_thread_pool_free(pool);
 }
 
-/* Rounds of: each rank writes its cell, all meet, each rank reads every cell, all meet. */
-typedef struct Meeting {
-    SuBarrier barrier;
-    uint32_t n, rounds;
-    uint32_t cell[MOST], wrong[MOST];
-} Meeting;
-
-static void meet(void *arg, uint32_t rank)
-{
-    Meeting *meeting = arg;
-    for (uint32_t round = 1; round <= meeting->rounds; round++) {
-        meeting->cell[rank] = round;
-        su_barrier_wait(&meeting->barrier, meeting->n);
-        for (uint32_t i = 0; i < meeting->n; i++)
-            if (meeting->cell[i] != round) meeting->wrong[rank]++;
-        su_barrier_wait(&meeting->barrier, meeting->n);
-    }
-}
-
-static void the_barrier_holds_every_rank(void **state)
-{
-    (void)state;
-    SuThreadPool *pool;
-    assert_int_equal(su_thread_pool_create(MOST, &pool, NULL), SUTRA_OK);
-    for (uint32_t n = 1; n <= MOST; n *= 2) {
-        Meeting meeting = {.n = n, .rounds = 200};
-        su_thread_pool_run(pool, n, meet, &meeting);
-        for (uint32_t rank = 0; rank < n; rank++) assert_int_equal(meeting.wrong[rank], 0);
-    }
-    su_thread_pool_free(pool);
-}
-
 /* Stages in which every chunk reads what all chunks of the stage before wrote. */
 enum { CHUNKS = 13, STAGES = 50 };
 typedef struct Work {
@@ -169,16 +137,16 @@ typedef struct Caller {
     SuThreadPool *pool;
     uint32_t *owner; /* whose run it is: written by every rank */
     uint32_t self, clashes;
-    SuBarrier barrier;
+    pthread_barrier_t gate; /* of the three ranks */
 } Caller;
 
 static void claim(void *arg, uint32_t rank)
 {
     Caller *caller = arg;
     if (rank == 0) *caller->owner = caller->self;
-    su_barrier_wait(&caller->barrier, 3);
+    pthread_barrier_wait(&caller->gate);
     if (rank != 0 && *caller->owner != caller->self) caller->clashes = 1;
-    su_barrier_wait(&caller->barrier, 3);
+    pthread_barrier_wait(&caller->gate);
 }
 
 static void *call_often(void *argument)
@@ -198,10 +166,12 @@ static void callers_take_turns(void **state)
     assert_int_equal(su_thread_pool_create(3, &pool, NULL), SUTRA_OK);
     for (uint32_t i = 0; i < 3; i++) {
         callers[i] = (Caller){.pool = pool, .owner = &owner, .self = i + 1};
+        assert_int_equal(pthread_barrier_init(&callers[i].gate, NULL, 3), 0);
         assert_int_equal(pthread_create(&threads[i], NULL, call_often, &callers[i]), 0);
     }
     for (int i = 0; i < 3; i++) {
         pthread_join(threads[i], NULL);
+        pthread_barrier_destroy(&callers[i].gate);
         assert_int_equal(callers[i].clashes, 0);
     }
     su_thread_pool_free(pool);
@@ -251,7 +221,6 @@ int main(void)
         cmocka_unit_test(every_rank_runs_once),
         cmocka_unit_test(runs_follow_each_other),
         cmocka_unit_test(rank_0_is_the_caller_and_ranks_are_distinct_threads),
-        cmocka_unit_test(the_barrier_holds_every_rank),
         cmocka_unit_test(an_offer_does_all_the_work_with_whoever_comes),
         cmocka_unit_test(a_late_rank_finds_its_stages_over),
         cmocka_unit_test(callers_take_turns),

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-const TinyModel bundle_tiny = {.hidden_size = 32,
+const TinyModel bundle_tiny = {.hidden_size = BUNDLE_HIDDEN,
                                .num_heads = 2,
                                .num_layers = 2,
                                .ffn_size = 48,

@@ -5,6 +5,7 @@
 #include "sutra.h"
 
 #define BUNDLE_TEXTS 4u
+#define BUNDLE_HIDDEN 32u /* of bundle_tiny */
 
 extern const TinyModel bundle_tiny;
 
@@ -21,7 +22,7 @@ void write_bytes(const char *path, const unsigned char *bytes, size_t size);
 /* Digests of all sections and of the head, as the writer makes them: what a forger would do. */
 void reseal(unsigned char *bytes, size_t size);
 
-/* Vectors of BUNDLE_TEXTS texts, [BUNDLE_TEXTS * hidden_size]; the status of the first failure. */
+/* Vectors of BUNDLE_TEXTS texts, [BUNDLE_TEXTS * hidden_size of the model]; the status of the first failure. */
 SutraStatus embed_texts(const SutraModel *model, float *vectors, SutraError *err);
 
 #endif

@@ -8,9 +8,7 @@
 
 #include <cmocka.h>
 
-#include "support/tiny_model.h"
-
-#include "bundle_support.h"
+#include "bundle_fixture.h"
 #include "container/container.h"
 
 #include <stdlib.h>
@@ -18,36 +16,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { HIDDEN = 32, FORGERIES = 1500 };
+enum { FORGERIES = 1500 };
 
-typedef struct Fixture {
-    char *model, *folder, *bundle;
-    float expected[BUNDLE_TEXTS * HIDDEN];
-} Fixture;
+typedef BundleFixture Fixture;
 
 static int set_up(void **state)
 {
-    Fixture *f = calloc(1, sizeof *f);
     SutraModel *model;
     SutraError err;
-    f->model = tiny_model_write(&bundle_tiny);
-    f->folder = make_folder();
-    f->bundle = path_in(f->folder, "tiny.sutra");
+    bundle_set_up(state);
+    Fixture *f = *state;
     assert_int_equal(sutra_model_open(f->model, NULL, &model, &err), SUTRA_OK);
-    assert_int_equal(embed_texts(model, f->expected, &err), SUTRA_OK);
     assert_int_equal(sutra_model_save(model, f->bundle, &err), SUTRA_OK);
     sutra_model_free(model);
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    Fixture *f = *state;
-    tiny_model_remove(f->model);
-    remove_folder(f->folder);
-    free(f->bundle);
-    free(f);
     return 0;
 }
 
@@ -56,7 +37,7 @@ static void test_same_vectors(void **state)
     Fixture *f = *state;
     SutraModel *folder, *bundle;
     SutraError err = {0};
-    float vectors[BUNDLE_TEXTS * HIDDEN] = {0};
+    float vectors[BUNDLE_TEXTS * BUNDLE_HIDDEN] = {0};
     SutraModelInfo a = {.struct_size = sizeof a, .hidden_size = 0}, b = a;
     assert_int_equal(sutra_model_verify(f->bundle, &err), SUTRA_OK);
     assert_int_equal(sutra_model_open(f->bundle, NULL, &bundle, &err), SUTRA_OK);
@@ -79,10 +60,7 @@ static void test_same_vectors(void **state)
     char *second = path_in(f->folder, "second.sutra");
     assert_int_equal(sutra_model_save(bundle, second, &err), SUTRA_OK);
     sutra_model_free(bundle);
-    assert_int_equal(sutra_model_open(second, NULL, &bundle, &err), SUTRA_OK);
-    assert_int_equal(embed_texts(bundle, vectors, &err), SUTRA_OK);
-    assert_memory_equal(vectors, f->expected, sizeof vectors);
-    sutra_model_free(bundle);
+    assert_true(bundle_gives_expected(f, second, NULL));
     free(second);
 }
 
@@ -137,7 +115,7 @@ static void test_forged_content(void **state)
         reseal(bytes, size);
         write_bytes(f->bundle, bytes, size);
         SutraModel *model;
-        float vectors[BUNDLE_TEXTS * HIDDEN];
+        float vectors[BUNDLE_TEXTS * BUNDLE_HIDDEN];
         if (sutra_model_open(f->bundle, NULL, &model, &err) != SUTRA_OK) continue;
         opened++;
         (void)embed_texts(model, vectors, &err);
@@ -177,7 +155,7 @@ static void test_foreign_isa(void **state)
     pid_t child = fork();
     if (child == 0) {
         SutraModel *model;
-        float vectors[BUNDLE_TEXTS * HIDDEN];
+        float vectors[BUNDLE_TEXTS * BUNDLE_HIDDEN];
         setenv("SUTRA_ISA", "avx2", 1);
         bool refused = sutra_model_open(f->bundle, NULL, &model, &err) == SUTRA_OK &&
                        embed_texts(model, vectors, &err) == SUTRA_E_UNSUPPORTED &&
@@ -192,11 +170,11 @@ static void test_foreign_isa(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_same_vectors, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_damage_is_found, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_forged_content, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_options, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_foreign_isa, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_same_vectors, set_up, bundle_tear_down),
+        cmocka_unit_test_setup_teardown(test_damage_is_found, set_up, bundle_tear_down),
+        cmocka_unit_test_setup_teardown(test_forged_content, set_up, bundle_tear_down),
+        cmocka_unit_test_setup_teardown(test_options, set_up, bundle_tear_down),
+        cmocka_unit_test_setup_teardown(test_foreign_isa, set_up, bundle_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,10 +8,8 @@
 
 #include <cmocka.h>
 
-#include "support/tiny_model.h"
-
 #include "base/file_write.h"
-#include "bundle_support.h"
+#include "bundle_fixture.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -26,48 +24,15 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HIDDEN = 32, PROCESSES = 6, KILLS = 40 };
+enum { PROCESSES = 6, KILLS = 40 };
 
-typedef struct Fixture {
-    char *model, *cache;
-    float expected[BUNDLE_TEXTS * HIDDEN];
-} Fixture;
-
-static int set_up(void **state)
-{
-    Fixture *f = calloc(1, sizeof *f);
-    SutraModel *model;
-    SutraError err;
-    f->model = tiny_model_write(&bundle_tiny);
-    f->cache = make_folder();
-    assert_int_equal(sutra_model_open(f->model, NULL, &model, &err), SUTRA_OK);
-    assert_int_equal(embed_texts(model, f->expected, &err), SUTRA_OK);
-    sutra_model_free(model);
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    Fixture *f = *state;
-    tiny_model_remove(f->model);
-    remove_folder(f->cache);
-    free(f);
-    return 0;
-}
+typedef BundleFixture Fixture; /* its folder is the cache */
 
 /* Opens through the cache; true if the vectors are the folder's. */
 static bool open_and_embed(const Fixture *f, const char *cache)
 {
-    SutraModel *model;
-    SutraError err;
-    float vectors[BUNDLE_TEXTS * HIDDEN];
     SutraModelOptions options = {.struct_size = sizeof options, .cache_dir = cache};
-    if (sutra_model_open(f->model, &options, &model, &err) != SUTRA_OK) return false;
-    bool same = embed_texts(model, vectors, &err) == SUTRA_OK &&
-                memcmp(vectors, f->expected, sizeof vectors) == 0;
-    sutra_model_free(model);
-    return same;
+    return bundle_gives_expected(f, f->model, &options);
 }
 
 static bool has_ending(const char *name, const char *ending)
@@ -101,15 +66,15 @@ static void test_made_once(void **state)
 {
     Fixture *f = *state;
     size_t temporary;
-    char *path, *again, *below = path_in(f->cache, "a");
+    char *path, *again, *below = path_in(f->folder, "a");
     SuFileFacts first, second;
     SutraError err;
-    assert_true(open_and_embed(f, f->cache));
-    assert_int_equal(count_bundles(f->cache, &temporary, &path), 1);
+    assert_true(open_and_embed(f, f->folder));
+    assert_int_equal(count_bundles(f->folder, &temporary, &path), 1);
     assert_int_equal(temporary, 0);
     assert_int_equal(su_file_facts(path, &first, &err), SUTRA_OK);
-    assert_true(open_and_embed(f, f->cache));
-    assert_int_equal(count_bundles(f->cache, &temporary, &again), 1);
+    assert_true(open_and_embed(f, f->folder));
+    assert_int_equal(count_bundles(f->folder, &temporary, &again), 1);
     assert_int_equal(su_file_facts(again, &second, &err), SUTRA_OK);
     assert_memory_equal(&first, &second, sizeof first);
     free(path);
@@ -137,11 +102,11 @@ static void test_renewed(void **state)
     char *path, *config;
     SuFileFacts first, second;
     SutraError err;
-    assert_true(open_and_embed(f, f->cache));
-    count_bundles(f->cache, &temporary, &path);
+    assert_true(open_and_embed(f, f->folder));
+    count_bundles(f->folder, &temporary, &path);
     assert_int_equal(su_file_facts(path, &first, &err), SUTRA_OK);
     set_time(f->model, "model.safetensors", 1000000000); /* touched */
-    assert_true(open_and_embed(f, f->cache));
+    assert_true(open_and_embed(f, f->folder));
     assert_int_equal(su_file_facts(path, &second, &err), SUTRA_OK);
     assert_int_not_equal(first.inode, second.inode);
 
@@ -151,7 +116,7 @@ static void test_renewed(void **state)
     char *source = tiny_model_write(&other);
     char *from = path_in(source, "model.safetensors"), *to = path_in(f->model, "model.safetensors");
     assert_int_equal(rename(from, to), 0);
-    assert_false(open_and_embed(f, f->cache));
+    assert_false(open_and_embed(f, f->folder));
     free(from);
     free(to);
 
@@ -159,7 +124,7 @@ static void test_renewed(void **state)
     assert_int_equal(su_file_facts(path, &first, &err), SUTRA_OK);
     config = path_in(f->model, "config_sentence_transformers.json");
     write_bytes(config, (const unsigned char *)"{}", 2);
-    assert_false(open_and_embed(f, f->cache));
+    assert_false(open_and_embed(f, f->folder));
     assert_int_equal(su_file_facts(path, &second, &err), SUTRA_OK);
     assert_int_not_equal(first.inode, second.inode);
     unlink(config);
@@ -174,14 +139,14 @@ static void test_bad_bundle_is_replaced(void **state)
     Fixture *f = *state;
     size_t temporary, size;
     char *path;
-    assert_true(open_and_embed(f, f->cache));
-    count_bundles(f->cache, &temporary, &path);
+    assert_true(open_and_embed(f, f->folder));
+    count_bundles(f->folder, &temporary, &path);
     unsigned char *bytes = read_bytes(path, &size);
     write_bytes(path, bytes, size / 2);
     free(bytes);
-    assert_true(open_and_embed(f, f->cache));
+    assert_true(open_and_embed(f, f->folder));
     free(path);
-    assert_int_equal(count_bundles(f->cache, &temporary, &path), 1);
+    assert_int_equal(count_bundles(f->folder, &temporary, &path), 1);
     free(path);
 }
 
@@ -193,14 +158,14 @@ static void test_at_once(void **state)
     char *path;
     for (int i = 0; i < PROCESSES; i++) {
         children[i] = fork();
-        if (children[i] == 0) _exit(open_and_embed(f, f->cache) ? 0 : 1);
+        if (children[i] == 0) _exit(open_and_embed(f, f->folder) ? 0 : 1);
     }
     for (int i = 0; i < PROCESSES; i++) {
         int result;
         assert_int_equal(waitpid(children[i], &result, 0), children[i]);
         assert_int_equal(result, 0);
     }
-    assert_int_equal(count_bundles(f->cache, &temporary, &path), 1);
+    assert_int_equal(count_bundles(f->folder, &temporary, &path), 1);
     assert_int_equal(temporary, 0);
     free(path);
 }
@@ -216,27 +181,28 @@ static void test_killed(void **state)
         if (child == 0) {
             for (time_t n = 1;; n++) { /* writes again and again */
                 set_time(f->model, "config.json", 1000000000 + n);
-                open_and_embed(f, f->cache);
+                open_and_embed(f, f->folder);
             }
         }
         usleep(tiny_random(&random) % 20000);
         kill(child, SIGKILL);
         int result;
         assert_int_equal(waitpid(child, &result, 0), child);
-        count_bundles(f->cache, &temporary, &path);
+        count_bundles(f->folder, &temporary, &path);
         free(path);
     }
-    assert_true(open_and_embed(f, f->cache));
-    assert_int_equal(count_bundles(f->cache, &temporary, &path), 1);
+    assert_true(open_and_embed(f, f->folder));
+    assert_int_equal(count_bundles(f->folder, &temporary, &path), 1);
     free(path);
 
     /* what the dead left goes after an hour */
-    char *left = path_in(f->cache, "x" SU_TEMPORARY), *fresh = path_in(f->cache, "y" SU_TEMPORARY);
+    char *left = path_in(f->folder, "x" SU_TEMPORARY),
+         *fresh = path_in(f->folder, "y" SU_TEMPORARY);
     write_bytes(left, (const unsigned char *)"x", 1);
     write_bytes(fresh, (const unsigned char *)"y", 1);
-    set_time(f->cache, "x" SU_TEMPORARY, time(NULL) - 7200);
+    set_time(f->folder, "x" SU_TEMPORARY, time(NULL) - 7200);
     set_time(f->model, "config.json", 900000000);
-    assert_true(open_and_embed(f, f->cache));
+    assert_true(open_and_embed(f, f->folder));
     assert_int_not_equal(access(left, F_OK), 0);
     assert_int_equal(access(fresh, F_OK), 0);
     free(left);
@@ -246,7 +212,7 @@ static void test_killed(void **state)
 static void test_cache_cannot_be_written(void **state)
 {
     Fixture *f = *state;
-    char *file = path_in(f->cache, "file"), *below = path_in(file, "below");
+    char *file = path_in(f->folder, "file"), *below = path_in(file, "below");
     write_bytes(file, (const unsigned char *)"x", 1);
     assert_true(open_and_embed(f, file));
     assert_true(open_and_embed(f, below));
@@ -259,22 +225,22 @@ static void test_full_disk(void **state)
     Fixture *f = *state;
     size_t temporary;
     char *path;
-    if (mount("none", f->cache, "tmpfs", 0, "size=32k") != 0) {
+    if (mount("none", f->folder, "tmpfs", 0, "size=32k") != 0) {
         print_message("not run: a small tmpfs cannot be mounted here (%s)\n", strerror(errno));
         return;
     }
-    bool opened = open_and_embed(f, f->cache);
-    size_t bundles = count_bundles(f->cache, &temporary, &path);
+    bool opened = open_and_embed(f, f->folder);
+    size_t bundles = count_bundles(f->folder, &temporary, &path);
     SutraModel *model;
     SutraError err;
-    char *asked = path_in(f->cache, "asked.sutra");
+    char *asked = path_in(f->folder, "asked.sutra");
     SutraStatus saved = SUTRA_OK;
     if (sutra_model_open(f->model, NULL, &model, &err) == SUTRA_OK) {
         saved = sutra_model_save(model, asked, &err);
         sutra_model_free(model);
     }
     bool left = access(asked, F_OK) == 0;
-    assert_int_equal(umount(f->cache), 0);
+    assert_int_equal(umount(f->folder), 0);
     free(asked);
     free(path);
     assert_true(opened);
@@ -288,13 +254,15 @@ static void test_full_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_made_once, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_renewed, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_bad_bundle_is_replaced, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_at_once, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_killed, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_cache_cannot_be_written, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_full_disk, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_made_once, bundle_set_up, bundle_tear_down),
+        cmocka_unit_test_setup_teardown(test_renewed, bundle_set_up, bundle_tear_down),
+        cmocka_unit_test_setup_teardown(test_bad_bundle_is_replaced, bundle_set_up,
+                                        bundle_tear_down),
+        cmocka_unit_test_setup_teardown(test_at_once, bundle_set_up, bundle_tear_down),
+        cmocka_unit_test_setup_teardown(test_killed, bundle_set_up, bundle_tear_down),
+        cmocka_unit_test_setup_teardown(test_cache_cannot_be_written, bundle_set_up,
+                                        bundle_tear_down),
+        cmocka_unit_test_setup_teardown(test_full_disk, bundle_set_up, bundle_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

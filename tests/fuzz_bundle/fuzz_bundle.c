@@ -19,7 +19,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { CHANGE = 8, CHANGES = 16, HIDDEN = 32 };
+enum { CHANGE = 8, CHANGES = 16 };
 
 typedef struct Part {
     char name[SU_CONTAINER_NAME];
@@ -109,7 +109,7 @@ static void use_bundle(bool changed)
 {
     SutraModel *model = NULL;
     SutraError err = {0};
-    float vectors[BUNDLE_TEXTS * HIDDEN];
+    float vectors[BUNDLE_TEXTS * BUNDLE_HIDDEN];
     SutraStatus status = sutra_model_open(path, NULL, &model, &err);
     if ((status == SUTRA_OK) != (model != NULL)) abort();
     if (status == SUTRA_OK) {
