@@ -38,7 +38,7 @@ static void embed_text(SuEncoderContext *context, const SutraBatch *batch, uint3
 
 void su_encoder_embed(SuEncoderContext *context, const SutraBatch *batch, SuCrew *crew)
 {
-    SuShare share = su_crew_share(crew, batch->num_seqs, 1);
+    SuShare share = su_crew_share(crew, batch->num_seqs);
     while (su_crew_next(crew, &share))
         for (size_t i = share.begin; i < share.end; i++)
             embed_text(context, batch, (uint32_t)i, context->rank_row[crew->rank]);

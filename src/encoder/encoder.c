@@ -64,30 +64,37 @@ void su_encoder_context_free(SuEncoderContext *context)
 /* Ranges a rank gets of a stage: more of them share out better, fewer cost less to claim. */
 enum { RANGES_EACH = 3 };
 
-SuShare su_crew_share(SuCrew *crew, size_t count, size_t unit)
+SuShare su_crew_share(SuCrew *crew, size_t count)
 {
-    size_t units = (count + unit - 1) / unit, ranges = (size_t)RANGES_EACH * crew->size;
-    size_t each = crew->size == 1 ? units : (units + ranges - 1) / ranges;
-    SuShare share = {.count = count, .step = each * unit};
+    size_t ranges = crew->size == 1 ? 1 : (size_t)RANGES_EACH * crew->size;
+    SuShare share = {.count = count, .ranges = ranges < count ? ranges : count};
     if (crew->size == 1 || count == 0) return share;
     share.stage.number = crew->stage++;
-    share.stage.chunks = (uint32_t)((count + share.step - 1) / share.step);
+    share.stage.chunks = (uint32_t)share.ranges;
     return share;
 }
 
 bool su_crew_next(SuCrew *crew, SuShare *share)
 {
-    uint32_t chunk = 0;
+    uint32_t range = 0;
     if (share->count == 0) return false;
     if (crew->size == 1) {
         if (share->end) return false;
-    } else if (!su_stage_claim(crew->board, &share->stage, &chunk)) {
+    } else if (!su_stage_claim(crew->board, &share->stage, &range)) {
         return false;
     }
-    share->begin = chunk * share->step;
-    share->end =
-        share->count - share->begin < share->step ? share->count : share->begin + share->step;
+    share->begin = share->count * range / share->ranges;
+    share->end = share->count * (range + 1) / share->ranges;
     return true;
+}
+
+/* A crew shares a linear out by panels of weights: each is read once, by one rank, and the rows stay
+ * in cache. Where there are fewer panels than ranges, the rows are cut too. */
+static size_t row_blocks(const SuCrew *crew, size_t panels, size_t rows, size_t mr)
+{
+    size_t ranges = crew->size == 1 ? 1 : (size_t)RANGES_EACH * crew->size;
+    size_t blocks = (ranges + panels - 1) / panels, most = (rows + 2 * mr - 1) / (2 * mr);
+    return blocks < most ? blocks : most;
 }
 
 void su_encoder_linear(const SuEncoder *encoder, const SuLinearF32 *linear, SuCrew *crew,
@@ -96,6 +103,7 @@ void su_encoder_linear(const SuEncoder *encoder, const SuLinearF32 *linear, SuCr
     const SuGemmF32 *gemm = &encoder->kernels.gemm_f32;
     size_t columns = io->columns ? io->columns : linear->out, first = io->first / gemm->nr;
     size_t panels = (columns + gemm->nr - 1) / gemm->nr;
+    size_t blocks = row_blocks(crew, panels, io->rows, gemm->mr);
     SuGemmF32Args args = {.lda = linear->in,
                           .b = linear->packed,
                           .bias = linear->bias,
@@ -106,25 +114,26 @@ void su_encoder_linear(const SuEncoder *encoder, const SuLinearF32 *linear, SuCr
                           .n = linear->out,
                           .k = linear->in,
                           .activation = io->activation};
-    bool by_rows = crew->size == 1 || io->rows >= (size_t)4 * gemm->mr * crew->size;
-    SuShare share =
-        by_rows ? su_crew_share(crew, io->rows, gemm->mr) : su_crew_share(crew, panels, 1);
-    while (su_crew_next(crew, &share)) {
-        size_t row = by_rows ? share.begin : 0;
-        args.m = by_rows ? share.end - share.begin : io->rows;
-        args.panel_begin = first + (by_rows ? 0 : share.begin);
-        args.panel_end = first + (by_rows ? panels : share.end);
-        args.a = io->a + row * args.lda;
-        args.c = io->c + row * args.ldc;
-        args.residual = io->residual ? io->residual + row * args.ldr : NULL;
-        gemm->run(&args);
-    }
+    SuShare share = su_crew_share(crew, blocks * panels);
+    while (su_crew_next(crew, &share))
+        for (size_t i = share.begin, end; i < share.end; i = end) {
+            size_t block = i / panels, past = (block + 1) * panels;
+            end = share.end < past ? share.end : past;
+            size_t row = io->rows * block / blocks;
+            args.m = io->rows * (block + 1) / blocks - row;
+            args.panel_begin = first + i % panels;
+            args.panel_end = args.panel_begin + (end - i);
+            args.a = io->a + row * args.lda;
+            args.c = io->c + row * args.ldc;
+            args.residual = io->residual ? io->residual + row * args.ldr : NULL;
+            gemm->run(&args);
+        }
 }
 
 void su_encoder_norm(const SuEncoder *encoder, const SuNormF32 *norm, SuCrew *crew, float *x,
                      size_t rows)
 {
-    SuShare share = su_crew_share(crew, rows, 1);
+    SuShare share = su_crew_share(crew, rows);
     while (su_crew_next(crew, &share))
         for (size_t i = share.begin; i < share.end; i++)
             encoder->kernels.layer_norm_f32(norm, x + i * norm->n, x + i * norm->n);

@@ -131,17 +131,17 @@ void su_encoder_linear(const SuEncoder *encoder, const SuLinearF32 *linear, SuCr
 void su_encoder_norm(const SuEncoder *encoder, const SuNormF32 *norm, SuCrew *crew, float *x,
                      size_t rows);
 
-/* A stage of the crew: `count` things shared out in ranges of whole units, claimed one after the
+/* A stage of the crew: `count` things shared out in ranges of about equal size, claimed one after the
  * other; it ends for every rank when all ranges are done. Use:
  *
- *   SuShare share = su_crew_share(crew, count, unit);
+ *   SuShare share = su_crew_share(crew, count);
  *   while (su_crew_next(crew, &share)) work on share.begin … share.end - 1 */
 typedef struct SuShare {
     size_t begin, end;
-    size_t count, step;
+    size_t count, ranges;
     SuStage stage;
 } SuShare;
-SuShare su_crew_share(SuCrew *crew, size_t count, size_t unit);
+SuShare su_crew_share(SuCrew *crew, size_t count);
 bool su_crew_next(SuCrew *crew, SuShare *share);
 
 /* One float row [n] to its output form: keep dim elements, normalise, convert. False if it holds

@@ -57,7 +57,7 @@ static void write_tokens(SuEncoderContext *context, const SutraBatch *batch, siz
 
 void su_encoder_heads(SuEncoderContext *context, const SutraBatch *batch, SuCrew *crew)
 {
-    SuShare share = su_crew_share(crew, batch->num_seqs, 1);
+    SuShare share = su_crew_share(crew, batch->num_seqs);
     while (su_crew_next(crew, &share))
         for (size_t i = share.begin; i < share.end; i++) {
             if (batch->output == SUTRA_OUT_TOKENS)

@@ -63,7 +63,7 @@ static void project(SuEncoderContext *context, const SuLayerF32 *layer, const Su
 static void gather_read_rows(SuEncoderContext *context, const SutraBatch *batch, SuCrew *crew)
 {
     size_t hidden = context->encoder->spec.hidden_size;
-    SuShare share = su_crew_share(crew, batch->num_seqs, 1);
+    SuShare share = su_crew_share(crew, batch->num_seqs);
     while (su_crew_next(crew, &share))
         for (size_t i = share.begin; i < share.end; i++)
             memcpy(context->read + i * hidden,
@@ -93,7 +93,7 @@ void su_encoder_self_attention(SuEncoderContext *context, const SuLayerF32 *laye
     size_t rows = read_only ? batch->num_seqs : batch->num_tokens;
     float *x = read_only ? context->read : context->x;
     project_qkv(context, layer, batch, read_only, crew);
-    SuShare share = su_crew_share(crew, batch->num_seqs * heads, 1);
+    SuShare share = su_crew_share(crew, batch->num_seqs * heads);
     while (su_crew_next(crew, &share))
         for (size_t i = share.begin; i < share.end; i++)
             attend(context, layer, batch, read_only, i / heads, i % heads);

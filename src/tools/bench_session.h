@@ -33,4 +33,7 @@ SutraStatus su_bench_session_reserve(SuBenchSession *session, size_t capacity, S
 SutraStatus su_bench_session_end(SuBenchSession *session, SutraStatus status,
                                  SutraBenchReport **report);
 
+/* Table "warm sessions": opening, warm-up and the first request of sessions made anew. After reserve. */
+SutraStatus su_bench_warm_sessions(SuBenchSession *session, SutraError *err);
+
 #endif

@@ -147,6 +147,7 @@ static SutraStatus measure(SuBenchSession *bench, SutraError *err)
     double warm_s = (double)(su_clock_ns() - start) * 1e-9;
     SU_TRY(su_bench_session_reserve(bench, BATCH_TOKENS / 16, err));
     SU_TRY(measure_all(bench, err));
+    SU_TRY(su_bench_warm_sessions(bench, err));
     report_session(bench, warm_s);
     return su_bench_report_status(bench->report, err);
 }

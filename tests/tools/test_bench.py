@@ -120,6 +120,9 @@ class Bench(unittest.TestCase):
             flops = text_flops(row["tokens each"]) * row["texts/s"]
             self.assertTrue(math.isclose(row["GFLOP/s"] * 1e9, flops, rel_tol=1e-6), row)
             self.noted(row)
+        start = found["warm sessions"][0]
+        self.positive(start, "starts", "open ms", "warm-up ms", "first ms", "p50 ms", "first / p50")
+        self.assertGreaterEqual(start["largest"], start["first / p50"])
 
     def check_breakdown(self, name, rows, whole):
         operations = [row["operation"] for row in rows]
