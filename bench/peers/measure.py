@@ -3,6 +3,7 @@
 A peer that cannot be used is kept out with the reason, never left out without a word; Sutra failing ends the run.
 """
 
+import contextlib
 import json
 import os
 import shlex
@@ -84,16 +85,14 @@ class Server:
     def receive(self):
         line = self.process.stdout.readline()
         if not line:
-            self.process.wait()
+            self.close()
             raise PeerFailed(last_line(self.log.read_text(encoding="utf-8", errors="replace")))
         return json.loads(line)
 
     def ask(self, **request):
-        try:
+        with contextlib.suppress(BrokenPipeError):  # receive() says why
             self.process.stdin.write(json.dumps(request) + "\n")
             self.process.stdin.flush()
-        except BrokenPipeError:
-            pass  # receive() says why
         return self.receive()
 
     def encode(self, file, batch, save=None):
@@ -104,8 +103,10 @@ class Server:
         return self.ask(op="latency", texts=file)["seconds"]
 
     def close(self):
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.wait()
+        self.process.stdout.close()
 
 
 def best_batches(server, row, batches):
