@@ -25,7 +25,11 @@ SETTLE_SECONDS = 0.3  # before each measurement: idle threads of the engine befo
 
 
 class PeerFailed(Exception):
-    """One line."""
+    """reason: one line."""
+
+    def __init__(self, name, reason):
+        super().__init__(f"{name}: {reason}")
+        self.reason = reason
 
 
 def last_line(text):
@@ -47,9 +51,9 @@ class Bench:
         peer = {**PEERS, **TOKENIZERS}[name]
         python = peer.python()
         if not python:
-            raise PeerFailed(f"{peer.python_variable} names no Python that has it")
+            raise PeerFailed(name, f"{peer.python_variable} names no Python that has it")
         if not os.access(python, os.X_OK):
-            raise PeerFailed(f"{peer.python_variable}: {python} cannot be run")
+            raise PeerFailed(name, f"{peer.python_variable}: {python} cannot be run")
         return ([python, str(HERE / "server.py"), name, mode, str(self.settings_file)],
                 environment(peer, mode, self.settings["threads"], self.work))
 
@@ -63,7 +67,7 @@ class Bench:
         start = time.perf_counter()
         done = subprocess.run(command, capture_output=True, text=True, env=variables, check=False)
         if done.returncode:
-            raise PeerFailed(last_line(done.stderr))
+            raise PeerFailed(name, last_line(done.stderr))
         return time.perf_counter() - start
 
     def start(self, name, mode):
@@ -86,7 +90,7 @@ class Server:
         line = self.process.stdout.readline()
         if not line:
             self.close()
-            raise PeerFailed(last_line(self.log.read_text(encoding="utf-8", errors="replace")))
+            raise PeerFailed(self.name, last_line(self.log.read_text(encoding="utf-8", errors="replace")))
         return json.loads(line)
 
     def ask(self, **request):
@@ -131,7 +135,7 @@ def tune(start, names, rows, queries, batch=None):
                     tried[row.name] = best_batches(server, row, (batch,) if batch else peer.batches)
                 server.close()
             except PeerFailed as failure:
-                failed[mode] = str(failure)
+                failed[mode] = failure.reason
                 continue
             for row_name, results in tried.items():
                 found[row_name] += [(seconds, mode, size) for seconds, size in results]

@@ -86,7 +86,7 @@ class Sweep(unittest.TestCase):
     def test_a_mode_that_fails_is_named_and_the_other_used(self):
         def start(name, mode):
             if mode == "fast":
-                raise measure.PeerFailed("no such mode")
+                raise measure.PeerFailed(name, "no such mode")
             return FakeServer(name, mode, self.seconds(), {"slow": [1.0]})
         choices, failures = self.tune(start)
         self.assertEqual(choices["x"]["short"], ("slow", 8))
@@ -105,7 +105,7 @@ class Sweep(unittest.TestCase):
     def test_an_engine_that_cannot_load_is_named_with_its_error(self):
         with tempfile.TemporaryDirectory() as folder:
             bench = measure.Bench({"work": folder, "threads": 1, "model": folder}, "sutra")
-            with self.assertRaisesRegex(measure.PeerFailed, "^KeyError: 'nobody'$"), \
+            with self.assertRaisesRegex(measure.PeerFailed, "^nobody: KeyError: 'nobody'$"), \
                     mock.patch.dict(engines.PEERS, nobody=engines.Peer(None)):
                 bench.start("nobody", "")  # the process has no such engine
 
