@@ -132,7 +132,8 @@ def tune(start, names, rows, queries, batch=None):
                 server = start(name, mode)
                 tried = {queries.name: [(statistics.median(server.latencies(queries.file)), 1)]}
                 for row in rows:
-                    tried[row.name] = best_batches(server, row, (batch,) if batch else peer.batches)
+                    sizes = (batch,) if batch and len(peer.batches) > 1 else peer.batches
+                    tried[row.name] = best_batches(server, row, sizes)
                 server.close()
             except PeerFailed as failure:
                 failed[mode] = failure.reason
