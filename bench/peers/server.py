@@ -1,60 +1,90 @@
 #!/usr/bin/env python3
-"""One peer in one process, driven by run.py over standard input and output, one JSON object a line.
+"""One peer in one mode in one process, driven by measure.py over standard input and output, one JSON object a line.
 
-usage: server.py ENGINE SETTINGS.json   (settings: model, library, work, threads, max_tokens, dim)
+usage: server.py ENGINE MODE SETTINGS.json [--once]   (settings: model, library, work, threads, max_tokens, dim)
+--once: one vector and out, to time a start.
 Requests: {"op": "encode", "texts": FILE.json, "batch": N, "save": FILE.npy or null} -> {"seconds": s}
           {"op": "latency", "texts": FILE.json}                                     -> {"seconds": [one a text]}
-          {"op": "memory"}                                                          -> {"peak_mb": n}
+          {"op": "tokenize", "texts": FILE.json}                                    -> {"seconds": s, "tokens": n}
+          {"op": "facts"}                        -> {"peak_mb": n, "interpreter_mb": n, "version": text}
 """
 
 import json
 import os
-import resource
 import sys
 import time
 
+import numpy as np
+
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from engines import ENGINES, limit_threads  # noqa: E402
-
-settings = json.load(open(sys.argv[2], encoding="utf-8"))
-limit_threads(settings["threads"])
-replies = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)  # what libraries print goes to stderr
-
-import numpy as np  # noqa: E402 - after the thread limits
-
-engine = ENGINES[sys.argv[1]][0](settings)
-text_sets = {}
+from engines import PEERS, TOKENIZERS  # noqa: E402
 
 
-def texts_of(path):
-    if path not in text_sets:
-        text_sets[path] = json.load(open(path, encoding="utf-8"))
-    return text_sets[path]
+def resident_mb(field):
+    """VmRSS: now; VmHWM: at most so far."""
+    for line in open("/proc/self/status", encoding="utf-8"):
+        if line.startswith(field):
+            return int(line.split()[1]) / 1024
+    raise KeyError(field)
 
 
-def timed(texts, batch):
-    start = time.perf_counter()
-    vectors = engine.encode(texts, batch)
-    return time.perf_counter() - start, vectors
+class Service:
+    def __init__(self, name, mode, settings):
+        self.interpreter_mb = resident_mb("VmRSS")  # Python with numpy
+        self.peer = {**PEERS, **TOKENIZERS}[name]
+        self.engine = self.peer.engine(settings, mode)
+        self.text_sets = {}
 
+    def texts_of(self, path):
+        if path not in self.text_sets:
+            self.text_sets[path] = json.load(open(path, encoding="utf-8"))
+        return self.text_sets[path]
 
-def answer(request):
-    if request["op"] == "encode":
-        seconds, vectors = timed(texts_of(request["texts"]), request["batch"])
-        if request["save"]:
-            np.save(request["save"], vectors)
+    def timed(self, texts, batch):
+        start = time.perf_counter()
+        vectors = self.engine.encode(texts, batch)
+        return time.perf_counter() - start, vectors
+
+    def encode(self, texts, batch, save):
+        if hasattr(self.engine, "prepare"):
+            self.engine.prepare(batch)
+        seconds, vectors = self.timed(self.texts_of(texts), batch)
+        if save:
+            np.save(save, vectors)
         return {"seconds": seconds}
-    if request["op"] == "latency":
-        return {"seconds": [timed([text], 1)[0] for text in texts_of(request["texts"])]}
-    return {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+    def latency(self, texts):
+        return {"seconds": [self.timed([text], 1)[0] for text in self.texts_of(texts)]}
+
+    def tokenize(self, texts):
+        prepared = self.engine.tokenizer_input(self.texts_of(texts))
+        start = time.perf_counter()
+        tokens = self.engine.count_tokens(prepared)
+        return {"seconds": time.perf_counter() - start, "tokens": tokens}
+
+    def facts(self):
+        import importlib.metadata  # not part of a start
+        version = ", ".join(f"{p} {importlib.metadata.version(p)}" for p in self.peer.packages)
+        return {"peak_mb": resident_mb("VmHWM"), "interpreter_mb": self.interpreter_mb, "version": version}
 
 
-def reply(message):
-    replies.write(json.dumps(message) + "\n")
+def main():
+    name, mode, settings_file = sys.argv[1:4]
+    settings = json.load(open(settings_file, encoding="utf-8"))
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print goes to stderr
+    service = Service(name, mode, settings)
+    if "--once" in sys.argv:
+        service.engine.encode(["The cat sat on the mat."], 1)
+        return
+    replies.write('{"ready": true}\n')
     replies.flush()
+    for line in sys.stdin:
+        request = json.loads(line)
+        reply = getattr(service, request.pop("op"))(**request)
+        replies.write(json.dumps(reply) + "\n")
+        replies.flush()
 
 
-reply({"ready": True})
-for line in sys.stdin:
-    reply(answer(json.loads(line)))
+if __name__ == "__main__":
+    main()

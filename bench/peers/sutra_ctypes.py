@@ -28,6 +28,12 @@ class EmbedOptions(C.Structure):
                 ("when_full", C.c_uint8), ("priority", C.c_uint8), ("timeout_ns", C.c_uint64), ("pooling", C.c_int)]
 
 
+class TokensView(C.Structure):
+    _fields_ = [("struct_size", C.c_uint32), ("num_items", C.c_size_t), ("cu_seqlens", C.POINTER(C.c_size_t)),
+                ("token_ids", C.c_void_p), ("type_ids", C.c_void_p), ("begin", C.c_void_p), ("end", C.c_void_p),
+                ("tokens_seen", C.c_void_p)]
+
+
 NORMALIZE_YES = 1
 
 
@@ -49,14 +55,31 @@ class Sutra:
         if status != 0:
             raise RuntimeError(self.error.message.decode())
 
-    def encode(self, texts):
+    @staticmethod
+    def inputs(texts):
+        """The array of SutraInput, and the bytes that it borrows."""
         inputs = (Input * len(texts))()
         encoded = [t.encode() for t in texts]
         for i, text in enumerate(encoded):
             inputs[i].text = text
             inputs[i].text_size = len(text)
+        return inputs, encoded
+
+    def encode(self, texts):
+        inputs, _borrowed = self.inputs(texts)
         out = np.empty((len(texts), self.dim), np.float32)
         self._check(self.lib.sutra_embed_into(self.engine, self.model, inputs, C.c_size_t(len(texts)),
                                               C.byref(self.options), out.ctypes.data_as(C.c_void_p),
                                               C.c_size_t(out.nbytes), None, C.byref(self.error)))
         return out
+
+    def count_tokens(self, prepared):
+        """What inputs() returned, tokenised on the calling thread, with offsets."""
+        inputs, _borrowed = prepared
+        tokens, view = C.c_void_p(), TokensView(struct_size=C.sizeof(TokensView))
+        self._check(self.lib.sutra_tokenize(self.model, inputs, C.c_size_t(len(inputs)), C.c_uint32(0),
+                                            C.byref(tokens), C.byref(self.error)))
+        self._check(self.lib.sutra_tokens_view(tokens, C.byref(view), C.byref(self.error)))
+        count = view.cu_seqlens[len(inputs)]
+        self.lib.sutra_tokens_free(tokens)
+        return count

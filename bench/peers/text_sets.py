@@ -26,14 +26,19 @@ def cut(tokenizer, lines, tokens, count, skip=0):
 
 
 class Row:
-    """One kind of work. flops: of the encoder on exactly these tokens, none of them padding."""
+    """One kind of work. flops: of the encoder on exactly these tokens, none of them padding. sweep_file: some of the
+    texts, spread over all of them, for a first look at every batch size."""
 
     def __init__(self, name, texts, tokenizer, config, max_tokens, folder):
+        if len(set(texts)) < len(texts):
+            raise SystemExit(f"{name}: a text occurs twice")
         self.name, self.texts = name, texts
         self.lengths = [min(len(e.ids), max_tokens) for e in tokenizer.encode_batch(texts)]
         self.flops = sum(encoder_flops(config, n) for n in self.lengths)
         self.file = str(folder / f"{name}.json")
         Path(self.file).write_text(json.dumps(texts))
+        self.sweep_file = str(folder / f"{name}, some.json")
+        Path(self.sweep_file).write_text(json.dumps(texts[::max(1, min(8, len(texts) // 128))]))
 
 
 def encoder_flops(config, length):
@@ -46,6 +51,7 @@ def encoder_flops(config, length):
 
 
 def make_rows(model, passages, max_tokens, folder, small):
+    """The rows; short queries; what a tokenizer alone is measured on."""
     from tokenizers import Tokenizer
     tokenizer = Tokenizer.from_file(f"{model}/tokenizer.json")
     tokenizer.no_padding()
@@ -60,4 +66,4 @@ def make_rows(model, passages, max_tokens, folder, small):
     ]
     rows = [Row(name, texts, tokenizer, config, max_tokens, folder) for name, texts in sets]
     queries = Row("queries", cut(tokenizer, lines, 11, 400 // scale, skip=10000), tokenizer, config, max_tokens, folder)
-    return rows, queries
+    return rows, queries, Row("tokenizer", lines[:16000 // scale], tokenizer, config, max_tokens, folder)
