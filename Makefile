@@ -48,7 +48,7 @@ conformance: ## against sentence-transformers on the shared data (needs torch; S
 	@tools/with_peers.sh tests/conformance/reference.py $(ARGS)
 
 bench: ## the peers beside Sutra, interleaved in one run; writes build/bench/ (ARGS= for bench/peers/run.py)
-	@$(SETUP) packages build
+	@$(SETUP) packages build bench
 	@$(PROGRAM)
 	@$(SETUP) model
 	@tools/with_peers.sh bench/peers/run.py $(ARGS)
