@@ -267,12 +267,13 @@ class LlamaCpp:
 
 
 class SutraEngine:
-    """libsutra, through sutra_embed_into. It orders and packs the texts itself: `batch` does not apply."""
+    """libsutra, through sutra_embed_into, on the model as `sutra convert` packs it, as the peers have theirs converted.
+    It orders and packs the texts itself: `batch` does not apply."""
 
     def __init__(self, settings, mode):
         del mode
         from sutra_ctypes import Sutra
-        self.sutra = Sutra(settings["library"], settings["model"], settings["threads"], settings["max_tokens"],
+        self.sutra = Sutra(settings["library"], settings["bundle"], settings["threads"], settings["max_tokens"],
                            settings["dim"])
 
     def encode(self, texts, batch):

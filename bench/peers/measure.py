@@ -62,7 +62,7 @@ class Bench:
         command, variables = self.command(name, mode)
         command.append("--once")
         if name == "sutra":
-            command = [self.program, "embed", "-m", self.settings["model"], "--threads", str(self.settings["threads"]),
+            command = [self.program, "embed", "-m", self.settings["bundle"], "--threads", str(self.settings["threads"]),
                        TEXT]
         start = time.perf_counter()
         done = subprocess.run(command, capture_output=True, text=True, env=variables, check=False)

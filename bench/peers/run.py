@@ -131,6 +131,10 @@ def run(args):
     names = [MAIN, *(n for n in args.peers.split(",") if n != MAIN)]
     settings = {"model": os.path.realpath(args.model), "library": args.library, "work": str(args.out),
                 "threads": args.threads, "max_tokens": MAX_TOKENS, "dim": DIM}
+    settings["bundle"] = str(args.out / "model.sutra")
+    args.out.mkdir(parents=True, exist_ok=True)
+    subprocess.run([args.program, "convert", settings["model"], "-o", settings["bundle"]], check=True,
+                   stdout=subprocess.DEVNULL)
     bench = Bench(settings, args.program)
     rows, queries, tokenizer_texts = make_rows(settings["model"], args.passages, MAX_TOKENS, args.out, args.small)
     rows = [row for row in rows if args.rows in row.name]

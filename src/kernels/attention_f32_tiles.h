@@ -20,6 +20,8 @@
 #ifndef SU_ATTENTION_F32_TILES_H
 #define SU_ATTENTION_F32_TILES_H
 
+#include "kernels/vec_math.h"
+
 #include <math.h>
 #include <string.h>
 

@@ -57,21 +57,14 @@ static float out[MAX_TEXTS * 64];
 
 static size_t random_batch(uint32_t *random)
 {
-    static const char *const words[] = {"fox",
-                                        "a",
-                                        "the,",
-                                        "caf\xc3\xa9",
-                                        "\xe6\x97\xa5\xe6\x9c\xac",
-                                        "zzz",
-                                        "!",
-                                        "stra\xc3\x9f"
-                                        "e"};
+    static const char *const words[] = {
+        "fox", "a", "the,", "caf\xc3\xa9", "\xe6\x97\xa5\xe6\x9c\xac", "zzz", "!", "stra\303\237e"};
     size_t n = 1 + tiny_random(random) % (tiny_random(random) % 4 ? 6 : MAX_TEXTS);
     for (size_t i = 0; i < n; i++) {
         size_t used = 0, count = tiny_random(random) % 200;
         for (size_t w = 0; w < count; w++)
             used += (size_t)snprintf(texts[i] + used, MAX_BYTES - used, "%s ",
-                                     words[tiny_random(random) % 8]);
+                                     words[tiny_random(random) % (sizeof words / sizeof *words)]);
         inputs[i] = (SutraInput){.text = texts[i], .text_size = used};
     }
     return n;

@@ -104,7 +104,7 @@ class Sweep(unittest.TestCase):
 
     def test_an_engine_that_cannot_load_is_named_with_its_error(self):
         with tempfile.TemporaryDirectory() as folder:
-            bench = measure.Bench({"work": folder, "threads": 1, "model": folder}, "sutra")
+            bench = measure.Bench({"work": folder, "threads": 1, "model": folder, "bundle": "m.sutra"}, "sutra")
             with self.assertRaisesRegex(measure.PeerFailed, "^nobody: KeyError: 'nobody'$"), \
                     mock.patch.dict(engines.PEERS, nobody=engines.Peer(None)):
                 bench.start("nobody", "")  # the process has no such engine

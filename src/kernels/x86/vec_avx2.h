@@ -1,21 +1,25 @@
-/* vec_avx2.h - the vector type that kernels shared by several ISAs are written in, on AVX2. */
+/* vec_avx2.h - the vector type that kernels shared by several ISAs are written in, on AVX2; see
+ * vec_avx512.h. */
 #ifndef SU_VEC_AVX2_H
 #define SU_VEC_AVX2_H
 
-#include "kernels/x86/math_avx2.h"
+#include "kernels/unroll.h"
+#include "kernels/x86/kernels_x86.h"
+
+#include <immintrin.h>
 
 typedef __m256 Vec;
 enum { VEC_LANES = 8 };
+
+SU_INLINE __m256i lanes_below(size_t n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
 
 SU_INLINE Vec vec_zero(void) { return _mm256_setzero_ps(); }
 SU_INLINE Vec vec_set1(float x) { return _mm256_set1_ps(x); }
 SU_INLINE Vec vec_load(const float *x) { return _mm256_loadu_ps(x); }
 SU_INLINE void vec_store(float *x, Vec v) { _mm256_storeu_ps(x, v); }
-SU_INLINE __m256i lanes_below(size_t n)
-{
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
-/* The first n lanes (0 … VEC_LANES); the others are zero, and are not written. */
 SU_INLINE Vec vec_load_part(const float *x, size_t n)
 {
     return _mm256_maskload_ps(x, lanes_below(n));
@@ -29,18 +33,48 @@ SU_INLINE Vec vec_sub(Vec a, Vec b) { return _mm256_sub_ps(a, b); }
 SU_INLINE Vec vec_mul(Vec a, Vec b) { return _mm256_mul_ps(a, b); }
 SU_INLINE Vec vec_div(Vec a, Vec b) { return _mm256_div_ps(a, b); }
 SU_INLINE Vec vec_max(Vec a, Vec b) { return _mm256_max_ps(a, b); }
+SU_INLINE Vec vec_min(Vec a, Vec b) { return _mm256_min_ps(a, b); }
 SU_INLINE Vec vec_fma(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
-SU_INLINE Vec vec_exp2(Vec x) { return exp2_avx2(x); }
-/* x in the lanes first … last - 1, `other` in the rest */
+SU_INLINE Vec vec_abs(Vec x) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x); }
+SU_INLINE Vec vec_negate(Vec x) { return _mm256_xor_ps(x, _mm256_set1_ps(-0.0f)); }
+SU_INLINE Vec vec_round(Vec x)
+{
+    return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+/* One addition to the exponent; a NaN converts to the integer whose low bits are 0. */
+SU_INLINE Vec vec_scale2(Vec x, Vec n)
+{
+    __m256i exponent = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), exponent));
+}
 SU_INLINE Vec vec_select(Vec x, Vec other, size_t first, size_t last)
 {
     __m256i mask = _mm256_andnot_si256(lanes_below(first), lanes_below(last));
     return _mm256_blendv_ps(other, x, _mm256_castsi256_ps(mask));
 }
-/* `then` where x == limit, `otherwise` elsewhere */
 SU_INLINE Vec vec_where_equal(Vec x, Vec limit, Vec then, Vec otherwise)
 {
     return _mm256_blendv_ps(otherwise, then, _mm256_cmp_ps(x, limit, _CMP_EQ_OQ));
+}
+SU_INLINE Vec vec_where_positive(Vec x, Vec then, Vec otherwise)
+{
+    return _mm256_blendv_ps(otherwise, then, _mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_GT_OQ));
+}
+SU_INLINE Vec vec_max_or_nan(Vec most, Vec x)
+{
+    __m256 take =
+        _mm256_and_ps(_mm256_cmp_ps(most, x, _CMP_NGE_UQ), _mm256_cmp_ps(most, most, _CMP_ORD_Q));
+    return _mm256_blendv_ps(most, x, take);
+}
+
+SU_INLINE float vec_fold64(const Vec lane[64 / VEC_LANES])
+{
+    __m256 low = _mm256_add_ps(_mm256_add_ps(lane[0], lane[2]), _mm256_add_ps(lane[4], lane[6]));
+    __m256 high = _mm256_add_ps(_mm256_add_ps(lane[1], lane[3]), _mm256_add_ps(lane[5], lane[7]));
+    __m256 a = _mm256_add_ps(low, high);
+    __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
 }
 
 /* r[i] lane e <-> r[e] lane i */

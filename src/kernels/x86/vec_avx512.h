@@ -1,11 +1,18 @@
-/* vec_avx512.h - the vector type that kernels shared by several ISAs are written in, on AVX-512. */
+/* vec_avx512.h - the vector type that kernels shared by several ISAs are written in, on AVX-512.
+ *
+ * Comparisons of NaN, of all vec_….h: max and min give their second operand when one is NaN. */
 #ifndef SU_VEC_AVX512_H
 #define SU_VEC_AVX512_H
 
-#include "kernels/x86/math_avx512.h"
+#include "kernels/unroll.h"
+#include "kernels/x86/kernels_x86.h"
+
+#include <immintrin.h>
 
 typedef __m512 Vec;
 enum { VEC_LANES = 16 };
+
+SU_INLINE __mmask16 lanes_below(size_t n) { return (__mmask16)((1u << n) - 1u); }
 
 SU_INLINE Vec vec_zero(void) { return _mm512_setzero_ps(); }
 SU_INLINE Vec vec_set1(float x) { return _mm512_set1_ps(x); }
@@ -14,29 +21,61 @@ SU_INLINE void vec_store(float *x, Vec v) { _mm512_storeu_ps(x, v); }
 /* The first n lanes (0 … VEC_LANES); the others are zero, and are not written. */
 SU_INLINE Vec vec_load_part(const float *x, size_t n)
 {
-    return _mm512_maskz_loadu_ps(tail_mask(n), x);
+    return _mm512_maskz_loadu_ps(lanes_below(n), x);
 }
 SU_INLINE void vec_store_part(float *x, Vec v, size_t n)
 {
-    _mm512_mask_storeu_ps(x, tail_mask(n), v);
+    _mm512_mask_storeu_ps(x, lanes_below(n), v);
 }
 SU_INLINE Vec vec_add(Vec a, Vec b) { return _mm512_add_ps(a, b); }
 SU_INLINE Vec vec_sub(Vec a, Vec b) { return _mm512_sub_ps(a, b); }
 SU_INLINE Vec vec_mul(Vec a, Vec b) { return _mm512_mul_ps(a, b); }
 SU_INLINE Vec vec_div(Vec a, Vec b) { return _mm512_div_ps(a, b); }
 SU_INLINE Vec vec_max(Vec a, Vec b) { return _mm512_max_ps(a, b); }
+SU_INLINE Vec vec_min(Vec a, Vec b) { return _mm512_min_ps(a, b); }
 SU_INLINE Vec vec_fma(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }
-SU_INLINE Vec vec_exp2(Vec x) { return exp2_avx512(x); }
+SU_INLINE Vec vec_abs(Vec x) { return _mm512_abs_ps(x); }
+SU_INLINE Vec vec_negate(Vec x) { return _mm512_xor_ps(x, _mm512_set1_ps(-0.0f)); }
+/* To the nearest integer, ties to even. */
+SU_INLINE Vec vec_round(Vec x)
+{
+    return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+/* x 2^n, of integers n for which the result is a normal number; NaN where x is. */
+SU_INLINE Vec vec_scale2(Vec x, Vec n) { return _mm512_scalef_ps(x, n); }
 /* x in the lanes first … last - 1, `other` in the rest */
 SU_INLINE Vec vec_select(Vec x, Vec other, size_t first, size_t last)
 {
-    __mmask16 mask = (__mmask16)(tail_mask(last) & ~tail_mask(first));
+    __mmask16 mask = (__mmask16)(lanes_below(last) & ~lanes_below(first));
     return _mm512_mask_mov_ps(other, mask, x);
 }
 /* `then` where x == limit, `otherwise` elsewhere */
 SU_INLINE Vec vec_where_equal(Vec x, Vec limit, Vec then, Vec otherwise)
 {
     return _mm512_mask_mov_ps(otherwise, _mm512_cmp_ps_mask(x, limit, _CMP_EQ_OQ), then);
+}
+/* `then` where x > 0, `otherwise` elsewhere */
+SU_INLINE Vec vec_where_positive(Vec x, Vec then, Vec otherwise)
+{
+    return _mm512_mask_mov_ps(otherwise, _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GT_OQ),
+                              then);
+}
+/* The larger; NaN where one is. */
+SU_INLINE Vec vec_max_or_nan(Vec most, Vec x)
+{
+    __mmask16 take =
+        _mm512_cmp_ps_mask(most, x, _CMP_NGE_UQ) & _mm512_cmp_ps_mask(most, most, _CMP_ORD_Q);
+    return _mm512_mask_mov_ps(most, take, x);
+}
+
+/* The 64 virtual lanes of a reduction, vector v being lanes VEC_LANES v …, folded as kernels.h says. */
+SU_INLINE float vec_fold64(const Vec lane[64 / VEC_LANES])
+{
+    __m512 x = _mm512_add_ps(_mm512_add_ps(lane[0], lane[1]), _mm512_add_ps(lane[2], lane[3]));
+    __m256 a = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
+    __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
 }
 
 /* r[i] lane e <-> r[e] lane i */

@@ -1,0 +1,197 @@
+/* rows_f32_vectors.h - kernels over rows, for any vector type: norms, activations, pooling, sums.
+ * Included by one file for each ISA, after its vec_….h. */
+#ifndef SU_ROWS_F32_VECTORS_H
+#define SU_ROWS_F32_VECTORS_H
+
+#include "kernels/ref/kernels_ref.h"
+#include "kernels/vec_math.h"
+
+#include <math.h>
+
+enum { LANE_VECTORS = 64 / VEC_LANES }; /* of the 64 virtual lanes of kernels.h */
+
+/* Elements i … i + VEC_LANES - 1 of x [n], zero from n on. */
+SU_INLINE Vec load(const float *x, size_t i, size_t n)
+{
+    if (i + VEC_LANES <= n) return vec_load(x + i);
+    return i < n ? vec_load_part(x + i, n - i) : vec_zero();
+}
+
+SU_INLINE void store(float *y, size_t i, size_t n, Vec value)
+{
+    if (i + VEC_LANES <= n)
+        vec_store(y + i, value);
+    else if (i < n)
+        vec_store_part(y + i, value, n - i);
+}
+
+/* lanes(x): 64 elements a step; the tail goes into the lanes it belongs to */
+static float sum_lanes(const float *x, size_t n)
+{
+    Vec lane[LANE_VECTORS];
+    for (int v = 0; v < LANE_VECTORS; v++) lane[v] = vec_zero();
+    size_t i = 0;
+    for (; i + 64 <= n; i += 64)
+        for (int v = 0; v < LANE_VECTORS; v++)
+            lane[v] = vec_add(lane[v], vec_load(x + i + VEC_LANES * v));
+    for (int v = 0; v < LANE_VECTORS; v++, i += VEC_LANES)
+        if (i < n) lane[v] = vec_add(lane[v], load(x, i, n));
+    return vec_fold64(lane);
+}
+
+static float sum_square_differences(const float *x, float mean, size_t n)
+{
+    Vec lane[LANE_VECTORS], m = vec_set1(mean);
+    for (int v = 0; v < LANE_VECTORS; v++) lane[v] = vec_zero();
+    size_t i = 0;
+    for (; i + 64 <= n; i += 64) {
+        for (int v = 0; v < LANE_VECTORS; v++) {
+            Vec d = vec_sub(vec_load(x + i + VEC_LANES * v), m);
+            lane[v] = vec_fma(d, d, lane[v]);
+        }
+    }
+    for (int v = 0; v < LANE_VECTORS; v++, i += VEC_LANES) {
+        if (i >= n) continue;
+        size_t left = n - i;
+        Vec d = vec_sub(load(x, i, n), m);
+        if (left < VEC_LANES) d = vec_select(d, vec_zero(), 0, left);
+        lane[v] = vec_fma(d, d, lane[v]);
+    }
+    return vec_fold64(lane);
+}
+
+static void layer_norm(const SuNormF32 *norm, const float *x, float *y)
+{
+    size_t n = norm->n;
+    float mean = sum_lanes(x, n) / (float)n;
+    float rstd = 1.0f / sqrtf(sum_square_differences(x, mean, n) / (float)n + norm->eps);
+    Vec m = vec_set1(mean), r = vec_set1(rstd);
+    for (size_t i = 0; i < n; i += VEC_LANES) {
+        Vec z = vec_mul(vec_sub(load(x, i, n), m), r);
+        store(y, i, n, vec_fma(z, load(norm->gamma, i, n), load(norm->beta, i, n)));
+    }
+}
+
+static void embed_norm(const SuNormF32 *norm, const float *token, const float *type,
+                       const float *position, float *y)
+{
+    size_t n = norm->n;
+    for (size_t i = 0; i < n; i += VEC_LANES) {
+        Vec x = load(token, i, n);
+        if (type) x = vec_add(x, load(type, i, n));
+        if (position) x = vec_add(x, load(position, i, n));
+        store(y, i, n, x);
+    }
+    layer_norm(norm, y, y);
+}
+
+SU_INLINE void activate_all(SutraActivation activation, float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i += VEC_LANES)
+        store(x, i, n, vec_activate(activation, load(x, i, n)));
+}
+
+static void activate(SutraActivation activation, float *x, size_t n)
+{
+    if (activation == SUTRA_ACT_GELU_ERF)
+        activate_all(SUTRA_ACT_GELU_ERF, x, n);
+    else
+        activate_all(activation, x, n);
+}
+
+static float dot(const float *x, const float *y, size_t n)
+{
+    Vec lane[LANE_VECTORS];
+    for (int v = 0; v < LANE_VECTORS; v++) lane[v] = vec_zero();
+    size_t i = 0;
+    for (; i + 64 <= n; i += 64)
+        for (int v = 0; v < LANE_VECTORS; v++)
+            lane[v] =
+                vec_fma(vec_load(x + i + VEC_LANES * v), vec_load(y + i + VEC_LANES * v), lane[v]);
+    for (int v = 0; v < LANE_VECTORS; v++, i += VEC_LANES)
+        if (i < n) lane[v] = vec_fma(load(x, i, n), load(y, i, n), lane[v]);
+    return vec_fold64(lane);
+}
+
+static float sum_of_squares(const float *x, size_t n) { return dot(x, x, n); }
+
+static void scale(const float *x, float factor, size_t n, float *y)
+{
+    Vec f = vec_set1(factor);
+    for (size_t i = 0; i < n; i += VEC_LANES) store(y, i, n, vec_mul(load(x, i, n), f));
+}
+
+/* One step of a pooled sum. A maximum that is NaN stays; a NaN element becomes the maximum. */
+SU_INLINE Vec pool_step(const SutraPooling kind, Vec sum, Vec element, Vec weight)
+{
+    if (kind == SUTRA_POOL_WEIGHTED_MEAN) return vec_fma(weight, element, sum);
+    return kind == SUTRA_POOL_MAX ? vec_max_or_nan(sum, element) : vec_add(sum, element);
+}
+
+/* Columns of `vectors` vectors, all tokens: the sums stay in registers. kind and vectors are
+ * constants. */
+SU_INLINE void pool_block(const SutraPooling kind, const int vectors, const float *x, size_t stride,
+                          size_t first, size_t num_tokens, size_t i, size_t n, float divisor,
+                          float *out)
+{
+    Vec sum[LANE_VECTORS];
+    for (int v = 0; v < vectors; v++)
+        sum[v] = kind == SUTRA_POOL_MAX ? load(x + first * stride, i + VEC_LANES * (size_t)v, n)
+                                        : vec_zero();
+    for (size_t t = first; t < num_tokens; t++) {
+        Vec weight = vec_set1((float)(t + 1));
+        for (int v = 0; v < vectors; v++)
+            sum[v] =
+                pool_step(kind, sum[v], load(x + t * stride, i + VEC_LANES * (size_t)v, n), weight);
+    }
+    for (int v = 0; v < vectors; v++) {
+        if (kind != SUTRA_POOL_MAX) sum[v] = vec_div(sum[v], vec_set1(divisor));
+        store(out, i + VEC_LANES * (size_t)v, n, sum[v]);
+    }
+}
+
+SU_INLINE void pool_columns(const SutraPooling kind, const float *x, size_t stride, size_t first,
+                            size_t num_tokens, size_t n, float divisor, float *out)
+{
+    size_t i = 0;
+    for (; i + 64 <= n; i += 64)
+        pool_block(kind, LANE_VECTORS, x, stride, first, num_tokens, i, i + 64, divisor, out);
+    for (; i < n; i += VEC_LANES)
+        pool_block(kind, 1, x, stride, first, num_tokens, i, n, divisor, out);
+}
+
+static void pool(SutraPooling pooling, const float *x, size_t stride, size_t first,
+                 size_t num_tokens, size_t n, float *out)
+{
+    float tokens = (float)(num_tokens - first), weights = su_pool_weights(first, num_tokens);
+    switch (pooling) {
+    case SUTRA_POOL_MEAN:
+        pool_columns(SUTRA_POOL_MEAN, x, stride, first, num_tokens, n, tokens, out);
+        break;
+    case SUTRA_POOL_MEAN_SQRT:
+        pool_columns(SUTRA_POOL_MEAN, x, stride, first, num_tokens, n, sqrtf(tokens), out);
+        break;
+    case SUTRA_POOL_WEIGHTED_MEAN:
+        pool_columns(SUTRA_POOL_WEIGHTED_MEAN, x, stride, first, num_tokens, n, weights, out);
+        break;
+    case SUTRA_POOL_MAX:
+        pool_columns(SUTRA_POOL_MAX, x, stride, first, num_tokens, n, 1.0f, out);
+        break;
+    default:
+        su_pool_f32_ref(pooling, x, stride, first, num_tokens, n, out);
+        break;
+    }
+}
+
+static void init_rows(SuKernels *kernels)
+{
+    kernels->layer_norm_f32 = layer_norm;
+    kernels->embed_norm_f32 = embed_norm;
+    kernels->activate_f32 = activate;
+    kernels->pool_f32 = pool;
+    kernels->sum_of_squares_f32 = sum_of_squares;
+    kernels->scale_f32 = scale;
+    kernels->dot_f32 = dot;
+}
+
+#endif

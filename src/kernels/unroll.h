@@ -1,0 +1,13 @@
+/* unroll.h - how kernels are written: one inline function over constants (rows, vectors), instantiated
+ * for each of them; its arrays of vectors become registers once every loop over them is unrolled. */
+#ifndef SU_UNROLL_H
+#define SU_UNROLL_H
+
+#define SU_INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define SU_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define SU_UNROLL _Pragma("GCC unroll 32")
+#endif
+
+#endif
