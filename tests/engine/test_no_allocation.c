@@ -64,8 +64,7 @@ static size_t random_batch(uint32_t *random)
                                         "\xe6\x97\xa5\xe6\x9c\xac",
                                         "zzz",
                                         "!",
-                                        "stra\xc3\x9f"
-                                        "e"};
+                                        "stra\xc3\x9f\145"}; /* \x takes every digit that follows */
     size_t n = 1 + tiny_random(random) % (tiny_random(random) % 4 ? 6 : MAX_TEXTS);
     for (size_t i = 0; i < n; i++) {
         size_t used = 0, count = tiny_random(random) % 200;
