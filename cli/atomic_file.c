@@ -1,6 +1,7 @@
 #include "atomic_file.h"
 
 #include "console.h"
+#include "temporary_folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +29,7 @@ void cli_remove_temporary_files(void)
 {
     for (int i = 0; i < MAX_TEMPORARY; i++)
         if (temporary[i].used) unlink(temporary[i].path);
+    cli_folder_remove();
 }
 
 /* Async-signal-safe. */

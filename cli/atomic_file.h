@@ -58,6 +58,7 @@ void cli_catch_signals(void);
 /* Blocks or unblocks these signals in this thread: threads made meanwhile leave them to the main
  * thread. */
 void cli_hold_signals(bool hold);
+/* And the temporary folder. */
 void cli_remove_temporary_files(void);
 
 #endif

@@ -8,14 +8,13 @@
 #include "number_text.h"
 #include "suggest.h"
 #include "sutra_tools.h"
+#include "temporary_folder.h"
 #include "text_reader.h"
 
-#include <dirent.h>
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { MOST_TEXTS = 1 << 20, MOST_COLUMNS = 20 };
 
@@ -166,27 +165,6 @@ static SutraStatus read_texts(const BenchArgs *args, CliReader *reader, SutraBen
     return status;
 }
 
-/* A folder below $TMPDIR, for a bundle. */
-static SutraStatus make_folder(char *folder, size_t capacity, SutraError *err)
-{
-    const char *base = getenv("TMPDIR");
-    if (!base || !*base) base = "/tmp";
-    int size = snprintf(folder, capacity, "%s/sutra-bench-XXXXXX", base);
-    if ((size_t)size < capacity && mkdtemp(folder)) return SUTRA_OK;
-    folder[0] = 0;
-    return cli_raise(err, SUTRA_E_IO, "cannot make a temporary folder in %s", base);
-}
-
-static void remove_folder(const char *folder)
-{
-    DIR *directory = *folder ? opendir(folder) : NULL;
-    struct dirent *entry;
-    while (directory && (entry = readdir(directory)))
-        if (entry->d_name[0] != '.') unlinkat(dirfd(directory), entry->d_name, 0);
-    if (directory) closedir(directory);
-    if (*folder) rmdir(folder);
-}
-
 /* Kernels are measured without a model too: on the default shapes when none is named. */
 static SutraStatus find_model(const Task *task, const BenchArgs *args, char *path,
                               SutraBenchOptions *options, SutraError *err)
@@ -198,7 +176,7 @@ static SutraStatus find_model(const Task *task, const BenchArgs *args, char *pat
 
 static SutraStatus measure(const Task *task, const BenchArgs *args, SutraError *err)
 {
-    char path[PATH_MAX], folder[PATH_MAX] = "";
+    char path[PATH_MAX];
     CliReader reader = {.fd = -1};
     SutraBenchReport *report = NULL;
     SutraBenchOptions options = {.struct_size = sizeof options,
@@ -207,15 +185,12 @@ static SutraStatus measure(const Task *task, const BenchArgs *args, SutraError *
                                  .progress = show_progress};
     SutraStatus status = find_model(task, args, path, &options, err);
     if (status == SUTRA_OK) status = read_texts(args, &reader, &options, err);
-    if (status == SUTRA_OK && task->makes_bundle) {
-        status = make_folder(folder, sizeof folder, err);
-        options.cache_dir = folder;
-    }
+    if (status == SUTRA_OK && task->makes_bundle) status = cli_folder_make(&options.cache_dir, err);
     if (status == SUTRA_OK) status = task->run(&options, &report, err);
     cli_progress_clear();
+    cli_folder_remove();
     if (status == SUTRA_OK) status = print_report(task->name, report, args->json, err);
     sutra_bench_report_free(report);
-    remove_folder(folder);
     if (args->input) cli_reader_close(&reader);
     return status;
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # usage: tools/fuzz.sh SECONDS [TARGET ...]   runs fuzz targets of build/fuzz (all by default), one a core.
-# Seeds: tests/*/corpus/TARGET/. New inputs are kept in build/fuzz/corpus/TARGET/, crashes in build/fuzz/crashes/.
+# Seeds: tests/*/corpus/TARGET/ and, made by the build, build/fuzz/seeds/TARGET/.
+# New inputs are kept in build/fuzz/corpus/TARGET/, crashes in build/fuzz/crashes/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,7 +19,7 @@ fi
 run_one() {
     local target=$1 work=build/fuzz/corpus/$1 log=build/fuzz/$1.log seeds=() options=()
     mkdir -p "$work" build/fuzz/crashes
-    for folder in tests/*/corpus/"$target"; do [ -d "$folder" ] && seeds+=("$folder"); done
+    for folder in tests/*/corpus/"$target" build/fuzz/seeds/"$target"; do [ -d "$folder" ] && seeds+=("$folder"); done
     for dictionary in tests/*/corpus/"$target".dict; do [ -f "$dictionary" ] && options+=("-dict=$dictionary"); done
     if "build/fuzz/$target" -max_total_time="$seconds" -timeout=25 -rss_limit_mb=2048 -print_final_stats=1 \
         -artifact_prefix="build/fuzz/crashes/$target-" "${options[@]}" "$work" "${seeds[@]}" >"$log" 2>&1; then

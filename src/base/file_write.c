@@ -11,25 +11,86 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #define WRITE_AT_ONCE ((size_t)1 << 26) /* bytes of one system call */
 
-/* A name that no other writer has taken: tried until O_EXCL succeeds. */
-static SutraStatus create_temporary(SuFileWriter *writer, SutraError *err)
+static bool is_temporary(const char *name)
+{
+    size_t size = strlen(name), tail = strlen(SU_TEMPORARY);
+    return size >= tail && strcmp(name + size - tail, SU_TEMPORARY) == 0;
+}
+
+/* The folder of a path, as it can be opened; NULL: out of memory. */
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    size_t size = !slash ? 0 : slash == path ? 1 : (size_t)(slash - path);
+    return slash ? su_strndup(path, size) : su_strdup(".");
+}
+
+/* Removes the file if nobody holds its lock. Its name is not used twice: who has the lock after the
+ * writer's death or rename removes what the writer left, or nothing. */
+static void remove_unlocked(int folder, const char *name)
+{
+    struct stat found;
+    int fd = openat(folder, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) return;
+    if (fstat(fd, &found) == 0 && S_ISREG(found.st_mode) && flock(fd, LOCK_EX | LOCK_NB) == 0)
+        unlinkat(folder, name, 0);
+    close(fd);
+}
+
+/* What writers of that path left when they died. */
+static void remove_abandoned(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+    size_t size = strlen(base);
+    char *folder = folder_of(path);
+    DIR *directory = folder ? opendir(folder) : NULL;
+    su_free(folder);
+    if (!directory) return;
+    for (struct dirent *entry; (entry = readdir(directory));)
+        if (strncmp(entry->d_name, base, size) == 0 && entry->d_name[size] == '.' &&
+            is_temporary(entry->d_name + size + 1))
+            remove_unlocked(dirfd(directory), entry->d_name);
+    closedir(directory);
+}
+
+/* False if another writer took the new file, which had no lock yet, for abandoned. Without locks in
+ * the file system nobody does. */
+static bool take_lock(int fd)
+{
+    struct stat found;
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return false;
+    return fstat(fd, &found) != 0 || found.st_nlink > 0;
+}
+
+/* A new file under a name that no other writer has taken; -1: errno says why not. */
+static int create_locked(const char *path, char *temporary, size_t capacity)
 {
     static _Atomic uint32_t counter;
+    for (;;) {
+        snprintf(temporary, capacity, "%s.%ld-%llx-%x%s", path, (long)getpid(),
+                 (unsigned long long)su_clock_ns(), (unsigned)atomic_fetch_add(&counter, 1),
+                 SU_TEMPORARY);
+        int fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd < 0 && errno == EEXIST) continue;
+        if (fd < 0 || take_lock(fd)) return fd;
+        close(fd);
+        unlink(temporary);
+    }
+}
+
+static SutraStatus create_temporary(SuFileWriter *writer, SutraError *err)
+{
     size_t capacity = strlen(writer->path) + sizeof SU_TEMPORARY + 64;
     writer->temporary = su_alloc(capacity, 1);
     if (!writer->temporary) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", writer->path);
-    do {
-        snprintf(writer->temporary, capacity, "%s.%ld-%llx-%x%s", writer->path, (long)getpid(),
-                 (unsigned long long)su_clock_ns(), (unsigned)atomic_fetch_add(&counter, 1),
-                 SU_TEMPORARY);
-        writer->fd = open(writer->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    } while (writer->fd < 0 && errno == EEXIST);
+    writer->fd = create_locked(writer->path, writer->temporary, capacity);
     if (writer->fd >= 0) return SUTRA_OK;
     int reason = errno;
     su_free(writer->temporary);
@@ -41,6 +102,7 @@ SutraStatus su_file_writer_open(const char *path, SuFileWriter *writer, SutraErr
 {
     *writer = (SuFileWriter){.fd = -1, .path = su_strdup(path)};
     if (!writer->path) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", path);
+    remove_abandoned(path);
     SutraStatus status = create_temporary(writer, err);
     if (status != SUTRA_OK) su_file_writer_discard(writer);
     return status;
@@ -81,9 +143,7 @@ SutraStatus su_file_writer_replace(SuFileWriter *writer, uint64_t offset, const 
 /* So that the new name survives a loss of power; a file system that cannot is left as it is. */
 static void sync_directory(const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    size_t size = !slash ? 0 : slash == path ? 1 : (size_t)(slash - path);
-    char *folder = slash ? su_strndup(path, size) : su_strdup(".");
+    char *folder = folder_of(path);
     if (!folder) return;
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     su_free(folder);
@@ -92,18 +152,15 @@ static void sync_directory(const char *path)
     close(fd);
 }
 
+/* The descriptor stays open until the file has its name, for its lock; after fsync, close has no
+ * failure left to report. */
 SutraStatus su_file_writer_commit(SuFileWriter *writer, SutraError *err)
 {
     SutraStatus status = SUTRA_OK;
-    int fd = writer->fd;
-    writer->fd = -1;
-    if (fsync(fd) != 0)
+    if (fsync(writer->fd) != 0)
         status = su_error_set(err, SUTRA_E_IO, "%s: cannot be written: %s", writer->path,
                               strerror(errno));
-    if (close(fd) != 0 && status == SUTRA_OK)
-        status = su_error_set(err, SUTRA_E_IO, "%s: cannot be written: %s", writer->path,
-                              strerror(errno));
-    if (status == SUTRA_OK && rename(writer->temporary, writer->path) != 0)
+    else if (rename(writer->temporary, writer->path) != 0)
         status = su_error_set(err, SUTRA_E_IO, "%s: cannot be put in place: %s", writer->path,
                               strerror(errno));
     if (status == SUTRA_OK) {
@@ -117,8 +174,8 @@ SutraStatus su_file_writer_commit(SuFileWriter *writer, SutraError *err)
 
 void su_file_writer_discard(SuFileWriter *writer)
 {
-    if (writer->fd >= 0) close(writer->fd);
     if (writer->temporary) unlink(writer->temporary);
+    if (writer->fd >= 0) close(writer->fd);
     su_free(writer->temporary);
     su_free(writer->path);
     *writer = (SuFileWriter){.fd = -1};
@@ -211,8 +268,7 @@ static SutraStatus sweep_name(void *user, const char *name, SutraError *err)
 {
     const Sweep *sweep = user;
     SuFileFacts facts = {0};
-    size_t size = strlen(name), tail = strlen(SU_TEMPORARY);
-    if (size < tail || strcmp(name + size - tail, SU_TEMPORARY) != 0) return SUTRA_OK;
+    if (!is_temporary(name)) return SUTRA_OK;
     char *path = su_path_join(sweep->folder, name);
     if (!path) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", sweep->folder);
     if (su_file_facts(path, &facts, NULL) == SUTRA_OK && facts.mtime_ns < sweep->oldest_ns)

@@ -1,9 +1,12 @@
 /* file_write.h - files that appear whole or not at all, and what is needed to keep a folder of them.
  *
  * A writer fills a file of another name beside the final one, and renames it when everything is on
- * the disk. A process that dies meanwhile leaves only that other file, which ends in SU_TEMPORARY
- * and which su_directory_sweep removes later. Any number of writers of one path may run at once: the
- * last to commit wins. */
+ * the disk. Any number of writers of one path may run at once: the last to commit wins.
+ *
+ * A process that dies meanwhile leaves only that other file, whose name ends in SU_TEMPORARY. The
+ * next writer of the path removes it, and tells it from that of a living writer by its lock (flock),
+ * which the system takes from the dead; where a file system knows no locks it stays until
+ * su_directory_sweep finds it old. */
 #ifndef SU_FILE_WRITE_H
 #define SU_FILE_WRITE_H
 

@@ -195,7 +195,12 @@ static void test_killed(void **state)
     assert_int_equal(count_bundles(f->folder, &temporary, &path), 1);
     free(path);
 
-    /* what the dead left goes after an hour */
+    /* what dead writers of this bundle left goes with the next one, other things after an hour */
+    set_time(f->model, "config.json", 800000000);
+    assert_true(open_and_embed(f, f->folder));
+    assert_int_equal(count_bundles(f->folder, &temporary, &path), 1);
+    assert_int_equal(temporary, 0);
+    free(path);
     char *left = path_in(f->folder, "x" SU_TEMPORARY),
          *fresh = path_in(f->folder, "y" SU_TEMPORARY);
     write_bytes(left, (const unsigned char *)"x", 1);

@@ -7,17 +7,15 @@
  *   kind 0  one byte at `place` becomes value     1  four bytes       2  four bytes from the end
  *        3  the section is cut to `place` bytes   4  it grows by `place` bytes of value
  *        5  value is added to the four bytes at `place` */
+#include "support/fuzz.h"
 #include "support/tiny_model.h"
 
 #include "container/bundle_support.h"
 #include "container/container_format.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { CHANGE = 8, CHANGES = 16 };
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Writes the seeds of fuzz_container and fuzz_bundle; their sources say what the bytes mean.
 
-usage: tests/fuzz_bundle/make_seeds.py
+usage: make_seeds.py FOLDER    writes FOLDER/<target>/<seed>
 """
 
 import struct
+import sys
 from pathlib import Path
 
-CORPUS = Path(__file__).resolve().parent / "corpus"
 SECTIONS = 9  # of the tiny model's bundle
 PAGE, UNIT, LARGE = 4096, 64, 65536
 
@@ -28,7 +28,7 @@ def change(section, kind, place, value):
     return struct.pack("<BBHI", section, kind, place, value & 0xffffffff)
 
 
-def main():
+def main(folder):
     seeds = {
         "fuzz_container": {
             "one": container((b"a", b"x")),
@@ -47,10 +47,10 @@ def main():
         edits[f"grow{section}"] = change(section, 4, 64, 1)
         edits[f"end{section}"] = change(section, 2, 0, 1 << 20)
     for target, files in seeds.items():
-        (CORPUS / target).mkdir(parents=True, exist_ok=True)
+        (folder / target).mkdir(parents=True, exist_ok=True)
         for name, data in files.items():
-            (CORPUS / target / name).write_bytes(data)
+            (folder / target / name).write_bytes(data)
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]))

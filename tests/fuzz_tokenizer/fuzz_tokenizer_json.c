@@ -1,11 +1,10 @@
 /* Any bytes as a tokenizer file, and a text for the tokenizer that comes of them.
  * Input: file 0xff text; a file that begins with 'V' is vocab.txt, 0xfe, tokenizer_config.json. */
+#include "support/fuzz.h"
+
 #include "tokenizer/tokenizer.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void encode(const SuTokenizer *tokenizer, const char *text, size_t size)
 {

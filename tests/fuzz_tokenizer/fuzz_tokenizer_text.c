@@ -1,13 +1,12 @@
 /* Any bytes as a text for small fixed tokenizers: the fast and the slow path agree, offsets ascend,
  * and truncation keeps the start or the end of the whole.
  * Input: a byte of options, a byte for max_tokens, text. */
+#include "support/fuzz.h"
+
 #include "tokenizer/tokenizer_parts.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static SuTokenizer *build(unsigned options)
 {

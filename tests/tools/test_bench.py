@@ -8,9 +8,11 @@ import argparse
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -191,6 +193,29 @@ class Bench(unittest.TestCase):
             subprocess.run([PROGRAM, "bench", "ablation", "-m", MODEL, "--quick"], check=True, capture_output=True,
                            env=env)
             self.assertEqual(os.listdir(folder), [])
+
+    def interrupt(self, folder, number, pattern, pause):
+        """Exit code of a run that gets the signal `pause` seconds after a file of that pattern is there."""
+        def listen():  # a shell's background jobs ignore SIGINT
+            signal.signal(number, signal.SIG_DFL)
+        args = [PROGRAM, "bench", "ablation", "-m", MODEL]
+        with subprocess.Popen(args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=listen,
+                              env=dict(os.environ, TMPDIR=folder)) as run:
+            while run.poll() is None and not list(Path(folder).glob(pattern)):
+                time.sleep(0.001)
+            time.sleep(pause)
+            run.send_signal(number)
+        return run.returncode
+
+    def test_no_bundle_is_left_behind_by_a_signal(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                for pattern in ("*", "*/*", "*/*.sutra"):
+                    codes = []
+                    while 128 + number not in codes[-3:]:  # a run may end before the signal is there
+                        codes.append(self.interrupt(folder, number, pattern, 0.003 * len(codes) % 0.01))
+                        self.assertIn(codes[-1], (0, 128 + number))
+                        self.assertEqual(os.listdir(folder), [], codes)
 
     def test_table(self):
         lines = run("kernels", "-m", MODEL).splitlines()

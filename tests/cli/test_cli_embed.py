@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""sutra embed: ways to give texts, options, environment. Failures have a table of their own, errors.tsv."""
+
+import json
+import math
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+from pathlib import Path
+
+from cli_case import MODEL, PROGRAM, TEXTS, Base, as_f32, embed, lines, main, read_jsonl, read_npy, sutra
+
+
+class Inputs(Base):
+    def test_all_ways_give_the_same(self):
+        expected = embed(*TEXTS)
+        source = self.write("texts.txt", lines(TEXTS))
+        records = self.write("texts.jsonl", lines(json.dumps({"id": 1, "body": t}) for t in TEXTS))
+        self.assertEqual(embed("-i", source), expected)
+        self.assertEqual(embed("-i", "-", stdin=lines(TEXTS)), expected)
+        self.assertEqual(embed(stdin=lines(TEXTS)), expected)
+        self.assertEqual(embed(stdin=lines(TEXTS)[:-1]), expected)
+        self.assertEqual(embed("-i", records, "--field", "body"), expected)
+        self.assertEqual(embed("--field=body", stdin=records.read_bytes()), expected)
+
+    def test_rows_are_in_order_and_independent(self):
+        texts = [f"{'garden ' * (i * 7 % 23)}{'music' if i % 3 else 'water'}" for i in range(300)]
+        together = self.vectors("-i", self.write("a.txt", lines(texts)))
+        backwards = self.vectors("-i", self.write("b.txt", lines(texts[::-1])), "--threads", "1")
+        self.assertEqual(as_f32(backwards[::-1]), as_f32(together))
+        for i in (0, 1, 150, 299):
+            self.assertEqual(as_f32(self.vectors(texts[i])), as_f32([together[i]]))
+
+    def test_more_texts_than_a_block(self):
+        texts = [f"water {i}" for i in range(9000)]
+        data = embed("-i", self.write("a.txt", lines(texts)))
+        rows = read_jsonl(data)
+        self.assertEqual([row["index"] for row in rows], list(range(9000)))
+        for i in (0, 4095, 4096, 8999):
+            self.assertEqual(rows[i]["embedding"], read_jsonl(embed(texts[i]))[0]["embedding"])
+
+    def test_only_line_feed_ends_a_line(self):
+        odd = "a\u2028b\u2029c\u0085d\u000be\u000cf\rg\x1ch\x00i"
+        rows = read_jsonl(embed("-i", self.write("a.txt", f"{odd}\nnext\r\n")))
+        self.assertEqual(len(rows), 2)
+        again = read_jsonl(embed("--field", "t", stdin=json.dumps({"t": odd})))
+        self.assertEqual(rows[0], again[0])
+
+    def test_a_slow_writer_is_answered(self):
+        with subprocess.Popen([PROGRAM, "embed", "-m", MODEL], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as run:
+            for i in range(3):
+                run.stdin.write(f"water {i}\n".encode())
+                run.stdin.flush()
+                self.assertTrue(select.select([run.stdout], [], [], 60)[0], "no answer")
+                self.assertEqual(json.loads(run.stdout.readline())["index"], i)
+            run.stdin.close()
+            self.assertEqual(run.wait(), 0)
+
+
+class Options(Base):
+    def test_dim(self):
+        whole, short = self.vectors("--no-normalize", "a green garden"), self.vectors("--dim", "8", "a green garden")
+        self.assertEqual(len(short[0]), 8)
+        length = math.sqrt(sum(x * x for x in whole[0][:8]))
+        for a, b in zip(whole[0], short[0]):
+            self.assertAlmostEqual(a / length, b, delta=1e-6)
+
+    def test_normalize(self):
+        unit, raw = self.vectors("a green garden")[0], self.vectors("--no-normalize", "a green garden")[0]
+        self.assertAlmostEqual(math.hypot(*unit), 1, delta=1e-6)
+        self.assertGreater(abs(math.hypot(*raw) - 1), 1e-3)
+        self.assertAlmostEqual(raw[0] / math.hypot(*raw), unit[0], delta=1e-6)
+
+    def test_poolings_differ(self):
+        seen = {str(self.vectors("--pooling", name, "a green garden"))
+                for name in ("cls", "mean", "max", "mean-sqrt", "weighted-mean", "last", "mean")}
+        # Normalised, mean-sqrt is mean but for rounding.
+        self.assertGreaterEqual(len(seen), 5)
+
+    def test_truncation_is_reported_once(self):
+        texts = ["a", "a green garden of stone", "the house is over the river at night"]
+        data = embed("--max-tokens", "4", *texts,
+                     stderr=r"^sutra: warning: 2 of 3 texts were truncated to 4 tokens \(the longest has \d+\)\n$")
+        rows = read_jsonl(data)
+        self.assertEqual([row["truncated"] for row in rows], [False, True, True])
+        self.assertEqual([row["tokens"] for row in rows], [3, 4, 4])
+        embed("--max-tokens", "4", "--long-text", "error", *texts, code=1, stderr="^sutra: text 2: .* more than 4\n$")
+        self.assertEqual(embed("--max-tokens", "4", "--long-text", "truncate", "a"), embed("a"))
+
+    def test_prompts(self):
+        model = self.dir / "with-prompts"
+        shutil.copytree(MODEL, model)
+        prompts = {"query": "the green ", "document": "stone "}
+        self.write("with-prompts/config_sentence_transformers.json",
+                   json.dumps({"prompts": prompts, "default_prompt_name": "document"}))
+
+        def rows(*args):
+            return read_npy(sutra("embed", "-m", model, "--format", "npy", *args))[0]
+
+        self.assertEqual(rows("--prompt-name", "query", "water"), self.vectors("the green water"))
+        self.assertEqual(rows("water"), self.vectors("stone water"))
+        self.assertEqual(rows("--prompt-name", "", "water"), self.vectors("water"))
+        facts = json.loads(sutra("info", "--json", model))
+        self.assertEqual((facts["prompts"], facts["default_prompt"]), (prompts, "document"))
+        pairs = self.write("sts.tsv", "".join(f"{i}\t{a}\t{b}\n" for i, (a, b) in enumerate(
+            [("water", "night"), ("music", "house"), ("river", "river water"), ("paper", "vector"), ("garden", "the")])))
+        prompted = self.write("prompted.tsv", re.sub(r"\t", r"\tthe green ", pairs.read_text()))
+        self.assertEqual(json.loads(sutra("eval", "--json", "sts", pairs, "-m", model, "--prompt-name", "query"))["score"],
+                         json.loads(sutra("eval", "--json", "sts", prompted, "-m", MODEL))["score"])
+        sutra("embed", "-m", model, "--prompt-name", "quary", "a", code=1, stderr="it has: query, document|document, query")
+
+    def test_lines_are_counted_over_blocks(self):
+        source = self.write("a.txt", "water\n" * 5000 + "a green garden of stone\n" + "water\n")
+        embed("-i", source, "-o", self.dir / "x.npy", "--long-text", "error", "--max-tokens", "4", code=1,
+              stderr=r"a\.txt:5001: the text has")
+        source = self.write("b.txt", b"water\n" * 5000 + b"\xff\n")
+        sutra("tokenize", "-m", MODEL, "-i", source, code=1, stderr=r"b\.txt:5001: invalid UTF-8 at byte 1\n")
+
+    def test_summary(self):
+        output = self.dir / "x.npy"
+        facts = json.loads(embed("--json", "-o", output, "--max-tokens", "4", "--dim", "8", *TEXTS, stderr="truncated"))
+        self.assertEqual((facts["texts"], facts["dim"], facts["output"]), (len(TEXTS), 8, str(output)))
+        self.assertEqual(facts["model"], Path(MODEL).name)
+        self.assertGreater(facts["tokens_seen"], facts["tokens_used"])
+        self.assertGreater(facts["truncated"], 0)
+        self.assertEqual(embed("--json", "a"), embed("a"))
+
+    def test_environment(self):
+        expected = embed("a")
+        self.assertEqual(sutra("embed", "a", env={"SUTRA_MODEL": MODEL, "SUTRA_THREADS": "1"}), expected)
+        self.assertEqual(sutra("embed", "-m", MODEL, "a", env={"SUTRA_MODEL": "nowhere"}), expected)
+
+    def test_default_model_is_never_a_folder_that_happens_to_be_here(self):
+        (self.dir / "all-MiniLM-L6-v2").symlink_to(MODEL)
+        sutra("embed", "a", cwd=self.dir, env={"HF_HUB_CACHE": str(self.dir / "cache")}, code=1,
+              stderr="sutra pull all-MiniLM-L6-v2")
+
+    def test_no_progress_but_on_a_terminal(self):
+        source = self.write("a.txt", "water\n" * 9000)
+        ours, theirs = pty.openpty()
+        with subprocess.Popen([PROGRAM, "embed", "-m", MODEL, "-i", source, "-o", self.dir / "x.npy"], stderr=theirs,
+                              stdin=subprocess.DEVNULL) as run:
+            os.close(theirs)
+            shown = b""
+            while True:
+                try:
+                    data = os.read(ours, 4096)
+                except OSError:  # the other end is closed
+                    break
+                if not data:
+                    break
+                shown += data
+            self.assertEqual(run.wait(), 0)
+        os.close(ours)
+        self.assertIn(b" texts ", shown)
+        self.assertEqual(embed("-i", source, "-o", self.dir / "x.npy"), b"")
+
+
+if __name__ == "__main__":
+    main()

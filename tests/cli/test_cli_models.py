@@ -1,0 +1,49 @@
+#!/usr/bin/env python3
+"""sutra info, list and pull."""
+
+import json
+from pathlib import Path
+
+from cli_case import HUB, MODEL, Base, embed, main, read_jsonl, sutra
+
+
+class Models(Base):
+    def test_info(self):
+        config = json.loads(Path(MODEL, "config.json").read_text(encoding="utf-8"))
+        facts = json.loads(sutra("info", "--json", MODEL))
+        self.assertEqual(facts["path"], MODEL)
+        self.assertEqual(facts["hidden_size"], config["hidden_size"])
+        self.assertEqual(facts["num_layers"], config["num_hidden_layers"])
+        self.assertEqual(facts["family"], config["model_type"])
+        self.assertEqual(json.loads(sutra("info", "--json", "-m", MODEL)), facts)
+        self.assertEqual(json.loads(sutra("info", "--json", env={"SUTRA_MODEL": MODEL})), facts)
+        self.assertRegex(sutra("info", MODEL).decode(), rf"(?m)^dimensions +{config['hidden_size']}$")
+        sutra("info", MODEL, MODEL, code=2, stderr="takes one model")
+
+    def test_list_of_an_empty_cache(self):
+        cache = {"HF_HUB_CACHE": str(self.dir / "cache")}
+        models = read_jsonl(sutra("list", "--json", env=cache))
+        self.assertIn("all-MiniLM-L6-v2", [m["name"] for m in models])
+        self.assertFalse(any(m["present"] for m in models))
+        self.assertEqual(len(sutra("list", env=cache).decode().splitlines()), len(models) + 1)
+
+    def test_pull_from_a_folder(self):
+        if not HUB:
+            print("built without libsutra-hub: pull was not tried")
+            return
+        cache = {"HF_HUB_CACHE": str(self.dir / "cache")}
+        folder = sutra("pull", "some-org/Tiny", "--from", MODEL, env=cache).decode().strip()
+        self.assertTrue(folder.startswith(cache["HF_HUB_CACHE"]))
+        facts = json.loads(sutra("pull", "some-org/Tiny", "--from", MODEL, "--json", env=cache))
+        self.assertEqual((facts["path"], facts["received"]), (folder, 0))
+        self.assertEqual(sutra("embed", "-m", "some-org/Tiny", "a", env=cache), embed("a"))
+        mine, = [m for m in read_jsonl(sutra("list", "--json", env=cache)) if m["present"]]
+        self.assertEqual((mine["name"], mine["path"]), ("some-org/Tiny", folder))
+        self.assertIn("some-org/Tiny", sutra("list", env=cache).decode())
+        self.assertEqual(json.loads(sutra("info", "--json", "some-org/Tiny", env=cache))["revision"], facts["revision"])
+        # The registry's digest holds, wherever the bytes come from.
+        sutra("pull", "all-MiniLM-L6-v2", "--from", MODEL, env=cache, code=1, stderr="model.safetensors")
+
+
+if __name__ == "__main__":
+    main()
