@@ -1,5 +1,6 @@
 /* sutra.h: engines, embedding, jobs. Checks arguments and hands on to the pipeline. */
 #include "base/cpu_features.h"
+#include "base/file_map.h"
 #include "base/status.h"
 #include "kernels/kernels.h"
 #include "pipeline/job_queue.h"
@@ -105,18 +106,20 @@ SutraStatus sutra_model_warmup(SutraEngine *engine, const SutraModel *model,
     pthread_mutex_unlock(&engine->call_lock);
     if (status != SUTRA_OK) return status;
 
-    /* One wide and one small request touch every page and both ways through the engine. */
+    su_file_map_populate(model->tokenizer_image, model->tokenizer_image_size);
+    /* A wide request touches every page of all threads; small ones after it bring the weights back into
+     * the caches as they lie there between small requests. */
+    enum { WIDE = 64, SMALL = 4 };
     static const char text[] = "the quick brown fox jumps over the lazy dog";
-    SutraInput inputs[64];
-    for (size_t i = 0; i < 64; i++)
+    SutraInput inputs[WIDE];
+    for (size_t i = 0; i < WIDE; i++)
         inputs[i] = (SutraInput){.text = text, .text_size = sizeof text - 1, .prompt_name = ""};
-    SutraResult *result = NULL;
-    status = su_embed_to_result(engine, model, inputs, 64, options, 0, &result, err);
-    sutra_result_free(result);
-    if (status != SUTRA_OK) return status;
-    result = NULL;
-    status = su_embed_to_result(engine, model, inputs, 1, options, 0, &result, err);
-    sutra_result_free(result);
+    for (int i = 0; i < 1 + SMALL && status == SUTRA_OK; i++) {
+        SutraResult *result = NULL;
+        status =
+            su_embed_to_result(engine, model, inputs, i == 0 ? WIDE : 1, options, 0, &result, err);
+        sutra_result_free(result);
+    }
     return status;
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -40,6 +41,17 @@ void su_file_map_close(SuFileMap *map)
 {
     if (map->size) munmap((void *)map->data, map->size);
     *map = (SuFileMap){0};
+}
+
+void su_file_map_populate(const void *data, size_t size)
+{
+#if defined(MADV_POPULATE_READ)
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)data / page * page;
+    if (size) (void)madvise((void *)at, (uintptr_t)data + size - at, MADV_POPULATE_READ);
+#else
+    (void)data;
+    (void)size;
+#endif
 }
 
 bool su_file_exists(const char *path)

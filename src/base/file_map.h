@@ -17,6 +17,9 @@ typedef struct SuFileMap {
 /* Errors: IO with the path and the system's reason. */
 SutraStatus su_file_map_open(const char *path, SuFileMap *map, SutraError *err);
 void su_file_map_close(SuFileMap *map);
+/* Part of a mapping that will be read soon, all over: enters its pages now, not one by one. Where the
+ * system cannot, nothing happens. */
+void su_file_map_populate(const void *data, size_t size);
 
 bool su_file_exists(const char *path); /* a regular file */
 bool su_directory_exists(const char *path);

@@ -229,6 +229,8 @@ static SutraStatus read_tokenizer(SutraModel *model, const SuContainer *containe
                                    &model->tokenizer, err));
     if (su_tokenizer_vocab_size(model->tokenizer) > model->spec.vocab_size)
         return damaged(container->path, SU_SECTION_TOKENIZER, err);
+    model->tokenizer_image = section->data;
+    model->tokenizer_image_size = (size_t)section->size;
     return SUTRA_OK;
 }
 

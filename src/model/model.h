@@ -42,6 +42,8 @@ struct SutraModel {
     SutraTensor *tensors; /* [num_tensors] */
     size_t num_tensors;
     SuTokenizer *tokenizer;
+    const void *tokenizer_image; /* [tokenizer_image_size] where it lies in a bundle, or NULL */
+    size_t tokenizer_image_size;
 
     SutraCompute compute;
     SutraPooling pooling; /* never SUTRA_POOL_MODEL */
