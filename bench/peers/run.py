@@ -143,7 +143,7 @@ def run(args):
     if MAIN in failures:
         sys.exit(f"{MAIN}: {failures[MAIN]}")
     servers = start_chosen(bench.start, choices)
-    tokenizers = {MAIN: servers[MAIN, ""], **{f"{name} {mode}": bench.start(name, mode) for name in TOKENIZERS
+    tokenizers = {MAIN: bench.start(MAIN, ""), **{f"{name} {mode}": bench.start(name, mode) for name in TOKENIZERS
                                               for mode in TOKENIZERS[name].modes}}
     between = Between(bench, {n: c[queries.name][0] for n, c in choices.items()}, tokenizers, tokenizer_texts,
                       compile_peak(args.out))
