@@ -3,25 +3,21 @@
 #include "atomic_file.h"
 #include "commands.h"
 #include "console.h"
-#include "json_text.h"
 #include "model_session.h"
-#include "number_text.h"
+#include "report_table.h"
 #include "suggest.h"
 #include "sutra_tools.h"
 #include "temporary_folder.h"
 #include "text_reader.h"
 
 #include <limits.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { MOST_TEXTS = 1 << 20, MOST_COLUMNS = 20 };
 
 typedef struct BenchArgs {
     CliModelArgs model;
     const char *input;
-    uint32_t threads;
+    uint32_t threads, compute;
     bool quick, json;
 } BenchArgs;
 
@@ -32,6 +28,9 @@ static const CliOption own_options[] = {
      0, 0},
     {"threads", 0, CLI_OPTION_NUMBER, "N", offsetof(BenchArgs, threads),
      "threads (default: every core this process may run on; kernels: one)", 1, 1024},
+    {"compute", 0, CLI_OPTION_CHOICE, "fp32|bf16|fp16|int8", offsetof(BenchArgs, compute),
+     "throughput, breakdown: arithmetic of the encoder (default: that of a .sutra file, else fp32)",
+     0, 0},
     {"quick", 0, CLI_OPTION_FLAG, NULL, offsetof(BenchArgs, quick),
      "few, short samples: the figures are rough", 0, 0},
     {"json", 0, CLI_OPTION_FLAG, NULL, offsetof(BenchArgs, json), "print one line of JSON", 0, 0},
@@ -48,76 +47,6 @@ static void show_progress(void *user, const char *line)
     cli_progress_line("%s", line);
 }
 
-static void number_text(double number, char *text, size_t capacity)
-{
-    double size = fabs(number);
-    int digits = size >= 100 ? 0 : size >= 10 ? 1 : size >= 0.1 ? 2 : 3;
-    if (number == floor(number) && size < 1e9)
-        snprintf(text, capacity, "%.0f", number);
-    else if (size < 0.01)
-        snprintf(text, capacity, "%.1e", number);
-    else
-        snprintf(text, capacity, "%.*f", digits, number);
-}
-
-static void cell_text(const SutraBenchCell *cell, char *text, size_t capacity)
-{
-    if (cell->is_text)
-        snprintf(text, capacity, "%s", cell->text);
-    else
-        number_text(cell->number, text, capacity);
-}
-
-static void print_padded(CliOutput *out, const char *text, int width, bool left, bool last)
-{
-    if (last && left) width = 0;
-    cli_output_print(out, "%*s%s", left ? -width : width, text, last ? "\n" : "  ");
-}
-
-static void print_table(CliOutput *out, const SutraBenchTable *table)
-{
-    int width[MOST_COLUMNS];
-    char text[96];
-    cli_output_print(out, "%s\n", table->name);
-    for (size_t c = 0; c < table->num_columns; c++) {
-        width[c] = (int)strlen(table->columns[c]);
-        for (size_t r = 0; r < table->num_rows; r++) {
-            cell_text(&table->cells[r * table->num_columns + c], text, sizeof text);
-            if ((int)strlen(text) > width[c]) width[c] = (int)strlen(text);
-        }
-    }
-    for (size_t c = 0; c < table->num_columns; c++)
-        print_padded(out, table->columns[c], width[c], !table->num_rows || table->cells[c].is_text,
-                     c + 1 == table->num_columns);
-    for (size_t i = 0; i < table->num_rows * table->num_columns; i++) {
-        size_t c = i % table->num_columns;
-        cell_text(&table->cells[i], text, sizeof text);
-        print_padded(out, text, width[c], table->cells[i].is_text, c + 1 == table->num_columns);
-    }
-    cli_output_print(out, "\n");
-}
-
-static void print_json_table(CliOutput *out, const SutraBenchTable *table)
-{
-    cli_json_string(out, table->name, strlen(table->name));
-    cli_output_print(out, ":[");
-    for (size_t i = 0; i < table->num_rows * table->num_columns; i++) {
-        size_t c = i % table->num_columns;
-        const SutraBenchCell *cell = &table->cells[i];
-        char number[CLI_NUMBER_TEXT];
-        cli_output_print(out, "%s", c ? "," : i ? "},{" : "{");
-        cli_json_string(out, table->columns[c], strlen(table->columns[c]));
-        cli_output_print(out, ":");
-        if (cell->is_text) {
-            cli_json_string(out, cell->text, strlen(cell->text));
-        } else {
-            cli_double_text(cell->number, number);
-            cli_output_print(out, "%s", number);
-        }
-    }
-    cli_output_print(out, table->num_rows ? "}]" : "]");
-}
-
 static SutraStatus print_report(const char *task, const SutraBenchReport *report, bool json,
                                 SutraError *err)
 {
@@ -129,9 +58,9 @@ static SutraStatus print_report(const char *task, const SutraBenchReport *report
         SutraBenchTable table = sutra_bench_table(report, i);
         if (json) cli_output_print(&out, ",");
         if (json)
-            print_json_table(&out, &table);
+            cli_json_table(&out, &table);
         else
-            print_table(&out, &table);
+            cli_print_table(&out, &table);
     }
     if (json) cli_output_print(&out, "}\n");
     return cli_output_commit(&out, err);
@@ -156,10 +85,7 @@ static SutraStatus read_texts(const BenchArgs *args, CliReader *reader, SutraBen
 {
     CliBlock block = {0};
     if (!args->input) return SUTRA_OK;
-    SutraStatus status = cli_reader_open(reader, args->input, NULL, err);
-    if (status == SUTRA_OK) status = cli_reader_next(reader, MOST_TEXTS, SIZE_MAX, &block, err);
-    if (status == SUTRA_OK && !block.count)
-        status = cli_raise(err, SUTRA_E_ARGUMENT, "%s: no texts", reader->name);
+    SutraStatus status = cli_reader_all(reader, args->input, &block, err);
     options->inputs = block.inputs;
     options->num_inputs = block.count;
     return status;
@@ -176,12 +102,16 @@ static SutraStatus find_model(const Task *task, const BenchArgs *args, char *pat
 
 static SutraStatus measure(const Task *task, const BenchArgs *args, SutraError *err)
 {
+    static const SutraCompute computes[] = {SUTRA_COMPUTE_DEFAULT, SUTRA_COMPUTE_FP32,
+                                            SUTRA_COMPUTE_BF16, SUTRA_COMPUTE_FP16,
+                                            SUTRA_COMPUTE_INT8};
     char path[PATH_MAX];
     CliReader reader = {.fd = -1};
     SutraBenchReport *report = NULL;
     SutraBenchOptions options = {.struct_size = sizeof options,
                                  .num_threads = args->threads,
                                  .quick = args->quick,
+                                 .compute = computes[args->compute],
                                  .progress = show_progress};
     SutraStatus status = find_model(task, args, path, &options, err);
     if (status == SUTRA_OK) status = read_texts(args, &reader, &options, err);

@@ -2,14 +2,13 @@
  *
  * The file is written beside its place and renamed. Signals wait until that is done, so that an
  * interrupted run leaves either the old file or the new one, and nothing else. */
+#include "atomic_file.h"
+#include "bundle_output.h"
 #include "commands.h"
 #include "console.h"
-#include "json_text.h"
 #include "model_session.h"
 
 #include <limits.h>
-#include <string.h>
-#include <sys/stat.h>
 
 typedef struct ConvertArgs {
     CliModelArgs model;
@@ -28,24 +27,6 @@ static const CliOptionGroup groups[] = {
     {own_options, CLI_COUNT(own_options), 0},
 };
 
-static bool is_bundle_name(const char *path)
-{
-    static const char ending[] = ".sutra";
-    size_t size = strlen(path), tail = sizeof ending - 1;
-    return size > tail && strcmp(path + size - tail, ending) == 0;
-}
-
-static SutraStatus check_output(const char *input, const char *output, SutraError *err)
-{
-    struct stat from, to;
-    if (stat(output, &to) != 0) return SUTRA_OK;
-    if (S_ISDIR(to.st_mode)) return cli_raise(err, SUTRA_E_IO, "%s: Is a directory", output);
-    if (stat(input, &from) == 0 && from.st_dev == to.st_dev && from.st_ino == to.st_ino)
-        return cli_raise(err, SUTRA_E_ARGUMENT,
-                         "%s: the output is the model itself; give another name", output);
-    return SUTRA_OK;
-}
-
 static SutraStatus save(const CliModelArgs *args, const char *output, SutraError *err)
 {
     char path[PATH_MAX];
@@ -53,7 +34,7 @@ static SutraStatus save(const CliModelArgs *args, const char *output, SutraError
     CliModelArgs model = *args;
     model.no_cache = true;
     SutraStatus status = cli_find_model(args->model, path, sizeof path, err);
-    if (status == SUTRA_OK) status = check_output(path, output, err);
+    if (status == SUTRA_OK) status = cli_bundle_check(path, output, err);
     if (status == SUTRA_OK) status = cli_session_open(&session, &model, false, err);
     if (status != SUTRA_OK) return status;
     cli_hold_signals(true);
@@ -71,11 +52,11 @@ static int run_convert(const void *given, const CliArguments *rest)
     if (rest->count > 1 || (rest->count && model.model))
         return cli_usage("convert", "takes one model: %s", rest->items[rest->count - 1]);
     if (!args->output) return cli_usage("convert", "say where to: -o FILE.sutra");
-    if (!is_bundle_name(args->output))
+    if (!cli_is_bundle_name(args->output))
         return cli_usage("convert", "%s: the name does not end in .sutra", args->output);
     if (rest->count) model.model = rest->items[0];
     SutraStatus status = save(&model, args->output, &err);
-    if (status == SUTRA_OK) status = cli_print_bundle(args->output, args->json, &err);
+    if (status == SUTRA_OK) status = cli_print_bundle(args->output, args->json, NULL, &err);
     return status == SUTRA_OK ? CLI_DONE : cli_fail("%s", err.message);
 }
 

@@ -1,12 +1,10 @@
 /* cmd_verify.c - sutra verify: is a model whole? */
+#include "bundle_output.h"
 #include "commands.h"
 #include "console.h"
-#include "json_text.h"
 #include "model_session.h"
 
 #include <limits.h>
-#include <string.h>
-#include <sys/stat.h>
 
 typedef struct VerifyArgs {
     CliModelArgs model;
@@ -22,41 +20,6 @@ static const CliOptionGroup groups[] = {
     {own_options, CLI_COUNT(own_options), 0},
 };
 
-static void print_facts(CliOutput *out, const char *path, bool json, uint64_t size,
-                        const char *digest)
-{
-    if (json) {
-        cli_output_print(out, "{\"path\":");
-        cli_json_string(out, path, strlen(path));
-        if (size) cli_output_print(out, ",\"bytes\":%llu", (unsigned long long)size);
-        cli_output_print(out, ",\"digest\":\"%s\"}\n", digest);
-        return;
-    }
-    cli_output_write(out, path, strlen(path));
-    if (size) cli_output_print(out, "  %llu bytes", (unsigned long long)size);
-    if (*digest) cli_output_print(out, "  %s", digest);
-    cli_output_write(out, "\n", 1);
-}
-
-SutraStatus cli_print_bundle(const char *path, bool json, SutraError *err)
-{
-    CliSession session;
-    CliOutput out;
-    struct stat facts;
-    CliModelArgs model = {.model = path, .no_cache = true};
-    SutraStatus status = cli_session_open(&session, &model, false, err);
-    if (status != SUTRA_OK) return status;
-    bool bundle = *session.info.bundle && stat(path, &facts) == 0;
-    status = cli_output_open(&out, NULL, false, err);
-    if (status == SUTRA_OK) {
-        print_facts(&out, path, json, bundle ? (uint64_t)facts.st_size : 0,
-                    bundle ? session.info.bundle_digest : session.info.digest);
-        status = cli_output_commit(&out, err);
-    }
-    cli_session_close(&session);
-    return status;
-}
-
 static int run_verify(const void *given, const CliArguments *rest)
 {
     const VerifyArgs *args = given;
@@ -67,7 +30,7 @@ static int run_verify(const void *given, const CliArguments *rest)
     const char *name = rest->count ? rest->items[0] : args->model.model;
     SutraStatus status = cli_find_model(name, path, sizeof path, &err);
     if (status == SUTRA_OK) status = sutra_model_verify(path, &err);
-    if (status == SUTRA_OK) status = cli_print_bundle(path, args->json, &err);
+    if (status == SUTRA_OK) status = cli_print_bundle(path, args->json, NULL, &err);
     return status == SUTRA_OK ? CLI_DONE : cli_fail("%s", err.message);
 }
 

@@ -3,6 +3,7 @@
 #include "atomic_file.h"
 #include "console.h"
 #include "sutra_hub.h"
+#include "sutra_tools.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -25,9 +26,13 @@ const CliOption cli_cache_options[1] = {
      0, 0},
 };
 
-const CliOption cli_engine_options[3] = {
+const CliOption cli_engine_options[5] = {
     {"compute", 0, CLI_OPTION_CHOICE, CLI_COMPUTE_WORDS, offsetof(CliModelArgs, compute),
-     "arithmetic of the encoder (default: fp32, exact)", 0, 0},
+     "arithmetic of the encoder (default: that of a .sutra file, else fp32, which is exact)", 0, 0},
+    {"min-quality", 0, CLI_OPTION_TEXT, "PERCENT", offsetof(CliModelArgs, min_quality),
+     "with --compute auto: the least mean cosine to fp32, in percent (default: 99.5)", 0, 0},
+    {"strict", 0, CLI_OPTION_FLAG, NULL, offsetof(CliModelArgs, strict),
+     "fail where another precision would be taken than was asked for", 0, 0},
     {"threads", 0, CLI_OPTION_NUMBER, "N", offsetof(CliModelArgs, threads),
      "threads (default: $SUTRA_THREADS, else every core this process may run on)", 1, 1024},
     {"device", 0, CLI_OPTION_TEXT, "DEVICE", offsetof(CliModelArgs, device),
@@ -51,7 +56,7 @@ const CliOption cli_embed_options[7] = {
      "put the model's prompt of that name before every text; an empty name: none", 0, 0},
 };
 
-enum { COMPUTE_AUTO = 5, LONG_TEXT_ERROR = 2, LONG_TEXT_WINDOW = 3 };
+enum { COMPUTE_FP32 = 1, COMPUTE_AUTO = 5, LONG_TEXT_ERROR = 2, LONG_TEXT_WINDOW = 3 };
 
 SutraStatus cli_find_model(const char *name, char *path, size_t capacity, SutraError *err)
 {
@@ -136,14 +141,58 @@ bool cli_cache_folder(char *path, size_t capacity)
     return size > 0 && (size_t)size < capacity;
 }
 
+static SutraStatus choose_compute(const CliModelArgs *args, const char *path,
+                                  SutraModelOptions *options, SutraError *err)
+{
+    double least = 99.5;
+    if (args->min_quality) {
+        char *end;
+        least = strtod(args->min_quality, &end);
+        if (*end || end == args->min_quality || !(least >= 0 && least <= 100))
+            return cli_raise(err, SUTRA_E_ARGUMENT,
+                             "--min-quality %s is not a number from 0 to 100", args->min_quality);
+    }
+    SutraComputeChoice choice = {.struct_size = sizeof choice};
+    SutraStatus status = sutra_compute_choose(path, options, least, &choice, err);
+    if (status != SUTRA_OK) return status;
+    options->compute = choice.compute;
+    cli_message("--compute auto takes %s (%s)", sutra_compute_name(choice.compute), choice.reason);
+    return SUTRA_OK;
+}
+
+/* The precision to open a model in: as asked, or said what instead. A .sutra file has its own. */
+static SutraStatus settle_compute(const CliModelArgs *args, const char *path,
+                                  SutraModelOptions *options, SutraError *err)
+{
+    struct stat facts;
+    bool folder = stat(path, &facts) == 0 && S_ISDIR(facts.st_mode);
+    if (args->min_quality && args->compute != COMPUTE_AUTO)
+        return cli_raise(err, SUTRA_E_ARGUMENT, "--min-quality goes with --compute auto");
+    if (args->compute == COMPUTE_AUTO)
+        return folder ? choose_compute(args, path, options, err) : SUTRA_OK;
+    options->compute = compute_of(args->compute);
+    if (args->compute <= COMPUTE_FP32 || !folder || sutra_compute_is_native(options->compute))
+        return SUTRA_OK;
+    const char *word = sutra_compute_name(options->compute);
+    if (args->strict)
+        return cli_raise(
+            err, SUTRA_E_UNSUPPORTED,
+            "--compute %s: this processor has no instructions for it; fp32 runs on all", word);
+    cli_message("warning: this processor has no instructions for %s: computing in fp32 (--strict "
+                "makes this an error)",
+                word);
+    options->compute = SUTRA_COMPUTE_FP32;
+    return SUTRA_OK;
+}
+
 static SutraStatus open_model(CliSession *session, const CliModelArgs *args, const char *path,
                               SutraError *err)
 {
     char cache[PATH_MAX];
     SutraModelOptions options = {.struct_size = sizeof options};
-    options.compute = compute_of(args->compute);
     if (!args->no_cache && cli_cache_folder(cache, sizeof cache)) options.cache_dir = cache;
-    SutraStatus status = sutra_model_open(path, &options, &session->model, err);
+    SutraStatus status = settle_compute(args, path, &options, err);
+    if (status == SUTRA_OK) status = sutra_model_open(path, &options, &session->model, err);
     if (status == SUTRA_OK) status = sutra_model_info(session->model, &session->info, err);
     if (status == SUTRA_OK && *session->info.cache_problem)
         cli_message("warning: the packed model was not kept: %s (SUTRA_CACHE names the folder)",
@@ -156,9 +205,6 @@ SutraStatus cli_session_open(CliSession *session, const CliModelArgs *args, bool
 {
     char path[PATH_MAX];
     *session = (CliSession){.info = {.struct_size = sizeof session->info}};
-    if (args->compute == COMPUTE_AUTO)
-        return cli_raise(err, SUTRA_E_UNSUPPORTED,
-                         "--compute auto is not supported by this version; use --compute fp32");
     SutraStatus status = cli_find_model(args->model, path, sizeof path, err);
     if (status == SUTRA_OK) status = open_model(session, args, path, err);
     if (status == SUTRA_OK && with_engine) status = create_engine(session, args, err);

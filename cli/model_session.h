@@ -9,6 +9,8 @@
 typedef struct CliModelArgs {
     const char *model;
     uint32_t compute; /* place in CLI_COMPUTE_WORDS */
+    const char *min_quality;
+    bool strict;
     uint32_t threads;
     const char *device;
     bool no_cache;
@@ -19,7 +21,7 @@ typedef struct CliModelArgs {
 
 /* -m alone; what commands that use the cache of packed models take; the options of commands that
  * embed. */
-extern const CliOption cli_model_options[1], cli_cache_options[1], cli_engine_options[3];
+extern const CliOption cli_model_options[1], cli_cache_options[1], cli_engine_options[5];
 
 /* What every command that embeds takes. */
 typedef struct CliEmbedArgs {
@@ -49,9 +51,6 @@ bool cli_cache_folder(char *path, size_t capacity);
 SutraStatus cli_session_open(CliSession *session, const CliModelArgs *args, bool with_engine,
                              SutraError *err);
 void cli_session_close(CliSession *session);
-
-/* Opens a model that was written or verified and prints its path, size and digest. */
-SutraStatus cli_print_bundle(const char *path, bool json, SutraError *err);
 
 /* Checks what can be checked before any text is read: prompt name, dimension, lengths. */
 SutraStatus cli_embed_plan(const CliSession *session, const CliEmbedArgs *args,

@@ -176,7 +176,7 @@ static SutraStatus fill(CliReader *reader, SutraError *err)
 static bool would_wait(const CliReader *reader)
 {
     struct pollfd ready = {.fd = reader->fd, .events = POLLIN};
-    return !reader->regular && poll(&ready, 1, 0) == 0;
+    return !reader->regular && !reader->patient && poll(&ready, 1, 0) == 0;
 }
 
 /* Finds the next "\n" (or the end) and takes the line; reads as needed. *done: the block is to end.
@@ -256,5 +256,19 @@ SutraStatus cli_reader_next(CliReader *reader, size_t max_texts, size_t max_byte
     }
     block->inputs = reader->inputs;
     reader->next_text += block->count;
+    return status;
+}
+
+SutraStatus cli_reader_all(CliReader *reader, const char *path, CliBlock *block, SutraError *err)
+{
+    SutraStatus status = cli_reader_open(reader, path, NULL, err);
+    reader->patient = true;
+    if (status == SUTRA_OK)
+        status = cli_reader_next(reader, CLI_MOST_TEXTS + 1, SIZE_MAX, block, err);
+    if (status == SUTRA_OK && !block->count)
+        return cli_raise(err, SUTRA_E_ARGUMENT, "%s: no texts", reader->name);
+    if (status == SUTRA_OK && block->count > CLI_MOST_TEXTS)
+        return cli_raise(err, SUTRA_E_LIMIT, "%s: more than %d texts", reader->name,
+                         CLI_MOST_TEXTS);
     return status;
 }

@@ -17,6 +17,8 @@
 #include <stdbool.h>
 
 #define CLI_LONGEST_LINE ((size_t)256 << 20)
+/* That a command takes whole. */
+enum { CLI_MOST_TEXTS = 1 << 20 };
 
 typedef struct CliSpan {
     size_t start, size;
@@ -29,7 +31,7 @@ typedef struct CliReader {
     size_t num_arguments;
 
     int fd;
-    bool ended, regular;
+    bool ended, regular, patient; /* patient: waits for slow writers */
     char *buffer;
     size_t block_end, scan, filled, capacity;
     char *decoded;
@@ -59,6 +61,9 @@ void cli_reader_open_arguments(CliReader *reader, char **arguments, size_t count
  * valid UTF-8), FORMAT (JSON), LIMIT (line too long), naming file and line. */
 SutraStatus cli_reader_next(CliReader *reader, size_t max_texts, size_t max_bytes, CliBlock *block,
                             SutraError *err);
+/* Opens a file of texts, one a line, and reads all of it, however slowly it comes. Errors: those of the
+ * two above; ARGUMENT (no text), LIMIT (more than CLI_MOST_TEXTS). */
+SutraStatus cli_reader_all(CliReader *reader, const char *path, CliBlock *block, SutraError *err);
 void cli_reader_close(CliReader *reader);
 
 /* "FILE:LINE" or "text N" of the text with that number. */

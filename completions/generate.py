@@ -14,7 +14,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 FILES = {"FILE", "DIR", "MODEL"}  # values that are completed as file names
-ARGUMENTS = {"pull": "models", "info": "models", "convert": "models", "verify": "models", "eval": "sts retrieval",
+ARGUMENTS = {"pull": "models", "info": "models", "convert": "models", "quantize": "models", "verify": "models", "eval": "sts retrieval",
              "bench": "kernels breakdown ablation"}
 
 
@@ -50,9 +50,11 @@ HEAD = "{comment} Completion of the sutra command for {shell}. Made by completio
 
 def bash_values(options):
     """Lines of a case on the previous word."""
-    lines, plain = [], []
-    for option in options:
-        value = option[2]
+    lines, plain, values = [], [], {}
+    for option in options:  # commands may take different words for an option
+        values.setdefault(option[1], []).extend((option[2] or "").split("|"))
+    for option in {option[1]: option for option in options}.values():
+        value = "|".join(dict.fromkeys(values[option[1]]))
         if not value:
             continue
         pattern = " | ".join(words_of(option))

@@ -11,7 +11,7 @@ _sutra() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} words=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "embed tokenize similarity eval bench pull list info convert verify help --help --version" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "embed tokenize similarity eval bench pull list info convert quantize verify help --help --version" -- "$current")
         return
     fi
     case $previous in
@@ -44,7 +44,7 @@ _sutra() {
         return
         ;;
     --compute)
-        mapfile -t COMPREPLY < <(compgen -W "fp32 bf16 fp16 int8 auto" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "fp32 bf16 fp16 int8 auto int4w" -- "$current")
         return
         ;;
     --with)
@@ -55,22 +55,35 @@ _sutra() {
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
-    --field | --dim | --max-tokens | --prompt-name | --threads | --device | --document-prompt | --revision)
+    --embeddings)
+        mapfile -t COMPREPLY < <(compgen -W "int8 fp32" -- "$current")
+        return
+        ;;
+    --calibrate)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return
+        ;;
+    --scales)
+        mapfile -t COMPREPLY < <(compgen -W "dynamic min-max percentile mse entropy" -- "$current")
+        return
+        ;;
+    --field | --dim | --max-tokens | --prompt-name | --min-quality | --threads | --device | --document-prompt | --revision | --smooth | --keep)
         return
         ;;
     esac
     case ${COMP_WORDS[1]} in
-    embed) words="-m --model --no-cache -i --input --field -o --output --format --json --dim --output-dtype --pooling --no-normalize --max-tokens --long-text --prompt-name --compute --threads --device -h --help" ;;
+    embed) words="-m --model --no-cache -i --input --field -o --output --format --json --dim --output-dtype --pooling --no-normalize --max-tokens --long-text --prompt-name --compute --min-quality --strict --threads --device -h --help" ;;
     tokenize) words="-m --model --no-cache -i --input --field --max-tokens --json -h --help" ;;
-    similarity) words="-m --model --no-cache -i --input --with --field --json --dim --output-dtype --pooling --no-normalize --max-tokens --long-text --prompt-name --compute --threads --device -h --help" ;;
-    eval) words="-m --model --no-cache --dim --output-dtype --pooling --no-normalize --max-tokens --long-text --prompt-name --document-prompt --json --compute --threads --device -h --help" ;;
-    bench) words="-m --model -i --input --threads --quick --json -h --help" ;;
+    similarity) words="-m --model --no-cache -i --input --with --field --json --dim --output-dtype --pooling --no-normalize --max-tokens --long-text --prompt-name --compute --min-quality --strict --threads --device -h --help" ;;
+    eval) words="-m --model --no-cache --dim --output-dtype --pooling --no-normalize --max-tokens --long-text --prompt-name --document-prompt --json --compute --min-quality --strict --threads --device -h --help" ;;
+    bench) words="-m --model -i --input --threads --compute --quick --json -h --help" ;;
     pull) words="--revision --from --json -h --help" ;;
     list) words="--json -h --help" ;;
     info) words="-m --model --json -h --help" ;;
     convert) words="-m --model -o --output --json -h --help" ;;
+    quantize) words="-m --model -o --output --compute --embeddings --calibrate --scales --smooth --keep --compare --threads --json -h --help" ;;
     verify) words="-m --model --json -h --help" ;;
-    help) words="embed tokenize similarity eval bench pull list info convert verify" ;;
+    help) words="embed tokenize similarity eval bench pull list info convert quantize verify" ;;
     esac
     if [[ $current == -* || ${COMP_WORDS[1]} == help ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
@@ -79,6 +92,7 @@ _sutra() {
         pull) _sutra_models ;;
         info) _sutra_models ;;
         convert) _sutra_models ;;
+        quantize) _sutra_models ;;
         verify) _sutra_models ;;
         eval) mapfile -t COMPREPLY < <(compgen -W "sts retrieval" -- "$current") && mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$current") ;;
         bench) mapfile -t COMPREPLY < <(compgen -W "kernels breakdown ablation" -- "$current") && mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$current") ;;

@@ -242,12 +242,17 @@ typedef void (*SutraDone)(void *user, SutraResult *result, const SutraError *err
 /* ---- library ---- */
 SUTRA_API const char *sutra_version(void);                   /* "0.1.0"; static */
 SUTRA_API const char *sutra_status_name(SutraStatus status); /* "SUTRA_E_IO"; static; never NULL */
+SUTRA_API const char *sutra_compute_name(SutraCompute compute); /* "int8"; static; never NULL */
 
 /* JSON facts: version, isa, cores, kernels, backends. Writes at most `capacity` bytes with the
  * closing NUL, sets *size to what the whole text needs without it; SUTRA_E_LIMIT when it does not
  * fit. */
 SUTRA_API SutraStatus sutra_system_describe(char *json, size_t capacity, size_t *size,
                                             SutraError *err);
+
+/* Whether this machine's processor has instructions for a precision: 1 or 0. The cpu device computes
+ * bf16 and int8 on every processor, but without them no faster than fp32. */
+SUTRA_API int sutra_compute_is_native(SutraCompute compute);
 
 /* ---- models ---- */
 /* Opens a folder in Hugging Face layout. A local path only: no name is looked up and nothing is

@@ -24,7 +24,7 @@ typedef enum SutraTensorType {
     SUTRA_TENSOR_F32 = 0,
     SUTRA_TENSOR_F16,
     SUTRA_TENSOR_BF16,
-    SUTRA_TENSOR_I8
+    SUTRA_TENSOR_I8 /* embedding tables of which the scales come along; a row is scale x element */
 } SutraTensorType;
 
 /* What a tensor is for. Linear weights are [out_features, in_features], row-major, as torch stores
@@ -54,6 +54,9 @@ typedef enum SutraRole {
     SUTRA_ROLE_PACKED_CPU, /* all but the embedding tables, as the CPU backend packs them, 64-byte
                               aligned; shape: layout version, GEMM nr, SutraCompute, ISA. Other
                               backends have no use for it */
+    SUTRA_ROLE_TOKEN_EMBEDDING_SCALE,    /* [vocab_size] of F32, finite, not negative: with a token
+                                            embedding of I8 */
+    SUTRA_ROLE_POSITION_EMBEDDING_SCALE, /* [max_positions], the same */
     SUTRA_ROLE_COUNT
 } SutraRole;
 

@@ -78,12 +78,88 @@ SUTRA_API SutraStatus sutra_eval_retrieval(SutraEngine *engine, const SutraModel
                                            const char *directory, const SutraEvalOptions *options,
                                            SutraEvalResult *result, SutraError *err);
 
+/* ---- precision ---- */
+
+typedef struct SutraComputeChoice {
+    uint32_t struct_size;
+    SutraCompute compute;
+    double quality;     /* percent: 100 x mean cosine of its vectors and those of fp32 */
+    uint32_t num_texts; /* that quality was measured on */
+    char reason[256];   /* one line: what was tried, and what it gave */
+} SutraComputeChoice;
+
+/* The fastest precision that this processor has instructions for and whose quality is at least
+ * min_quality (percent), measured on a few texts that come with the library. Opens the model once a
+ * precision; options->compute is not looked at. Errors: ARGUMENT (min_quality is not in 0 … 100);
+ * those of sutra_model_open and sutra_embed. */
+SUTRA_API SutraStatus sutra_compute_choose(const char *path, const SutraModelOptions *options,
+                                           double min_quality, SutraComputeChoice *choice,
+                                           SutraError *err);
+
+/* ---- quantisation ---- */
+
+typedef struct SutraBenchReport SutraBenchReport; /* tables, see below */
+
+typedef enum SutraEmbeddingFormat {
+    SUTRA_EMBEDDINGS_DEFAULT = 0, /* int8 with SUTRA_COMPUTE_INT8, else as stored */
+    SUTRA_EMBEDDINGS_STORED,
+    SUTRA_EMBEDDINGS_INT8 /* token and position embeddings in s8, each row with a scale */
+} SutraEmbeddingFormat;
+
+/* Scale and zero of the rows that a linear of int8 reads. */
+typedef enum SutraScales {
+    SUTRA_SCALES_DYNAMIC = 0, /* each row has its own */
+    SUTRA_SCALES_MIN_MAX,     /* all rows have one, from the calibration texts: the whole range, */
+    SUTRA_SCALES_PERCENTILE,  /* all but 1 of 20,000 values at either end, */
+    SUTRA_SCALES_MSE,         /* least squared error, */
+    SUTRA_SCALES_ENTROPY      /* least Kullback-Leibler divergence */
+} SutraScales;
+
+typedef struct SutraQuantizeOptions {
+    uint32_t struct_size;
+    SutraCompute compute; /* of the linears: SUTRA_COMPUTE_INT8 or SUTRA_COMPUTE_BF16 */
+    SutraEmbeddingFormat embeddings;
+    void (*progress)(void *user, const char *line);
+    void *user;
+    void (*writing)(void *user); /* called once, before the file is begun; NULL: no call */
+    const SutraInput *inputs;    /* [num_inputs] calibration texts, at least two that have tokens */
+    size_t num_inputs;
+    SutraScales scales; /* int8; all but DYNAMIC need texts */
+    double
+        smooth; /* int8: alpha of SmoothQuant (Xiao et al. 2022) where a linear reads a norm, 0 … 1;
+                           needs texts. 0: none */
+    double keep; /* least quality, percent, 0 … 100: linears stay in bf16 until it holds. 0: any */
+    uint32_t compare;     /* 1: the report has the table "comparison"; int8; needs texts */
+    uint32_t num_threads; /* 0: every core this process may run on */
+} SutraQuantizeOptions;
+
+/* Writes the model in folder `path` to `output`, a .sutra file, with its linears in another precision;
+ * all or nothing. report may be NULL; else to be freed by sutra_bench_report_free:
+ *
+ *   linears     layer, name, format, error (percent: root of the mean squared error of what it makes of
+ *               calibration rows over that of the exact; without texts, of its weights), alone (percent:
+ *               100 - the quality where this linear alone is quantised; "-" where keep did not need it),
+ *               bytes (weights, biases, scales), ms (time it took)
+ *   totals      what, value, unit; quality with texts or keep
+ *   comparison  scales, smoothing, quality, least (percent: the smallest cosine of a text)
+ *
+ * Quality is 100 x the mean cosine of vectors to those of fp32. Of calibration texts the 1st, 3rd, …
+ * give the statistics and the others the quality; without any, keep measures it on a few texts that
+ * come with the library. Texts without tokens are left out. No prompt is added.
+ *
+ * Errors: ARGUMENT (options that do not go together, keep cannot be reached, texts without tokens); ABI;
+ * UNSUPPORTED (a precision that is not known; a .sutra file, which has no plain weights); FORMAT (names a
+ * weight that is NaN or infinite); NUMERIC; those of sutra_model_open, sutra_model_save and
+ * sutra_tokenize. */
+SUTRA_API SutraStatus sutra_quantize(const char *path, const char *output,
+                                     const SutraQuantizeOptions *options, SutraBenchReport **report,
+                                     SutraError *err);
+
 /* ---- benchmarks ----
  * Each gives a report of tables. All figures of a report, ceilings too, are measured in that run, in
  * turns. GFLOP/s of a thread are by its processor time where the report says so, else by wall time;
  * a share of the ceiling above 105 % is no result: its row says so in the column "note". One
  * benchmark at a time in a process (others wait). */
-typedef struct SutraBenchReport SutraBenchReport;
 
 typedef struct SutraBenchCell {
     int is_text;
@@ -109,6 +185,7 @@ typedef struct SutraBenchOptions {
     uint32_t quick; /* 1: few, short samples; the figures are rough */
     void (*progress)(void *user, const char *line);
     void *user;
+    SutraCompute compute; /* throughput, breakdown: of a folder; a bundle has its own */
 } SutraBenchOptions;
 
 /* Texts a second and latency of single texts by length. Errors: those of sutra_model_open and

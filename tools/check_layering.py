@@ -31,8 +31,9 @@ LAYERS = {
     "src/model": ("base", "weights", "container", "tokenizer"),
     "src/pipeline": ("base", "batch", "tokenizer", "model", "backend"),
     "src/api": ("base", "kernels", "batch", "tokenizer", "model", "backend", "pipeline"),
-    # Besides the public API, the bench times kernels, the tokenizer and the encoder that an engine made.
-    "src/tools": ("base", "kernels", "tokenizer", "encoder", "model"),
+    # Besides the public API, the bench times kernels, the tokenizer and the encoder that an engine made; quantize
+    # makes encoders of its own.
+    "src/tools": ("base", "kernels", "tokenizer", "encoder", "backend", "model"),
     "src/hub": ("base",),
     "cli": (),
     "examples": (),

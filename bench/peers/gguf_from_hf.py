@@ -1,4 +1,7 @@
-"""A BERT model in Hugging Face layout as GGUF (fp32), for llama.cpp. usage: gguf_from_hf.py FOLDER FILE.gguf"""
+"""A BERT model in Hugging Face layout as GGUF for llama.cpp, its matrices in fp32, bf16 or Q8_0.
+
+usage: gguf_from_hf.py FOLDER FILE.gguf [F32 | BF16 | Q8_0]
+"""
 
 import json
 import sys
@@ -12,6 +15,8 @@ LAYER_NAMES = {
     "attention.output.dense": "attn_output", "attention.output.LayerNorm": "attn_output_norm",
     "intermediate.dense": "ffn_up", "output.dense": "ffn_down", "output.LayerNorm": "layer_output_norm",
 }
+FILE_TYPES = {"F32": gguf.LlamaFileType.ALL_F32, "BF16": gguf.LlamaFileType.MOSTLY_BF16,
+              "Q8_0": gguf.LlamaFileType.MOSTLY_Q8_0}
 OTHER_NAMES = {
     "embeddings.word_embeddings.weight": "token_embd.weight",
     "embeddings.position_embeddings.weight": "position_embd.weight",
@@ -56,7 +61,7 @@ def add_vocabulary(writer, folder):
     writer.add_add_eos_token(True)
 
 
-def convert(folder, out):
+def convert(folder, out, kind="F32"):
     folder = Path(folder)
     config = json.loads((folder / "config.json").read_text())
     writer = gguf.GGUFWriter(out, "bert")
@@ -69,12 +74,15 @@ def convert(folder, out):
     writer.add_layer_norm_eps(config["layer_norm_eps"])
     writer.add_causal_attention(False)
     writer.add_pooling_type(gguf.PoolingType.MEAN)
-    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+    writer.add_file_type(FILE_TYPES[kind])
     add_vocabulary(writer, folder)
     for name, tensor in load_file(folder / "model.safetensors").items():
         target = gguf_name(name)
         if target and tensor.dtype.kind == "f":
-            writer.add_tensor(target, tensor)
+            # as llama.cpp's own converter, which leaves vectors, positions and types in fp32
+            small = tensor.ndim < 2 or target in ("position_embd.weight", "token_types.weight")
+            stored = gguf.GGMLQuantizationType[kind if not small else "F32"]
+            writer.add_tensor(target, gguf.quants.quantize(tensor, stored), raw_dtype=stored)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -82,4 +90,4 @@ def convert(folder, out):
 
 
 if __name__ == "__main__":
-    convert(sys.argv[1], sys.argv[2])
+    convert(*sys.argv[1:4])

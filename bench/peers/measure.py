@@ -14,7 +14,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from engines import PEERS, TOKENIZERS, environment
+from engines import PEERS, TOKENIZERS, bundle, environment, modes_of, parts
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -48,22 +48,23 @@ class Bench:
         self.settings_file.write_text(json.dumps(settings), encoding="utf-8")
 
     def command(self, name, mode):
-        peer = {**PEERS, **TOKENIZERS}[name]
+        peer = {**PEERS, **TOKENIZERS}[parts(name)[0]]
         python = peer.python()
         if not python:
             raise PeerFailed(name, f"{peer.python_variable} names no Python that has it")
         if not os.access(python, os.X_OK):
             raise PeerFailed(name, f"{peer.python_variable}: {python} cannot be run")
         return ([python, str(HERE / "server.py"), name, mode, str(self.settings_file)],
-                environment(peer, mode, self.settings["threads"], self.work))
+                environment(name, mode, self.settings["threads"], self.work))
 
     def first_vector(self, name, mode):
         """Seconds from the start of a process to its first vector. Sutra is its program, as a user would start it."""
         command, variables = self.command(name, mode)
         command.append("--once")
-        if name == "sutra":
-            command = [self.program, "embed", "-m", self.settings["bundle"], "--threads", str(self.settings["threads"]),
-                       TEXT]
+        peer, compute = parts(name)
+        if peer == "sutra":
+            command = [self.program, "embed", "-m", bundle({**self.settings, "compute": compute}), "--threads",
+                       str(self.settings["threads"]), TEXT]
         start = time.perf_counter()
         done = subprocess.run(command, capture_output=True, text=True, env=variables, check=False)
         if done.returncode:
@@ -121,13 +122,16 @@ def best_batches(server, row, batches):
 
 
 def tune(start, names, rows, queries, batch=None):
-    """Returns {engine: {row name: (mode, batch)}} with the best of both for every row and for the queries, and
-    {"engine" or "engine, mode": why it cannot be used}. start(engine, mode) is a Server."""
+    """names: entries of engines.py. Returns {entry: {row name: (mode, batch)}} with the best of both for every row and
+    for the queries, and {"entry" or "entry, mode": why it cannot be used}. start(entry, mode) is a Server."""
     choices, failures = {}, {}
     for name in names:
         found, failed = defaultdict(list), {}  # row name -> [(seconds, mode, batch)]; mode -> reason
-        peer = PEERS[name]
-        for mode in peer.modes:
+        peer, modes = PEERS[parts(name)[0]], modes_of(name)
+        if isinstance(modes, str):
+            failures[name] = modes
+            continue
+        for mode in modes:
             try:
                 server = start(name, mode)
                 tried = {queries.name: [(statistics.median(server.latencies(queries.file)), 1)]}
@@ -155,24 +159,61 @@ def start_chosen(start, choices):
     return {(name, mode): start(name, mode) for name, mode in used}
 
 
+def cosines(vectors, expected):
+    import numpy as np
+    return (vectors * expected).sum(1) / np.linalg.norm(vectors, axis=1) / np.linalg.norm(expected, axis=1)
+
+
+def vectors_of(server, file, batch, work):
+    import numpy as np
+    saved = work / "vectors.npy"
+    server.encode(file, batch, save=str(saved))
+    return np.load(saved).astype(np.float64)
+
+
 def compare(servers, choices, rows, work, reference):
-    """{engine: smallest cosine and largest difference to the reference's vectors, over all rows}. Every engine meets
-    every text here, which also warms it for the rounds."""
+    """{engine: how its vectors compare with those of `reference`, a Server}: the smallest cosine and the largest
+    difference over all rows, mean and smallest cosine over the last row. Every engine meets every text here, which also
+    warms it for the rounds."""
     import numpy as np
     facts = {name: {"min_cosine": 1.0, "max_difference": 0.0} for name in choices}
     for row in rows:
-        expected = None
-        for name in sorted(choices, key=lambda n: n != reference):
+        expected = vectors_of(reference, row.file, 0, work)
+        for name, agreement in facts.items():
             mode, batch = choices[name][row.name]
-            file = str(work / f"vectors-{name}.npy")
-            servers[name, mode].encode(row.file, batch, save=file)
-            vectors = np.load(file).astype(np.float64)
-            if expected is None:
-                expected = vectors
-            cosines = (vectors * expected).sum(1) / np.linalg.norm(vectors, axis=1) / np.linalg.norm(expected, axis=1)
-            smallest, largest = float(cosines.min()), float(np.abs(vectors - expected).max())
-            facts[name]["min_cosine"] = min(smallest, facts[name]["min_cosine"])
-            facts[name]["max_difference"] = max(largest, facts[name]["max_difference"])
+            vectors = vectors_of(servers[name, mode], row.file, batch, work)
+            found = cosines(vectors, expected)
+            largest = float(np.abs(vectors - expected).max())
+            agreement.update(row=row.name, row_mean=float(found.mean()), row_min=float(found.min()),
+                             min_cosine=min(float(found.min()), agreement["min_cosine"]),
+                             max_difference=max(largest, agreement["max_difference"]))
+    return facts
+
+
+def ranks(values):
+    """From 0; equal values share the mean of their places."""
+    import numpy as np
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(count) - (count + 1) / 2)[place]
+
+
+def spearman(first, second):
+    import numpy as np
+    return float(np.corrcoef(ranks(first), ranks(second))[0, 1])
+
+
+def sts(servers, choices, row_name, pairs, work, reference):
+    """{engine: {"sts": 100 x Spearman of its cosines with people's scores, "sts_drop": from the reference's}}, in the
+    mode and with the batch size of a row."""
+    def score(server, batch):
+        vectors = vectors_of(server, pairs.file, batch, work)
+        return 100 * spearman(pairs.scores, cosines(*vectors.reshape(2, len(pairs.scores), -1)))
+
+    expected, facts = score(reference, 0), {}
+    for name in choices:
+        mode, batch = choices[name][row_name]
+        found = score(servers[name, mode], batch)
+        facts[name] = {"sts": found, "sts_drop": expected - found}
     return facts
 
 
@@ -214,6 +255,8 @@ def median_peak(samples):
     """Of what bench/peak.c printed each round, with the range of its multiply-adds."""
     rates = [s["fp32_gflops"] for s in samples]
     reads = zip(*(s["read"] for s in samples))
-    return {**samples[0], "fp32_gflops": statistics.median(rates), "fp32_range": [min(rates), max(rates)],
+    dots = {key: {kind: statistics.median(s[key][kind] for s in samples) for kind in samples[0][key]}
+            for key in ("bf16_gflops", "int8_gops")}
+    return {**samples[0], **dots, "fp32_gflops": statistics.median(rates), "fp32_range": [min(rates), max(rates)],
             "read": [{"kb_per_core": r[0]["kb_per_core"], "gbs": statistics.median(x["gbs"] for x in r)}
                      for r in reads], "samples": samples}

@@ -5,6 +5,7 @@ import statistics
 
 MAIN = "sutra"
 AGREE = 0.9999  # vectors whose cosine is below this are not the same work
+AGREE_MEAN = {"bf16": 0.999, "int8": 0.98}  # likewise of the cosines' mean
 
 
 def spread(values):
@@ -52,6 +53,12 @@ def plain(name, unit, costs, hows=None):
     return Measure(name, unit, costs, lambda cost: cost, hows)
 
 
+def ceiling(peak, compute):
+    """Of a precision, in 1e9 operations a second: its fastest instruction, multiply-adds of floats among them."""
+    kinds = {"fp32": {}, "bf16": peak["bf16_gflops"], "int8": peak["int8_gops"]}[compute]
+    return max(peak["fp32_gflops"], *kinds.values(), 0)
+
+
 def table(head, lines):
     return [f"| {' | '.join(head)} |", "|---" * len(head) + "|", *(f"| {' | '.join(line)} |" for line in lines)]
 
@@ -90,15 +97,24 @@ def details(report):
                   "mode, batch size"], lines)
 
 
-def engines(report):
+def differs(agreement, compute):
+    if compute in AGREE_MEAN:
+        return not agreement["row_mean"] >= AGREE_MEAN[compute]
+    return not agreement["min_cosine"] >= AGREE
+
+
+def engines(part):
     lines = []
-    for name, engine in report["engines"].items():
+    for name, engine in part["engines"].items():
         agree = engine["agreement"]
-        lines.append([name, f"{engine['query_p99_ms']:.2f}", f"{engine['interpreter_mb']:.0f}",
-                      f"{agree['min_cosine']:.7f}" + " **differs**" * (agree["min_cosine"] < AGREE),
-                      f"{agree['max_difference']:.1e}", engine["version"]])
-    return table(["engine", "query p99, ms", "Python alone, MB", f"smallest cosine to {report['reference']}'s vectors",
-                  "largest difference", "version"], lines)
+        lines.append([name, f"{agree['row_mean']:.6f}" + " **differs**" * differs(agree, part["compute"]),
+                      f"{agree['row_min']:.6f}", f"{agree['min_cosine']:.6f}", f"{agree['max_difference']:.1e}",
+                      f"{agree['sts']:.2f}", f"{round(agree['sts_drop'], 2) + 0:.2f}", f"{engine['query_p99_ms']:.2f}",
+                      f"{engine['interpreter_mb']:.0f}", engine["version"]])
+    row = next(iter(part["engines"].values()))["agreement"]["row"]
+    return table(["engine", f"mean cosine to fp32 {MAIN}, {row}", "smallest", "smallest of all rows",
+                  "largest difference", "STS-B, Spearman x 100", f"less than fp32 {MAIN}'s by", "query p99, ms",
+                  "Python alone, MB", "version"], lines)
 
 
 def ceilings(report):
@@ -106,16 +122,27 @@ def ceilings(report):
     sizes = [f"{r['kb_per_core']} KB" if r["kb_per_core"] < 1024 else f"{r['kb_per_core'] // 1024} MB"
              for r in peak["read"]]
     low, high = peak["fp32_range"]
-    return [f"Ceilings of {peak['threads']} threads at once, medians of a sample a round: fp32 multiply-add "
-            f"{peak['fp32_gflops']:.0f} GFLOP/s ({low:.0f}-{high:.0f}). Reading, by working set of each thread:", "",
+    dots = [f"{name} dot product {kind} {rate:.0f} {unit}"
+            for name, key, unit in (("bf16", "bf16_gflops", "GFLOP/s"), ("int8", "int8_gops", "Gop/s"))
+            for kind, rate in peak[key].items()]
+    return [f"Ceilings of {peak['threads']} threads at once, medians of a sample a round: "
+            + "; ".join([f"fp32 multiply-add {peak['fp32_gflops']:.0f} GFLOP/s ({low:.0f}-{high:.0f})", *dots])
+            + ". Reading, by working set of each thread:", "",
             *table(["", *sizes], [["GB/s", *(f"{r['gbs']:.0f}" for r in peak["read"])]])]
 
 
+def part_markdown(part):
+    missing = [f"Not measured: {name}: {reason}" for name, reason in part["failures"].items()]
+    head = [f"## {part['compute']}", "",
+            f"Shares are of {part['ceiling']:.0f} x 10^9 operations a second, the arithmetic of the texts' own tokens.",
+            *missing, ""]
+    return [*head, *summary(part), "", *details(part), "", *engines(part), ""]
+
+
 def markdown(report):
-    head = [f"{report['date']}, {report['processor']}, {report['threads']} threads, model {report['model']}, fp32, "
+    """Of a precision a part."""
+    head = [f"{report['date']}, {report['processor']}, {report['threads']} threads, model {report['model']}, "
             f"{report['rounds']} interleaved rounds, load average before them {report['load']}.",
             f"Command: `{report['command']}`.", ""]
-    missing = [f"Not measured: {name}: {reason}" for name, reason in report["failures"].items()]
-    parts = [head, missing + [""] if missing else [], ceilings(report), [""], summary(report), [""], details(report),
-             [""], engines(report)]
-    return "\n".join(line for part in parts for line in part) + "\n"
+    parts = [line for part in report["parts"] for line in part_markdown(part)]
+    return "\n".join([*head, *ceilings(report), "", *parts[:-1]]) + "\n"

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """One peer in one mode in one process, driven by measure.py over standard input and output, one JSON object a line.
 
-usage: server.py ENGINE MODE SETTINGS.json [--once]   (settings: model, library, work, threads, max_tokens, dim)
+usage: server.py ENTRY MODE SETTINGS.json [--once]
+(an entry: "openvino", "openvino bf16"; settings: model, library, work, calibration, threads, max_tokens, dim)
 --once: one vector and out, to time a start.
 Requests: {"op": "encode", "texts": FILE.json, "batch": N, "save": FILE.npy or null} -> {"seconds": s}
           {"op": "latency", "texts": FILE.json}                                     -> {"seconds": [one a text]}
@@ -17,7 +18,7 @@ import time
 import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from engines import PEERS, TOKENIZERS  # noqa: E402
+from engines import PEERS, TOKENIZERS, parts  # noqa: E402
 
 
 def resident_mb(field):
@@ -31,8 +32,9 @@ def resident_mb(field):
 class Service:
     def __init__(self, name, mode, settings):
         self.interpreter_mb = resident_mb("VmRSS")  # Python with numpy
+        name, compute = parts(name)
         self.peer = {**PEERS, **TOKENIZERS}[name]
-        self.engine = self.peer.engine(settings, mode)
+        self.engine = self.peer.engine({**settings, "compute": compute}, mode)
         self.text_sets = {}
 
     def texts_of(self, path):

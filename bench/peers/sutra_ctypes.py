@@ -34,26 +34,51 @@ class TokensView(C.Structure):
                 ("tokens_seen", C.c_void_p)]
 
 
+class ModelOptions(C.Structure):
+    _fields_ = [("struct_size", C.c_uint32), ("compute", C.c_int), ("cache_dir", C.c_char_p),
+                ("memory_limit", C.c_uint64)]
+
+
 NORMALIZE_YES = 1
+COMPUTES = {"fp32": 1, "bf16": 2, "int8": 4}  # SutraCompute
+
+
+def check(status, error):
+    if status != 0:
+        raise RuntimeError(error.message.decode())
+
+
+def open_model(lib, path, compute, error):
+    """A .sutra file of another precision is refused."""
+    model, options = C.c_void_p(), ModelOptions(struct_size=C.sizeof(ModelOptions), compute=COMPUTES[compute])
+    check(lib.sutra_model_open(path.encode(), C.byref(options), C.byref(model), C.byref(error)), error)
+    return model
+
+
+def save_bundle(library, model_folder, compute, path):
+    """The model packed for a precision."""
+    lib, error = C.CDLL(library), Error()
+    model = open_model(lib, model_folder, compute, error)
+    check(lib.sutra_model_save(model, path.encode(), C.byref(error)), error)
+    lib.sutra_model_free(model)
 
 
 class Sutra:
     """One model in one engine; the vector cache stays off."""
 
-    def __init__(self, library, model_folder, threads, max_tokens, dim):
+    def __init__(self, library, path, threads, max_tokens, dim, compute="fp32"):
         self.lib = C.CDLL(library)
         self.error = Error()
-        self.model, self.engine = C.c_void_p(), C.c_void_p()
+        self.engine = C.c_void_p()
         self.dim = dim
         self.options = EmbedOptions(struct_size=C.sizeof(EmbedOptions), max_tokens=max_tokens, normalize=NORMALIZE_YES)
-        self._check(self.lib.sutra_model_open(model_folder.encode(), None, C.byref(self.model), C.byref(self.error)))
+        self.model = open_model(self.lib, path, compute, self.error)
         engine_options = EngineOptions(struct_size=C.sizeof(EngineOptions), num_threads=threads)
         self._check(self.lib.sutra_engine_create(C.byref(engine_options), C.byref(self.engine), C.byref(self.error)))
         self._check(self.lib.sutra_model_warmup(self.engine, self.model, C.byref(self.options), C.byref(self.error)))
 
     def _check(self, status):
-        if status != 0:
-            raise RuntimeError(self.error.message.decode())
+        check(status, self.error)
 
     @staticmethod
     def inputs(texts):

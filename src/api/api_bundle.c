@@ -22,12 +22,12 @@ static SutraStatus write_bundle(const SutraModel *model, const SuByteWriter *sou
     const SutraBackend *backend = su_cpu_backend();
     void *handle = NULL;
     SutraTensor packed;
-    const SutraTensor *kept = su_model_tensor(model, SUTRA_ROLE_PACKED_CPU, 0);
-    if (kept) return su_bundle_write(model, kept, source, path, err);
+    if (su_model_tensor(model, SUTRA_ROLE_PACKED_CPU, 0))
+        return su_bundle_write(model, NULL, 0, source, path, err);
     SU_TRY(backend->load(0, &model->spec, model->tensors, model->num_tensors, model->compute,
                          &handle, err));
-    su_cpu_backend_packed(handle, &packed);
-    SutraStatus status = su_bundle_write(model, &packed, source, path, err);
+    su_cpu_backend_packed(handle, model->compute, &packed);
+    SutraStatus status = su_bundle_write(model, &packed, 1, source, path, err);
     backend->unload(handle);
     return status;
 }

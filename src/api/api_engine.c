@@ -1,4 +1,5 @@
 /* sutra.h: engines, embedding, jobs. Checks arguments and hands on to the pipeline. */
+#include "backend/cpu_backend.h"
 #include "base/cpu_features.h"
 #include "base/file_map.h"
 #include "base/status.h"
@@ -196,6 +197,13 @@ SutraStatus sutra_engine_stats(const SutraEngine *engine, char *json, size_t cap
                       (unsigned long long)atomic_load(&engine->failed));
 }
 
+int sutra_compute_is_native(SutraCompute compute)
+{
+    SutraDeviceInfo info;
+    if (su_cpu_backend()->device_info(0, &info, NULL) != SUTRA_OK) return 0;
+    return (unsigned)compute < 32 && info.computes >> compute & 1;
+}
+
 SutraStatus sutra_system_describe(char *json, size_t capacity, size_t *size, SutraError *err)
 {
     SuIsa isa;
@@ -205,7 +213,9 @@ SutraStatus sutra_system_describe(char *json, size_t capacity, size_t *size, Sut
     return write_json(
         json, capacity, size, err,
         "{\"version\": \"%s\", \"isa\": \"%s\", \"isa_of_processor\": \"%s\", \"cores\": %u, "
-        "\"kernels\": {\"gemm_f32\": \"%s\", \"attention_f32\": \"%s\"}, \"backends\": [\"cpu\"]}",
+        "\"kernels\": {\"gemm_f32\": \"%s\", \"gemm_bf16\": \"%s\", \"gemm_int8\": \"%s\", "
+        "\"attention_f32\": \"%s\"}, \"backends\": [\"cpu\"]}",
         sutra_version(), su_isa_name(isa), su_isa_name(su_isa_detect()), su_cpu_count(),
-        kernels.gemm_f32.name, kernels.attention_f32.name);
+        kernels.gemm_f32.name, kernels.gemm_bf16.name, kernels.gemm_int8.name,
+        kernels.attention_f32.name);
 }

@@ -1,5 +1,6 @@
 #include "backend/cpu_backend.h"
 
+#include "base/memory.h"
 #include "base/status.h"
 #include "encoder/encoder.h"
 
@@ -19,6 +20,16 @@ static SutraStatus check_device(uint32_t device, SutraError *err)
     return SUTRA_OK;
 }
 
+/* Precisions in which this processor is as fast as in fp32 or faster; in the others it computes too,
+ * slowly. */
+static uint32_t computes_of(SuIsa isa)
+{
+    uint32_t computes = 1u << SUTRA_COMPUTE_FP32;
+    if (isa == SU_ISA_AVXVNNI || isa >= SU_ISA_AVX512VNNI) computes |= 1u << SUTRA_COMPUTE_INT8;
+    if (isa >= SU_ISA_AVX2) computes |= 1u << SUTRA_COMPUTE_BF16;
+    return computes;
+}
+
 static SutraStatus device_info(uint32_t device, SutraDeviceInfo *info, SutraError *err)
 {
     SuIsa isa;
@@ -26,16 +37,23 @@ static SutraStatus device_info(uint32_t device, SutraDeviceInfo *info, SutraErro
     SU_TRY(su_isa_select(&isa, err));
     snprintf(info->name, sizeof info->name, "cpu (%s)", su_isa_name(isa));
     su_physical_memory(&info->memory_total, &info->memory_free);
-    info->computes = 1u << SUTRA_COMPUTE_FP32;
+    info->computes = computes_of(isa);
     info->numa_node = 0;
     return SUTRA_OK;
 }
 
 static SutraStatus check_compute(SutraCompute compute, SutraError *err)
 {
-    if (compute != SUTRA_COMPUTE_DEFAULT && compute != SUTRA_COMPUTE_FP32)
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "the cpu backend computes in fp32 only");
+    if (compute > SUTRA_COMPUTE_BF16 && compute != SUTRA_COMPUTE_INT8)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "the cpu backend computes in fp32, bf16 and int8 only");
     return SUTRA_OK;
+}
+
+static SuFormat format_of(SutraCompute compute)
+{
+    return compute == SUTRA_COMPUTE_BF16   ? SU_FORMAT_BF16
+           : compute == SUTRA_COMPUTE_INT8 ? SU_FORMAT_INT8
+                                           : SU_FORMAT_F32;
 }
 
 static SutraStatus supports(uint32_t device, const SutraSpec *spec, SutraCompute compute,
@@ -51,12 +69,35 @@ static SutraStatus supports(uint32_t device, const SutraSpec *spec, SutraCompute
 }
 
 /* Where the tensors bring weights that were packed before, those are used where they lie. */
-static SutraStatus attach(const SutraSpec *spec, const SutraTensor *tensors, size_t n,
-                          const SutraTensor *packed, SuIsa isa, SuEncoder **encoder,
-                          SutraError *err)
+/* Panel of the packed weights: that of this ISA's fp32 GEMM where a linear is fp32. */
+static uint32_t panel_of(const SuEncoder *encoder)
 {
-    SuKernels kernels;
-    su_kernels_init(&kernels, isa);
+    for (uint32_t i = 0; i < encoder->spec.num_layers; i++) {
+        const SuLayer *layer = &encoder->layers[i];
+        if (layer->qkv.format == SU_FORMAT_F32 || layer->attention_out.format == SU_FORMAT_F32 ||
+            layer->up.format == SU_FORMAT_F32 || layer->down.format == SU_FORMAT_F32)
+            return encoder->kernels.gemm_f32.nr;
+    }
+    return SU_PANEL;
+}
+
+/* All linears in the format of one precision. */
+static SutraStatus pack(const SutraSpec *spec, const SutraTensor *tensors, size_t n, SuIsa isa,
+                        SutraCompute compute, SuEncoder **encoder, SutraError *err)
+{
+    size_t num_linears = (size_t)spec->num_layers * SU_LAYER_LINEARS;
+    SuLinearRecipe *recipes = su_calloc(num_linears, sizeof *recipes);
+    if (!recipes) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %u layers", spec->num_layers);
+    for (size_t i = 0; i < num_linears; i++) recipes[i].format = format_of(compute);
+    SutraStatus status = su_encoder_create(spec, tensors, n, isa, recipes, encoder, err);
+    su_free(recipes);
+    return status;
+}
+
+static SutraStatus attach(const SutraSpec *spec, const SutraTensor *tensors, size_t n,
+                          const SutraTensor *packed, SuIsa isa, SutraCompute compute,
+                          SuEncoder **encoder, SutraError *err)
+{
     const char *made_for =
         packed->shape[3] < SU_ISA_COUNT ? su_isa_name((SuIsa)packed->shape[3]) : "another ISA";
     if (packed->shape[0] != SU_ENCODER_PACKED_VERSION)
@@ -64,11 +105,20 @@ static SutraStatus attach(const SutraSpec *spec, const SutraTensor *tensors, siz
                  "the weights are packed in layout %llu, this library reads %u: convert the model "
                  "again",
                  (unsigned long long)packed->shape[0], SU_ENCODER_PACKED_VERSION);
-    if (packed->shape[1] != kernels.gemm_f32.nr || packed->shape[2] != SUTRA_COMPUTE_FP32)
+    if (packed->shape[2] != compute)
+        SU_RAISE(err, SUTRA_E_FORMAT, "the packed weights are of another precision than the model");
+    SuKernels kernels;
+    su_kernels_init(&kernels, isa);
+    bool portable = compute != SUTRA_COMPUTE_FP32 && packed->shape[1] == SU_PANEL;
+    if (!portable && packed->shape[1] != kernels.gemm_f32.nr)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
                  "the weights are packed for %s, this is %s: convert the model again", made_for,
                  su_isa_name(isa));
-    return su_encoder_attach(spec, tensors, n, isa, packed->data, packed->size, encoder, err);
+    SU_TRY(su_encoder_attach(spec, tensors, n, isa, packed->data, packed->size, encoder, err));
+    if (packed->shape[1] == panel_of(*encoder)) return SUTRA_OK;
+    su_encoder_free(*encoder);
+    *encoder = NULL;
+    SU_RAISE(err, SUTRA_E_FORMAT, "the packed weights have other panels than they say");
 }
 
 static SutraStatus load(uint32_t device, const SutraSpec *spec, const SutraTensor *tensors,
@@ -78,14 +128,15 @@ static SutraStatus load(uint32_t device, const SutraSpec *spec, const SutraTenso
     SuEncoder *encoder = NULL;
     *model = NULL;
     SU_TRY(supports(device, spec, compute, SUTRA_OUT_POOLED, err));
+    if (compute == SUTRA_COMPUTE_DEFAULT) compute = SUTRA_COMPUTE_FP32;
     SU_TRY(su_isa_select(&isa, err));
     const SutraTensor *packed = NULL;
     for (size_t i = 0; i < n; i++)
         if (tensors[i].role == SUTRA_ROLE_PACKED_CPU) packed = &tensors[i];
     if (packed)
-        SU_TRY(attach(spec, tensors, n, packed, isa, &encoder, err));
+        SU_TRY(attach(spec, tensors, n, packed, isa, compute, &encoder, err));
     else
-        SU_TRY(su_encoder_create(spec, tensors, n, isa, &encoder, err));
+        SU_TRY(pack(spec, tensors, n, isa, compute, &encoder, err));
     *model = encoder;
     return SUTRA_OK;
 }
@@ -96,20 +147,22 @@ SutraStatus su_cpu_backend_packing(SutraCompute compute, char name[SU_CPU_PACKIN
     SuIsa isa;
     SU_TRY(check_compute(compute, err));
     SU_TRY(su_isa_select(&isa, err));
-    snprintf(name, SU_CPU_PACKING_NAME, "%s-fp32-%u", su_isa_name(isa), SU_ENCODER_PACKED_VERSION);
+    if (compute == SUTRA_COMPUTE_DEFAULT) compute = SUTRA_COMPUTE_FP32;
+    snprintf(name, SU_CPU_PACKING_NAME, "%s-%s-%u", su_isa_name(isa), sutra_compute_name(compute),
+             SU_ENCODER_PACKED_VERSION);
     return SUTRA_OK;
 }
 
-void su_cpu_backend_packed(const void *model, SutraTensor *packed)
+void su_cpu_backend_packed(const void *model, SutraCompute compute, SutraTensor *packed)
 {
     const SuEncoder *encoder = model;
-    *packed = (SutraTensor){.role = SUTRA_ROLE_PACKED_CPU,
-                            .dtype = SUTRA_TENSOR_F32,
-                            .num_dims = 4,
-                            .shape = {SU_ENCODER_PACKED_VERSION, encoder->kernels.gemm_f32.nr,
-                                      SUTRA_COMPUTE_FP32, encoder->kernels.isa},
-                            .data = encoder->packed,
-                            .size = encoder->packed_size};
+    *packed = (SutraTensor){
+        .role = SUTRA_ROLE_PACKED_CPU,
+        .dtype = SUTRA_TENSOR_F32,
+        .num_dims = 4,
+        .shape = {SU_ENCODER_PACKED_VERSION, panel_of(encoder), compute, encoder->kernels.isa},
+        .data = encoder->packed,
+        .size = encoder->packed_size};
 }
 
 static void unload(void *model) { su_encoder_free(model); }

@@ -10,7 +10,7 @@ const SutraBackend *su_cpu_backend(void);
 
 /* The packed weights of a model that this backend loaded, as a tensor of SUTRA_ROLE_PACKED_CPU:
  * given to load() instead of the weights, they are used where they lie. Borrowed until unload. */
-void su_cpu_backend_packed(const void *model, SutraTensor *packed);
+void su_cpu_backend_packed(const void *model, SutraCompute compute, SutraTensor *packed);
 
 /* A name for how this process packs weights, "avx512-fp32-1": weights packed under one name can be
  * used wherever the name is the same. Errors: as su_isa_select; UNSUPPORTED. */

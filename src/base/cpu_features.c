@@ -1,6 +1,7 @@
 #include "base/cpu_features.h"
 
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,34 +9,97 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
 #endif
 
-static const char *const isa_names[SU_ISA_COUNT] = {"scalar", "avx2", "avx512"};
+static const char *const isa_names[SU_ISA_COUNT] = {"scalar",     "avx2",       "avxvnni", "avx512",
+                                                    "avx512vnni", "avx512bf16", "amx"};
 
 const char *su_isa_name(SuIsa isa) { return (unsigned)isa < SU_ISA_COUNT ? isa_names[isa] : "?"; }
 
 #if defined(__x86_64__)
-/* Not a name that every compiler's __builtin_cpu_supports knows. */
+/* Two that not every compiler's __builtin_cpu_supports knows. */
 static bool has_f16c(void)
 {
     unsigned eax, ebx, ecx, edx;
     return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C);
 }
+
+static bool has_avxvnni(void)
+{
+    unsigned eax, ebx, ecx, edx;
+    return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & 1u << 4);
+}
+
+/* The processor multiplies tiles of both kinds, and XCR0 says that the system keeps their state. */
+static bool has_tiles(void)
+{
+    enum { AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24, AMX_INT8 = 1 << 25, TILE_STATES = 3 << 17 };
+    const unsigned needed = AMX_BF16 | AMX_TILE | AMX_INT8;
+    unsigned eax, ebx, ecx, edx;
+    if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & bit_OSXSAVE)) return false;
+    if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) || (edx & needed) != needed) return false;
+    __asm__("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
+    return (eax & TILE_STATES) == TILE_STATES;
+}
+
+/* Linux gives a process the 8 KB of tile data a thread once it has asked; all its threads, those to
+ * come included. To ask twice does no harm: threads that race here get the same answer. */
+static bool may_use_tiles(void)
+{
+    enum { UNKNOWN, NO, YES, ARCH_REQ_XCOMP_PERM = 0x1023, TILE_DATA = 18 };
+    static _Atomic int answer;
+    int known = atomic_load_explicit(&answer, memory_order_relaxed);
+    if (known == UNKNOWN) {
+        bool granted = has_tiles() && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, TILE_DATA) == 0;
+        known = granted ? YES : NO;
+        atomic_store_explicit(&answer, known, memory_order_relaxed);
+    }
+    return known == YES;
+}
+
+bool su_isa_available(SuIsa isa)
+{
+    __builtin_cpu_init();
+    switch (isa) {
+    case SU_ISA_SCALAR:
+        return true;
+    case SU_ISA_AVX2:
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
+    case SU_ISA_AVXVNNI:
+        return su_isa_available(SU_ISA_AVX2) && has_avxvnni();
+    case SU_ISA_AVX512:
+        return su_isa_available(SU_ISA_AVX2) && __builtin_cpu_supports("avx512f") &&
+               __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+               __builtin_cpu_supports("avx512vl");
+    case SU_ISA_AVX512VNNI:
+        return su_isa_available(SU_ISA_AVX512) && __builtin_cpu_supports("avx512vnni");
+    case SU_ISA_AVX512BF16:
+        return su_isa_available(SU_ISA_AVX512VNNI) && __builtin_cpu_supports("avx512bf16");
+    case SU_ISA_AMX:
+        return su_isa_available(SU_ISA_AVX512BF16) && may_use_tiles();
+    case SU_ISA_COUNT:
+        break;
+    }
+    return false;
+}
+
+static bool is_slow(SuIsa isa) { return isa == SU_ISA_AVX512BF16 && __builtin_cpu_is("intel"); }
+#else
+bool su_isa_available(SuIsa isa) { return isa == SU_ISA_SCALAR; }
+
+static bool is_slow(SuIsa isa)
+{
+    (void)isa;
+    return false;
+}
 #endif
 
 SuIsa su_isa_detect(void)
 {
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !has_f16c())
-        return SU_ISA_SCALAR;
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        return SU_ISA_AVX512;
-    return SU_ISA_AVX2;
-#else
-    return SU_ISA_SCALAR;
-#endif
+    int level = SU_ISA_COUNT - 1;
+    while (!su_isa_available((SuIsa)level) || is_slow((SuIsa)level)) level--;
+    return (SuIsa)level;
 }
 
 SutraStatus su_isa_select(SuIsa *isa, SutraError *err)
@@ -46,13 +110,16 @@ SutraStatus su_isa_select(SuIsa *isa, SutraError *err)
     if (!wanted || !*wanted) return SUTRA_OK;
     for (int level = 0; level < SU_ISA_COUNT; level++) {
         if (strcmp(wanted, isa_names[level]) != 0) continue;
-        if (level > (int)highest)
-            SU_RAISE(err, SUTRA_E_UNSUPPORTED, "SUTRA_ISA=%s: this processor has only %s", wanted,
+        if (!su_isa_available((SuIsa)level))
+            SU_RAISE(err, SUTRA_E_UNSUPPORTED, "SUTRA_ISA=%s: this machine has only %s", wanted,
                      isa_names[highest]);
         *isa = (SuIsa)level;
         return SUTRA_OK;
     }
-    SU_RAISE(err, SUTRA_E_ARGUMENT, "SUTRA_ISA=%s is not known: scalar, avx2 or avx512", wanted);
+    SU_RAISE(
+        err, SUTRA_E_ARGUMENT,
+        "SUTRA_ISA=%s is not known: scalar, avx2, avxvnni, avx512, avx512vnni, avx512bf16 or amx",
+        wanted);
 }
 
 uint32_t su_cpu_count(void)

@@ -1,6 +1,7 @@
 /* cpu_features.h - what this machine can do, and which kernels may be used.
  *
- * Levels are ordered; each includes the ones below it. SUTRA_ISA=scalar|avx2|avx512 lowers the
+ * Levels are ordered; each includes the ones below it, but for AVXVNNI, which those above do not need.
+ * SUTRA_ISA=NAME (su_isa_name) chooses a
  * level (it is the one environment variable the library reads); a level the processor lacks is an
  * error, never a silent fallback. */
 #ifndef SU_CPU_FEATURES_H
@@ -8,17 +9,35 @@
 
 #include "base/status.h"
 
-typedef enum SuIsa { SU_ISA_SCALAR = 0, SU_ISA_AVX2, SU_ISA_AVX512, SU_ISA_COUNT } SuIsa;
+#include <stdbool.h>
 
-/* Highest level of this processor. AVX2 stands for AVX2, FMA and F16C; AVX512 for F, BW, DQ and VL.
- */
+typedef enum SuIsa {
+    SU_ISA_SCALAR = 0,
+    SU_ISA_AVX2,
+    SU_ISA_AVXVNNI,
+    SU_ISA_AVX512,
+    SU_ISA_AVX512VNNI,
+    SU_ISA_AVX512BF16,
+    SU_ISA_AMX,
+    SU_ISA_COUNT
+} SuIsa;
+
+/* Whether this machine has the instructions of a level. AVX2 stands for AVX2, FMA and F16C; AVX512 for
+ * F, BW, DQ and VL; AVXVNNI, AVX512VNNI and AVX512BF16 for what their names say, the last having VNNI
+ * too. AMX stands for tiles of bf16 and int8 whose state the system keeps (many virtual machines do
+ * not) and lets this process use, which the first call asks for. Thread-safe. */
+bool su_isa_available(SuIsa isa);
+
+/* The fastest level of this processor: the highest one it has, but for AVX512BF16 on Intel's, whose
+ * vdpbf16ps is no faster than fp32 multiply-adds on rows as they are (docs/KERNELS.md). */
 SuIsa su_isa_detect(void);
 
-/* The level in force: su_isa_detect lowered by SUTRA_ISA. Errors: ARGUMENT (unknown name; lists the
- * names), UNSUPPORTED (the processor lacks it). */
+/* The level in force: su_isa_detect, or what SUTRA_ISA names. Errors: ARGUMENT (unknown name; lists
+ * the names), UNSUPPORTED (the processor lacks it). */
 SutraStatus su_isa_select(SuIsa *isa, SutraError *err);
 
-const char *su_isa_name(SuIsa isa); /* "scalar", "avx2", "avx512"; static */
+/* "scalar", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", "amx"; static */
+const char *su_isa_name(SuIsa isa);
 
 /* Cores this process may run on; at least 1. */
 uint32_t su_cpu_count(void);

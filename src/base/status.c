@@ -44,6 +44,18 @@ const char *sutra_status_name(SutraStatus status)
     return names[status];
 }
 
+const char *sutra_compute_name(SutraCompute compute)
+{
+    static const char *const names[] = {
+        [SUTRA_COMPUTE_DEFAULT] = "default", [SUTRA_COMPUTE_FP32] = "fp32",
+        [SUTRA_COMPUTE_BF16] = "bf16",       [SUTRA_COMPUTE_FP16] = "fp16",
+        [SUTRA_COMPUTE_INT8] = "int8",       [SUTRA_COMPUTE_INT4W] = "int4w",
+        [SUTRA_COMPUTE_FP8] = "fp8",
+    };
+    if ((unsigned)compute >= sizeof names / sizeof *names) return "unknown";
+    return names[compute];
+}
+
 const char *sutra_version(void)
 {
 #define TEXT2(x) #x

@@ -12,6 +12,8 @@ static const float *table_row(const SuEncoder *encoder, const SuEmbeddingTable *
     if (table->dtype == SUTRA_TENSOR_F32) return (const float *)(const void *)at;
     if (table->dtype == SUTRA_TENSOR_F16)
         encoder->kernels.widen_f16((const uint16_t *)(const void *)at, n, scratch);
+    else if (table->dtype == SUTRA_TENSOR_I8)
+        encoder->kernels.widen_s8((const int8_t *)(const void *)at, table->scales[row], n, scratch);
     else
         encoder->kernels.widen_bf16((const uint16_t *)(const void *)at, n, scratch);
     return scratch;
@@ -22,6 +24,7 @@ static void embed_text(SuEncoderContext *context, const SutraBatch *batch, uint3
 {
     const SuEncoder *encoder = context->encoder;
     size_t hidden = encoder->spec.hidden_size;
+    const SuLinear *next = &encoder->layers[0].qkv;
     uint32_t begin = batch->cu_seqlens[seq], end = batch->cu_seqlens[seq + 1];
     for (uint32_t t = begin; t < end; t++) {
         size_t type = batch->type_ids ? (size_t)batch->type_ids[t] : 0;
@@ -33,6 +36,8 @@ static void embed_text(SuEncoderContext *context, const SutraBatch *batch, uint3
             table_row(encoder, &encoder->position, position, scratch + 2 * hidden);
         encoder->kernels.embed_norm_f32(&encoder->embedding_norm, token_row, type_row, position_row,
                                         context->x + t * hidden);
+        if (!su_linear_reads_floats(next))
+            su_encoder_convert_row(encoder, next, context->x + t * hidden, context->rows, t);
     }
 }
 

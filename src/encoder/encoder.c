@@ -3,9 +3,74 @@
 
 #include "base/status.h"
 
+#include <string.h>
+
 /* Rows of the feed-forward block that are computed at a time by each rank: 128 x 1536 floats fit
- * L2. */
-enum { FFN_ROWS = 128 };
+ * L2; of rows that are kept as floats and converted, half as many. */
+enum { FFN_ROWS = 128, FFN_ROWS_CONVERTED = 64 };
+
+const SuGemm *su_encoder_gemm(const SuEncoder *encoder, SuFormat format)
+{
+    const SuKernels *kernels = &encoder->kernels;
+    return format == SU_FORMAT_BF16   ? &kernels->gemm_bf16
+           : format == SU_FORMAT_INT8 ? &kernels->gemm_int8
+                                      : &kernels->gemm_f32;
+}
+
+size_t su_linear_row_bytes(const SuLinear *linear)
+{
+    size_t bytes = linear->in * linear->row_size;
+    return su_linear_reads_floats(linear) ? bytes : su_round_up(bytes, SU_GEMM_ROW_BYTES);
+}
+
+SuRows su_linear_rows_at(const SuLinear *linear, SuRows rows, size_t first)
+{
+    return (SuRows){(unsigned char *)rows.data + first * su_linear_row_bytes(linear),
+                    rows.scales ? rows.scales + first : NULL};
+}
+
+SuRows su_linear_rows(const SuLinear *linear, float *x, SuRows to)
+{
+    if (su_linear_reads_floats(linear)) return (SuRows){.data = x};
+    return to;
+}
+
+void su_encoder_convert_row(const SuEncoder *encoder, const SuLinear *linear, const float *x,
+                            SuRows rows, size_t at)
+{
+    size_t size = su_linear_row_bytes(linear), used = linear->in * linear->row_size;
+    unsigned char *to = (unsigned char *)rows.data + at * size;
+    memset(to + used, 0, size - used);
+    if (linear->format == SU_FORMAT_BF16)
+        encoder->kernels.narrow_bf16(x, linear->in, (uint16_t *)(void *)to);
+    else
+        rows.scales[at] = encoder->kernels.quantize_u8(
+            x, linear->factor, linear->fixed.scale > 0 ? &linear->fixed : NULL, linear->in, to);
+}
+
+/* Widest rows, in bytes, that linears `first` and `second` of the layers read converted; 0: none is. */
+static size_t widest_rows(const SuEncoder *encoder, size_t first, size_t second)
+{
+    size_t widest = 0;
+    for (uint32_t i = 0; i < encoder->spec.num_layers; i++) {
+        const SuLayer *layer = &encoder->layers[i];
+        const SuLinear *linears[] = {&layer->qkv, &layer->attention_out, &layer->up, &layer->down};
+        for (size_t n = first; n <= second; n++) {
+            size_t bytes = su_linear_reads_floats(linears[n]) ? 0 : su_linear_row_bytes(linears[n]);
+            if (bytes > widest) widest = bytes;
+        }
+    }
+    return widest;
+}
+
+static SuRows carve_rows(SuArena *arena, size_t rows, size_t row_bytes)
+{
+    SuRows carved = {0};
+    if (row_bytes == 0) return carved;
+    carved.data = su_arena_carve(arena, rows * row_bytes);
+    carved.scales = su_arena_carve(arena, rows * sizeof *carved.scales);
+    return carved;
+}
 
 static void carve(SuEncoderContext *context, SuArena *arena)
 {
@@ -17,10 +82,16 @@ static void carve(SuEncoderContext *context, SuArena *arena)
     context->qkv = su_arena_carve(arena, tokens * output * sizeof(float));
     context->attention = su_arena_carve(arena, tokens * width * sizeof(float));
     context->read = su_arena_carve(arena, context->max_seqs * hidden * sizeof(float));
-    size_t rows = (size_t)FFN_ROWS * context->max_team;
-    context->ffn_rows = (uint32_t)(rows < tokens ? rows : tokens);
-    context->ffn =
-        su_arena_carve(arena, context->ffn_rows * (size_t)spec->ffn_size * sizeof(float));
+    const SuEncoder *encoder = context->encoder;
+    size_t converted = widest_rows(encoder, SU_LINEAR_DOWN, SU_LINEAR_DOWN);
+    size_t rows = (size_t)(converted ? FFN_ROWS_CONVERTED : FFN_ROWS) * context->max_team;
+    if (rows > tokens) rows = tokens;
+    context->ffn_block = (uint32_t)rows;
+    context->ffn = su_arena_carve(arena, rows * (size_t)spec->ffn_size * sizeof(float));
+    context->ffn_rows = carve_rows(arena, rows, converted);
+    converted = widest_rows(encoder, SU_LINEAR_QKV, SU_LINEAR_UP);
+    context->rows = carve_rows(arena, tokens, converted);
+    context->read_rows = carve_rows(arena, context->max_seqs, converted);
     context->rank_row = su_arena_carve(arena, context->max_team * sizeof *context->rank_row);
     for (uint32_t i = 0; i < context->max_team; i++) {
         float *row = su_arena_carve(arena, 4 * hidden * sizeof(float));
@@ -97,23 +168,27 @@ static size_t row_blocks(const SuCrew *crew, size_t panels, size_t rows, size_t 
     return blocks < most ? blocks : most;
 }
 
-void su_encoder_linear(const SuEncoder *encoder, const SuLinearF32 *linear, SuCrew *crew,
+void su_encoder_linear(const SuEncoder *encoder, const SuLinear *linear, SuCrew *crew,
                        const SuLinearIo *io)
 {
-    const SuGemmF32 *gemm = &encoder->kernels.gemm_f32;
+    const SuGemm *gemm = su_encoder_gemm(encoder, linear->format);
     size_t columns = io->columns ? io->columns : linear->out, first = io->first / gemm->nr;
     size_t panels = (columns + gemm->nr - 1) / gemm->nr;
     size_t blocks = row_blocks(crew, panels, io->rows, gemm->mr);
-    SuGemmF32Args args = {.lda = linear->in,
-                          .b = linear->packed,
-                          .bias = linear->bias,
-                          .ldr = linear->out,
-                          .ldc = io->c_group ? io->c_group : linear->out,
-                          .c_group = io->c_group,
-                          .c_group_stride = io->c_group_stride,
-                          .n = linear->out,
-                          .k = linear->in,
-                          .activation = io->activation};
+    SuGemmArgs args = {.lda = su_linear_row_bytes(linear) / linear->row_size,
+                       .b = linear->packed,
+                       .bias = linear->bias,
+                       .b_scale = linear->scale,
+                       .b_sum = linear->sum,
+                       .ldr = linear->out,
+                       .ldc = io->c_group ? io->c_group : linear->out,
+                       .c_group = io->c_group,
+                       .c_group_stride = io->c_group_stride,
+                       .n = linear->out,
+                       .k = linear->in,
+                       .activation = io->activation,
+                       .c_bf16 = io->c_bf16};
+    if (crew->observer) crew->observer->see(crew->observer->user, linear, io->a.data, io->rows);
     SuShare share = su_crew_share(crew, blocks * panels);
     while (su_crew_next(crew, &share))
         for (size_t i = share.begin, end; i < share.end; i = end) {
@@ -123,20 +198,36 @@ void su_encoder_linear(const SuEncoder *encoder, const SuLinearF32 *linear, SuCr
             args.m = io->rows * (block + 1) / blocks - row;
             args.panel_begin = first + i % panels;
             args.panel_end = args.panel_begin + (end - i);
-            args.a = io->a + row * args.lda;
-            args.c = io->c + row * args.ldc;
+            SuRows a = su_linear_rows_at(linear, io->a, row);
+            args.a = a.data;
+            args.a_scale = a.scales;
+            args.c = (char *)io->c + row * args.ldc * (io->c_bf16 ? 2 : 4);
             args.residual = io->residual ? io->residual + row * args.ldr : NULL;
             gemm->run(&args);
         }
 }
 
 void su_encoder_norm(const SuEncoder *encoder, const SuNormF32 *norm, SuCrew *crew, float *x,
-                     size_t rows)
+                     size_t rows, const SuLinear *next, SuRows to)
 {
+    bool converts = next && !su_linear_reads_floats(next);
+    SuShare share = su_crew_share(crew, rows);
+    while (su_crew_next(crew, &share))
+        for (size_t i = share.begin; i < share.end; i++) {
+            encoder->kernels.layer_norm_f32(norm, x + i * norm->n, x + i * norm->n);
+            if (converts) su_encoder_convert_row(encoder, next, x + i * norm->n, to, i);
+        }
+}
+
+SuRows su_encoder_convert(const SuEncoder *encoder, const SuLinear *linear, SuCrew *crew, float *x,
+                          size_t rows, SuRows to)
+{
+    if (su_linear_reads_floats(linear)) return (SuRows){.data = x};
     SuShare share = su_crew_share(crew, rows);
     while (su_crew_next(crew, &share))
         for (size_t i = share.begin; i < share.end; i++)
-            encoder->kernels.layer_norm_f32(norm, x + i * norm->n, x + i * norm->n);
+            su_encoder_convert_row(encoder, linear, x + i * linear->in, to, i);
+    return to;
 }
 
 typedef struct Run {
@@ -148,17 +239,21 @@ typedef struct Run {
 static void run_rank(void *arg, uint32_t rank)
 {
     const Run *run = arg;
-    SuCrew crew = {.rank = rank, .size = run->size, .board = &run->context->board};
+    SuCrew crew = {.rank = rank,
+                   .size = run->size,
+                   .board = &run->context->board,
+                   .observer = run->context->observer};
     const SuEncoder *encoder = run->context->encoder;
     bool reads_one = su_encoder_reads_one_row(encoder, run->batch);
     su_encoder_embed(run->context, run->batch, &crew);
     for (uint32_t i = 0; i < encoder->spec.num_layers; i++) {
-        const SuLayerF32 *layer = &encoder->layers[i];
+        const SuLayer *layer = &encoder->layers[i];
+        const SuLinear *next = i + 1 < encoder->spec.num_layers ? &layer[1].qkv : NULL;
         bool read_only = reads_one && i + 1 == encoder->spec.num_layers;
         float *x = read_only ? run->context->read : run->context->x;
         size_t rows = read_only ? run->batch->num_seqs : run->batch->num_tokens;
         su_encoder_self_attention(run->context, layer, run->batch, read_only, &crew);
-        su_encoder_feed_forward(run->context, layer, x, rows, &crew);
+        su_encoder_feed_forward(run->context, layer, x, rows, next, &crew);
     }
     su_encoder_heads(run->context, run->batch, &crew);
 }

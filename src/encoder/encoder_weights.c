@@ -1,8 +1,11 @@
 /* Weights of the encoder: found by role, checked, widened to fp32 and packed for the GEMM of one
  * ISA; or packed before, and attached where they lie.
  *
- *   packed block:  embedding norm | layer 0 | layer 1 | …      each part at a multiple of 64 bytes
- *   a layer:       qkv, its bias | attention out, bias | up, bias | down, bias | 2 norms
+ *   packed block:  linears | embedding norm | layer 0 | layer 1 | …   each part at a multiple of 64
+ *                                                                      bytes
+ *   linears:       a PackedLinear for each linear, in the order of the layers
+ *   a layer:       qkv | attention out | up | down | 2 norms
+ *   a linear:      weights | bias | int8: scales | sums | factors, if it has any
  *
  * Every change to this order, or to the arithmetic that fills it, needs another
  * SU_ENCODER_PACKED_VERSION. */
@@ -12,17 +15,28 @@
 #include <math.h>
 #include <string.h>
 
+typedef struct PackedLinear {
+    uint32_t format, has_factor;
+    SuRowScale fixed;
+} PackedLinear;
+
 typedef struct Source {
     const SutraSpec *spec;
     const SutraTensor *tensors;
     size_t num_tensors;
-    SuArena *arena; /* of the packed weights; base NULL: measuring */
-    bool attached;  /* the arena is filled already: only find one's way in it */
-    float *row;     /* scratch for one widened row */
+    SuArena *arena;                /* of the packed weights; base NULL: measuring */
+    bool attached;                 /* the arena is filled already: only find one's way in it */
+    float *row;                    /* scratch for one widened row */
+    const SuLinearRecipe *recipes; /* NULL: all fp32 */
+    const PackedLinear *linears;   /* attached */
+    const SuEncoder *encoder;
     const SuKernels *kernels;
 } Source;
 
-static size_t element_size(uint32_t dtype) { return dtype == SUTRA_TENSOR_F32 ? 4 : 2; }
+static size_t element_size(uint32_t dtype)
+{
+    return dtype == SUTRA_TENSOR_F32 ? 4 : dtype == SUTRA_TENSOR_I8 ? 1 : 2;
+}
 
 static const SutraTensor *find(const Source *source, SutraRole role, uint32_t layer)
 {
@@ -38,7 +52,8 @@ static SutraStatus require(const Source *source, SutraRole role, uint32_t layer,
     const SutraTensor *tensor = find(source, role, layer);
     if (!tensor)
         SU_RAISE(err, SUTRA_E_FORMAT, "tensor of role %d, layer %u is missing", (int)role, layer);
-    if (tensor->dtype > SUTRA_TENSOR_BF16)
+    bool scaled = role == SUTRA_ROLE_TOKEN_EMBEDDING || role == SUTRA_ROLE_POSITION_EMBEDDING;
+    if (tensor->dtype > (scaled ? SUTRA_TENSOR_I8 : SUTRA_TENSOR_BF16))
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
                  "tensor of role %d, layer %u: element type %u is not supported", (int)role, layer,
                  tensor->dtype);
@@ -95,22 +110,72 @@ static SutraStatus load_norm(const Source *source, SutraRole weight, SutraRole b
     return load_vector(source, bias, layer, norm->n, &norm->beta, err);
 }
 
-static void carve_linear(const Source *source, size_t in, size_t out, SuLinearF32 *linear)
+/* What is known of a linear before its weights: `index` counts all linears. */
+static PackedLinear describe_linear(const Source *source, size_t index)
 {
-    size_t padded = su_round_up(out, source->kernels->gemm_f32.nr);
-    *linear = (SuLinearF32){.in = in, .out = out};
-    linear->packed = su_arena_carve(source->arena, padded * in * sizeof(float));
-    linear->bias = su_arena_carve(source->arena, padded * sizeof(float));
-    if (!linear->packed || !linear->bias || source->attached) return;
-    size_t tail = out / source->kernels->gemm_f32.nr * source->kernels->gemm_f32.nr;
-    memset(linear->packed + tail * in, 0, (padded - tail) * in * sizeof(float));
-    memset(linear->bias, 0, padded * sizeof(float));
+    if (source->attached) return source->linears[index];
+    if (!source->recipes) return (PackedLinear){.format = SU_FORMAT_F32};
+    const SuLinearRecipe *recipe = &source->recipes[index];
+    return (PackedLinear){
+        .format = recipe->format, .has_factor = recipe->factor != NULL, .fixed = recipe->fixed};
+}
+
+static void *carve_zeros(const Source *source, size_t size)
+{
+    void *memory = su_arena_carve(source->arena, size);
+    if (source->arena->base && !source->attached) memset(memory, 0, size);
+    return memory;
+}
+
+static void carve_linear(const Source *source, size_t index, size_t in, size_t out,
+                         SuLinear *linear)
+{
+    PackedLinear known = describe_linear(source, index);
+    *linear = (SuLinear){.in = in, .out = out, .format = (SuFormat)known.format};
+    linear->fixed = known.fixed;
+    const SuGemm *gemm = su_encoder_gemm(source->encoder, linear->format);
+    linear->row_size = gemm->a_size;
+    size_t padded = su_round_up(out, gemm->nr);
+    size_t row = in * sizeof(float);
+    if (linear->format != SU_FORMAT_F32)
+        row = 4 * su_gemm_words(in, linear->format == SU_FORMAT_BF16 ? 2 : 1);
+    linear->packed = carve_zeros(source, padded * row);
+    linear->bias = carve_zeros(source, padded * sizeof(float));
+    if (linear->format != SU_FORMAT_INT8) return;
+    linear->scale = carve_zeros(source, padded * sizeof(float));
+    linear->sum = carve_zeros(source, padded * sizeof(int32_t));
+    if (!known.has_factor) return;
+    linear->factor = su_arena_carve(source->arena, in * sizeof(float));
+    if (source->arena->base && !source->attached)
+        memcpy(linear->factor, source->recipes[index].factor, in * sizeof(float));
+}
+
+/* Packs source->row, feature `at` of a linear. */
+static SutraStatus pack_row(const Source *source, const SuLinear *linear, size_t at,
+                            SutraError *err)
+{
+    float *row = source->row;
+    switch (linear->format) {
+    case SU_FORMAT_BF16:
+        su_gemm_pack_bf16(row, at, linear->in, linear->packed);
+        return SUTRA_OK;
+    case SU_FORMAT_INT8:
+        for (size_t i = 0; linear->factor && i < linear->in; i++) row[i] /= linear->factor[i];
+        su_gemm_pack_int8(row, at, linear->in, linear->packed, &linear->scale[at],
+                          &linear->sum[at]);
+        if (isnan(linear->scale[at]))
+            SU_RAISE(err, SUTRA_E_FORMAT, "a weight is NaN or infinite: it has no int8 form");
+        return SUTRA_OK;
+    default:
+        su_gemm_pack_f32(row, at, linear->in, source->kernels->gemm_f32.nr, linear->packed);
+        return SUTRA_OK;
+    }
 }
 
 /* Output features `first` … of a linear, times scale. */
 static SutraStatus load_linear_part(const Source *source, SutraRole weight, SutraRole bias,
                                     uint32_t layer, size_t first, size_t count, float scale,
-                                    SuLinearF32 *linear, SutraError *err)
+                                    SuLinear *linear, SutraError *err)
 {
     const SutraTensor *w = NULL, *b = NULL;
     if (source->attached) return SUTRA_OK;
@@ -120,41 +185,60 @@ static SutraStatus load_linear_part(const Source *source, SutraRole weight, Sutr
     for (size_t i = 0; i < count; i++) {
         read_row(source, w, i, linear->in, source->row);
         if (scale != 1.0f) source->kernels->scale_f32(source->row, scale, linear->in, source->row);
-        su_gemm_pack_f32(source->row, first + i, linear->in, source->kernels->gemm_f32.nr,
-                         linear->packed);
+        SutraError why = {0};
+        if (pack_row(source, linear, first + i, &why) != SUTRA_OK)
+            SU_RAISE(err, why.status, "tensor of role %d, layer %u, row %zu: %s", (int)weight,
+                     layer, i, why.message);
     }
     read_row(source, b, 0, count, linear->bias + first);
     source->kernels->scale_f32(linear->bias + first, scale, count, linear->bias + first);
     return SUTRA_OK;
 }
 
-static SutraStatus load_layer(const Source *source, uint32_t index, SuLayerF32 *layer,
-                              SutraError *err)
+static SutraStatus load_layer(const Source *source, uint32_t index, SuLayer *layer, SutraError *err)
 {
     const SutraSpec *spec = source->spec;
     size_t hidden = spec->hidden_size, width = (size_t)spec->num_heads * spec->head_size,
            ffn = spec->ffn_size;
     float scale = (float)(1.4426950408889634 / sqrt((double)spec->head_size));
-    carve_linear(source, hidden, 3 * width, &layer->qkv);
+    size_t linear = (size_t)index * SU_LAYER_LINEARS;
+    carve_linear(source, linear + SU_LINEAR_QKV, hidden, 3 * width, &layer->qkv);
     SU_TRY(load_linear_part(source, SUTRA_ROLE_QUERY_WEIGHT, SUTRA_ROLE_QUERY_BIAS, index, 0, width,
                             scale, &layer->qkv, err));
     SU_TRY(load_linear_part(source, SUTRA_ROLE_KEY_WEIGHT, SUTRA_ROLE_KEY_BIAS, index, width, width,
                             1.0f, &layer->qkv, err));
     SU_TRY(load_linear_part(source, SUTRA_ROLE_VALUE_WEIGHT, SUTRA_ROLE_VALUE_BIAS, index,
                             2 * width, width, 1.0f, &layer->qkv, err));
-    carve_linear(source, width, hidden, &layer->attention_out);
+    carve_linear(source, linear + SU_LINEAR_ATTENTION_OUT, width, hidden, &layer->attention_out);
     SU_TRY(load_linear_part(source, SUTRA_ROLE_ATTENTION_OUT_WEIGHT, SUTRA_ROLE_ATTENTION_OUT_BIAS,
                             index, 0, hidden, 1.0f, &layer->attention_out, err));
-    carve_linear(source, hidden, ffn, &layer->up);
+    carve_linear(source, linear + SU_LINEAR_UP, hidden, ffn, &layer->up);
     SU_TRY(load_linear_part(source, SUTRA_ROLE_FFN_UP_WEIGHT, SUTRA_ROLE_FFN_UP_BIAS, index, 0, ffn,
                             1.0f, &layer->up, err));
-    carve_linear(source, ffn, hidden, &layer->down);
+    carve_linear(source, linear + SU_LINEAR_DOWN, ffn, hidden, &layer->down);
     SU_TRY(load_linear_part(source, SUTRA_ROLE_FFN_DOWN_WEIGHT, SUTRA_ROLE_FFN_DOWN_BIAS, index, 0,
                             hidden, 1.0f, &layer->down, err));
     SU_TRY(load_norm(source, SUTRA_ROLE_ATTENTION_NORM_WEIGHT, SUTRA_ROLE_ATTENTION_NORM_BIAS,
                      index, &layer->attention_norm, err));
     return load_norm(source, SUTRA_ROLE_FFN_NORM_WEIGHT, SUTRA_ROLE_FFN_NORM_BIAS, index,
                      &layer->ffn_norm, err);
+}
+
+/* The scales of a table of int8. */
+static SutraStatus find_scales(const Source *source, SutraRole role, size_t rows,
+                               SuEmbeddingTable *table, SutraError *err)
+{
+    const SutraTensor *tensor = NULL;
+    if (table->dtype != SUTRA_TENSOR_I8) return SUTRA_OK;
+    SU_TRY(require(source, role, 0, rows, 0, &tensor, err));
+    if (tensor->dtype != SUTRA_TENSOR_F32 || (uintptr_t)tensor->data % sizeof(float))
+        SU_RAISE(err, SUTRA_E_FORMAT, "the scales of an embedding table are not aligned floats");
+    table->scales = tensor->data;
+    for (size_t i = 0; i < rows; i++)
+        if (!(table->scales[i] >= 0 && table->scales[i] < INFINITY))
+            SU_RAISE(err, SUTRA_E_FORMAT, "row %zu of an embedding table has a scale of %g", i,
+                     (double)table->scales[i]);
+    return SUTRA_OK;
 }
 
 static SutraStatus find_table(const Source *source, SutraRole role, size_t rows,
@@ -176,8 +260,18 @@ static SutraStatus find_table(const Source *source, SutraRole role, size_t rows,
     return SUTRA_OK;
 }
 
+/* The table at the start of the packed block. */
+static void carve_linears(const Source *source)
+{
+    size_t n = (size_t)source->spec->num_layers * SU_LAYER_LINEARS;
+    PackedLinear *linears = su_arena_carve(source->arena, n * sizeof *linears);
+    if (source->attached || !source->arena->base) return;
+    for (size_t i = 0; i < n; i++) linears[i] = describe_linear(source, i);
+}
+
 static SutraStatus load_packed(const Source *source, SuEncoder *encoder, SutraError *err)
 {
+    carve_linears(source);
     SU_TRY(load_norm(source, SUTRA_ROLE_EMBEDDING_NORM_WEIGHT, SUTRA_ROLE_EMBEDDING_NORM_BIAS, 0,
                      &encoder->embedding_norm, err));
     for (uint32_t i = 0; i < source->spec->num_layers; i++)
@@ -192,6 +286,10 @@ static SutraStatus find_tables(const Source *source, SuEncoder *encoder, SutraEr
     SU_TRY(find_table(source, SUTRA_ROLE_TOKEN_EMBEDDING, spec->vocab_size, &encoder->token, err));
     SU_TRY(find_table(source, SUTRA_ROLE_POSITION_EMBEDDING, learned ? spec->max_positions : 0,
                       &encoder->position, err));
+    SU_TRY(find_scales(source, SUTRA_ROLE_TOKEN_EMBEDDING_SCALE, spec->vocab_size, &encoder->token,
+                       err));
+    SU_TRY(find_scales(source, SUTRA_ROLE_POSITION_EMBEDDING_SCALE, encoder->position.rows,
+                       &encoder->position, err));
     return find_table(source, SUTRA_ROLE_TYPE_EMBEDDING, spec->num_types, &encoder->type, err);
 }
 
@@ -253,7 +351,8 @@ static SutraStatus pack(const Source *source, SuEncoder *encoder, SutraError *er
 }
 
 SutraStatus su_encoder_create(const SutraSpec *spec, const SutraTensor *tensors, size_t n,
-                              SuIsa isa, SuEncoder **out, SutraError *err)
+                              SuIsa isa, const SuLinearRecipe *recipes, SuEncoder **out,
+                              SutraError *err)
 {
     SuEncoder *encoder;
     *out = NULL;
@@ -265,6 +364,8 @@ SutraStatus su_encoder_create(const SutraSpec *spec, const SutraTensor *tensors,
                      .num_tensors = n,
                      .arena = &arena,
                      .row = su_alloc(widest, sizeof(float)),
+                     .recipes = recipes,
+                     .encoder = encoder,
                      .kernels = &encoder->kernels};
     SutraStatus status = source.row ? pack(&source, encoder, err)
                                     : su_error_set(err, SUTRA_E_MEMORY, "out of memory for a row");
@@ -276,15 +377,33 @@ SutraStatus su_encoder_create(const SutraSpec *spec, const SutraTensor *tensors,
     return status;
 }
 
+/* Whether the table at the start of a packed block is one. */
+static SutraStatus check_linears(const Source *source, size_t size, SutraError *err)
+{
+    size_t n = (size_t)source->spec->num_layers * SU_LAYER_LINEARS;
+    if (size / sizeof *source->linears < n)
+        SU_RAISE(err, SUTRA_E_FORMAT, "the packed weights have %zu bytes, fewer than their table",
+                 size);
+    for (size_t i = 0; i < n; i++) {
+        const PackedLinear *linear = &source->linears[i];
+        if (linear->format >= SU_FORMAT_COUNT || linear->has_factor > 1 ||
+            !(linear->fixed.scale >= 0 && linear->fixed.scale < INFINITY) ||
+            linear->fixed.zero < 0 || linear->fixed.zero > 255)
+            SU_RAISE(err, SUTRA_E_FORMAT, "the packed weights: linear %zu is damaged", i);
+    }
+    return SUTRA_OK;
+}
+
 static SutraStatus attach(const Source *source, SuEncoder *encoder, const unsigned char *packed,
                           size_t size, SutraError *err)
 {
+    if ((uintptr_t)packed % SU_CACHE_LINE)
+        SU_RAISE(err, SUTRA_E_FORMAT, "the packed weights are not aligned");
+    SU_TRY(check_linears(source, size, err));
     SU_TRY(load_packed(source, encoder, err));
     if (source->arena->used != size)
         SU_RAISE(err, SUTRA_E_FORMAT, "the packed weights have %zu bytes, this model needs %zu",
                  size, source->arena->used);
-    if ((uintptr_t)packed % SU_CACHE_LINE)
-        SU_RAISE(err, SUTRA_E_FORMAT, "the packed weights are not aligned");
     *source->arena = (SuArena){.base = (unsigned char *)packed, .size = size};
     SU_TRY(load_packed(source, encoder, err));
     encoder->packed = packed;
@@ -308,6 +427,8 @@ SutraStatus su_encoder_attach(const SutraSpec *spec, const SutraTensor *tensors,
                      .num_tensors = n,
                      .arena = &arena,
                      .attached = true,
+                     .linears = packed,
+                     .encoder = encoder,
                      .kernels = &encoder->kernels};
     SutraStatus status = attach(&source, encoder, packed, size, err);
     if (status == SUTRA_OK)

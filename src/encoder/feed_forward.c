@@ -2,20 +2,40 @@
  * rows stay in cache. */
 #include "encoder/encoder.h"
 
-void su_encoder_feed_forward(SuEncoderContext *context, const SuLayerF32 *layer, float *x,
-                             size_t rows, SuCrew *crew)
+/* Whether up can write the rows that down reads: bf16 without padding. */
+static bool writes_rows(const SuLayer *layer)
+{
+    const SuLinear *down = &layer->down;
+    return layer->up.format != SU_FORMAT_F32 && down->row_size == 2 &&
+           su_linear_row_bytes(down) == 2 * down->in;
+}
+
+static SuRows run_up(SuEncoderContext *context, const SuLayer *layer, SuRows a, size_t rows,
+                     SuCrew *crew)
 {
     const SuEncoder *encoder = context->encoder;
-    for (size_t row = 0; row < rows; row += context->ffn_rows) {
-        size_t left = rows - row, block = left < context->ffn_rows ? left : context->ffn_rows;
+    bool direct = writes_rows(layer);
+    SuLinearIo io = {.a = a,
+                     .rows = rows,
+                     .activation = (SutraActivation)encoder->spec.activation,
+                     .c = direct ? context->ffn_rows.data : context->ffn,
+                     .c_bf16 = direct};
+    su_encoder_linear(encoder, &layer->up, crew, &io);
+    if (direct) return context->ffn_rows;
+    return su_encoder_convert(encoder, &layer->down, crew, context->ffn, rows, context->ffn_rows);
+}
+
+void su_encoder_feed_forward(SuEncoderContext *context, const SuLayer *layer, float *x, size_t rows,
+                             const SuLinear *next, SuCrew *crew)
+{
+    const SuEncoder *encoder = context->encoder;
+    SuRows all = su_linear_rows(&layer->up, x, context->rows);
+    for (size_t row = 0; row < rows; row += context->ffn_block) {
+        size_t left = rows - row, block = left < context->ffn_block ? left : context->ffn_block;
         float *at = x + row * encoder->spec.hidden_size;
-        su_encoder_linear(encoder, &layer->up, crew,
-                          &(SuLinearIo){.a = at,
-                                        .rows = block,
-                                        .activation = (SutraActivation)encoder->spec.activation,
-                                        .c = context->ffn});
+        SuRows wide = run_up(context, layer, su_linear_rows_at(&layer->up, all, row), block, crew);
         su_encoder_linear(encoder, &layer->down, crew,
-                          &(SuLinearIo){.a = context->ffn, .rows = block, .residual = at, .c = at});
+                          &(SuLinearIo){.a = wide, .rows = block, .residual = at, .c = at});
     }
-    su_encoder_norm(encoder, &layer->ffn_norm, crew, x, rows);
+    su_encoder_norm(encoder, &layer->ffn_norm, crew, x, rows, next, context->rows);
 }

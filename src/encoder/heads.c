@@ -7,9 +7,10 @@
 bool su_encoder_reads_one_row(const SuEncoder *encoder, const SutraBatch *batch)
 {
     size_t width = (size_t)encoder->spec.num_heads * encoder->spec.head_size;
+    const SuLayer *last = &encoder->layers[encoder->spec.num_layers - 1];
     return batch->output == SUTRA_OUT_POOLED &&
            (batch->pooling == SUTRA_POOL_CLS || batch->pooling == SUTRA_POOL_LAST) &&
-           width % encoder->kernels.gemm_f32.nr == 0; /* q apart from k and v */
+           width % su_encoder_gemm(encoder, last->qkv.format)->nr == 0; /* q apart from k and v */
 }
 
 /* Tokens at a text's start that pooling leaves out: never all of them. */

@@ -6,31 +6,39 @@
 
 /* Where q, k and v of a head lie in context->qkv: [3 heads][tokens][head] or [tokens][3 heads, head]. */
 typedef struct Layout {
-    size_t head_stride, row_stride;
+    size_t head_stride, row_stride; /* elements */
 } Layout;
 
-static Layout layout_of(const SuEncoder *encoder, const SutraBatch *batch)
+/* In bf16 where the linears are narrow, the heads fit, and that is faster. */
+static bool attends_in_bf16(const SuEncoder *encoder, const SuLayer *layer)
+{
+    return encoder->kernels.attention_bf16.run && layer->qkv.format != SU_FORMAT_F32 &&
+           encoder->spec.head_size % 32 == 0;
+}
+
+static Layout layout_of(const SuEncoder *encoder, const SuLayer *layer, const SutraBatch *batch)
 {
     size_t head = encoder->spec.head_size;
-    if (head % encoder->kernels.gemm_f32.nr == 0)
+    if (head % su_encoder_gemm(encoder, layer->qkv.format)->nr == 0)
         return (Layout){.head_stride = batch->num_tokens * head, .row_stride = head};
     return (Layout){.head_stride = head, .row_stride = 3 * encoder->spec.num_heads * head};
 }
 
 /* One head of one text: all of its queries, or that of the row that is read, which lies at row seq. */
-static void attend(SuEncoderContext *context, const SuLayerF32 *layer, const SutraBatch *batch,
+static void attend(SuEncoderContext *context, const SuLayer *layer, const SutraBatch *batch,
                    bool read_only, size_t seq, size_t head)
 {
     const SuEncoder *encoder = context->encoder;
-    Layout layout = layout_of(encoder, batch);
+    Layout layout = layout_of(encoder, layer, batch);
     size_t head_size = encoder->spec.head_size, heads = encoder->spec.num_heads;
     size_t begin = batch->cu_seqlens[seq], tokens = batch->cu_seqlens[seq + 1] - begin;
     size_t row = read_only ? seq : begin;
-    const float *matrix = context->qkv + head * layout.head_stride;
-    const float *keys = matrix + heads * layout.head_stride + begin * layout.row_stride;
-    SuAttentionF32Args args = {.q = matrix + row * layout.row_stride,
-                               .k = keys,
-                               .v = keys + heads * layout.head_stride,
+    size_t at = head * layout.head_stride, all = heads * layout.head_stride;
+    const float *q = context->qkv + at + row * layout.row_stride,
+                *k = context->qkv + at + all + begin * layout.row_stride;
+    SuAttentionF32Args args = {.q = q,
+                               .k = k,
+                               .v = k + all,
                                .out = context->attention + (row * heads + head) * head_size,
                                .q_stride = layout.row_stride,
                                .k_stride = layout.row_stride,
@@ -44,15 +52,36 @@ static void attend(SuEncoderContext *context, const SuLayerF32 *layer, const Sut
                                .after = layer->after,
                                .first_query =
                                    read_only ? su_encoder_read_token(batch, seq) - begin : 0};
-    encoder->kernels.attention_f32.run(&args);
+    if (!attends_in_bf16(encoder, layer)) {
+        encoder->kernels.attention_f32.run(&args);
+        return;
+    }
+    const uint16_t *half = (const uint16_t *)(const void *)context->qkv + at;
+    encoder->kernels.attention_bf16.run(
+        &(SuAttentionBf16Args){.q = half + row * layout.row_stride,
+                               .k = half + all + begin * layout.row_stride,
+                               .v = half + 2 * all + begin * layout.row_stride,
+                               .out = args.out,
+                               .q_stride = args.q_stride,
+                               .k_stride = args.k_stride,
+                               .v_stride = args.v_stride,
+                               .out_stride = args.out_stride,
+                               .num_queries = args.num_queries,
+                               .num_keys = args.num_keys,
+                               .head_size = args.head_size,
+                               .local = args.local,
+                               .before = args.before,
+                               .after = args.after,
+                               .first_query = args.first_query});
 }
 
-static void project(SuEncoderContext *context, const SuLayerF32 *layer, const SutraBatch *batch,
+static void project(SuEncoderContext *context, const SuLayer *layer, const SutraBatch *batch,
                     SuLinearIo io, SuCrew *crew)
 {
     const SuEncoder *encoder = context->encoder;
-    Layout layout = layout_of(encoder, batch);
+    Layout layout = layout_of(encoder, layer, batch);
     io.c = context->qkv;
+    io.c_bf16 = attends_in_bf16(encoder, layer);
     if (layout.row_stride == encoder->spec.head_size) {
         io.c_group = encoder->spec.head_size;
         io.c_group_stride = layout.head_stride;
@@ -60,32 +89,44 @@ static void project(SuEncoderContext *context, const SuLayerF32 *layer, const Su
     su_encoder_linear(encoder, &layer->qkv, crew, &io);
 }
 
-static void gather_read_rows(SuEncoderContext *context, const SutraBatch *batch, SuCrew *crew)
+/* Of x, and of the rows that qkv reads. */
+static void gather_read_rows(SuEncoderContext *context, const SuLinear *qkv,
+                             const SutraBatch *batch, SuCrew *crew)
 {
     size_t hidden = context->encoder->spec.hidden_size;
     SuShare share = su_crew_share(crew, batch->num_seqs);
     while (su_crew_next(crew, &share))
-        for (size_t i = share.begin; i < share.end; i++)
-            memcpy(context->read + i * hidden,
-                   context->x + su_encoder_read_token(batch, i) * hidden, hidden * sizeof(float));
+        for (size_t i = share.begin; i < share.end; i++) {
+            size_t token = su_encoder_read_token(batch, i);
+            memcpy(context->read + i * hidden, context->x + token * hidden, hidden * sizeof(float));
+            if (su_linear_reads_floats(qkv)) continue;
+            SuRows from = su_linear_rows_at(qkv, context->rows, token);
+            SuRows to = su_linear_rows_at(qkv, context->read_rows, i);
+            memcpy(to.data, from.data, su_linear_row_bytes(qkv));
+            *to.scales = *from.scales;
+        }
 }
 
-static void project_qkv(SuEncoderContext *context, const SuLayerF32 *layer, const SutraBatch *batch,
+static void project_qkv(SuEncoderContext *context, const SuLayer *layer, const SutraBatch *batch,
                         bool read_only, SuCrew *crew)
 {
-    SuLinearIo all = {.a = context->x, .rows = batch->num_tokens};
+    const SuLinear *qkv = &layer->qkv;
+    SuLinearIo all = {.a = su_linear_rows(qkv, context->x, context->rows),
+                      .rows = batch->num_tokens};
     if (read_only) {
         size_t width = layer->attention_out.in;
-        gather_read_rows(context, batch, crew);
-        project(context, layer, batch,
-                (SuLinearIo){.a = context->read, .rows = batch->num_seqs, .columns = width}, crew);
+        gather_read_rows(context, qkv, batch, crew);
+        SuLinearIo read = {.a = su_linear_rows(qkv, context->read, context->read_rows),
+                           .rows = batch->num_seqs,
+                           .columns = width};
+        project(context, layer, batch, read, crew);
         all.first = width;
         all.columns = 2 * width;
     }
     project(context, layer, batch, all, crew);
 }
 
-void su_encoder_self_attention(SuEncoderContext *context, const SuLayerF32 *layer,
+void su_encoder_self_attention(SuEncoderContext *context, const SuLayer *layer,
                                const SutraBatch *batch, bool read_only, SuCrew *crew)
 {
     const SuEncoder *encoder = context->encoder;
@@ -97,7 +138,9 @@ void su_encoder_self_attention(SuEncoderContext *context, const SuLayerF32 *laye
     while (su_crew_next(crew, &share))
         for (size_t i = share.begin; i < share.end; i++)
             attend(context, layer, batch, read_only, i / heads, i % heads);
-    su_encoder_linear(encoder, &layer->attention_out, crew,
-                      &(SuLinearIo){.a = context->attention, .rows = rows, .residual = x, .c = x});
-    su_encoder_norm(encoder, &layer->attention_norm, crew, x, rows);
+    SuLinearIo out = {.rows = rows, .residual = x, .c = x};
+    out.a = su_encoder_convert(encoder, &layer->attention_out, crew, context->attention, rows,
+                               context->rows);
+    su_encoder_linear(encoder, &layer->attention_out, crew, &out);
+    su_encoder_norm(encoder, &layer->attention_norm, crew, x, rows, &layer->up, context->rows);
 }

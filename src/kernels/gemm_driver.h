@@ -1,7 +1,7 @@
 /* gemm_driver.h - the loops around a register tile, shared by every ISA.
  *
  *   for each block of rows that stays in L2
- *     for each panel of w (k x nr)
+ *     for each panel of w (k x nr; narrow tiles take a panel in parts)
  *       for each tile of up to mr rows
  *         the micro-kernel, then activation and residual while the tile is in L1
  */
@@ -32,65 +32,111 @@ static inline __attribute__((always_inline)) void su_gemm_fetch_ahead(const floa
 typedef struct SuGemmTile {
     const char *a; /* rows lda bytes apart */
     size_t lda;
-    const float *b, *bias; /* one panel */
+    const SuRowScale *a_scale;
+    const float *b; /* the tile's columns of a panel; words of 32 bits, whatever they hold */
+    const float *bias, *b_scale;
+    const int32_t *b_sum;
     float *c;
-    size_t ldc, k;
-    size_t columns; /* 1 … nr; those past it are not written */
+    size_t ldc, words; /* words: of a feature, to be computed */
+    bool odd;          /* rows of floats in words of two: one element is left */
+    size_t columns;    /* 1 … nr; those past it are not written */
 } SuGemmTile;
 
 typedef struct SuGemmTiles {
-    size_t mr, nr;
+    size_t mr, nr, panel;      /* panel: a multiple of nr */
+    size_t element, row_bytes; /* bytes of an element of w; what a feature of it is padded to */
+    size_t a_element;          /* bytes of an element of a */
     /* c = a x panel + bias for 1 … mr rows */
     void (*compute)(const SuGemmTile *tile, size_t rows);
-    /* c [rows, columns] = act(product [rows, nr]) + residual */
-    void (*finish)(SutraActivation activation, const float *product, size_t nr, size_t rows,
-                   size_t columns, const float *residual, size_t ldr, float *c, size_t ldc);
+    /* c [rows, columns] = act(product [rows, nr]) + residual, c being float or bf16 */
+    void (*finish)(const SuGemmArgs *args, const float *product, size_t rows, size_t columns,
+                   const float *residual, void *c);
 } SuGemmTiles;
 
-static inline void su_gemm_run_panel(const SuGemmF32Args *args, const SuGemmTiles *tiles,
-                                     size_t begin, size_t end, size_t panel)
+/* Of a packed feature. */
+static inline size_t su_gemm_words_of(const SuGemmArgs *args, const SuGemmTiles *tiles)
 {
-    size_t column = panel * tiles->nr, left = args->n - column;
+    return (args->k * tiles->element + tiles->row_bytes - 1) / tiles->row_bytes *
+           (tiles->row_bytes / 4);
+}
+
+/* The product needs nothing but its place in c. */
+static inline bool su_gemm_is_plain(const SuGemmArgs *args)
+{
+    return args->activation == SUTRA_ACT_NONE && !args->residual && !args->c_bf16;
+}
+
+/* Column `column` of the first row of c. */
+static inline char *su_gemm_columns_of_c(const SuGemmArgs *args, size_t column)
+{
+    size_t at = args->c_group
+                    ? column / args->c_group * args->c_group_stride + column % args->c_group
+                    : column;
+    return (char *)args->c + (args->c_bf16 ? 2 : 4) * at;
+}
+
+/* Asks for part of the residual, which then arrives while the tile is computed. */
+static inline void su_gemm_fetch_residual(const SuGemmArgs *args, const float *residual,
+                                          size_t rows, size_t columns)
+{
+    for (size_t r = 0; residual && r < rows; r++) {
+        __builtin_prefetch(residual + r * args->ldr);
+        __builtin_prefetch(residual + r * args->ldr + columns - 1);
+    }
+}
+
+/* Rows of row_bytes each that stay in L2, a multiple of mr. */
+static inline size_t su_gemm_block_rows(size_t row_bytes, size_t mr)
+{
+    size_t block = SU_GEMM_BLOCK_BYTES / row_bytes / mr * mr;
+    return block < mr ? mr : block;
+}
+
+/* Columns `column` … of rows begin … end - 1 */
+static inline void su_gemm_run_columns(const SuGemmArgs *args, const SuGemmTiles *tiles,
+                                       size_t begin, size_t end, size_t column)
+{
+    size_t left = args->n - column, words = su_gemm_words_of(args, tiles);
     size_t columns = left < tiles->nr ? left : tiles->nr;
+    size_t in_panel = column % tiles->panel, c_size = args->c_bf16 ? 2 : 4;
     float product[SU_GEMM_MAX_TILE];
-    float *c_panel = args->c + (args->c_group ? column / args->c_group * args->c_group_stride +
-                                                    column % args->c_group
-                                              : column);
-    bool plain = args->activation == SUTRA_ACT_NONE && !args->residual;
-    SuGemmTile tile = {.lda = args->lda * sizeof(float),
-                       .b = args->b + column * args->k,
+    char *c_columns = su_gemm_columns_of_c(args, column);
+    bool plain = su_gemm_is_plain(args);
+    bool floats = tiles->a_element > tiles->element;
+    SuGemmTile tile = {.lda = args->lda * tiles->a_element,
+                       .b = (const float *)args->b + (column - in_panel) * words + in_panel,
                        .bias = args->bias + column,
+                       .b_scale = args->b_scale ? args->b_scale + column : NULL,
+                       .b_sum = args->b_sum ? args->b_sum + column : NULL,
                        .c = product,
                        .ldc = plain ? args->ldc : tiles->nr,
-                       .k = args->k,
+                       .words = floats ? args->k / 2 : words,
+                       .odd = floats && args->k % 2,
                        .columns = plain ? columns : tiles->nr};
     /* tiles of nearly equal height: one of few rows has too few chains to fill the fma ports */
     size_t num_tiles = (end - begin + tiles->mr - 1) / tiles->mr;
     for (size_t i = begin, rows; i < end; i += rows, num_tiles--) {
         rows = (end - i + num_tiles - 1) / num_tiles;
-        float *c = c_panel + i * args->ldc;
-        tile.a = (const char *)(args->a + i * args->lda);
+        void *c = c_columns + i * args->ldc * c_size;
+        tile.a = (const char *)args->a + i * tile.lda;
+        tile.a_scale = args->a_scale ? args->a_scale + i : NULL;
         const float *residual = args->residual ? args->residual + i * args->ldr + column : NULL;
         if (plain) tile.c = c;
-        for (size_t r = 0; residual && r < rows; r++) { /* arrives while the tile is computed */
-            __builtin_prefetch(residual + r * args->ldr);
-            __builtin_prefetch(residual + r * args->ldr + columns - 1);
-        }
+        su_gemm_fetch_residual(args, residual, rows, columns);
         tiles->compute(&tile, rows);
-        if (plain) continue;
-        tiles->finish(args->activation, product, tiles->nr, rows, columns, residual, args->ldr, c,
-                      args->ldc);
+        if (!plain) tiles->finish(args, product, rows, columns, residual, c);
     }
 }
 
-static inline void su_gemm_drive(const SuGemmF32Args *args, const SuGemmTiles *tiles)
+static inline void su_gemm_drive(const SuGemmArgs *args, const SuGemmTiles *tiles)
 {
-    size_t block = SU_GEMM_BLOCK_BYTES / (args->k * sizeof(float)) / tiles->mr * tiles->mr;
-    if (block < tiles->mr) block = tiles->mr;
+    size_t block = su_gemm_block_rows(args->k * tiles->a_element, tiles->mr);
+    size_t past = args->panel_end * tiles->panel;
+    if (past > args->n) past = args->n;
     for (size_t begin = 0; begin < args->m; begin += block) {
         size_t end = args->m - begin < block ? args->m : begin + block;
-        for (size_t panel = args->panel_begin; panel < args->panel_end; panel++)
-            su_gemm_run_panel(args, tiles, begin, end, panel);
+        for (size_t j = args->panel_begin * tiles->panel; j < past; j += tiles->nr)
+            su_gemm_run_columns(args, tiles, begin, end, j);
     }
 }
 

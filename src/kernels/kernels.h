@@ -9,6 +9,8 @@
  * fp32 all ISAs give the same bits:
  *
  *   gemm        c = act(chain + bias) + residual; chain: from 0, one fma an element of K, ascending
+ *               bf16 and int8: see SuGemmArgs; int8: fma(sum - zero b_sum, scale b_scale, bias), the
+ *               same bits on all ISAs; bf16: by SuGemmSums, the same on all ISAs but amx
  *   lanes(f)    64 virtual lanes, from 0: element i is added to lane i % 64, ascending; then the
  *               lanes are folded 64 -> 16 as (l0 + l1) + (l2 + l3) with lq = lane 16 q + i, then
  *               16 -> 8 -> 4 -> 2 -> 1, lane i taking lane i + half
@@ -22,6 +24,7 @@
  *               keys r, r + 4, r + 8, …, ascending, from 0
  *               out = out scale, then one fma a key, ascending; at the end out (1 / sum)
  *   pool        tokens ascending; see SuPoolF32
+ *   gelu        in gemm_bf16 and gemm_int8 the narrow one
  *   exp2, gelu  polynomials of math_constants.h, by Horner's rule with fma; ref/math_ref.h
  *
  * A NaN in the inputs makes a NaN of every result that depends on it (which NaN is not specified);
@@ -39,38 +42,86 @@
 
 /* ---- GEMM: c [m, n] = act(a [m, k] x w^T + bias) + residual ----
  *
+ * One argument block for three kinds of elements; a step of k is one 32-bit word of a row of a and of
+ * a feature of w:
+ *
+ *   kind   a                    w       elements a word   sum
+ *   f32    float                float   1                 one fma chain, ascending
+ *   bf16   bf16                 bf16    2                 fp32: see SuGemmSums
+ *   bf16   float                bf16    2                 as f32, with w widened
+ *   int8   u8, scale and zero   s8      4                 exact in 32 bits: k at most 65,536
+ *          of each row
+ *
  * Columns of c may lie in groups, each a matrix of its own: column j of row i at
  * c[j / c_group * c_group_stride + i * ldc + j % c_group].
  *
- * w is packed in panels of nr output features (su_gemm_pack_f32), features past n are zero:
+ * w is packed in panels of nr output features (su_gemm_pack_f32, …); features past n, and in bf16 and
+ * int8 elements from k to the next multiple of 64 bytes, are zero:
  *
- *   panel 0: k = 0: [nr floats]  k = 1: [nr floats] …      panel 1: …
- */
-typedef struct SuGemmF32Args {
-    const float *a; /* [m, k], rows lda apart */
+ *   panel 0: word 0 of k: [nr words]  word 1: [nr words] …      panel 1: …
+ *
+ * The two forms of bf16 are told apart by SuGemm.a_size: processors without a fast dot product of bf16
+ * take rows as they are, which costs them nothing and rounds less.
+ *
+ * Rows of a in bf16 and int8 are read to the next multiple of 64 bytes: zeros, or finite numbers. */
+typedef struct SuRowScale {
+    float scale;  /* an element q means scale (q - zero) */
+    int32_t zero; /* 0 … 255 */
+} SuRowScale;
+
+typedef struct SuGemmArgs {
+    const void *a; /* [m, k], rows lda elements apart */
     size_t lda;
-    const float *b;        /* packed [ceil(n / nr)][k][nr] */
-    const float *bias;     /* [ceil(n / nr) * nr] */
-    const float *residual; /* [m, n], rows ldr apart, or NULL; may be c itself */
+    const SuRowScale *a_scale; /* int8: [m] */
+    const void *b;             /* packed [ceil(n / nr)][words of k][nr] */
+    const float *bias;         /* [ceil(n / nr) * nr], like the next two */
+    const float *b_scale;      /* int8: what one step of a feature of w means */
+    const int32_t *b_sum;      /* int8: sum of a feature's elements */
+    const float *residual;     /* [m, n], rows ldr apart, or NULL; may be c itself */
     size_t ldr;
-    float *c; /* [m, n], rows ldc apart; must not overlap a */
+    void *c; /* [m, n] of float, or of bf16 (c_bf16), rows ldc apart; must not overlap a */
     size_t ldc;
     size_t c_group;                /* columns of a group, a multiple of nr; 0: all in one */
-    size_t c_group_stride;         /* floats from one group to the next */
+    size_t c_group_stride;         /* elements from one group to the next */
     size_t m, n, k;                /* m may be 0 */
     size_t panel_begin, panel_end; /* panels to compute; none if they are equal */
     SutraActivation activation;
-} SuGemmF32Args;
+    bool c_bf16; /* to nearest, ties to even; a denormal may become zero; not of the f32 kind */
+} SuGemmArgs;
 
-typedef struct SuGemmF32 {
-    uint32_t mr, nr; /* register tile */
+/* How the products of bf16 are added up, all by fma, rounded to nearest.
+ *   SU_SUMS_CHAIN   one chain from 0, k ascending, of a word the second element first; what becomes of
+ *                   denormals is the ISA's own
+ *   SU_SUMS_TILES   of each 64 bytes of k, the padding included, a chain of the first elements of its
+ *                   words and one of the second ones, each from 0; their sum is added to that of the
+ *                   64 bytes before, the first to 0. Denormals read and results below the normal
+ *                   numbers are zeros of their sign (as tdpbf16ps does) */
+typedef enum SuGemmSums { SU_SUMS_CHAIN = 0, SU_SUMS_TILES } SuGemmSums;
+
+typedef struct SuGemm {
+    uint32_t mr, nr; /* register tile, panel; nr is SU_PANEL in bf16 and int8 */
+    uint32_t a_size; /* bytes of an element of a: 4 float, 2 bf16, 1 u8 */
+    SuGemmSums sums; /* of bf16 */
     const char *name;
-    void (*run)(const SuGemmF32Args *args);
-} SuGemmF32;
+    void (*run)(const SuGemmArgs *args);
+} SuGemm;
 
-/* Packs row `feature` of a weight matrix (k floats) into its place in b. Rows n … end of the last
- * panel must be zeroed. */
+enum { SU_PANEL = 32, SU_GEMM_ROW_BYTES = 64 };
+
+/* Words of a feature of k elements of `size` bytes, packed in bf16 or int8. */
+static inline size_t su_gemm_words(size_t k, size_t size)
+{
+    return (k * size + SU_GEMM_ROW_BYTES - 1) / SU_GEMM_ROW_BYTES * (SU_GEMM_ROW_BYTES / 4);
+}
+
+/* Packs row `feature` of a weight matrix (k floats) into its place in b. Features n … end of the last
+ * panel must be zeroed; int8 packs SU_PANEL of them as features of zeros.
+ * bf16: rounded to nearest, ties to even. int8: round(w / scale), scale = max |w| / 127 (1 if that is
+ * zero), and the sum of the rounded. A weight that is NaN or infinite makes the scale NaN. */
 void su_gemm_pack_f32(const float *row, size_t feature, size_t k, uint32_t nr, float *b);
+void su_gemm_pack_bf16(const float *row, size_t feature, size_t k, void *b);
+void su_gemm_pack_int8(const float *row, size_t feature, size_t k, void *b, float *scale,
+                       int32_t *sum);
 
 /* ---- attention: one head of one text ---- */
 enum { SU_KEY_TILE = 64 };
@@ -94,6 +145,28 @@ typedef struct SuAttentionF32 {
     size_t scratch_bytes; /* of the stack, whatever the lengths */
     void (*run)(const SuAttentionF32Args *args);
 } SuAttentionF32;
+
+/* The same for q, k and v in bf16. Recipe, sums of products being those of SU_SUMS_TILES over 32
+ * elements of the head, or 32 keys from a tile's first:
+ *   score: from 0, in units of log2; m' as in fp32; p = 2^(s - m') by SU_EXP2_NARROW
+ *   sum = fma(sum, scale, all p of the tile), scale = 2^(m - m'); key r of a tile is in place r % 16 of
+ *   one of four vectors: (v0 + v1) + (v2 + v3), folded as ((e0 + e2) + (e1 + e3)) of each four places,
+ *   those four sums as (f0 + f1) + (f2 + f3)
+ *   out = out scale, to which the products of p, rounded to bf16, and v are added; out (1 / sum) */
+typedef struct SuAttentionBf16Args {
+    const uint16_t *q, *k, *v; /* as in fp32; strides in elements */
+    float *out;
+    size_t q_stride, k_stride, v_stride, out_stride;
+    size_t num_queries, num_keys, head_size; /* head_size: a multiple of 32, at most 256 */
+    bool local;
+    size_t before, after, first_query;
+} SuAttentionBf16Args;
+
+typedef struct SuAttentionBf16 {
+    const char *name;
+    size_t scratch_bytes;
+    void (*run)(const SuAttentionBf16Args *args); /* NULL where fp32 is as fast */
+} SuAttentionBf16;
 
 /* ---- rows ---- */
 typedef struct SuNormF32 {
@@ -121,8 +194,9 @@ static inline float su_pool_weights(size_t first, size_t num_tokens)
 
 typedef struct SuKernels {
     SuIsa isa;
-    SuGemmF32 gemm_f32;
+    SuGemm gemm_f32, gemm_bf16, gemm_int8;
     SuAttentionF32 attention_f32;
+    SuAttentionBf16 attention_bf16;
     /* y = norm(x); y may be x */
     void (*layer_norm_f32)(const SuNormF32 *norm, const float *x, float *y);
     /* y = norm((token + type) + position); type and position may be NULL */
@@ -139,6 +213,17 @@ typedef struct SuKernels {
     /* stored halves to float, exactly */
     void (*widen_f16)(const uint16_t *x, size_t n, float *y);
     void (*widen_bf16)(const uint16_t *x, size_t n, float *y);
+    /* y = x scale, of s8 */
+    void (*widen_s8)(const int8_t *x, float scale, size_t n, float *y);
+    /* to nearest, ties to even; a NaN stays one */
+    void (*narrow_bf16)(const float *x, size_t n, uint16_t *y);
+    /* y = clamp(round(x inverse) + zero, 0, 255) with inverse = 1 / scale; scale and zero are those of
+     * `fixed`, or where that is NULL: scale = (max - min) / 255, zero = round(-min inverse), min and max
+     * over x and 0, and where that scale is below the normal numbers: scale 1, zero 0, y of zeros. A row
+     * with a NaN, an infinity or a range that overflows: scale NaN, y of zeros. x: x[i] factor[i] where
+     * factor is not NULL. Returns scale and zero. */
+    SuRowScale (*quantize_u8)(const float *x, const float *factor, const SuRowScale *fixed,
+                              size_t n, uint8_t *y);
 } SuKernels;
 
 void su_kernels_init(SuKernels *kernels, SuIsa isa);

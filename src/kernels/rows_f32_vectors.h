@@ -7,6 +7,7 @@
 #include "kernels/vec_math.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { LANE_VECTORS = 64 / VEC_LANES }; /* of the 64 virtual lanes of kernels.h */
 
@@ -183,8 +184,108 @@ static void pool(SutraPooling pooling, const float *x, size_t stride, size_t fir
     }
 }
 
+static void narrow_bf16(const float *x, size_t n, uint16_t *y)
+{
+    for (size_t i = 0; i < n; i += VEC_LANES) {
+        size_t left = n - i < VEC_LANES ? n - i : VEC_LANES;
+        vec_store_bf16(y + i, load(x, i, n), left);
+    }
+}
+
+/* What a row is quantised from: x, or x factor. */
+SU_INLINE Vec load_scaled(const float *x, const float *factor, size_t i, size_t n)
+{
+    return factor ? vec_mul(load(x, i, n), load(factor, i, n)) : load(x, i, n);
+}
+
+/* Four vectors from element i on; whole: all of them lie in x. */
+SU_INLINE void load_four(Vec v[4], const float *x, const float *factor, size_t i, size_t n,
+                         const bool whole)
+{
+    SU_UNROLL
+    for (size_t c = 0; c < 4; c++) {
+        size_t at = i + c * VEC_LANES;
+        if (!whole)
+            v[c] = load_scaled(x, factor, at, n);
+        else
+            v[c] = factor ? vec_mul(vec_load(x + at), vec_load(factor + at)) : vec_load(x + at);
+    }
+}
+
+typedef struct Range {
+    Vec least[4], most[4], bad[4]; /* bad: NaN once a value was not finite */
+} Range;
+
+SU_INLINE void widen_range(Range *range, const Vec v[4])
+{
+    SU_UNROLL
+    for (int c = 0; c < 4; c++) {
+        range->least[c] = vec_min(range->least[c], v[c]);
+        range->most[c] = vec_max(range->most[c], v[c]);
+        range->bad[c] = vec_fma(v[c], vec_zero(), range->bad[c]);
+    }
+}
+
+/* Least and largest of x and 0; false if one is not finite. */
+SU_INLINE bool find_range(const float *x, const float *factor, size_t n, float *low, float *high)
+{
+    Range range;
+    Vec v[4];
+    for (int c = 0; c < 4; c++) range.least[c] = range.most[c] = range.bad[c] = vec_zero();
+    size_t i = 0;
+    for (; i + 4 * VEC_LANES <= n; i += 4 * VEC_LANES) {
+        load_four(v, x, factor, i, n, true);
+        widen_range(&range, v);
+    }
+    if (i < n) {
+        load_four(v, x, factor, i, n, false);
+        widen_range(&range, v);
+    }
+    *low = vec_least(
+        vec_min(vec_min(range.least[0], range.least[1]), vec_min(range.least[2], range.least[3])));
+    *high = vec_most(
+        vec_max(vec_max(range.most[0], range.most[1]), vec_max(range.most[2], range.most[3])));
+    return !vec_has_nan(
+        vec_add(vec_add(range.bad[0], range.bad[1]), vec_add(range.bad[2], range.bad[3])));
+}
+
+/* A row of its own scale has no value that rounds past 2^31; one of a fixed scale may. */
+SU_INLINE SuRowScale quantize_row(const float *x, const float *factor, const SuRowScale *fixed,
+                                  size_t n, uint8_t *y)
+{
+    SuRowScale row;
+    float low, high;
+    bool finite = find_range(x, factor, n, &low, &high);
+    if (!su_quantize_row(low, high, finite, fixed, &row)) {
+        memset(y, 0, n);
+        return row;
+    }
+    const Vec inverse = vec_set1(1.0f / row.scale), most = vec_set1(0x1p30f);
+    for (size_t i = 0; i < n; i += 4 * VEC_LANES) {
+        size_t left = n - i;
+        Vec v[4];
+        load_four(v, x, factor, i, n, left >= 4 * VEC_LANES);
+        SU_UNROLL
+        for (int c = 0; c < 4; c++) {
+            v[c] = vec_mul(v[c], inverse);
+            if (fixed) v[c] = vec_min(v[c], most);
+        }
+        vec_store_u8(y + i, v, row.zero, left < 4 * VEC_LANES ? left : 4 * VEC_LANES);
+    }
+    return row;
+}
+
+static SuRowScale quantize_u8(const float *x, const float *factor, const SuRowScale *fixed,
+                              size_t n, uint8_t *y)
+{
+    if (fixed) return quantize_row(x, factor, fixed, n, y);
+    return factor ? quantize_row(x, factor, NULL, n, y) : quantize_row(x, NULL, NULL, n, y);
+}
+
 static void init_rows(SuKernels *kernels)
 {
+    kernels->narrow_bf16 = narrow_bf16;
+    kernels->quantize_u8 = quantize_u8;
     kernels->layer_norm_f32 = layer_norm;
     kernels->embed_norm_f32 = embed_norm;
     kernels->activate_f32 = activate;

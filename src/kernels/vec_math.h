@@ -66,6 +66,26 @@ SU_INLINE void vec_gelu_in_step(Vec *x, const int count)
     }
 }
 
+SU_INLINE void vec_gelu_narrow_in_step(Vec *x, const int count)
+{
+    Vec c[8], z[8], p[8];
+    SU_UNROLL
+    for (int i = 0; i < count; i++) {
+        c[i] = vec_max(vec_set1(-SU_GELU_NARROW_LIMIT), x[i]);
+        c[i] = vec_min(vec_set1(SU_GELU_NARROW_LIMIT), c[i]);
+        z[i] = vec_mul(c[i], c[i]);
+        p[i] = vec_fma(vec_set1(SU_GELU_NARROW_7), z[i], vec_set1(SU_GELU_NARROW_6));
+    }
+    horner_step(p, z, count, SU_GELU_NARROW_5);
+    horner_step(p, z, count, SU_GELU_NARROW_4);
+    horner_step(p, z, count, SU_GELU_NARROW_3);
+    horner_step(p, z, count, SU_GELU_NARROW_2);
+    horner_step(p, z, count, SU_GELU_NARROW_1);
+    horner_step(p, z, count, SU_GELU_NARROW_0);
+    SU_UNROLL
+    for (int i = 0; i < count; i++) x[i] = vec_mul(x[i], vec_fma(c[i], p[i], vec_set1(0.5f)));
+}
+
 /* x / (1 + exp2(w)) */
 SU_INLINE Vec vec_logistic(Vec x, Vec w)
 {

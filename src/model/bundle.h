@@ -6,7 +6,7 @@
  *   model.source    what the bundle was made from: library version, folder, its files
  *   model.tensors   role, layer, type, shape and section of each tensor below
  *   tokenizer       the compiled tokenizer (tokenizer/tokenizer_image.h)
- *   tensor.N        embedding tables as stored; the weights packed for one GEMM
+ *   tensor.N        embedding tables as stored, or of int8 with their scales; the weights packed for one GEMM
  *
  * docs/FORMATS.md has every field. */
 #ifndef SU_BUNDLE_H
@@ -17,10 +17,10 @@
 
 #define SU_BUNDLE_VERSION 1u
 
-/* Writes model to `path`: its embedding tables, and `packed` (SUTRA_ROLE_PACKED_CPU) instead of the
- * other weights. source: of su_bundle_source, or empty. All or nothing, see base/file_write.h.
- * Errors: IO, MEMORY. */
-SutraStatus su_bundle_write(const SutraModel *model, const SutraTensor *packed,
+/* Writes model to `path`: given [num_given], which are the packed weights (SUTRA_ROLE_PACKED_CPU) and
+ * the embedding tables that are to be others than the model's, and the model's own tables. source: of
+ * su_bundle_source, or empty. All or nothing, see base/file_write.h. Errors: IO, MEMORY. */
+SutraStatus su_bundle_write(const SutraModel *model, const SutraTensor *given, size_t num_given,
                             const SuByteWriter *source, const char *path, SutraError *err);
 
 /* Fills a model that su_model_open made. Reads the small sections only. Errors: IO, FORMAT,

@@ -9,6 +9,7 @@
 #define SU_SECTION_TOKENIZER "tokenizer"
 #define SU_SECTION_TENSOR "tensor.%u"
 
-enum { SU_BUNDLE_TABLES = 3, SU_BUNDLE_MAX_TENSORS = 16 }; /* embedding tables; what is read */
+/* Embedding tables and their scales; what is read. */
+enum { SU_BUNDLE_TABLES = 5, SU_BUNDLE_MAX_TENSORS = 16 };
 
 #endif

@@ -240,9 +240,10 @@ static SutraStatus check_options(const SutraModel *model, const SutraModelOption
     uint64_t size = 0;
     for (size_t i = 0; i < model->num_tensors; i++) size += model->tensors[i].size;
     if (options && options->compute && options->compute != model->compute)
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "%s: made for another precision than the one asked for: convert the model again",
-                 path);
+        SU_RAISE(
+            err, SUTRA_E_UNSUPPORTED,
+            "%s: its weights are in %s, not in %s: open it as it is, or convert the model again",
+            path, sutra_compute_name(model->compute), sutra_compute_name(options->compute));
     if (options && options->memory_limit && size > options->memory_limit)
         SU_RAISE(err, SUTRA_E_LIMIT,
                  "%s: the weights take %llu bytes in memory, over the limit of %llu", path,

@@ -50,14 +50,20 @@ typedef struct Stored {
     uint32_t count;
 } Stored;
 
-static Stored stored_tensors(const SutraModel *model, const SutraTensor *packed)
+static Stored stored_tensors(const SutraModel *model, const SutraTensor *given, size_t num_given)
 {
-    static const SutraRole tables[SU_BUNDLE_TABLES] = {
-        SUTRA_ROLE_TOKEN_EMBEDDING, SUTRA_ROLE_POSITION_EMBEDDING, SUTRA_ROLE_TYPE_EMBEDDING};
-    Stored stored = {.tensors = {packed}, .count = 1};
-    for (size_t i = 0; i < SU_BUNDLE_TABLES; i++) {
-        const SutraTensor *table = su_model_tensor(model, tables[i], 0);
-        if (table) stored.tensors[stored.count++] = table;
+    static const SutraRole roles[SU_BUNDLE_TABLES + 1] = {SUTRA_ROLE_PACKED_CPU,
+                                                          SUTRA_ROLE_TOKEN_EMBEDDING,
+                                                          SUTRA_ROLE_POSITION_EMBEDDING,
+                                                          SUTRA_ROLE_TYPE_EMBEDDING,
+                                                          SUTRA_ROLE_TOKEN_EMBEDDING_SCALE,
+                                                          SUTRA_ROLE_POSITION_EMBEDDING_SCALE};
+    Stored stored = {.count = 0};
+    for (size_t i = 0; i <= SU_BUNDLE_TABLES; i++) {
+        const SutraTensor *tensor = su_model_tensor(model, roles[i], 0);
+        for (size_t j = 0; j < num_given; j++)
+            if (given[j].role == (uint32_t)roles[i]) tensor = &given[j];
+        if (tensor) stored.tensors[stored.count++] = tensor;
     }
     return stored;
 }
@@ -123,11 +129,11 @@ static SutraStatus add_sections(SuContainerWriter *writer, const SutraModel *mod
     return status;
 }
 
-SutraStatus su_bundle_write(const SutraModel *model, const SutraTensor *packed,
+SutraStatus su_bundle_write(const SutraModel *model, const SutraTensor *given, size_t num_given,
                             const SuByteWriter *source, const char *path, SutraError *err)
 {
     SuContainerWriter writer;
-    Stored stored = stored_tensors(model, packed);
+    Stored stored = stored_tensors(model, given, num_given);
     SutraStatus status = su_container_writer_open(path, 5 + stored.count, &writer, err);
     if (status == SUTRA_OK) status = add_sections(&writer, model, &stored, source, err);
     if (status == SUTRA_OK) return su_container_writer_commit(&writer, err);

@@ -7,6 +7,24 @@
 static const SuFamily *const families[] = {&su_family_bert};
 #define NUM_FAMILIES (sizeof families / sizeof *families)
 
+void su_family_tensor_name(const char *family, uint32_t role, uint32_t layer, char *name,
+                           size_t capacity)
+{
+    snprintf(name, capacity, "a tensor");
+    for (size_t f = 0; f < NUM_FAMILIES; f++) {
+        if (strcmp(families[f]->name, family) != 0) continue;
+        for (size_t i = 0; i < families[f]->num_tensors; i++) {
+            const SuFamilyTensor *tensor = &families[f]->tensors[i];
+            const char *mark = strchr(tensor->name, '#');
+            if (tensor->role != (SutraRole)role) continue;
+            snprintf(name, capacity, "%s", tensor->name);
+            if (mark)
+                snprintf(name, capacity, "%.*s%u%s", (int)(mark - tensor->name), tensor->name,
+                         layer, mark + 1);
+        }
+    }
+}
+
 /* As the reference's table of activations: names that differ in spelling only are one kind. */
 static const struct {
     const char *name;

@@ -219,7 +219,12 @@ static size_t plan_steps(const SuBenchAblation *bench, SuBenchVariant steps[MAX_
     at.plain = false;
     for (int isa = SU_ISA_SCALAR + (bench->isa > SU_ISA_SCALAR); isa < SU_ISA_COUNT; isa++) {
         if (isa > (int)bench->isa) break;
-        static const char *const names[] = {"+ kernels: scalar", "+ SIMD: avx2", "+ SIMD: avx512"};
+        static const char *const names[SU_ISA_COUNT] = {
+            [SU_ISA_SCALAR] = "+ kernels: scalar",
+            [SU_ISA_AVX2] = "+ SIMD: avx2",
+            [SU_ISA_AVX512] = "+ SIMD: avx512",
+        };
+        if (!names[isa]) continue; /* brings nothing to fp32 */
         at.name = names[isa];
         at.isa = (SuIsa)isa;
         steps[n++] = at;
@@ -239,7 +244,11 @@ static size_t plan_steps(const SuBenchAblation *bench, SuBenchVariant steps[MAX_
 /* `all` with one thing switched off. */
 static size_t plan_without(const SuBenchVariant *all, SuBenchVariant variants[MAX_STEPS])
 {
-    static const char *const isas[] = {"without SIMD: scalar", "without avx512: avx2"};
+    static const struct {
+        const char *name;
+        SuIsa isa, above; /* what is left; the least level that this leaves out */
+    } isas[] = {{"without SIMD: scalar", SU_ISA_SCALAR, SU_ISA_AVX2},
+                {"without avx512: avx2", SU_ISA_AVX2, SU_ISA_AVX512}};
     size_t n = 0;
     for (size_t i = 0; i < 6; i++) variants[i] = *all;
     variants[n].name = "without a loaded model (once for all)";
@@ -256,10 +265,10 @@ static size_t plan_without(const SuBenchVariant *all, SuBenchVariant variants[MA
         variants[n].name = "without threads";
         variants[n++].threads = 1;
     }
-    for (int isa = 0; isa < (int)all->isa; isa++) {
+    for (size_t i = 0; i < 2 && all->isa >= isas[i].above; i++) {
         variants[n] = *all;
-        variants[n].name = isas[isa];
-        variants[n++].isa = (SuIsa)isa;
+        variants[n].name = isas[i].name;
+        variants[n++].isa = isas[i].isa;
     }
     return n;
 }

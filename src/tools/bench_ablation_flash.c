@@ -122,11 +122,11 @@ static SutraStatus create_encoders(Flash *flash, uint32_t *windows, SutraError *
     flash->spec = model->spec;
     flash->spec.position = SUTRA_POSITION_NONE;
     for (uint32_t i = 0; i < flash->spec.num_layers; i++) windows[i] = WINDOW;
-    SU_TRY(
-        su_encoder_create(&flash->spec, model->tensors, model->num_tensors, isa, &flash->all, err));
+    SU_TRY(su_encoder_create(&flash->spec, model->tensors, model->num_tensors, isa, NULL,
+                             &flash->all, err));
     flash->spec.window = windows;
-    return su_encoder_create(&flash->spec, model->tensors, model->num_tensors, isa, &flash->local,
-                             err);
+    return su_encoder_create(&flash->spec, model->tensors, model->num_tensors, isa, NULL,
+                             &flash->local, err);
 }
 
 static SutraStatus measure(Flash *flash, uint32_t *windows, SutraError *err)

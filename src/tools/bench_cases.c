@@ -8,19 +8,19 @@ static void call_gemm(const SuBenchCase *at, const SuBenchOperands *x)
 {
     const SuKernels *kernels = &at->of->kernels;
     kernels->gemm_f32.run(
-        &(SuGemmF32Args){.a = x->a,
-                         .lda = at->k,
-                         .b = x->b,
-                         .bias = x->bias,
-                         .residual = at->residual ? x->residual : NULL,
-                         .ldr = at->n,
-                         .c = x->c,
-                         .ldc = at->n,
-                         .m = at->rows,
-                         .n = at->n,
-                         .k = at->k,
-                         .panel_end = (at->n + kernels->gemm_f32.nr - 1) / kernels->gemm_f32.nr,
-                         .activation = at->activation});
+        &(SuGemmArgs){.a = x->a,
+                      .lda = at->k,
+                      .b = x->b,
+                      .bias = x->bias,
+                      .residual = at->residual ? x->residual : NULL,
+                      .ldr = at->n,
+                      .c = x->c,
+                      .ldc = at->n,
+                      .m = at->rows,
+                      .n = at->n,
+                      .k = at->k,
+                      .panel_end = (at->n + kernels->gemm_f32.nr - 1) / kernels->gemm_f32.nr,
+                      .activation = at->activation});
 }
 
 /* q, k and v each a matrix of their own, as the encoder keeps them. */

@@ -41,20 +41,20 @@ static void linear(const Group *group, const SuBenchLinear *w, const float *x,
         su_naive_matmul(x, rows, w->in, w->weight, w->out, to);
     else
         forward->kernels->gemm_f32.run(
-            &(SuGemmF32Args){.a = x,
-                             .lda = w->in,
-                             .b = w->packed,
-                             .bias = separate ? w->zero_bias : w->packed_bias,
-                             .residual = separate ? NULL : residual,
-                             .ldr = w->out,
-                             .c = to,
-                             .ldc = w->out,
-                             .m = rows,
-                             .n = w->out,
-                             .k = w->in,
-                             .panel_end = su_round_up(w->out, forward->kernels->gemm_f32.nr) /
-                                          forward->kernels->gemm_f32.nr,
-                             .activation = separate ? SUTRA_ACT_NONE : activation});
+            &(SuGemmArgs){.a = x,
+                          .lda = w->in,
+                          .b = w->packed,
+                          .bias = separate ? w->zero_bias : w->packed_bias,
+                          .residual = separate ? NULL : residual,
+                          .ldr = w->out,
+                          .c = to,
+                          .ldc = w->out,
+                          .m = rows,
+                          .n = w->out,
+                          .k = w->in,
+                          .panel_end = su_round_up(w->out, forward->kernels->gemm_f32.nr) /
+                                       forward->kernels->gemm_f32.nr,
+                          .activation = separate ? SUTRA_ACT_NONE : activation});
     if (!separate) return;
     su_naive_add_bias(to, rows, w->out, forward->variant->plain ? w->bias : w->packed_bias);
     if (activation != SUTRA_ACT_NONE && forward->variant->plain)

@@ -119,8 +119,7 @@ static void report_case(SutraBenchReport *report, const SuBenchSampler *sampler,
     su_bench_text(report, "%s", su_bench_note(share, at_once));
 }
 
-static void report_machine(SutraBenchReport *report, const SuBenchSampler *sampler,
-                           const char *model)
+static void report_machine(SutraBenchReport *report, SuBenchSampler *sampler, const char *model)
 {
     su_bench_table(report, "machine", "what|value|unit");
     su_bench_text(report, "shapes of");
@@ -132,10 +131,13 @@ static void report_machine(SutraBenchReport *report, const SuBenchSampler *sampl
     su_bench_fact(report, "threads at once", sampler->threads, "");
     su_bench_fact(report, "fma peak", sampler->peak * 1e-9, "GFLOP/s");
     su_bench_fact(report, "samples of the peak, of which the best", sampler->peak_samples, "");
+    double bf16 = su_bench_tile_peak(sampler, false), int8 = su_bench_tile_peak(sampler, true);
+    if (bf16 > 0) su_bench_fact(report, "tile peak, bf16", bf16 * 1e-9, "GFLOP/s");
+    if (int8 > 0) su_bench_fact(report, "tile peak, int8", int8 * 1e-9, "Gop/s");
 }
 
-static void report_all(SutraBenchReport *report, const SuBenchSampler *sampler,
-                       const SuBenchCases *cases, const Measured *measured, const char *model)
+static void report_all(SutraBenchReport *report, SuBenchSampler *sampler, const SuBenchCases *cases,
+                       const Measured *measured, const char *model)
 {
     report_machine(report, sampler, model);
     su_bench_table(report, "roofline",

@@ -17,26 +17,26 @@ static void multiply(const SuKernels *kernels, const float *a, size_t lda, size_
                      const float *b, const float *zeros, size_t n, float *c, size_t ldc)
 {
     kernels->gemm_f32.run(
-        &(SuGemmF32Args){.a = a,
-                         .lda = lda,
-                         .b = b,
-                         .bias = zeros,
-                         .c = c,
-                         .ldc = ldc,
-                         .m = rows,
-                         .n = n,
-                         .k = k,
-                         .panel_end = (n + kernels->gemm_f32.nr - 1) / kernels->gemm_f32.nr});
+        &(SuGemmArgs){.a = a,
+                      .lda = lda,
+                      .b = b,
+                      .bias = zeros,
+                      .c = c,
+                      .ldc = ldc,
+                      .m = rows,
+                      .n = n,
+                      .k = k,
+                      .panel_end = (n + kernels->gemm_f32.nr - 1) / kernels->gemm_f32.nr});
 }
 
 static void softmax(SuIsa isa, float *scores, size_t rows, size_t keys)
 {
 #if defined(__x86_64__)
-    if (isa == SU_ISA_AVX512) {
+    if (isa >= SU_ISA_AVX512) {
         su_softmax2_avx512(scores, rows, keys);
         return;
     }
-    if (isa == SU_ISA_AVX2) {
+    if (isa >= SU_ISA_AVX2) {
         su_softmax2_avx2(scores, rows, keys);
         return;
     }

@@ -9,6 +9,10 @@ double su_bench_fma_scalar(size_t rounds);
 double su_bench_fma_avx2(size_t rounds);
 double su_bench_fma_avx512(size_t rounds);
 
+/* Products of whole tiles, of bf16 or of int8, into four of them in turn; only where AMX may be used. */
+double su_bench_tiles_bf16_amx(size_t rounds);
+double su_bench_tiles_int8_amx(size_t rounds);
+
 /* Loads n floats and adds them up. n: a multiple of 128 */
 float su_bench_read_scalar(const float *x, size_t n);
 float su_bench_read_avx2(const float *x, size_t n);

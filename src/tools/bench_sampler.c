@@ -118,8 +118,8 @@ void su_bench_improve(SuBenchSampler *sampler, SuBenchBody body, void *arg, size
 static double run_fma(SuIsa isa, size_t rounds)
 {
 #if defined(__x86_64__)
-    if (isa == SU_ISA_AVX512) return su_bench_fma_avx512(rounds);
-    if (isa == SU_ISA_AVX2) return su_bench_fma_avx2(rounds);
+    if (isa >= SU_ISA_AVX512) return su_bench_fma_avx512(rounds);
+    if (isa >= SU_ISA_AVX2) return su_bench_fma_avx2(rounds);
 #endif
     (void)isa;
     return su_bench_fma_scalar(rounds);
@@ -141,6 +141,34 @@ void su_bench_sample_peak(SuBenchSampler *sampler)
     sampler->peak_samples++;
 }
 
+#if defined(__x86_64__)
+static void tiles_body(void *int8, uint32_t rank)
+{
+    (void)rank;
+    if (*(const bool *)int8)
+        su_bench_tiles_int8_amx(FMA_ROUNDS);
+    else
+        su_bench_tiles_bf16_amx(FMA_ROUNDS);
+}
+#endif
+
+double su_bench_tile_peak(SuBenchSampler *sampler, bool int8)
+{
+#if defined(__x86_64__)
+    if (sampler->isa >= SU_ISA_AMX) {
+        SuBenchSample best = {0};
+        size_t calls = su_bench_calls(sampler, tiles_body, &int8);
+        for (int round = 0; round < sampler->rounds; round++)
+            su_bench_improve(sampler, tiles_body, &int8, calls, &best);
+        return best.calls_per_s *
+               (int8 ? su_bench_tiles_int8_amx(FMA_ROUNDS) : su_bench_tiles_bf16_amx(FMA_ROUNDS));
+    }
+#endif
+    (void)sampler;
+    (void)int8;
+    return 0;
+}
+
 SuBenchBandwidth su_bench_bandwidth(double bytes)
 {
     size_t floats = su_round_up((size_t)bytes / sizeof(float) + 1, STEP);
@@ -159,8 +187,8 @@ static void read_body(void *arg, uint32_t rank)
     volatile float keep;
 #if defined(__x86_64__)
     SuIsa isa = traffic->sampler->isa;
-    keep = isa == SU_ISA_AVX512 ? su_bench_read_avx512(x, traffic->floats)
-           : isa == SU_ISA_AVX2 ? su_bench_read_avx2(x, traffic->floats)
+    keep = isa >= SU_ISA_AVX512 ? su_bench_read_avx512(x, traffic->floats)
+           : isa >= SU_ISA_AVX2 ? su_bench_read_avx2(x, traffic->floats)
                                 : su_bench_read_scalar(x, traffic->floats);
 #else
     keep = su_bench_read_scalar(x, traffic->floats);
@@ -175,9 +203,9 @@ static void copy_body(void *arg, uint32_t rank)
     size_t half = traffic->floats / 2;
 #if defined(__x86_64__)
     SuIsa isa = traffic->sampler->isa;
-    if (isa == SU_ISA_AVX512)
+    if (isa >= SU_ISA_AVX512)
         su_bench_copy_avx512(x, half, x + half);
-    else if (isa == SU_ISA_AVX2)
+    else if (isa >= SU_ISA_AVX2)
         su_bench_copy_avx2(x, half, x + half);
     else
         su_bench_copy_scalar(x, half, x + half);

@@ -22,7 +22,8 @@ SutraStatus su_bench_session_open(SuBenchSession *session, SutraError *err)
                                  .num_threads = session->sampler.threads};
     uint64_t start = su_clock_ns();
     if (!session->options.model) SU_RAISE(err, SUTRA_E_ARGUMENT, "bench: model is NULL");
-    SU_TRY(sutra_model_open(session->options.model, NULL, &session->model, err));
+    SutraModelOptions model = {.struct_size = sizeof model, .compute = session->options.compute};
+    SU_TRY(sutra_model_open(session->options.model, &model, &session->model, err));
     session->open_s = (double)(su_clock_ns() - start) * 1e-9;
     return sutra_engine_create(&engine, &session->engine, err);
 }

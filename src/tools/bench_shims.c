@@ -26,7 +26,7 @@ const char *su_bench_stage_name(SuBenchStage stage)
                                         "attention",       "attention out + residual",
                                         "attention norm",  "up + activation",
                                         "down + residual", "feed-forward norm",
-                                        "pooling + output"};
+                                        "rows converted",  "pooling + output"};
     return names[stage];
 }
 
@@ -58,9 +58,9 @@ static void add(Slot *slot, SuBenchStage stage, uint64_t start, double flops)
 }
 
 /* By the weights, and not by what the thread did last: ranks claim parts of a stage, or none. */
-static SuBenchStage stage_of_gemm(const float *packed)
+static SuBenchStage stage_of_gemm(const void *packed)
 {
-    const SuLayerF32 *layer = shimmed->layers;
+    const SuLayer *layer = shimmed->layers;
     for (uint32_t i = 0; i < shimmed->spec.num_layers; i++, layer++) {
         if (packed == layer->qkv.packed) return SU_BENCH_QKV;
         if (packed == layer->attention_out.packed) return SU_BENCH_ATTENTION_OUT;
@@ -72,7 +72,7 @@ static SuBenchStage stage_of_gemm(const float *packed)
 
 static SuBenchStage stage_of_norm(const SuNormF32 *norm)
 {
-    const SuLayerF32 *layer = shimmed->layers;
+    const SuLayer *layer = shimmed->layers;
     for (uint32_t i = 0; i < shimmed->spec.num_layers; i++, layer++) {
         if (norm == &layer->attention_norm) return SU_BENCH_ATTENTION_NORM;
         if (norm == &layer->ffn_norm) return SU_BENCH_FFN_NORM;
@@ -80,15 +80,35 @@ static SuBenchStage stage_of_norm(const SuNormF32 *norm)
     return SU_BENCH_OUTPUT;
 }
 
-static void time_gemm(const SuGemmF32Args *args)
+static void time_gemm(const SuGemm *gemm, const SuGemmArgs *args)
 {
     Slot *slot = slot_of_thread();
-    size_t first = args->panel_begin * inner.gemm_f32.nr, end = args->panel_end * inner.gemm_f32.nr;
+    size_t first = args->panel_begin * gemm->nr, end = args->panel_end * gemm->nr;
     if (end > args->n) end = args->n;
     uint64_t start = su_bench_ticks();
-    inner.gemm_f32.run(args);
+    gemm->run(args);
     double flops = 2.0 * (double)args->m * (double)args->k;
     add(slot, stage_of_gemm(args->b), start, end > first ? flops * (double)(end - first) : 0);
+}
+
+static void time_gemm_f32(const SuGemmArgs *args) { time_gemm(&inner.gemm_f32, args); }
+static void time_gemm_bf16(const SuGemmArgs *args) { time_gemm(&inner.gemm_bf16, args); }
+static void time_gemm_int8(const SuGemmArgs *args) { time_gemm(&inner.gemm_int8, args); }
+
+static void time_narrow_bf16(const float *x, size_t n, uint16_t *y)
+{
+    uint64_t start = su_bench_ticks();
+    inner.narrow_bf16(x, n, y);
+    add(slot_of_thread(), SU_BENCH_CONVERT, start, 0);
+}
+
+static SuRowScale time_quantize_u8(const float *x, const float *factor, const SuRowScale *fixed,
+                                   size_t n, uint8_t *y)
+{
+    uint64_t start = su_bench_ticks();
+    SuRowScale row = inner.quantize_u8(x, factor, fixed, n, y);
+    add(slot_of_thread(), SU_BENCH_CONVERT, start, 0);
+    return row;
 }
 
 static void time_attention(const SuAttentionF32Args *args)
@@ -96,6 +116,15 @@ static void time_attention(const SuAttentionF32Args *args)
     Slot *slot = slot_of_thread();
     uint64_t start = su_bench_ticks();
     inner.attention_f32.run(args);
+    add(slot, SU_BENCH_ATTENTION, start,
+        su_bench_cost_attention(args->num_queries, args->num_keys, args->head_size).flops);
+}
+
+static void time_attention_bf16(const SuAttentionBf16Args *args)
+{
+    Slot *slot = slot_of_thread();
+    uint64_t start = su_bench_ticks();
+    inner.attention_bf16.run(args);
     add(slot, SU_BENCH_ATTENTION, start,
         su_bench_cost_attention(args->num_queries, args->num_keys, args->head_size).flops);
 }
@@ -132,6 +161,13 @@ static void time_widen_bf16(const uint16_t *x, size_t n, float *y)
     add(slot_of_thread(), SU_BENCH_EMBED, start, 0);
 }
 
+static void time_widen_s8(const int8_t *x, float scale, size_t n, float *y)
+{
+    uint64_t start = su_bench_ticks();
+    inner.widen_s8(x, scale, n, y);
+    add(slot_of_thread(), SU_BENCH_EMBED, start, 0);
+}
+
 static void time_pool(SutraPooling pooling, const float *x, size_t stride, size_t first,
                       size_t num_tokens, size_t n, float *out)
 {
@@ -161,12 +197,18 @@ void su_bench_shims_install(SuEncoder *encoder)
     SuKernels *kernels = &encoder->kernels;
     inner = *kernels;
     shimmed = encoder;
-    kernels->gemm_f32.run = time_gemm;
+    kernels->gemm_f32.run = time_gemm_f32;
+    kernels->gemm_bf16.run = time_gemm_bf16;
+    kernels->gemm_int8.run = time_gemm_int8;
+    kernels->narrow_bf16 = time_narrow_bf16;
+    kernels->quantize_u8 = time_quantize_u8;
     kernels->attention_f32.run = time_attention;
+    if (inner.attention_bf16.run) kernels->attention_bf16.run = time_attention_bf16;
     kernels->layer_norm_f32 = time_layer_norm;
     kernels->embed_norm_f32 = time_embed_norm;
     kernels->widen_f16 = time_widen_f16;
     kernels->widen_bf16 = time_widen_bf16;
+    kernels->widen_s8 = time_widen_s8;
     kernels->pool_f32 = time_pool;
     kernels->sum_of_squares_f32 = time_sum_of_squares;
     kernels->scale_f32 = time_scale;

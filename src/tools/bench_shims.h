@@ -20,7 +20,8 @@ typedef enum SuBenchStage {
     SU_BENCH_UP,   /* + activation */
     SU_BENCH_DOWN, /* + residual */
     SU_BENCH_FFN_NORM,
-    SU_BENCH_OUTPUT, /* pooling, L2 */
+    SU_BENCH_CONVERT, /* rows to bf16 or int8 */
+    SU_BENCH_OUTPUT,  /* pooling, L2 */
     SU_BENCH_STAGES
 } SuBenchStage;
 

@@ -1,40 +1,15 @@
 #include "bench_weights.h"
 
 #include "base/status.h"
+#include "tensor_read.h"
 
 #include <math.h>
 #include <string.h>
-
-/* Widens `count` stored elements. */
-static void widen(const SuKernels *kernels, const SutraTensor *tensor, size_t count, float *to)
-{
-    const unsigned char *from = tensor->data;
-    uint16_t block[256];
-    if (tensor->dtype == SUTRA_TENSOR_F32) {
-        memcpy(to, from, count * sizeof *to);
-        return;
-    }
-    for (size_t i = 0; i < count; i += 256) {
-        size_t n = count - i < 256 ? count - i : 256;
-        memcpy(block, from + 2 * i, 2 * n);
-        if (tensor->dtype == SUTRA_TENSOR_F16)
-            kernels->widen_f16(block, n, to + i);
-        else
-            kernels->widen_bf16(block, n, to + i);
-    }
-}
 
 typedef struct Loader {
     const SutraModel *model;
     SuKernels kernels;
 } Loader;
-
-static size_t elements(const SutraTensor *tensor)
-{
-    size_t count = 1;
-    for (uint32_t i = 0; i < tensor->num_dims; i++) count *= (size_t)tensor->shape[i];
-    return count;
-}
 
 static SutraStatus find(const Loader *loader, SutraRole role, uint32_t layer,
                         const SutraTensor **tensor, SutraError *err)
@@ -52,9 +27,9 @@ static SutraStatus load(const Loader *loader, SutraRole role, uint32_t layer, fl
 {
     const SutraTensor *tensor;
     SU_TRY(find(loader, role, layer, &tensor, err));
-    *out = su_alloc(elements(tensor), sizeof **out);
+    *out = su_alloc(su_tensor_elements(tensor), sizeof **out);
     if (!*out) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for the plain weights");
-    widen(&loader->kernels, tensor, elements(tensor), *out);
+    su_tensor_read(&loader->kernels, tensor, 0, su_tensor_elements(tensor), *out);
     return SUTRA_OK;
 }
 
@@ -74,8 +49,8 @@ static SutraStatus load_linear(const Loader *loader, SutraRole weight, int parts
     for (int part = 0; part < parts; part++) {
         SU_TRY(find(loader, (SutraRole)(weight + 2 * part), layer, &w, err));
         SU_TRY(find(loader, (SutraRole)(weight + 2 * part + 1), layer, &b, err));
-        widen(&loader->kernels, w, out * in, linear->weight + (size_t)part * out * in);
-        widen(&loader->kernels, b, out, linear->bias + (size_t)part * out);
+        su_tensor_read(&loader->kernels, w, 0, out * in, linear->weight + (size_t)part * out * in);
+        su_tensor_read(&loader->kernels, b, 0, out, linear->bias + (size_t)part * out);
     }
     return SUTRA_OK;
 }

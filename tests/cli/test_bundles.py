@@ -161,6 +161,89 @@ class Convert(Base):
         self.assertEqual(os.listdir(self.dir), ["x.sutra"])
 
 
+class Quantize(Base):
+    def setUp(self):
+        super().setUp()
+        self.path = self.dir / "x.sutra"
+        self.texts = self.dir / "texts.txt"
+        self.texts.write_text("\n".join(f"{a} {b} in the {c}" for a in ("green", "silver") for b in ("garden", "river")
+                                        for c in ("house", "water")))
+
+    def report(self, *args, **options):
+        return json.loads(self.sutra("quantize", "--json", MODEL, "-o", self.path, *args, **options))
+
+    def totals(self, *args):
+        return {row["what"]: row["value"] for row in self.report(*args)["totals"]}
+
+    def test_dynamic_is_the_folder_in_int8(self):
+        expected = self.embed(None, "--no-cache", "--compute", "int8", "--strict") if self.native() else None
+        self.sutra("quantize", MODEL, "--embeddings", "fp32", "-o", self.path)
+        if expected:
+            self.assertEqual(self.embed(self.path), expected)
+        self.sutra("verify", self.path)
+        moved = self.dir / "again.sutra"
+        self.sutra("convert", self.path, "-o", moved)
+        self.assertEqual(self.embed(moved), self.embed(self.path))
+        self.assertFalse(self.cache.exists())
+
+    def native(self):
+        done = subprocess.run([PROGRAM, "embed", "-m", MODEL, "--no-cache", "--strict", "--compute", "int8", "a"],
+                              capture_output=True, check=False, env=clean_environment())
+        return done.returncode == 0
+
+    def test_report(self):
+        found = self.report()
+        self.assertEqual(found["bytes"], self.path.stat().st_size)
+        facts = json.loads(self.sutra("info", "--json", MODEL))
+        self.assertEqual(len(found["linears"]), 4 * facts["num_layers"])
+        self.assertEqual([row["name"] for row in found["linears"][:4]], ["qkv", "attention out", "up", "down"])
+        for row in found["linears"]:
+            self.assertEqual((row["format"], row["alone %"]), ("int8", "-"))
+            self.assertTrue(0 < row["error %"] < 5, row)
+        totals = {row["what"]: row["value"] for row in found["totals"]}
+        self.assertEqual(totals["linears"], sum(row["bytes"] for row in found["linears"]))
+        tables = (facts["vocab_size"] + facts["max_positions"]) * (facts["hidden_size"] + 4)
+        self.assertEqual(totals["embeddings in int8"], tables)
+        self.assertEqual({row["format"] for row in self.report("--compute", "bf16")["linears"]}, {"bf16"})
+        shown = self.sutra("quantize", MODEL, "-o", self.path)
+        self.assertRegex(shown, r"(?s)^linears\nlayer +name +format.*\ntotals\n.*x.sutra  \d+ bytes  xxh3:")
+
+    def test_calibration(self):
+        found = self.report("--calibrate", self.texts, "--scales", "min-max", "--smooth", "0.5", "--compare")
+        rows = {(row["scales"], row["smoothing"]) for row in found["comparison"]}
+        scales = ("dynamic", "min-max", "percentile", "mse", "entropy")
+        self.assertEqual(rows, {(s, a) for s in scales for a in ("none", "alpha 0.5")})
+        totals = {row["what"]: row["value"] for row in found["totals"]}
+        self.assertEqual(totals["measured on"], 4)
+        chosen, = (row for row in found["comparison"] if (row["scales"], row["smoothing"]) == ("min-max", "alpha 0.5"))
+        self.assertEqual(totals["quality (mean cosine to fp32)"], chosen["quality %"])
+        whole = self.embed(self.path)
+        self.assertEqual(self.sutra("embed", "-m", self.path, "--threads", "1", *TEXTS), whole)
+        self.report("--calibrate", self.texts, "--scales", "min-max", "--smooth", "0.5", "--threads", "1")
+        self.assertEqual(self.embed(self.path), whole)
+
+    def test_keep(self):
+        plain = self.totals("--keep", "1")
+        self.assertEqual(plain["kept in bf16"], 0)
+        quality = "quality (mean cosine to fp32)"
+        best = self.totals("--keep", "1", "--compute", "bf16", "--embeddings", "int8")[quality]
+        wanted = (plain[quality] + best) / 2
+        found = self.report("--keep", wanted)
+        totals = {row["what"]: row["value"] for row in found["totals"]}
+        self.assertGreaterEqual(totals[quality], wanted)
+        kept = [row["alone %"] for row in found["linears"] if row["format"] == "bf16"]
+        rest = [row["alone %"] for row in found["linears"] if row["format"] == "int8"]
+        self.assertEqual(len(kept), totals["kept in bf16"])
+        self.assertGreater(len(kept), 0)
+        self.assertGreaterEqual(min(kept), max(rest, default=-1))
+
+    def test_old_file_is_replaced_whole(self):
+        self.path.write_text("old")
+        self.report("--calibrate", self.texts)
+        self.sutra("verify", self.path)
+        self.assertEqual(sorted(os.listdir(self.dir)), ["texts.txt", "x.sutra"])
+
+
 class Start(Base):
     def test_no_library_is_looked_for_in_the_current_folder(self):
         """An empty entry of the run path would do that."""

@@ -2,6 +2,7 @@
 #include "text_reader.h"
 #include "utf8_check.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -211,6 +212,37 @@ static void a_slow_pipe_is_not_waited_for(void **state)
     close(ends[0]);
 }
 
+static void *write_slowly(void *end)
+{
+    for (int i = 0; i < 3; i++) {
+        if (write(*(int *)end, "text\n", 5) != 5) return NULL;
+        usleep(20000);
+    }
+    close(*(int *)end);
+    return end;
+}
+
+static void all_of_a_slow_pipe_is_read(void **state)
+{
+    int ends[2];
+    CliReader reader;
+    CliBlock block;
+    char name[32];
+    pthread_t writer;
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    snprintf(name, sizeof name, "/dev/fd/%d", ends[0]);
+    assert_int_equal(pthread_create(&writer, NULL, write_slowly, &ends[1]), 0);
+    assert_int_equal(cli_reader_all(&reader, name, &block, &err), SUTRA_OK);
+    assert_int_equal(block.count, 3);
+    assert_int_equal(pthread_join(writer, NULL), 0);
+    cli_reader_close(&reader);
+    close(ends[0]);
+    assert_int_equal(cli_reader_all(&reader, "/dev/null", &block, &err), SUTRA_E_ARGUMENT);
+    assert_non_null(strstr(err.message, "/dev/null: no texts"));
+    cli_reader_close(&reader);
+}
+
 static void arguments(void **state)
 {
     char one[] = "one", empty[] = "",
@@ -279,6 +311,7 @@ int main(void)
         cmocka_unit_test(fields_of_json_lines),
         cmocka_unit_test(failures_name_the_line),
         cmocka_unit_test(a_slow_pipe_is_not_waited_for),
+        cmocka_unit_test(all_of_a_slow_pipe_is_read),
         cmocka_unit_test(arguments),
         cmocka_unit_test(utf8),
     };

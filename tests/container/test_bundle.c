@@ -148,7 +148,7 @@ static void test_foreign_isa(void **state)
     size_t size;
     SutraError err;
     sutra_system_describe(facts, sizeof facts, &size, &err);
-    if (!strstr(facts, "\"avx512\"")) {
+    if (!strstr(facts, "\"avx512")) {
         print_message("not run: this processor has no AVX-512, so no bundle is foreign\n");
         return;
     }

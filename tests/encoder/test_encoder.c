@@ -45,15 +45,21 @@ static void make_run(Run *run, const uint32_t *lengths, uint32_t n, uint32_t dim
                               .numeric_error = run->numeric_error};
 }
 
-static SuEncoder *make_encoder(const RandomEncoder *random, SuIsa isa)
+static SuEncoder *make_encoder_of(const RandomEncoder *random, SuIsa isa,
+                                  const SuLinearRecipe *recipes)
 {
     SuEncoder *encoder = NULL;
     SutraError err = {0};
-    SutraStatus status =
-        su_encoder_create(&random->spec, random->tensors, random->num_tensors, isa, &encoder, &err);
+    SutraStatus status = su_encoder_create(&random->spec, random->tensors, random->num_tensors, isa,
+                                           recipes, &encoder, &err);
     if (status != SUTRA_OK) print_error("%s\n", err.message);
     assert_int_equal(status, SUTRA_OK);
     return encoder;
+}
+
+static SuEncoder *make_encoder(const RandomEncoder *random, SuIsa isa)
+{
+    return make_encoder_of(random, isa, NULL);
 }
 
 /* The rows that the run gives; freed by the caller. */
@@ -101,7 +107,8 @@ static void check_against_naive(const SutraSpec *spec, uint32_t seed)
     for (size_t i = 0; i < N; i++)
         naive_encoder_run(&random, run.ids + run.cu_seqlens[i], lengths[i],
                           expected + (size_t)run.cu_seqlens[i] * spec->hidden_size);
-    for (int isa = SU_ISA_SCALAR; isa <= (int)su_isa_detect(); isa++) {
+    for (int isa = SU_ISA_SCALAR; isa < SU_ISA_COUNT; isa++) {
+        if (!su_isa_available((SuIsa)isa)) continue;
         SuEncoder *encoder = make_encoder(&random, (SuIsa)isa);
         float *out = run_encoder(encoder, &run.batch);
         double error = largest_error(out, expected, run.batch.num_tokens, spec->hidden_size);
@@ -173,7 +180,8 @@ static void check_reading(const SutraSpec *spec, uint32_t seed)
     SutraTeam team = {.size = 3, .run = run_pool, .self = pool};
     random_encoder_fill(&random, spec, seed);
     make_run(&run, lengths, 8, spec->hidden_size, seed);
-    for (int isa = SU_ISA_SCALAR; isa <= (int)su_isa_detect(); isa++) {
+    for (int isa = SU_ISA_SCALAR; isa < SU_ISA_COUNT; isa++) {
+        if (!su_isa_available((SuIsa)isa)) continue;
         SuEncoder *encoder = make_encoder(&random, (SuIsa)isa);
         float *tokens = run_encoder(encoder, &run.batch);
         check_read_rows(encoder, &run, tokens, NULL);
@@ -207,6 +215,146 @@ static void test_read_rows(void **state)
     spec.num_heads = 3; /* q that ends inside a panel */
     spec.head_size = 24;
     check_reading(&spec, 9);
+}
+
+/* ---- formats ---- */
+
+enum { MAX_LINEARS = 4 * SU_LAYER_LINEARS };
+
+/* Formats of the linears: 0 … 2 all alike, else mixed so that each follows each. */
+static void make_recipes(SuLinearRecipe recipes[MAX_LINEARS], int kind, const float *factor)
+{
+    static const int mixed[] = {0, 1, 2, 1, 2, 0, 1, 0, 1, 1, 0, 2, 2, 2, 0, 0};
+    for (size_t i = 0; i < MAX_LINEARS; i++) {
+        recipes[i] =
+            (SuLinearRecipe){.format = (SuFormat)(kind < SU_FORMAT_COUNT ? kind : mixed[i % 16])};
+        if (kind == SU_FORMAT_COUNT + 1) /* int8 with factors */
+            recipes[i] = (SuLinearRecipe){.format = SU_FORMAT_INT8, .factor = factor};
+    }
+}
+
+/* The same rows on every level, but for what linears of bf16 read and attention in bf16; alone or beside others, by one
+ * thread or three; packed again where they lie; and near the vectors of fp32. */
+static void check_formats(const SutraSpec *spec, int kind, uint32_t seed, const SutraTeam *team)
+{
+    static const uint32_t lengths[] = {40, 1, 2, 130, 64, 17};
+    RandomEncoder random;
+    Run run;
+    SuLinearRecipe recipes[MAX_LINEARS];
+    float factor[512];
+    for (size_t i = 0; i < 512; i++) factor[i] = 0.5f + 0.01f * (float)(i % 100);
+    make_recipes(recipes, kind, factor);
+    random_encoder_fill(&random, spec, seed);
+    make_run(&run, lengths, 6, spec->hidden_size, seed);
+    SuEncoder *exact = make_encoder(&random, su_isa_detect());
+    float *reference = run_encoder(exact, &run.batch);
+    size_t count = (size_t)run.batch.num_tokens * spec->hidden_size;
+    double *wanted = malloc(count * sizeof *wanted);
+    float *firsts[10] = {NULL}; /* of levels that give the same bits */
+    for (size_t i = 0; i < count; i++) wanted[i] = (double)reference[i];
+    for (int isa = SU_ISA_SCALAR; isa < SU_ISA_COUNT; isa++) {
+        if (!su_isa_available((SuIsa)isa)) continue;
+        SuEncoder *encoder = make_encoder_of(&random, (SuIsa)isa, recipes), *attached = NULL;
+        bool has_bf16 = kind == SU_FORMAT_BF16 || kind == SU_FORMAT_COUNT;
+        float **first = &firsts[(has_bf16 ? encoder->kernels.gemm_bf16.a_size : 0) +
+                                (encoder->kernels.attention_bf16.run ? 5 : 0)];
+        float *out = run_encoder(encoder, &run.batch);
+        double error = largest_error(out, wanted, run.batch.num_tokens, spec->hidden_size);
+        if (!(error < 0.1)) print_error("kind %d: error %g\n", kind, error);
+        assert_true(error < 0.1 && (error > 1e-5 || kind == SU_FORMAT_F32));
+        if (!*first) *first = out;
+        assert_memory_equal(out, *first, count * sizeof *out);
+        SutraBatch batch = run.batch;
+        batch.team = team;
+        float *shared = run_encoder(encoder, &batch);
+        assert_memory_equal(out, shared, count * sizeof *out);
+        assert_int_equal(su_encoder_attach(&random.spec, random.tensors, random.num_tensors,
+                                           (SuIsa)isa, encoder->packed, encoder->packed_size,
+                                           &attached, NULL),
+                         SUTRA_OK);
+        float *again = run_encoder(attached, &run.batch);
+        assert_memory_equal(out, again, count * sizeof *out);
+        check_read_rows(encoder, &run, out, team);
+        for (uint32_t i = 0; i < run.batch.num_seqs; i++) {
+            Run alone;
+            uint32_t begin = run.cu_seqlens[i];
+            make_run(&alone, &lengths[i], 1, spec->hidden_size, seed);
+            memcpy(alone.ids, run.ids + begin, lengths[i] * sizeof *alone.ids);
+            float *one = run_encoder(encoder, &alone.batch);
+            assert_memory_equal(one, out + (size_t)begin * spec->hidden_size,
+                                lengths[i] * spec->hidden_size * sizeof *one);
+            free(one), free(alone.ids);
+        }
+        free(shared), free(again);
+        if (out != *first) free(out);
+        su_encoder_free(attached);
+        su_encoder_free(encoder);
+    }
+    for (int i = 0; i < 10; i++) free(firsts[i]);
+    free(reference), free(wanted), free(run.ids);
+    su_encoder_free(exact);
+    random_encoder_free(&random);
+}
+
+static void test_formats(void **state)
+{
+    (void)state;
+    SutraSpec spec = {.num_layers = 4,
+                      .hidden_size = 64,
+                      .num_heads = 2,
+                      .head_size = 32,
+                      .ffn_size = 160,
+                      .max_positions = 200};
+    SuThreadPool *pool;
+    assert_int_equal(su_thread_pool_create(3, &pool, NULL), SUTRA_OK);
+    SutraTeam team = {.size = 3, .run = run_pool, .self = pool};
+    for (int kind = 0; kind < SU_FORMAT_COUNT + 2; kind++)
+        check_formats(&spec, kind, 20 + (uint32_t)kind, &team);
+    spec.hidden_size = 72; /* rows, and heads, that fill nothing */
+    spec.num_heads = 3;
+    spec.head_size = 24;
+    spec.ffn_size = 100;
+    for (int kind = 1; kind < SU_FORMAT_COUNT + 2; kind++)
+        check_formats(&spec, kind, 30 + (uint32_t)kind, &team);
+    su_thread_pool_free(pool);
+}
+
+/* A packed block whose table of linears is damaged is refused, whatever the damage. */
+static void test_damaged_linears(void **state)
+{
+    (void)state;
+    SutraSpec spec = {.num_layers = 1,
+                      .hidden_size = 64,
+                      .num_heads = 2,
+                      .head_size = 32,
+                      .ffn_size = 64,
+                      .max_positions = 200};
+    static const struct {
+        size_t at;
+        uint32_t value;
+    } damages[] = {{0, SU_FORMAT_COUNT}, {4, 2},    {8, 0x7fc00000u}, {8, 0xbf800000u},
+                   {8, 0x7f800000u},     {12, 256}, {12, 0xffffffffu}};
+    RandomEncoder random;
+    SuLinearRecipe recipes[MAX_LINEARS];
+    make_recipes(recipes, SU_FORMAT_INT8, NULL);
+    random_encoder_fill(&random, &spec, 40);
+    SuEncoder *encoder = make_encoder_of(&random, SU_ISA_SCALAR, recipes), *attached = NULL;
+    unsigned char *block = su_alloc_aligned(encoder->packed_size);
+    for (size_t i = 0; i < sizeof damages / sizeof *damages; i++)
+        for (size_t linear = 0; linear < SU_LAYER_LINEARS; linear++) {
+            memcpy(block, encoder->packed, encoder->packed_size);
+            memcpy(block + 16 * linear + damages[i].at, &damages[i].value, sizeof(uint32_t));
+            assert_int_equal(su_encoder_attach(&random.spec, random.tensors, random.num_tensors,
+                                               SU_ISA_SCALAR, block, encoder->packed_size,
+                                               &attached, NULL),
+                             SUTRA_E_FORMAT);
+        }
+    assert_int_equal(su_encoder_attach(&random.spec, random.tensors, random.num_tensors,
+                                       SU_ISA_SCALAR, encoder->packed, 63, &attached, NULL),
+                     SUTRA_E_FORMAT);
+    su_free_aligned(block);
+    su_encoder_free(encoder);
+    random_encoder_free(&random);
 }
 
 /* ---- long texts ---- */
@@ -244,8 +392,9 @@ static void test_long_text(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_windows),
-                                       cmocka_unit_test(test_read_rows),
-                                       cmocka_unit_test(test_long_text)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_windows), cmocka_unit_test(test_read_rows),
+        cmocka_unit_test(test_formats), cmocka_unit_test(test_damaged_linears),
+        cmocka_unit_test(test_long_text)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -130,9 +130,26 @@ static void check_exp2(Ck *ck)
     if (!isnan(exp2_ref(NAN))) ck_fail(ck, "exp2(NaN) is not NaN");
 }
 
+/* Near erf, so near that tanh, which is up to 4.7e-4 away, could not pass for it. */
+static void check_gelu_narrow(Ck *ck)
+{
+    double worst = 0, of_tanh = 0;
+    ck_case(ck, "narrow GELU");
+    for (int i = -1000000; i <= 1000000; i++) {
+        float x = (float)i * 2e-5f;
+        long double exact = (long double)x * 0.5L * erfcl(-(long double)x / sqrtl(2.0L));
+        ck_within(ck, (double)x, gelu_narrow_ref(x), exact, 9.4e-5L, &worst);
+        double apart = fabs((double)(activate_ref(SUTRA_ACT_GELU_TANH, x) - (float)exact));
+        if (apart > of_tanh) of_tanh = apart;
+    }
+    if (of_tanh < 4 * 9.4e-5) ck_fail(ck, "the bound does not tell erf from tanh");
+    ck_report("narrow GELU: 9.4e-5", worst);
+}
+
 void check_activate_f32(Ck *ck)
 {
     check_exp2(ck);
+    check_gelu_narrow(ck);
     check_definition(ck);
     static const float magnitudes[] = {1.0f, 0.01f, 5.0f, 100.0f};
     for (int a = SUTRA_ACT_NONE; a <= SUTRA_ACT_TANH; a++) {

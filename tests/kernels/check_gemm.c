@@ -51,7 +51,7 @@ static void make_problem(Ck *ck, Problem *p)
 }
 
 /* Weights and bias as `kernel` wants them. */
-static void pack(Ck *ck, const SuGemmF32 *kernel, const Problem *p, SuGemmF32Args *args)
+static void pack(Ck *ck, const SuGemm *kernel, const Problem *p, SuGemmArgs *args)
 {
     size_t padded = (p->n + kernel->nr - 1) / kernel->nr * kernel->nr;
     float *b = ck_input(ck, PACKED, padded * p->k * sizeof *b, p->shift);
@@ -61,17 +61,17 @@ static void pack(Ck *ck, const SuGemmF32 *kernel, const Problem *p, SuGemmF32Arg
     for (size_t j = 0; j < p->n; j++)
         su_gemm_pack_f32(p->weights + j * p->k, j, p->k, kernel->nr, b);
     memcpy(bias, p->bias, p->n * sizeof *bias);
-    *args = (SuGemmF32Args){.a = p->a,
-                            .lda = p->lda,
-                            .b = b,
-                            .bias = bias,
-                            .ldr = p->ldr,
-                            .ldc = p->ldc,
-                            .m = p->m,
-                            .n = p->n,
-                            .k = p->k,
-                            .panel_end = padded / kernel->nr,
-                            .activation = p->activation};
+    *args = (SuGemmArgs){.a = p->a,
+                         .lda = p->lda,
+                         .b = b,
+                         .bias = bias,
+                         .ldr = p->ldr,
+                         .ldc = p->ldc,
+                         .m = p->m,
+                         .n = p->n,
+                         .k = p->k,
+                         .panel_end = padded / kernel->nr,
+                         .activation = p->activation};
 }
 
 /* A buffer as c is before a run: the residual where c is the residual too. */
@@ -84,7 +84,7 @@ static float *start_of(Ck *ck, int slot, const Problem *p)
     return c;
 }
 
-static void set_output(SuGemmF32Args *args, const Problem *p, float *c)
+static void set_output(SuGemmArgs *args, const Problem *p, float *c)
 {
     args->c = c;
     if (p->residual_mode == RESIDUAL_APART) args->residual = p->residual;
@@ -95,7 +95,7 @@ static void set_output(SuGemmF32Args *args, const Problem *p, float *c)
 
 static float *expected_of(Ck *ck, const Problem *p)
 {
-    SuGemmF32Args args;
+    SuGemmArgs args;
     pack(ck, &ck->ref.gemm_f32, p, &args);
     float *c = start_of(ck, EXPECTED, p);
     set_output(&args, p, c);
@@ -113,9 +113,9 @@ static void restore_columns(const Problem *p, const float *start, float *c, size
                 memcpy(&c[i * p->ldc + j], &start[i * p->ldc + j], sizeof *c);
 }
 
-static void compare_level(Ck *ck, const SuGemmF32 *kernel, const Problem *p)
+static void compare_level(Ck *ck, const SuGemm *kernel, const Problem *p)
 {
-    SuGemmF32Args args;
+    SuGemmArgs args;
     float *expected = expected_of(ck, p);
     pack(ck, kernel, p, &args);
     float *c = start_of(ck, C, p);
@@ -186,19 +186,19 @@ static void check_row_independence(Ck *ck)
         p.residual_mode = round % 2 ? RESIDUAL_APART : RESIDUAL_NONE;
         make_problem(ck, &p);
         for (int t = 0; t < ck->num_tested; t++) {
-            SuGemmF32Args args;
+            SuGemmArgs args;
             pack(ck, &ck->tested[t].gemm_f32, &p, &args);
             float *all = start_of(ck, EXPECTED, &p);
             set_output(&args, &p, all);
             ck->tested[t].gemm_f32.run(&args);
             for (size_t i = 0; i < p.m; i++) {
-                SuGemmF32Args part = args;
+                SuGemmArgs part = args;
                 part.m = i % 2 ? 1 : ck_between(ck, 1, p.m - i);
-                part.a += i * p.lda;
+                part.a = p.a + i * p.lda;
                 if (part.residual) part.residual += i * p.ldr;
-                part.c = ck_output(ck, C, part.m * p.n * sizeof *part.c, 0);
+                part.c = ck_output(ck, C, part.m * p.n * sizeof(float), 0);
                 ck->tested[t].gemm_f32.run(&part);
-                if (memcmp(part.c, all + i * p.n, part.m * p.n * sizeof *part.c) != 0)
+                if (memcmp(part.c, all + i * p.n, part.m * p.n * sizeof(float)) != 0)
                     ck_fail(ck, "%s: row %zu depends on the rows around it",
                             ck->tested[t].gemm_f32.name, i);
             }
@@ -211,14 +211,14 @@ static void check_groups(Ck *ck)
 {
     for (int round = 0; round < 24; round++) {
         for (int t = 0; t < ck->num_tested; t++) {
-            const SuGemmF32 *kernel = &ck->tested[t].gemm_f32;
+            const SuGemm *kernel = &ck->tested[t].gemm_f32;
             size_t group = kernel->nr * ck_between(ck, 1, 3), groups = ck_between(ck, 1, 4);
             Problem p = {.m = ck_between(ck, 1, 30), .n = group * groups, .k = 17};
             p.lda = p.k;
             p.ldc = p.ldr = p.n;
             p.activation = (SutraActivation)(round % 6);
             make_problem(ck, &p);
-            SuGemmF32Args args;
+            SuGemmArgs args;
             pack(ck, kernel, &p, &args);
             float *dense = start_of(ck, EXPECTED, &p);
             set_output(&args, &p, dense);
@@ -226,21 +226,21 @@ static void check_groups(Ck *ck)
             args.ldc = group + ck_between(ck, 0, 5);
             args.c_group = group;
             args.c_group_stride = p.m * args.ldc;
-            args.c = ck_output(ck, C, groups * args.c_group_stride * sizeof *args.c, 0);
+            args.c = ck_output(ck, C, groups * args.c_group_stride * sizeof(float), 0);
             kernel->run(&args);
             for (size_t i = 0; i < p.m; i++)
                 for (size_t g = 0; g < groups; g++)
                     ck_same(ck, "a group of columns",
-                            args.c + g * args.c_group_stride + i * args.ldc,
+                            (float *)args.c + g * args.c_group_stride + i * args.ldc,
                             dense + i * p.n + g * group, group);
             ck_check_canaries(ck);
         }
     }
 }
 
-static void run_dense(Ck *ck, const SuGemmF32 *kernel, const Problem *p, float *c)
+static void run_dense(Ck *ck, const SuGemm *kernel, const Problem *p, float *c)
 {
-    SuGemmF32Args args;
+    SuGemmArgs args;
     pack(ck, kernel, p, &args);
     set_output(&args, p, c);
     kernel->run(&args);

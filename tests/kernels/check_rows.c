@@ -345,3 +345,26 @@ void check_widen_bf16(Ck *ck)
         }
     }
 }
+
+/* One product, rounded once: the same bits on all levels. */
+void check_widen_s8(Ck *ck)
+{
+    static const float scales[] = {0.0f, 0x1p-149f, 0x1p-126f, 0.0037f, 1.0f, 0x1p127f, INFINITY};
+    for (int t = 0; t < ck->num_tested; t++)
+        for (size_t n = 1; n <= 300; n++) {
+            size_t shift = ck_between(ck, 0, 3);
+            float scale = scales[n % (sizeof scales / sizeof *scales)];
+            int8_t *x = ck_input(ck, 0, n, shift);
+            float *y = ck_output(ck, 1, n * sizeof *y, shift * 4);
+            ck_case(ck, "widen_s8 n %zu", n);
+            for (size_t i = 0; i < n; i++) x[i] = (int8_t)((int)((7 * i + n) % 256) - 128);
+            ck->tested[t].widen_s8(x, scale, n, y);
+            for (size_t i = 0; i < n; i++) {
+                float expected = (float)x[i] * scale;
+                if (!(y[i] == expected || (isnan(y[i]) && isnan(expected))))
+                    ck_fail(ck, "%s: %d x %g gives %g", su_isa_name(ck->tested[t].isa), x[i],
+                            (double)scale, (double)y[i]);
+            }
+            ck_check_canaries(ck);
+        }
+}

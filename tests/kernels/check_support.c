@@ -1,6 +1,8 @@
 /* Values, guarded memory and comparison of checkkernels. */
 #include "checkkernels.h"
 
+#include "amx_emulator.h"
+
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -30,13 +32,26 @@ static void on_fault(int signal_number)
     _exit(ignored ? 3 : 4);
 }
 
-void ck_open(Ck *ck, uint64_t seed)
+/* amx in software where the processor lacks it, or on demand, if it has what else that level uses. */
+static void add_levels(Ck *ck, bool emulate)
+{
+    for (int isa = 0; isa < SU_ISA_COUNT; isa++)
+        if (!(emulate && isa == SU_ISA_AMX) && su_isa_available((SuIsa)isa))
+            su_kernels_init(&ck->tested[ck->num_tested++], (SuIsa)isa);
+#if defined(__x86_64__)
+    bool native = ck->tested[ck->num_tested - 1].isa == SU_ISA_AMX;
+    if (native || !su_isa_available(SU_ISA_AVX512BF16)) return;
+    amx_emulator_install();
+    su_kernels_init(&ck->tested[ck->num_tested++], SU_ISA_AMX);
+    ck->emulated = true;
+#endif
+}
+
+void ck_open(Ck *ck, uint64_t seed, bool emulate)
 {
     *ck = (Ck){.random = seed * 2 + 1};
     su_kernels_init(&ck->ref, SU_ISA_SCALAR);
-    SuIsa highest = su_isa_detect();
-    for (int isa = 0; isa <= (int)highest; isa++)
-        su_kernels_init(&ck->tested[ck->num_tested++], (SuIsa)isa);
+    add_levels(ck, emulate);
     for (int i = 0; i < CK_SLOTS; i++) {
         void *memory = mmap(NULL, SLOT_BYTES + PAGE, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

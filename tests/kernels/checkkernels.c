@@ -1,11 +1,16 @@
 /* checkkernels - every kernel of every level this processor has, against plain C bit for bit; plain
  * C against a computation in higher precision with a stated bound.
  *
- *   checkkernels [--seed N] [NAME]      all checks, or one
+ *   checkkernels [--seed N] [--emulate] [NAME]      all checks, or one
+ *
+ * The level amx runs in software where the processor or the system lacks it, or with --emulate; the code
+ * around its tiles needs AVX-512.
  *
  * sutra bench kernels times them.
  */
 #include "checkkernels.h"
+
+#include "amx_emulator.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +23,10 @@ typedef struct Entry {
 
 static const Entry entries[] = {
     {"gemm_f32", check_gemm_f32},
+    {"gemm_bf16", check_gemm_bf16},
+    {"gemm_int8", check_gemm_int8},
     {"attention_f32", check_attention_f32},
+    {"attention_bf16", check_attention_bf16},
     {"layer_norm_f32", check_layer_norm_f32},
     {"embed_norm_f32", check_embed_norm_f32},
     {"activate_f32", check_activate_f32},
@@ -28,29 +36,43 @@ static const Entry entries[] = {
     {"dot_f32", check_dot_f32},
     {"widen_f16", check_widen_f16},
     {"widen_bf16", check_widen_bf16},
+    {"widen_s8", check_widen_s8},
+    {"narrow_bf16", check_narrow_bf16},
+    {"quantize_u8", check_quantize_u8},
 };
 enum { NUM_ENTRIES = sizeof entries / sizeof entries[0] };
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: checkkernels [--seed N] [NAME]\nnames:");
+    fprintf(stderr, "usage: checkkernels [--seed N] [--emulate] [NAME]\nnames:");
     for (int i = 0; i < NUM_ENTRIES; i++) fprintf(stderr, " %s", entries[i].name);
     fputc('\n', stderr);
     return 2;
 }
 
-static int run_checks(uint64_t seed, const char *name)
+static void print_levels(const Ck *ck, uint64_t seed)
+{
+    printf("levels:");
+    for (int t = 0; t < ck->num_tested; t++) printf(" %s", su_isa_name(ck->tested[t].isa));
+#if defined(__x86_64__)
+    if (ck->emulated)
+        printf(" (emulated)");
+    else if (ck->tested[ck->num_tested - 1].isa < SU_ISA_AMX)
+        printf(" (not amx: its code needs AVX-512)");
+#endif
+    printf(", seed %llu\n", (unsigned long long)seed);
+}
+
+static int run_checks(uint64_t seed, bool emulate, const char *name)
 {
     static Ck ck;
     unsigned failures = 0;
+    bool first = true;
     for (int i = 0; i < NUM_ENTRIES; i++) {
         if (name && strcmp(name, entries[i].name) != 0) continue;
-        ck_open(&ck, seed);
-        if (!name && i == 0) {
-            printf("levels:");
-            for (int t = 0; t < ck.num_tested; t++) printf(" %s", su_isa_name(ck.tested[t].isa));
-            printf(", seed %llu\n", (unsigned long long)seed);
-        }
+        ck_open(&ck, seed, emulate);
+        if (first) print_levels(&ck, seed);
+        first = false;
         entries[i].check(&ck);
         printf("%-20s %s", entries[i].name, ck.failures ? "FAILED" : "ok");
         if (ck.failures) printf(" (%u)", ck.failures);
@@ -58,6 +80,9 @@ static int run_checks(uint64_t seed, const char *name)
         failures += ck.failures;
         ck_close(&ck);
     }
+#if defined(__x86_64__)
+    if (ck.emulated) printf("%lu instructions of amx in software\n", amx_emulator_count());
+#endif
     return failures ? 1 : 0;
 }
 
@@ -65,9 +90,12 @@ int main(int argc, char **argv)
 {
     uint64_t seed = 1;
     const char *name = NULL;
+    bool emulate = false;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
             seed = strtoull(argv[++i], NULL, 10);
+        } else if (strcmp(argv[i], "--emulate") == 0) {
+            emulate = true;
         } else if (argv[i][0] != '-' && !name) {
             name = argv[i];
         } else {
@@ -77,5 +105,5 @@ int main(int argc, char **argv)
     bool known = !name;
     for (int i = 0; i < NUM_ENTRIES; i++) known = known || strcmp(name, entries[i].name) == 0;
     if (!known) return usage();
-    return run_checks(seed, name);
+    return run_checks(seed, emulate, name);
 }

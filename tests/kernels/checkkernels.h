@@ -30,13 +30,15 @@ typedef struct Ck {
     SuKernels ref;                  /* the plain C kernels */
     SuKernels tested[SU_ISA_COUNT]; /* [num_tested] every level this processor has, plain C first */
     int num_tested;
+    bool emulated; /* the last of them, amx, by amx_emulator.h */
     uint64_t random;
     CkBuffer buffers[CK_SLOTS];
     unsigned failures;
     char where[256]; /* the case at hand, for messages */
 } Ck;
 
-void ck_open(Ck *ck, uint64_t seed);
+/* emulate: amx in software even where the processor has it, if no one has asked for its state yet. */
+void ck_open(Ck *ck, uint64_t seed, bool emulate);
 void ck_close(Ck *ck);
 
 /* Names the case at hand; a fault prints it too. */
@@ -76,7 +78,10 @@ void ck_within(Ck *ck, double at, float got, long double exact, long double boun
 void ck_report(const char *what, double worst);
 
 void check_gemm_f32(Ck *ck);
+void check_gemm_bf16(Ck *ck);
+void check_gemm_int8(Ck *ck);
 void check_attention_f32(Ck *ck);
+void check_attention_bf16(Ck *ck);
 void check_layer_norm_f32(Ck *ck);
 void check_embed_norm_f32(Ck *ck);
 void check_activate_f32(Ck *ck);
@@ -86,5 +91,8 @@ void check_scale_f32(Ck *ck);
 void check_dot_f32(Ck *ck);
 void check_widen_f16(Ck *ck);
 void check_widen_bf16(Ck *ck);
+void check_widen_s8(Ck *ck);
+void check_narrow_bf16(Ck *ck);
+void check_quantize_u8(Ck *ck);
 
 #endif

@@ -86,7 +86,7 @@ static void test_text(void **state)
 
 /* ---- shims ---- */
 
-static void stub_gemm(const SuGemmF32Args *args) { (void)args; }
+static void stub_gemm(const SuGemmArgs *args) { (void)args; }
 static void stub_attention(const SuAttentionF32Args *args) { (void)args; }
 static void stub_norm(const SuNormF32 *norm, const float *x, float *y)
 {
@@ -101,24 +101,24 @@ static void test_shims(void **state)
     (void)state;
     enum { FFN = 40 };
     float weights[2][4], residual = 0;
-    SuLayerF32 layers[2];
+    SuLayer layers[2];
     for (int i = 0; i < 2; i++)
-        layers[i] = (SuLayerF32){.qkv.packed = &weights[i][0],
-                                 .attention_out.packed = &weights[i][1],
-                                 .up.packed = &weights[i][2],
-                                 .down.packed = &weights[i][3],
-                                 .attention_norm.n = 16,
-                                 .ffn_norm.n = 24};
+        layers[i] = (SuLayer){.qkv.packed = &weights[i][0],
+                              .attention_out.packed = &weights[i][1],
+                              .up.packed = &weights[i][2],
+                              .down.packed = &weights[i][3],
+                              .attention_norm.n = 16,
+                              .ffn_norm.n = 24};
     SuEncoder encoder = {.kernels = {.gemm_f32 = {.nr = 16, .run = stub_gemm},
                                      .attention_f32.run = stub_attention,
                                      .layer_norm_f32 = stub_norm},
                          .spec.num_layers = 2,
                          .layers = layers};
     const SuKernels *kernels = &encoder.kernels;
-    SuGemmF32Args qkv = {.m = 3, .n = 48, .k = 16, .panel_end = 3};
-    SuGemmF32Args out = {.m = 3, .n = 16, .k = 16, .panel_end = 1, .residual = &residual};
-    SuGemmF32Args up = {.m = 3, .n = FFN, .k = 16, .panel_begin = 1, .panel_end = 3};
-    SuGemmF32Args down = {.m = 5, .n = 16, .k = FFN, .panel_end = 1, .residual = &residual};
+    SuGemmArgs qkv = {.m = 3, .n = 48, .k = 16, .panel_end = 3};
+    SuGemmArgs out = {.m = 3, .n = 16, .k = 16, .panel_end = 1, .residual = &residual};
+    SuGemmArgs up = {.m = 3, .n = FFN, .k = 16, .panel_begin = 1, .panel_end = 3};
+    SuGemmArgs down = {.m = 5, .n = 16, .k = FFN, .panel_end = 1, .residual = &residual};
     SuBenchStageTime times[SU_BENCH_STAGES];
     su_bench_shims_install(&encoder);
     for (int i = 0; i < 2; i++) {

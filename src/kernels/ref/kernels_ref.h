@@ -4,7 +4,12 @@
 
 #include "kernels/kernels.h"
 
-void su_gemm_f32_ref(const SuGemmF32Args *args);
+void su_gemm_f32_ref(const SuGemmArgs *args);
+void su_gemm_bf16_ref(const SuGemmArgs *args);       /* rows in bf16, SU_SUMS_CHAIN */
+void su_gemm_bf16_tiles_ref(const SuGemmArgs *args); /* rows in bf16, SU_SUMS_TILES */
+void su_gemm_bf16_floats_ref(const SuGemmArgs *args);
+void su_gemm_int8_ref(const SuGemmArgs *args);
+void su_attention_bf16_ref(const SuAttentionBf16Args *args);
 void su_attention_f32_ref(const SuAttentionF32Args *args);
 void su_layer_norm_f32_ref(const SuNormF32 *norm, const float *x, float *y);
 void su_embed_norm_f32_ref(const SuNormF32 *norm, const float *token, const float *type,
@@ -17,5 +22,12 @@ void su_scale_f32_ref(const float *x, float scale, size_t n, float *y);
 float su_dot_f32_ref(const float *x, const float *y, size_t n);
 void su_widen_f16_ref(const uint16_t *x, size_t n, float *y);
 void su_widen_bf16_ref(const uint16_t *x, size_t n, float *y);
+void su_widen_s8_ref(const int8_t *x, float scale, size_t n, float *y);
+void su_narrow_bf16_ref(const float *x, size_t n, uint16_t *y);
+SuRowScale su_quantize_u8_ref(const float *x, const float *factor, const SuRowScale *fixed,
+                              size_t n, uint8_t *y);
+/* Scale and zero of a row whose least and largest elements (and 0) are low and high. False: y is all
+ * zeros. */
+bool su_quantize_row(float low, float high, bool finite, const SuRowScale *fixed, SuRowScale *row);
 
 #endif

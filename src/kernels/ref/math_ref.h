@@ -42,6 +42,22 @@ static inline float gelu_ref(float x)
     return x > 0 ? x - h : -h;
 }
 
+static inline float gelu_narrow_ref(float x)
+{
+    float c = x;
+    if (c < -SU_GELU_NARROW_LIMIT) c = -SU_GELU_NARROW_LIMIT;
+    if (c > SU_GELU_NARROW_LIMIT) c = SU_GELU_NARROW_LIMIT;
+    float z = c * c, p = SU_GELU_NARROW_7;
+    p = fmaf(p, z, SU_GELU_NARROW_6);
+    p = fmaf(p, z, SU_GELU_NARROW_5);
+    p = fmaf(p, z, SU_GELU_NARROW_4);
+    p = fmaf(p, z, SU_GELU_NARROW_3);
+    p = fmaf(p, z, SU_GELU_NARROW_2);
+    p = fmaf(p, z, SU_GELU_NARROW_1);
+    p = fmaf(p, z, SU_GELU_NARROW_0);
+    return x * fmaf(c, p, 0.5f);
+}
+
 static inline float activate_ref(SutraActivation activation, float x)
 {
     switch (activation) {

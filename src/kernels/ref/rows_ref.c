@@ -131,3 +131,8 @@ void su_widen_bf16_ref(const uint16_t *x, size_t n, float *y)
         memcpy(&y[i], &bits, sizeof y[i]);
     }
 }
+
+void su_widen_s8_ref(const int8_t *x, float scale, size_t n, float *y)
+{
+    for (size_t i = 0; i < n; i++) y[i] = (float)x[i] * scale;
+}

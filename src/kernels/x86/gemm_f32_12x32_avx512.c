@@ -5,7 +5,10 @@
 
 #define MR 12
 #define GELU_ROWS 4
-#include "kernels/gemm_f32_tiles.h"
+#define NARROW 0
+#include "kernels/gemm_words_f32.h"
 
-const SuGemmF32 su_gemm_f32_12x32_avx512 = {
-    .mr = MR, .nr = NR, .name = "gemm_f32_12x32_avx512", .run = run};
+#include "kernels/gemm_tiles.h"
+
+const SuGemm su_gemm_f32_12x32_avx512 = {
+    .mr = MR, .nr = NR, .a_size = A_ELEMENT, .name = "gemm_f32_12x32_avx512", .run = run};

@@ -7,6 +7,7 @@
 #include "kernels/x86/kernels_x86.h"
 
 #include <immintrin.h>
+#include <string.h>
 
 typedef __m256 Vec;
 enum { VEC_LANES = 8 };
@@ -27,6 +28,41 @@ SU_INLINE Vec vec_load_part(const float *x, size_t n)
 SU_INLINE void vec_store_part(float *x, Vec v, size_t n)
 {
     _mm256_maskstore_ps(x, lanes_below(n), v);
+}
+SU_INLINE void vec_store_bf16(uint16_t *x, Vec v, size_t n)
+{
+    __m256i bits = _mm256_castps_si256(v);
+    __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+    __m256i half = _mm256_andnot_si256(nan, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+    bits = _mm256_or_si256(bits, _mm256_and_si256(nan, _mm256_set1_epi32(0x400000)));
+    __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(bits, half), 16);
+    __m128i low =
+        _mm_packus_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256(rounded, 1));
+    if (n >= VEC_LANES)
+        _mm_storeu_si128((__m128i *)(void *)x, low);
+    else
+        memcpy(x, &low, n * sizeof *x);
+}
+SU_INLINE void vec_store_u8(uint8_t *x, const Vec v[4], int32_t zero, size_t n)
+{
+    const __m256i shift = _mm256_set1_epi32(zero);
+    __m256i q[4];
+    SU_UNROLL
+    for (int i = 0; i < 4; i++) q[i] = _mm256_add_epi32(_mm256_cvtps_epi32(v[i]), shift);
+    __m256i bytes =
+        _mm256_packus_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
+    bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+    if (n >= 4 * VEC_LANES)
+        _mm256_storeu_si256((__m256i *)(void *)x, bytes);
+    else
+        memcpy(x, &bytes, n);
+}
+SU_INLINE Vec vec_load_half(const float *words, const int part)
+{
+    __m256i word = _mm256_loadu_si256((const __m256i *)(const void *)words);
+    return _mm256_castsi256_ps(part ? _mm256_and_si256(word, _mm256_set1_epi32((int)0xffff0000u))
+                                    : _mm256_slli_epi32(word, 16));
 }
 SU_INLINE Vec vec_add(Vec a, Vec b) { return _mm256_add_ps(a, b); }
 SU_INLINE Vec vec_sub(Vec a, Vec b) { return _mm256_sub_ps(a, b); }
@@ -65,6 +101,23 @@ SU_INLINE Vec vec_max_or_nan(Vec most, Vec x)
     __m256 take =
         _mm256_and_ps(_mm256_cmp_ps(most, x, _CMP_NGE_UQ), _mm256_cmp_ps(most, most, _CMP_ORD_Q));
     return _mm256_blendv_ps(most, x, take);
+}
+
+SU_INLINE float vec_least(Vec x)
+{
+    __m128 a = _mm_min_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    a = _mm_min_ps(a, _mm_movehl_ps(a, a));
+    return _mm_cvtss_f32(_mm_min_ss(a, _mm_movehdup_ps(a)));
+}
+SU_INLINE float vec_most(Vec x)
+{
+    __m128 a = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    a = _mm_max_ps(a, _mm_movehl_ps(a, a));
+    return _mm_cvtss_f32(_mm_max_ss(a, _mm_movehdup_ps(a)));
+}
+SU_INLINE bool vec_has_nan(Vec x)
+{
+    return _mm256_movemask_ps(_mm256_cmp_ps(x, x, _CMP_UNORD_Q)) != 0;
 }
 
 SU_INLINE float vec_fold64(const Vec lane[64 / VEC_LANES])

@@ -27,6 +27,50 @@ SU_INLINE void vec_store_part(float *x, Vec v, size_t n)
 {
     _mm512_mask_storeu_ps(x, lanes_below(n), v);
 }
+/* The first n lanes (1 … VEC_LANES) as bf16: to nearest, ties to even; a NaN stays one. */
+SU_INLINE void vec_store_bf16(uint16_t *x, Vec v, size_t n)
+{
+#ifdef __AVX512BF16__
+    __m256i rounded = (__m256i)_mm512_cvtneps_pbh(v); /* denormals are zeros */
+    if (n >= VEC_LANES)
+        _mm256_storeu_si256((__m256i *)(void *)x, rounded);
+    else
+        _mm256_mask_storeu_epi16(x, lanes_below(n), rounded);
+#else
+    __m512i bits = _mm512_castps_si512(v),
+            odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    __m512i half = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
+    __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+    half = _mm512_mask_mov_epi32(half, nan, _mm512_setzero_si512());
+    bits = _mm512_mask_or_epi32(bits, nan, bits, _mm512_set1_epi32(0x400000));
+    __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(bits, half), 16);
+    _mm256_mask_storeu_epi16(x, lanes_below(n), _mm512_cvtepi32_epi16(rounded));
+#endif
+}
+/* The first n lanes (1 … 4 VEC_LANES) of four vectors, as integers (to nearest, ties to even) plus
+ * zero, clamped to 0 … 255. A lane is below 2^31. */
+SU_INLINE void vec_store_u8(uint8_t *x, const Vec v[4], int32_t zero, size_t n)
+{
+    const __m512i shift = _mm512_set1_epi32(zero);
+    __m512i q[4];
+    SU_UNROLL
+    for (int i = 0; i < 4; i++) q[i] = _mm512_add_epi32(_mm512_cvtps_epi32(v[i]), shift);
+    __m512i bytes =
+        _mm512_packus_epi16(_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3]));
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    bytes = _mm512_permutexvar_epi32(order, bytes);
+    if (n >= 4 * VEC_LANES)
+        _mm512_storeu_si512(x, bytes);
+    else
+        _mm512_mask_storeu_epi8(x, ((__mmask64)1 << n) - 1, bytes);
+}
+/* Half `part` (0: the low one) of each of VEC_LANES words of two bf16. */
+SU_INLINE Vec vec_load_half(const float *words, const int part)
+{
+    __m512i word = _mm512_loadu_si512(words);
+    return _mm512_castsi512_ps(part ? _mm512_and_si512(word, _mm512_set1_epi32((int)0xffff0000u))
+                                    : _mm512_slli_epi32(word, 16));
+}
 SU_INLINE Vec vec_add(Vec a, Vec b) { return _mm512_add_ps(a, b); }
 SU_INLINE Vec vec_sub(Vec a, Vec b) { return _mm512_sub_ps(a, b); }
 SU_INLINE Vec vec_mul(Vec a, Vec b) { return _mm512_mul_ps(a, b); }
@@ -67,6 +111,11 @@ SU_INLINE Vec vec_max_or_nan(Vec most, Vec x)
         _mm512_cmp_ps_mask(most, x, _CMP_NGE_UQ) & _mm512_cmp_ps_mask(most, most, _CMP_ORD_Q);
     return _mm512_mask_mov_ps(most, take, x);
 }
+
+/* Over all lanes, none of which is NaN; whether one is. */
+SU_INLINE float vec_least(Vec x) { return _mm512_reduce_min_ps(x); }
+SU_INLINE float vec_most(Vec x) { return _mm512_reduce_max_ps(x); }
+SU_INLINE bool vec_has_nan(Vec x) { return _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q) != 0; }
 
 /* The 64 virtual lanes of a reduction, vector v being lanes VEC_LANES v …, folded as kernels.h says. */
 SU_INLINE float vec_fold64(const Vec lane[64 / VEC_LANES])

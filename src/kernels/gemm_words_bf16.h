@@ -1,0 +1,31 @@
+/* gemm_words_bf16.h - words of gemm_tiles.h for weights in bf16 and rows of floats: of a word of w first
+ * the one element is widened, then the other, each for a fused multiply-add as in fp32. A step of k
+ * costs two operations for every four vectors of products more than fp32, and reads half the bytes. */
+#ifndef SU_GEMM_WORDS_BF16_H
+#define SU_GEMM_WORDS_BF16_H
+
+#include "kernels/gemm_driver.h"
+
+enum {
+    ELEMENT = 2,
+    A_ELEMENT = sizeof(float),
+    PANEL = SU_PANEL,
+    ROW_BYTES = SU_GEMM_ROW_BYTES,
+    PARTS = 2
+};
+
+typedef Vec Acc;
+typedef Vec Word;
+
+SU_INLINE Acc acc_zero(void) { return vec_zero(); }
+SU_INLINE Word word_load(const float *w, const int part) { return vec_load_half(w, part); }
+SU_INLINE Word word_set1(const void *a) { return vec_set1(*(const float *)a); }
+SU_INLINE Acc acc_step(Acc acc, Word a, Word w) { return vec_fma(a, w, acc); }
+
+SU_INLINE Vec acc_value(Acc acc, const SuGemmTile *tile, int row, int v)
+{
+    (void)row;
+    return vec_add(acc, vec_load(tile->bias + v * VEC_LANES));
+}
+
+#endif

@@ -1,0 +1,12 @@
+/* GEMM of floats and weights in bf16, register tile 12 x 32 as in fp32. */
+#include "kernels/x86/vec_avx512.h"
+
+#define MR 12
+#define GELU_ROWS 4
+#define NARROW 1
+#include "kernels/gemm_words_bf16.h"
+
+#include "kernels/gemm_tiles.h"
+
+const SuGemm su_gemm_bf16_12x32_avx512 = {
+    .mr = MR, .nr = PANEL, .a_size = A_ELEMENT, .name = "gemm_bf16_12x32_avx512", .run = run};

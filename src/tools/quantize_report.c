@@ -1,0 +1,226 @@
+/* What became of each linear, and of the whole. */
+#include "base/clock.h"
+#include "base/memory.h"
+#include "bench_report.h"
+#include "quantize.h"
+#include "tensor_read.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct LinearRole {
+    const char *name;
+    SutraRole weight;
+    size_t parts; /* matrices under each other: roles weight, weight + 2, … */
+} LinearRole;
+
+static const LinearRole linear_roles[SU_LAYER_LINEARS] = {
+    {"qkv", SUTRA_ROLE_QUERY_WEIGHT, 3},
+    {"attention out", SUTRA_ROLE_ATTENTION_OUT_WEIGHT, 1},
+    {"up", SUTRA_ROLE_FFN_UP_WEIGHT, 1},
+    {"down", SUTRA_ROLE_FFN_DOWN_WEIGHT, 1},
+};
+
+SutraStatus su_quantize_weights(const SuQuantizer *quantizer, size_t index, float **weights,
+                                size_t *in, size_t *out, SutraError *err)
+{
+    const LinearRole *role = &linear_roles[index % SU_LAYER_LINEARS];
+    uint32_t layer = (uint32_t)(index / SU_LAYER_LINEARS);
+    const SutraTensor *first = su_model_tensor(quantizer->model, role->weight, layer);
+    *weights = NULL;
+    if (!first) SU_RAISE(err, SUTRA_E_FORMAT, "layer %u has no %s", layer, role->name);
+    size_t part = su_tensor_elements(first);
+    *in = (size_t)first->shape[1];
+    *out = (size_t)first->shape[0] * role->parts;
+    *weights = su_alloc(part * role->parts, sizeof **weights);
+    if (!*weights) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for the weights of a linear");
+    for (size_t i = 0; i < role->parts; i++) {
+        const SutraTensor *tensor =
+            su_model_tensor(quantizer->model, (SutraRole)(role->weight + 2 * i), layer);
+        if (tensor) su_tensor_read(&quantizer->kernels, tensor, 0, part, *weights + i * part);
+    }
+    return SUTRA_OK;
+}
+
+/* One row of weights as a linear of that recipe has it. */
+static void requantize(const SuLinearRecipe *recipe, const float *x, size_t n, int8_t *scratch,
+                       float *y)
+{
+    float scale;
+    memcpy(y, x, n * sizeof *y);
+    if (recipe->format != SU_FORMAT_INT8) return;
+    for (size_t i = 0; recipe->factor && i < n; i++) y[i] /= recipe->factor[i];
+    su_quantize_row_s8(y, n, scratch, &scale);
+    for (size_t i = 0; i < n; i++)
+        y[i] = (float)scratch[i] * scale * (recipe->factor ? recipe->factor[i] : 1.0f);
+}
+
+/* To nearest, ties to even, as su_gemm_pack_bf16 does to finite numbers. */
+static float round_bf16(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits = (bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+SutraStatus su_quantize_weight_error(const SuLinearRecipe *recipe, const float *weights, size_t in,
+                                     size_t out, double *error, SutraError *err)
+{
+    float *row = su_alloc(in, sizeof *row);
+    int8_t *scratch = su_alloc(in, 1);
+    double wrong = 0, all = 0;
+    for (size_t o = 0; row && scratch && o < out; o++) {
+        const float *x = weights + o * in;
+        requantize(recipe, x, in, scratch, row);
+        for (size_t i = 0; i < in; i++) {
+            double y = recipe->format == SU_FORMAT_BF16 ? round_bf16(row[i]) : row[i];
+            wrong += (y - x[i]) * (y - x[i]);
+            all += (double)x[i] * x[i];
+        }
+    }
+    bool complete = row && scratch;
+    su_free(row);
+    su_free(scratch);
+    if (!complete) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for a row of weights");
+    *error = all > 0 ? sqrt(wrong / all) : 0;
+    return SUTRA_OK;
+}
+
+static const char *format_name(SuFormat format)
+{
+    static const char *const names[SU_FORMAT_COUNT] = {"fp32", "bf16", "int8"};
+    return names[format];
+}
+
+static uint64_t linear_bytes(const SuLinear *linear)
+{
+    size_t out = su_round_up(linear->out, SU_PANEL);
+    size_t words = su_gemm_words(linear->in, linear->format == SU_FORMAT_BF16 ? 2 : 1);
+    uint64_t bytes = out * (4 * words + sizeof(float));
+    if (linear->format != SU_FORMAT_INT8) return bytes;
+    bytes += out * (sizeof(float) + sizeof(int32_t));
+    return bytes + (linear->factor ? linear->in * sizeof(float) : 0);
+}
+
+const SuLinear *su_quantize_linear(const SuEncoder *encoder, size_t index)
+{
+    const SuLayer *layer = &encoder->layers[index / SU_LAYER_LINEARS];
+    const SuLinear *linears[] = {&layer->qkv, &layer->attention_out, &layer->up, &layer->down};
+    return linears[index % SU_LAYER_LINEARS];
+}
+
+/* y = linear of x [rows, in], converted as it reads them. */
+static SutraStatus apply(const SuEncoder *encoder, const SuLinear *linear, const float *x,
+                         size_t rows, float *y, SutraError *err)
+{
+    SuBoard board;
+    su_board_open(&board);
+    SuCrew crew = {.size = 1, .board = &board};
+    SuLinearIo io = {.rows = rows, .c = y, .a = {.data = (void *)x}};
+    unsigned char *converted = su_alloc_aligned(rows * su_linear_row_bytes(linear));
+    SuRowScale *scales = su_alloc(rows, sizeof *scales);
+    bool complete = converted && scales;
+    if (complete && !su_linear_reads_floats(linear)) {
+        io.a = (SuRows){.data = converted, .scales = scales};
+        for (size_t i = 0; i < rows; i++)
+            su_encoder_convert_row(encoder, linear, x + i * linear->in, io.a, i);
+    }
+    if (complete) su_encoder_linear(encoder, linear, &crew, &io);
+    su_free_aligned(converted);
+    su_free(scales);
+    if (!complete) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for rows of a linear");
+    return SUTRA_OK;
+}
+
+/* Of what the linear makes of the sample of its rows. */
+static SutraStatus output_error(const SuQuantizer *quantizer, size_t index, double *error,
+                                SutraError *err)
+{
+    const SuLinear *exact = su_quantize_linear(quantizer->exact, index);
+    const SuLinearStats *stats = &quantizer->stats[index];
+    size_t elements = stats->num_rows * exact->out;
+    float *y = su_alloc(2 * elements, sizeof *y);
+    if (!y) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for rows of a linear");
+    SutraStatus status = apply(quantizer->exact, exact, stats->rows, stats->num_rows, y, err);
+    if (status == SUTRA_OK)
+        status = apply(quantizer->encoder, su_quantize_linear(quantizer->encoder, index),
+                       stats->rows, stats->num_rows, y + elements, err);
+    double wrong = 0, all = 0;
+    for (size_t i = 0; status == SUTRA_OK && i < elements; i++) {
+        double off = (double)y[elements + i] - y[i];
+        wrong += off * off;
+        all += (double)y[i] * y[i];
+    }
+    *error = all > 0 ? sqrt(wrong / all) : 0;
+    su_free(y);
+    return status;
+}
+
+static SutraStatus weight_error(const SuQuantizer *quantizer, size_t index, double *error,
+                                SutraError *err)
+{
+    float *weights;
+    size_t in, out;
+    SU_TRY(su_quantize_weights(quantizer, index, &weights, &in, &out, err));
+    SutraStatus status =
+        su_quantize_weight_error(&quantizer->recipes[index], weights, in, out, error, err);
+    su_free(weights);
+    return status;
+}
+
+static SutraStatus report_linear(SuQuantizer *quantizer, size_t index, uint64_t *total,
+                                 SutraError *err)
+{
+    const SuLinear *linear = su_quantize_linear(quantizer->encoder, index);
+    SutraBenchReport *report = quantizer->report;
+    size_t layer = index / SU_LAYER_LINEARS;
+    double error = 0, alone = quantizer->alone[index];
+    uint64_t start = su_clock_ns(), bytes = linear_bytes(linear);
+    if (quantizer->stats)
+        SU_TRY(output_error(quantizer, index, &error, err));
+    else
+        SU_TRY(weight_error(quantizer, index, &error, err));
+    su_bench_number(report, (double)layer);
+    su_bench_text(report, "%s", linear_roles[index % SU_LAYER_LINEARS].name);
+    su_bench_text(report, "%s", format_name(linear->format));
+    su_bench_number(report, 100 * error);
+    su_bench_number(report, alone < 0 ? NAN : 100 * alone);
+    su_bench_number(report, (double)bytes);
+    su_bench_number(report, (double)(su_clock_ns() - start) * 1e-6);
+    *total += bytes;
+    return SUTRA_OK;
+}
+
+static SutraStatus report_quality(SuQuantizer *quantizer, SutraError *err)
+{
+    SuQuality quality = {0};
+    size_t kept = 0;
+    SU_TRY(su_quantize_quality(quantizer, quantizer->recipes, true, &quality, err));
+    su_bench_fact(quantizer->report, "quality (mean cosine to fp32)", 100 * quality.mean, "%");
+    su_bench_fact(quantizer->report, "least cosine to fp32", 100 * quality.least, "%");
+    su_bench_fact(quantizer->report, "measured on",
+                  (double)su_text_range_count(&quantizer->held_out), "texts");
+    for (size_t i = 0; i < quantizer->num_linears; i++)
+        kept += quantizer->recipes[i].format == SU_FORMAT_BF16;
+    if (quantizer->options.keep > 0 && quantizer->options.compute == SUTRA_COMPUTE_INT8)
+        su_bench_fact(quantizer->report, "kept in bf16", (double)kept, "linears");
+    return SUTRA_OK;
+}
+
+SutraStatus su_quantize_report(SuQuantizer *quantizer, SutraError *err)
+{
+    uint64_t linears = 0, tables = 0;
+    SutraBenchReport *report = quantizer->report;
+    su_bench_table(report, "linears", "layer|name|format|error %|alone %|bytes|ms");
+    for (size_t i = 0; i < quantizer->num_linears; i++)
+        SU_TRY(report_linear(quantizer, i, &linears, err));
+    for (size_t i = 0; i < SU_QUANTIZED_TABLES; i++)
+        tables += quantizer->tables[i].rows.size + quantizer->tables[i].scales.size;
+    su_bench_table(report, "totals", "what|value|unit");
+    su_bench_fact(report, "linears", (double)linears, "bytes");
+    if (tables) su_bench_fact(report, "embeddings in int8", (double)tables, "bytes");
+    if (quantizer->exact) SU_TRY(report_quality(quantizer, err));
+    return su_bench_report_status(report, err);
+}
