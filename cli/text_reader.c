@@ -15,6 +15,12 @@
 
 enum { FIRST_CAPACITY = 64 * 1024, PIPE_SIZE = 1 << 20, WHERE_SIZE = 320 };
 
+static void close_file(CliReader *reader)
+{
+    if (reader->fd > STDERR_FILENO) close(reader->fd);
+    reader->fd = -1;
+}
+
 SutraStatus cli_reader_open(CliReader *reader, const char *path, const char *field, SutraError *err)
 {
     bool standard = strcmp(path, "-") == 0;
@@ -24,7 +30,7 @@ SutraStatus cli_reader_open(CliReader *reader, const char *path, const char *fie
     if (reader->fd < 0 || fstat(reader->fd, &facts) != 0)
         return cli_raise(err, SUTRA_E_IO, "%s: %s", reader->name, strerror(errno));
     if (S_ISDIR(facts.st_mode)) {
-        cli_reader_close(reader);
+        close_file(reader);
         return cli_raise(err, SUTRA_E_IO, "%s: %s", path, strerror(EISDIR));
     }
     reader->regular = S_ISREG(facts.st_mode);
@@ -42,7 +48,7 @@ void cli_reader_open_arguments(CliReader *reader, char **arguments, size_t count
 
 void cli_reader_close(CliReader *reader)
 {
-    if (reader->fd > STDERR_FILENO) close(reader->fd);
+    close_file(reader);
     free(reader->buffer);
     free(reader->decoded);
     free(reader->spans);
