@@ -118,7 +118,7 @@ static void report_operation(Bench *bench, const Work *work, const char *name, d
     su_bench_number(report, calls);
     su_bench_number(report, rate * 1e-9);
     su_bench_number(report, 100 * share);
-    su_bench_text(report, "%s", isnan(flops) ? "" : su_bench_note(share, 1));
+    su_bench_text(report, "%s", isnan(flops) ? "" : su_bench_session_note(&bench->session, share));
 }
 
 static void report_operations(Bench *bench, const Work *work)
@@ -157,7 +157,7 @@ static void report_all(Bench *bench)
         su_bench_number(report, (double)work->n / work->plain_s);
         su_bench_number(report, rate * 1e-9);
         su_bench_number(report, 100 * share);
-        su_bench_text(report, "%s", su_bench_note(share, 1));
+        su_bench_text(report, "%s", su_bench_session_note(&bench->session, share));
     }
     su_bench_table(report, "breakdown",
                    "row|operation|ms|part %|us a text|calls|GFLOP/s|share %|note");

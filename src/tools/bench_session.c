@@ -37,6 +37,12 @@ SutraStatus su_bench_session_reserve(SuBenchSession *session, size_t capacity, S
     return SUTRA_OK;
 }
 
+const char *su_bench_session_note(const SuBenchSession *session, double share)
+{
+    if (session->model->compute == SUTRA_COMPUTE_FP32) return su_bench_note(share, 1);
+    return "share of the peak in fp32";
+}
+
 SutraStatus su_bench_session_end(SuBenchSession *session, SutraStatus status,
                                  SutraBenchReport **report)
 {

@@ -33,6 +33,9 @@ SutraStatus su_bench_session_reserve(SuBenchSession *session, size_t capacity, S
 SutraStatus su_bench_session_end(SuBenchSession *session, SutraStatus status,
                                  SutraBenchReport **report);
 
+/* For a share of the sampler's peak, which is that of fp32: other precisions may pass it. */
+const char *su_bench_session_note(const SuBenchSession *session, double share);
+
 /* Table "warm sessions": opening, warm-up and the first request of sessions made anew. After reserve. */
 SutraStatus su_bench_warm_sessions(SuBenchSession *session, SutraError *err);
 

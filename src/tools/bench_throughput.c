@@ -83,7 +83,8 @@ static void report_length(SuBenchSession *bench, Length *length)
     su_bench_number(report, su_bench_quantile(length->single, length->singles, 0.99) * 1e3);
     double single_share = single / p50 / bench->sampler.peak;
     su_bench_number(report, 100 * single_share);
-    su_bench_text(report, "%s", su_bench_note(share > single_share ? share : single_share, 1));
+    if (single_share > share) share = single_share;
+    su_bench_text(report, "%s", su_bench_session_note(bench, share));
 }
 
 /* Numbers of texts of that length. */

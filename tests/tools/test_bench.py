@@ -164,6 +164,12 @@ class Bench(unittest.TestCase):
                     self.positive(whole, "ms", "texts/s", "GFLOP/s", "share %")
                     self.check_breakdown(name, [row for row in found["breakdown"] if row["row"] == name], whole)
 
+    def test_shares_of_other_precisions(self):
+        found = report("breakdown", "-m", MODEL, "--compute", "int8")
+        for row in found["rows"]:
+            self.positive(row, "ms", "share %")
+            self.assertEqual(row["note"], "share of the peak in fp32", row)
+
     def test_ablation(self):
         found = report("ablation", "-m", MODEL, "--threads", 2)
         facts = {row["what"]: row["value"] for row in found["sample"]}
