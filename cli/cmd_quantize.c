@@ -32,8 +32,7 @@ static const CliOption own_options[] = {
     {"scales", 0, CLI_OPTION_CHOICE, "dynamic|min-max|percentile|mse|entropy",
      offsetof(QuantizeArgs, scales),
      "int8: how the rows that a linear reads are scaled: each by itself (the default), or all "
-     "alike "
-     "by a method over --calibrate",
+     "alike by a method over --calibrate",
      0, 0},
     {"smooth", 0, CLI_OPTION_TEXT, "ALPHA", offsetof(QuantizeArgs, smooth),
      "int8: move outliers from rows into weights (SmoothQuant), 0 to 1; needs --calibrate", 0, 0},
