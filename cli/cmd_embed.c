@@ -109,7 +109,9 @@ static SutraStatus begin(EmbedRun *run, const EmbedArgs *args, const CliArgument
     if (status == SUTRA_OK)
         status = cli_embed_plan(&run->session, &args->embed, &run->options, err);
     if (status != SUTRA_OK) return status;
-    run->dim = args->embed.dim ? args->embed.dim : run->session.info.hidden_size;
+    run->dim = args->embed.dim                           ? args->embed.dim
+               : run->options.output == SUTRA_OUT_POOLED ? run->session.info.dim
+                                                         : run->session.info.hidden_size;
     run->writer = (CliRowWriter){.output = &run->output,
                                  .dtype = run->options.dtype,
                                  .model = run->session.info.name,

@@ -38,13 +38,14 @@ static void print_json(CliOutput *out, const SutraModelInfo *info, const char *p
     print_json_text(out, "bundle_digest", info->bundle_digest);
     print_json_text(out, "dtype", info->dtype);
     print_json_text(out, "pooling", info->pooling);
-    cli_output_print(out,
-                     "\"normalize\":%s,\"hidden_size\":%u,\"num_layers\":%u,\"num_heads\":%u,"
-                     "\"vocab_size\":%u,\"max_tokens\":%u,\"max_positions\":%u,"
-                     "\"num_parameters\":%llu,\"default_prompt\":",
-                     info->normalize ? "true" : "false", info->hidden_size, info->num_layers,
-                     info->num_heads, info->vocab_size, info->max_tokens, info->max_positions,
-                     (unsigned long long)info->num_parameters);
+    cli_output_print(
+        out,
+        "\"normalize\":%s,\"dim\":%u,\"hidden_size\":%u,\"num_layers\":%u,\"num_heads\":%u,"
+        "\"vocab_size\":%u,\"max_tokens\":%u,\"max_positions\":%u,"
+        "\"num_parameters\":%llu,\"default_prompt\":",
+        info->normalize ? "true" : "false", info->dim, info->hidden_size, info->num_layers,
+        info->num_heads, info->vocab_size, info->max_tokens, info->max_positions,
+        (unsigned long long)info->num_parameters);
     if (info->default_prompt)
         cli_json_string(out, info->default_prompt, strlen(info->default_prompt));
     else
@@ -79,7 +80,7 @@ static void print_readable(CliOutput *out, const SutraModelInfo *info, const cha
     print_text(out, "bundle digest", info->bundle_digest);
     print_text(out, "weights", info->dtype);
     print_number(out, "parameters", info->num_parameters);
-    print_number(out, "dimensions", info->hidden_size);
+    print_number(out, "dimensions", info->dim);
     print_number(out, "layers", info->num_layers);
     print_number(out, "heads", info->num_heads);
     print_number(out, "vocabulary", info->vocab_size);

@@ -170,7 +170,7 @@ static SutraStatus compare(const SimilarityArgs *args, CliReader *input, CliRead
         status = embed_side(&session, &options, args->embed.prompt_name, with, &others, err);
     if (status == SUTRA_OK) status = cli_output_open(&out, NULL, false, err);
     if (status == SUTRA_OK) {
-        uint32_t dim = args->embed.dim ? args->embed.dim : session.info.hidden_size;
+        uint32_t dim = args->embed.dim ? args->embed.dim : session.info.dim;
         status = print_table(args, &options, dim, &rows, args->with ? &others : &rows, &out, err);
     }
     if (status == SUTRA_OK) status = cli_output_commit(&out, err);

@@ -222,6 +222,8 @@ void cli_session_close(CliSession *session)
 SutraStatus cli_check_prompt(const CliSession *session, const char *name, SutraError *err)
 {
     if (!name || !*name) return SUTRA_OK;
+    /* every model has these two; empty where it does not say otherwise */
+    if (strcmp(name, "query") == 0 || strcmp(name, "document") == 0) return SUTRA_OK;
     char known[256] = "none";
     size_t used = 0;
     for (uint32_t i = 0; i < session->info.num_prompts; i++) {

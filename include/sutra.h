@@ -118,6 +118,9 @@ enum {
     SUTRA_TRUNCATE_LEFT,
     SUTRA_TRUNCATE_ERROR
 }; /* right: keep the start */
+/* MODEL: where the model has a Normalize, also after a cut that the caller asks for.
+ * YES:   always, after the cut.
+ * NO:    not after the cut. The model's own Normalize is part of the model and runs before it. */
 enum { SUTRA_NORMALIZE_MODEL = 0, SUTRA_NORMALIZE_YES, SUTRA_NORMALIZE_NO };
 enum { SUTRA_WHEN_FULL_BLOCK = 0, SUTRA_WHEN_FULL_FAIL };
 enum { SUTRA_ITEM_TRUNCATED = 1u << 0, SUTRA_ITEM_CACHED = 1u << 1 }; /* SutraItem.flags */
@@ -158,7 +161,7 @@ typedef struct SutraModelOptions {
 /* Borrowed from the model. */
 typedef struct SutraModelInfo {
     uint32_t struct_size;
-    uint32_t hidden_size; /* elements of a pooled vector before `dim` */
+    uint32_t hidden_size; /* elements of a pooled vector before it is cut to `dim` */
     uint32_t max_tokens;  /* default truncation, special tokens included */
     uint32_t outputs;     /* bit mask: 1u << SutraOutput */
     const char *name;     /* registry name or folder name */
@@ -178,6 +181,7 @@ typedef struct SutraModelInfo {
     const char *bundle;        /* the .sutra file in use, of cache_dir too; "": none */
     const char *bundle_digest; /* "xxh3:…" of its content; "": none */
     const char *cache_problem; /* why cache_dir could not be used; "": it was, or was not given */
+    uint32_t dim; /* elements of a pooled vector: hidden_size, or the model's truncate_dim */
 } SutraModelInfo;
 
 typedef struct SutraEngineOptions {
@@ -197,9 +201,9 @@ typedef struct SutraEmbedOptions {
     uint32_t struct_size;
     SutraOutput output;
     SutraDtype dtype;
-    uint32_t dim;        /* Matryoshka: keep the first dim elements, then normalise; 0: all */
+    uint32_t dim; /* Matryoshka: keep the first dim elements, then normalise; 0: the model's */
     uint32_t max_tokens; /* 0: the model's; larger than the model's positions is an error */
-    uint8_t normalize;   /* SUTRA_NORMALIZE_… (L2) */
+    uint8_t normalize;   /* SUTRA_NORMALIZE_… (L2); what the model's own Normalize does stays */
     uint8_t truncation;  /* SUTRA_TRUNCATE_… */
     uint8_t when_full;   /* SUTRA_WHEN_FULL_…, sutra_submit only */
     uint8_t priority;    /* 0 normal … 255 first, sutra_submit only */

@@ -121,6 +121,9 @@ typedef struct SutraTeam {
     void *self;
 } SutraTeam;
 
+/* SutraBatch.normalize: the kept elements, or the whole vector before it is cut to them. */
+enum { SUTRA_BATCH_NORMALIZE = 1, SUTRA_BATCH_NORMALIZE_WHOLE = 2 };
+
 /* A packed batch: text i owns tokens cu_seqlens[i] … cu_seqlens[i+1]; every text has at least one
  * token. */
 typedef struct SutraBatch {
@@ -133,7 +136,7 @@ typedef struct SutraBatch {
     SutraOutput output;
     SutraDtype dtype;
     uint32_t dim;           /* elements kept; never 0 */
-    uint32_t normalize;     /* 0 or 1 */
+    uint32_t normalize;     /* 0 or one of SUTRA_BATCH_NORMALIZE… */
     SutraPooling pooling;   /* never SUTRA_POOL_MODEL */
     const SutraTeam *team;  /* or NULL: the calling thread alone */
     uint8_t *numeric_error; /* [num_seqs], set to 1 where a vector holds NaN or infinity; zeroed by

@@ -3,14 +3,16 @@
 
 Run with torch, transformers and sentence-transformers installed (the versions are written to golden/VERSIONS):
 
-    python tools/make_goldens.py [--check]
+    python tools/make_goldens.py [--check | --add]
 
---check makes everything in a temporary folder and compares it with what is committed.
+--check makes everything in a temporary folder and compares it with what is committed; --add makes the variants that
+are not there yet.
 
     golden/texts.json                 the texts, chosen so that their lengths cross 16, 64, 128 and 512 tokens
     golden/models/NAME/               a model in Hugging Face layout
     golden/variants/NAME/             files laid over a copy of a model, and
-        expected.json                 {"model": …, "remove": […], "cases": [{"prompt_name", "token_ids", "pooled"}, …],
+        expected.json                 {"model": …, "remove": […], "texts": the variant's own, or absent, "typed": token types are not all 0,
+                                       "cases": [{"prompt_name", "token_ids"}, …],
                                        "states": [text, …]}
         expected.f32                  little-endian floats: for each case [texts, hidden], then the last hidden states
                                       of the texts in "states", all their tokens, without a prompt
@@ -191,6 +193,7 @@ def write_models(root):
 
     # Names as converted from TensorFlow, inside a model for pre-training; no type embedding; mixed types.
     config = bert_config(layers=2, hidden=32, heads=1, ffn=48, positions=40, architectures=["BertForPreTraining"])
+    without_types = {**config, "type_vocab_size": 0}
     legacy = {}
     for key, value in make_weights(5, config).items():
         if "token_type" in key:
@@ -201,7 +204,7 @@ def write_models(root):
     legacy["bert.pooler.dense.bias"] = torch.zeros(32)
     legacy["bert.embeddings.position_ids"] = torch.arange(40).reshape(1, 40)
     legacy["cls.predictions.bias"] = torch.zeros(len(VOCAB))
-    write_model(root, "legacy", config, legacy)
+    write_model(root, "legacy", without_types, legacy)
 
 
 def overlay_config(**more):
@@ -218,7 +221,101 @@ WITH_PROMPTS = {"config_sentence_transformers.json": {"__version__": {"sentence_
                                                       "prompts": PROMPTS, "default_prompt_name": None}}
 PROMPT_CASES = [None, "passage", "query", ""]
 
-# name: (model, files laid over it, files removed, prompt names, texts whose hidden states are kept)
+# ---- folders whose tokenizer is not what tokenizer.json alone says ----
+
+DISTINCT = ["##_" if VOCAB.index(t) == i != len(VOCAB) - 1 - VOCAB[::-1].index(t) else t for i, t in enumerate(VOCAB)]
+FEWER = DISTINCT[:-2]
+TEXTS_WITH_TOKENS = ["the [ENT] river", "A [MASK] of[SEP]stone [PAD]", "rivers and RIVER river", "[ENT][ent] ☃ by the ☃☃",
+                     "water  [MASK]  house", "Café, ÉTÉ; naïve (2024)", "", "green paper is all over this window in time",
+                     "中文 Silver Engine", "[CLS] one [UNK] two [unused]"]
+SETTINGS = {key: value for key, value in TOKENIZER_CONFIG.items() if key != "model_max_length"}
+
+
+def token(content, i=None, **flags):
+    made = {"content": content, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
+            "special": True, **flags}
+    return made if i is None else {"id": i, **made}
+
+
+def tokenizer_json(vocab=DISTINCT, added=("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"), lowercase=True, types=(0, 0, 0),
+                   special=True, **more):
+    pieces = [{"SpecialToken": {"id": "[CLS]", "type_id": types[0]}}, {"Sequence": {"id": "A", "type_id": types[1]}},
+              {"SpecialToken": {"id": "[SEP]", "type_id": types[2]}}]
+    pair = pieces + [{"Sequence": {"id": "B", "type_id": 1}}, {"SpecialToken": {"id": "[SEP]", "type_id": 1}}]
+    ids = {t: i for i, t in enumerate(vocab)}
+    template = {"type": "TemplateProcessing", "single": pieces, "pair": pair,
+                "special_tokens": {t: {"id": t, "ids": [ids[t]], "tokens": [t]} for t in ("[CLS]", "[SEP]")}}
+    return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [token(t, ids[t]) for t in added],
+            "normalizer": {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True,
+                           "strip_accents": None, "lowercase": lowercase},
+            "pre_tokenizer": {"type": "BertPreTokenizer"}, "post_processor": template if special else None,
+            "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
+            "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+                      "max_input_chars_per_word": 100, "vocab": ids}, **more}
+
+
+def folder(tokenizer=None, settings=None, **files):
+    """An overlay: tokenizer.json, tokenizer_config.json, and NAME=… for NAME.json."""
+    overlay = {"tokenizer_config.json": {**SETTINGS, **(settings or {})}}
+    if tokenizer:
+        overlay["tokenizer.json"] = tokenizer
+    overlay.update({name + ".json": content for name, content in files.items()})
+    return overlay
+
+
+def variant(overlay, removed=(), prompts=(None,), texts=TEXTS_WITH_TOKENS):
+    return ("base", overlay, list(removed), list(prompts), [], texts)
+
+
+GENERIC = {"tokenizer_class": "PreTrainedTokenizerFast"}
+FOLDERS = {
+    "added-tokens-file": variant(
+        {"vocab.txt": "\n".join(FEWER) + "\n",
+         **folder(added_tokens={"[ENT]": len(FEWER), "☃": len(FEWER) + 1},
+                  special_tokens_map={"additional_special_tokens": ["[ENT]"], "mask_token": token("[MASK]", lstrip=True)})},
+        ["tokenizer.json"]),
+    "added-tokens-decoder": variant(folder(
+        tokenizer_json(FEWER), {"added_tokens_decoder": {
+            "4": token("[MASK]", lstrip=True), str(VOCAB.index("river")): token("river", special=False, single_word=True),
+            str(VOCAB.index("stone")): token("stone", special=False), str(len(FEWER)): token("[ENT]")}})),
+    "no-added-section": variant(folder(tokenizer_json(added=()), {"additional_special_tokens": ["river"]})),
+    "special-map": variant(folder(
+        tokenizer_json(FEWER, added=()), special_tokens_map={"mask_token": token("[MASK]", lstrip=True, normalized=True),
+                                                      "additional_special_tokens": ["er"]})),
+    "own-token-names": variant(folder(tokenizer_json(FEWER), {"entity_token": "river", "extra_special_tokens": {"x": "ing"}})),
+    "generic-class": variant(folder(
+        tokenizer_json(FEWER, lowercase=False, types=(1, 1, 0)),
+        {**GENERIC, "additional_special_tokens": ["er"], "model_input_names": ["input_ids", "token_type_ids"]})),
+    "generic-no-types": variant(folder(tokenizer_json(added=(), types=(1, 1, 0)), GENERIC)),
+    "rebuilt-types": variant(folder(tokenizer_json(types=(1, 1, 0)))),
+    "rebuilt-no-template": variant(folder(tokenizer_json(special=False))),
+    "class-in-config": variant({**folder(tokenizer_json(lowercase=False), {"tokenizer_class": None}),
+                                **overlay_config(tokenizer_class="PreTrainedTokenizerFast")}),
+    "other-class-name": variant(folder(tokenizer_json(lowercase=False), {"tokenizer_class": "DistilBertTokenizerFast"})),
+    "settings-missing": variant({**folder(tokenizer_json(lowercase=False)), "tokenizer_config.json": {}}),
+    "split-special": variant(folder(tokenizer_json(), {"split_special_tokens": True})),
+    "tokenizer-args": variant(folder(
+        tokenizer_json(), sentence_bert_config={"max_seq_length": 24, "tokenizer_args": {
+            "do_lower_case": False, "truncation_side": "left", "model_max_length": 5}})),
+    "side-of-json": variant(folder(
+        tokenizer_json(truncation={"direction": "Left", "max_length": 5, "strategy": "LongestFirst", "stride": 0}),
+        {"model_max_length": 7})),
+    "length-of-json": variant(folder(
+        tokenizer_json(truncation={"direction": "Right", "max_length": 5, "strategy": "LongestFirst", "stride": 0}))),
+    "max-len": variant(folder(tokenizer_json(), {"max_len": 6})),
+    "vocab-lowercase-first": variant(
+        {"vocab.txt": "\n".join(DISTINCT) + "\n",
+         **folder(settings={"do_lower_case": False}, sentence_bert_config={"do_lower_case": True})}, ["tokenizer.json"]),
+    "truncate-dim": variant({"config_sentence_transformers.json": {"truncate_dim": 12, "similarity_fn_name": "cosine"}}),
+    "prompt-no-closing": variant({
+        **folder(tokenizer_json(special=False), GENERIC), **overlay_pooling("mean", False, include_prompt=False),
+        "config_sentence_transformers.json": {"prompts": {"a": "find: ", "b": "find ☃"}}}, prompts=(None, "a", "b", "query"),
+        texts=[text for text in TEXTS_WITH_TOKENS if text]),
+    "path-dot": variant({"modules.json": [{**m, "path": m["path"] or "."} for m in modules_config()]}),
+    "other-architecture": variant(overlay_config(architectures=["Contriever"])),
+}
+
+# name: (model, files laid over it, files removed, prompt names, texts whose hidden states are kept[, its own texts])
 VARIANTS = {
     "base": ("base", {}, [], [None], [0, 3, 8, 12]),
     "sharded-f16": ("sharded-f16", {}, [], [None], [1, 9]),
@@ -284,13 +381,14 @@ VARIANTS = {
     "transformer-folder": ("base", {
         "modules.json": [{**m, "path": "0_Transformer"} if m["idx"] == 0 else m for m in modules_config()]},
         [], [None], []),
+    **FOLDERS,
 }
 MOVED = {"transformer-folder": ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]}
 
 
 def assemble(root, name, folder):
     """The variant's model folder, as tests/model/golden_folder.c assembles it."""
-    model, overlay, removed, _, _ = VARIANTS[name]
+    model, overlay, removed = VARIANTS[name][:3]
     shutil.copytree(os.path.join(root, "models", model), folder)
     for path, content in overlay.items():
         target = os.path.join(folder, path)
@@ -307,12 +405,15 @@ def assemble(root, name, folder):
 
 
 def add_zero_types(folder):
-    """The reference initialises a type embedding that is absent at random; zeros are what "absent" means."""
+    """The reference can't do without a type embedding: zeros are what "no types" means."""
     from safetensors.torch import load_file
     path = os.path.join(folder, "model.safetensors")
     weights = load_file(path)
     weights["bert.embeddings.token_type_embeddings.weight"] = torch.zeros(2, 32)
     save_file(weights, path, {"format": "pt"})
+    with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
+        config = json.load(file)
+    write_json(os.path.join(folder, "config.json"), {**config, "type_vocab_size": 2})
 
 
 def encode(model, texts, prompt_name):
@@ -326,12 +427,15 @@ def encode(model, texts, prompt_name):
     prompt = arguments.get("prompt")
     if prompt is None:
         prompt = model.prompts.get(prompt_name or model.default_prompt_name or "", "")
-    ids = [model.preprocess([prompt + text])["input_ids"][0].tolist() for text in texts]
-    return vectors, ids
+    features = [model.preprocess([prompt + text]) for text in texts]
+    typed = any("token_type_ids" in f and f["token_type_ids"].any() for f in features)
+    return vectors, [f["input_ids"][0].tolist() for f in features], typed
 
 
 def run_variant(root, name, texts):
-    model_name, overlay, removed, prompts, states = VARIANTS[name]
+    model_name, overlay, removed, prompts, states = VARIANTS[name][:5]
+    own_texts = VARIANTS[name][5] if len(VARIANTS[name]) > 5 else None
+    texts = own_texts or texts
     target = os.path.join(root, "variants", name)
     os.makedirs(target)
     for path, content in overlay.items():
@@ -349,7 +453,7 @@ def run_variant(root, name, texts):
         model, exact = load(torch.float32), load(torch.float64)
         floats, cases, noise = [], [], 0.0
         for prompt_name in prompts:
-            vectors, ids = encode(model, texts, prompt_name)
+            vectors, ids, typed = encode(model, texts, prompt_name)
             assert vectors.dtype == np.float32 and np.isfinite(vectors).all()
             difference = np.abs(vectors - encode(exact, texts, prompt_name)[0])
             noise = max(noise, (difference / np.linalg.norm(vectors, axis=1, keepdims=True)).max())
@@ -363,6 +467,10 @@ def run_variant(root, name, texts):
         out.write(np.concatenate(floats).astype("<f4").tobytes())
     expected = {"model": model_name, "remove": removed, "move_to": "0_Transformer", "move": MOVED.get(name, []),
                 "dim": int(vectors.shape[1]), "cases": cases, "states": states}
+    if typed:
+        expected["typed"] = True
+    if own_texts:
+        expected["texts"] = own_texts
     with open(os.path.join(target, "expected.json"), "w", encoding="utf-8") as out:
         json.dump(expected, out, separators=(",", ":"))
         out.write("\n")
@@ -402,9 +510,16 @@ def compare(made, committed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--check", action="store_true", help="compare with the committed goldens instead")
-    check = parser.parse_args().check
+    parser.add_argument("--add", action="store_true", help="make the missing variants only")
+    arguments = parser.parse_args()
+    check = arguments.check
     transformers.logging.set_verbosity_error()
     torch.set_num_threads(1)
+    if arguments.add:
+        for name in VARIANTS:
+            if not os.path.isdir(os.path.join(GOLDEN, "variants", name)):
+                run_variant(GOLDEN, name, make_texts())
+        return 0
     with tempfile.TemporaryDirectory() as scratch:
         made = os.path.join(scratch, "golden")
         make(made)

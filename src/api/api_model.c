@@ -69,6 +69,7 @@ SutraStatus sutra_model_info(const SutraModel *model, SutraModelInfo *info, Sutr
         .bundle = model->bundle_digest ? model->path : "",
         .bundle_digest = model->bundle_digest ? model->bundle_digest : "",
         .cache_problem = model->cache_problem ? model->cache_problem : "",
+        .dim = su_model_dim(model),
     };
     memcpy(info, &full, size < sizeof full ? size : sizeof full);
     return SUTRA_OK;

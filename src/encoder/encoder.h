@@ -217,9 +217,9 @@ typedef struct SuShare {
 SuShare su_crew_share(SuCrew *crew, size_t count);
 bool su_crew_next(SuCrew *crew, SuShare *share);
 
-/* One float row [n] to its output form: keep dim elements, normalise, convert. False if it holds
- * NaN or infinity. */
-bool su_output_row(const SuKernels *kernels, float *row, uint32_t dim, bool normalize,
-                   SutraDtype dtype, void *out);
+/* One float row [hidden] to its output form: keep dim elements, normalise before or after that,
+ * convert, all as the batch says. False if it holds NaN or infinity. */
+bool su_output_row(const SuKernels *kernels, float *row, uint32_t hidden, const SutraBatch *batch,
+                   void *out);
 
 #endif

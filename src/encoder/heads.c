@@ -39,7 +39,7 @@ static void pool_text(SuEncoderContext *context, const SutraBatch *batch, size_t
                                   skipped_tokens(batch, seq), tokens, hidden, row);
     unsigned char *out =
         (unsigned char *)context->qkv + seq * sutra_row_bytes(batch->dtype, batch->dim);
-    if (!su_output_row(&encoder->kernels, row, batch->dim, batch->normalize, batch->dtype, out))
+    if (!su_output_row(&encoder->kernels, row, (uint32_t)hidden, batch, out))
         batch->numeric_error[seq] = 1;
 }
 
@@ -51,7 +51,7 @@ static void write_tokens(SuEncoderContext *context, const SutraBatch *batch, siz
     for (size_t t = batch->cu_seqlens[seq]; t < batch->cu_seqlens[seq + 1]; t++) {
         memcpy(row, context->x + t * hidden, hidden * sizeof *row);
         unsigned char *out = (unsigned char *)context->qkv + t * row_bytes;
-        if (!su_output_row(&encoder->kernels, row, batch->dim, batch->normalize, batch->dtype, out))
+        if (!su_output_row(&encoder->kernels, row, (uint32_t)hidden, batch, out))
             batch->numeric_error[seq] = 1;
     }
 }

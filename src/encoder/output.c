@@ -81,15 +81,25 @@ static void convert(const float *row, uint32_t dim, SutraDtype dtype, unsigned c
     }
 }
 
-bool su_output_row(const SuKernels *kernels, float *row, uint32_t dim, bool normalize,
-                   SutraDtype dtype, void *out)
+/* False if the row's length overflows. */
+static bool normalize_row(const SuKernels *kernels, float *row, uint32_t n)
 {
-    bool finite = all_finite(row, dim);
-    if (normalize) {
-        float length = sqrtf(kernels->sum_of_squares_f32(row, dim));
-        kernels->scale_f32(row, 1.0f / (length > 1e-12f ? length : 1e-12f), dim, row);
-        finite = finite && isfinite(length) && all_finite(row, dim);
-    }
+    float length = sqrtf(kernels->sum_of_squares_f32(row, n));
+    kernels->scale_f32(row, 1.0f / (length > 1e-12f ? length : 1e-12f), n, row);
+    return isfinite(length);
+}
+
+bool su_output_row(const SuKernels *kernels, float *row, uint32_t hidden, const SutraBatch *batch,
+                   void *out)
+{
+    uint32_t dim = batch->dim;
+    SutraDtype dtype = batch->dtype;
+    bool finite = all_finite(row, batch->normalize == SUTRA_BATCH_NORMALIZE_WHOLE ? hidden : dim);
+    if (batch->normalize == SUTRA_BATCH_NORMALIZE_WHOLE)
+        finite = normalize_row(kernels, row, hidden) && finite;
+    else if (batch->normalize)
+        finite = normalize_row(kernels, row, dim) && finite;
+    finite = finite && all_finite(row, dim);
     if (!finite) {
         memset(out, 0, sutra_row_bytes(dtype, dim));
         return false;

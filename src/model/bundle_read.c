@@ -128,6 +128,7 @@ static bool read_numbers(SutraModel *model, SuByteReader *reader)
     uint32_t truncate_left = su_read_u32(reader);
     model->max_tokens = su_read_u32(reader);
     model->max_positions = su_read_u32(reader);
+    model->truncate_dim = su_read_u32(reader);
     model->num_parameters = su_read_u64(reader);
     model->compute = (SutraCompute)compute;
     model->pooling = (SutraPooling)pooling;

@@ -30,9 +30,9 @@ static void write_facts(const SutraModel *model, SuByteWriter *to)
     const char *const names[] = {model->name, model->family, model->digest, model->revision,
                                  model->dtype};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) su_write_string(to, names[i]);
-    const uint32_t fields[] = {model->compute,      model->pooling,       model->normalize,
-                               model->pool_prompt,  model->truncate_left, model->max_tokens,
-                               model->max_positions};
+    const uint32_t fields[] = {model->compute,       model->pooling,       model->normalize,
+                               model->pool_prompt,   model->truncate_left, model->max_tokens,
+                               model->max_positions, model->truncate_dim};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) su_write_u32(to, fields[i]);
     su_write_u64(to, model->num_parameters);
     su_write_u32(to, model->num_prompts);

@@ -95,6 +95,22 @@ static SutraStatus read_architecture(const json_t *config, const char *where,
     return SUTRA_OK;
 }
 
+/* "auto_map": {"AutoModel": "modeling.Encoder", …}: code of the model's own, whatever model_type
+ * says. Without it model_type decides, and the class name in architectures does not count. */
+static SutraStatus check_custom_code(const json_t *config, const char *where, SutraError *err)
+{
+    static const char *const parts[] = {"AutoModel", "AutoConfig"};
+    const json_t *map = json_object_get(config, "auto_map");
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        const char *code = json_string_value(json_object_get(map, parts[i]));
+        if (code)
+            SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                     "%s: the encoder is custom code (auto_map: %.80s), which is not supported",
+                     where, code);
+    }
+    return SUTRA_OK;
+}
+
 SutraStatus su_family_find(const json_t *config, const char *where, const SuFamily **family,
                            SutraError *err)
 {
@@ -113,11 +129,7 @@ SutraStatus su_family_find(const json_t *config, const char *where, const SuFami
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: %s \"%.60s\" is not supported; known: %s", where,
                  model_type ? "model_type" : "architecture", model_type ? model_type : architecture,
                  known);
-    if (architecture && !has_architecture(*family, architecture))
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "%s: architecture \"%.60s\" is not supported as a %s model; known: %s…", where,
-                 architecture, (*family)->name, (*family)->architectures[0]);
-    return SUTRA_OK;
+    return check_custom_code(config, where, err);
 }
 
 static SutraStatus read_activation(const SuFamily *family, const json_t *config, const char *where,

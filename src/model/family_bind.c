@@ -126,6 +126,11 @@ static SutraStatus bind_line(const SuFamilyTensor *wanted, const char *prefix,
     if (wanted->optional && extent_size(wanted->rows, spec) == 0) return SUTRA_OK;
     compose_name(prefix, wanted->name, layer, name);
     const SuTensorView *view = find_tensor(table, name);
+    if (!view && wanted->role == SUTRA_ROLE_TYPE_EMBEDDING)
+        SU_RAISE(err, SUTRA_E_FORMAT,
+                 "%s: tensor %s is missing, but config.json's type_vocab_size is %u (the reference "
+                 "fills it with random numbers); with type_vocab_size 0 the model runs without it",
+                 where, name, spec->num_types);
     if (!view && wanted->optional) return SUTRA_OK;
     if (!view) SU_RAISE(err, SUTRA_E_FORMAT, "%s: tensor %s is missing", where, name);
     *bound = true;

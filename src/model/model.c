@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "model/bundle.h"
 #include "model/family.h"
+#include "model/known_keys.h"
 #include "model/model_parts.h"
 #include "weights/safetensors.h"
 
@@ -166,6 +167,8 @@ static SutraStatus read_spec(SutraModel *model, const char *folder, const SuFami
     SU_TRY(su_config_file_open(folder, "config.json", &config, err));
     SutraStatus status = SUTRA_OK;
     if (!config.root) status = su_error_set(err, SUTRA_E_IO, "%s: no such file", config.path);
+    if (status == SUTRA_OK)
+        status = su_known_keys_check(&su_keys_of_config, config.root, "", config.path, err);
     if (status == SUTRA_OK) status = su_family_find(config.root, config.path, family, err);
     if (status == SUTRA_OK)
         status = su_family_configure(*family, config.root, config.path, &model->spec, err);
@@ -243,6 +246,12 @@ SutraStatus su_model_open(const char *path, const SutraModelOptions *options, Su
     else
         su_model_destroy(opened);
     return status;
+}
+
+uint32_t su_model_dim(const SutraModel *model)
+{
+    uint32_t hidden = model->spec.hidden_size, cut = model->truncate_dim;
+    return cut && cut < hidden ? cut : hidden;
 }
 
 void su_model_destroy(SutraModel *model)

@@ -48,6 +48,7 @@ struct SutraModel {
     SutraCompute compute;
     SutraPooling pooling; /* never SUTRA_POOL_MODEL */
     bool normalize;
+    uint32_t truncate_dim; /* vectors are cut to this many elements; 0: not */
     bool pool_prompt; /* include_prompt of the pooling config; true: prompt tokens are pooled too */
     bool truncate_left;     /* tokenizer's truncation_side */
     uint32_t max_tokens;    /* special tokens included; ≤ positions that the model has */
@@ -80,6 +81,9 @@ void su_model_destroy(SutraModel *model); /* when references reach 0; unloads th
  * prompt; "": none. *text is "" when there is none. Borrowed from the model. */
 SutraStatus su_model_prompt(const SutraModel *model, const char *name, const char **text,
                             SutraError *err);
+
+/* Elements of a pooled vector by default. */
+uint32_t su_model_dim(const SutraModel *model);
 
 /* Exactly one tensor of that role and layer, or NULL. */
 const SutraTensor *su_model_tensor(const SutraModel *model, SutraRole role, uint32_t layer);

@@ -7,6 +7,7 @@
  *                    or {"embedding_dimension": 384, "pooling_mode": "mean" or ["mean"], …}
  */
 #include "base/memory.h"
+#include "model/known_keys.h"
 #include "model/model_parts.h"
 
 #include <string.h>
@@ -73,6 +74,7 @@ static SutraStatus parse_pooling(SutraModel *model, const SuConfigFile *file, Su
                                  SutraError *err)
 {
     const json_t *mode = json_object_get(file->root, "pooling_mode");
+    SU_TRY(su_known_keys_check(&su_keys_of_pooling, file->root, "", file->path, err));
     SU_TRY(su_json_get_u32(file->root, "word_embedding_dimension", file->path, 1, UINT32_MAX,
                            &chain->pooling_features, err));
     SU_TRY(su_json_get_u32(file->root, "embedding_dimension", file->path, 1, UINT32_MAX,
@@ -106,6 +108,7 @@ static SutraStatus read_normalize(SutraModel *model, const char *folder, SutraEr
     SuConfigFile file;
     SutraStatus status = SUTRA_OK;
     SU_TRY(su_config_file_open(folder, "config.json", &file, err));
+    status = su_known_keys_check(&su_keys_of_normalize, file.root, "", file.path, err);
     for (size_t i = 0; i < 2 && file.root && status == SUTRA_OK; i++) {
         const char *name = "sentence_embedding";
         status = su_json_get_string(file.root, keys[i], file.path, &name, err);
@@ -139,6 +142,7 @@ static SutraStatus module_folder(const char *folder, const char *path, const cha
                                  char **out, SutraError *err)
 {
     size_t size = strlen(path);
+    if (strcmp(path, ".") == 0 || strcmp(path, "./") == 0) path = "", size = 0;
     if (size && path[size - 1] == '/') size--;
     char *relative = su_strndup(path, size);
     if (!relative) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", where);

@@ -46,10 +46,10 @@ SutraStatus su_model_read_tokenizer(SutraModel *model, const SuModuleChain *chai
 SutraStatus su_model_read_identity(SutraModel *model, const char *folder,
                                    const SuModuleChain *chain, SutraError *err);
 
-/* The tokenizer.json (of path `where`) that the reference would build from `json` and the configs:
- * *changed is a new text to be su_free'd, or NULL where `json` stands as it is. */
-SutraStatus su_tokenizer_json_adjust(const char *json, size_t size, const char *where,
-                                     const SuConfigFile *config, bool lowercase_first,
-                                     char **changed, size_t *changed_size, SutraError *err);
+/* The class that the folder names: *rebuilt is true where it is BertTokenizer by any of its names,
+ * false for the generic class, which obeys tokenizer.json. Errors: UNSUPPORTED (another class, or
+ * custom code), FORMAT. */
+SutraStatus su_tokenizer_class(const SuConfigFile *tokenizer_config, const SuConfigFile *config,
+                               bool *rebuilt, SutraError *err);
 
 #endif

@@ -1,5 +1,6 @@
 /* config_sentence_transformers.json: {"model_type": "SentenceTransformer",
- * "prompts": {"query": "query: ", …}, "default_prompt_name": "query" or null, …}. */
+ * "prompts": {"query": "query: ", …}, "default_prompt_name": "query" or null,
+ * "truncate_dim": 256 or null, …}. */
 #include "base/memory.h"
 #include "model/model_parts.h"
 
@@ -54,6 +55,12 @@ static const SuPrompt *find_prompt(const SutraModel *model, const char *name)
     return NULL;
 }
 
+/* The reference knows an empty prompt of each of these names without being told. */
+static bool is_empty_prompt(const char *name)
+{
+    return strcmp(name, "query") == 0 || strcmp(name, "document") == 0;
+}
+
 static SutraStatus read_default(SutraModel *model, const json_t *config, const char *where,
                                 SutraError *err)
 {
@@ -61,8 +68,7 @@ static SutraStatus read_default(SutraModel *model, const json_t *config, const c
     SU_TRY(su_json_get_string(config, "default_prompt_name", where, &name, err));
     if (!name) return SUTRA_OK;
     const SuPrompt *prompt = find_prompt(model, name);
-    /* The reference knows an empty prompt of each of these names without being told. */
-    if (!prompt && (strcmp(name, "query") == 0 || strcmp(name, "document") == 0)) return SUTRA_OK;
+    if (!prompt && is_empty_prompt(name)) return SUTRA_OK;
     if (!prompt)
         SU_RAISE(err, SUTRA_E_FORMAT, "%s: default_prompt_name \"%.60s\" is not among the prompts",
                  where, name);
@@ -89,6 +95,9 @@ SutraStatus su_model_read_prompts(SutraModel *model, const char *folder, SutraEr
     if (file.root) {
         status = check_model_type(file.root, file.path, err);
         if (status == SUTRA_OK)
+            status = su_json_get_u32(file.root, "truncate_dim", file.path, 1, UINT32_MAX,
+                                     &model->truncate_dim, err);
+        if (status == SUTRA_OK)
             status = read_prompts(model, json_object_get(file.root, "prompts"), file.path, err);
         if (status == SUTRA_OK) status = read_default(model, file.root, file.path, err);
     }
@@ -107,6 +116,7 @@ SutraStatus su_model_prompt(const SutraModel *model, const char *name, const cha
         *text = prompt->text;
         return SUTRA_OK;
     }
+    if (is_empty_prompt(name)) return SUTRA_OK;
     *text = NULL;
     char known[300] = "";
     size_t used = 0;

@@ -2,9 +2,13 @@
  *
  * Longest text, the first that is given: sentence_bert_config.json's processing_kwargs.text.
  * max_length, tokenizer_args.model_max_length, max_seq_length; else the smaller of
- * tokenizer_config.json's model_max_length and the positions. Never more than the positions. */
+ * tokenizer_config.json's model_max_length (or max_len) and the positions. Never more than the
+ * positions. Side of truncation: tokenizer_args.truncation_side, tokenizer_config.json's,
+ * tokenizer.json's truncation.direction. */
 #include "base/memory.h"
+#include "model/known_keys.h"
 #include "model/model_parts.h"
+#include "tokenizer/tokenizer_files.h"
 
 #include <math.h>
 #include <string.h>
@@ -12,7 +16,13 @@
 typedef struct TokenizerConfigs {
     SuConfigFile bert;      /* sentence_bert_config.json, or one of its older names */
     SuConfigFile tokenizer; /* tokenizer_config.json */
-    bool lowercase_first;   /* sentence_bert_config's do_lower_case */
+    SuConfigFile config;    /* config.json */
+    SuConfigFile special_tokens_map, added_tokens;
+    json_t *json;         /* tokenizer.json, or NULL */
+    const char *where;    /* its path, or that of vocab.txt */
+    json_t *arguments;    /* tokenizer_args of bert; borrowed, or NULL */
+    bool rebuilt;         /* the class rebuilds all but the vocabulary */
+    bool lowercase_first; /* sentence_bert_config's do_lower_case */
 } TokenizerConfigs;
 
 static SutraStatus open_bert_config(const char *folder, SuConfigFile *file, SutraError *err)
@@ -75,15 +85,12 @@ static SutraStatus read_processing(const SuConfigFile *bert, double *length, Sut
 }
 
 /* The lengths that sentence_bert_config.json gives, the strongest last. */
-static SutraStatus read_bert_lengths(const SuConfigFile *bert, double *length, SutraError *err)
+static SutraStatus read_bert_lengths(const TokenizerConfigs *configs, double *length,
+                                     SutraError *err)
 {
-    static const char *const loading[] = {"tokenizer_args", "processor_kwargs"};
-    json_t *options;
+    const SuConfigFile *bert = &configs->bert;
     SU_TRY(read_length(bert->root, "max_seq_length", bert->path, length, err));
-    for (size_t i = 0; i < 2; i++) {
-        SU_TRY(get_object(bert->root, loading[i], bert->path, &options, err));
-        if (options) SU_TRY(read_length(options, "model_max_length", bert->path, length, err));
-    }
+    SU_TRY(read_length(configs->arguments, "model_max_length", bert->path, length, err));
     return read_processing(bert, length, err);
 }
 
@@ -104,71 +111,156 @@ static SutraStatus check_task(const SuConfigFile *bert, SutraError *err)
     return SUTRA_OK;
 }
 
-static SutraStatus read_limits(SutraModel *model, const TokenizerConfigs *configs, SutraError *err)
+static SutraStatus read_side(const TokenizerConfigs *configs, bool *left, SutraError *err)
 {
-    double length = NAN;
-    const char *side = "right";
-    if (configs->bert.root) {
-        SU_TRY(check_task(&configs->bert, err));
-        SU_TRY(read_bert_lengths(&configs->bert, &length, err));
-    }
-    if (configs->tokenizer.root) {
-        const SuConfigFile *file = &configs->tokenizer;
-        if (isnan(length))
-            SU_TRY(read_length(file->root, "model_max_length", file->path, &length, err));
-        SU_TRY(su_json_get_string(file->root, "truncation_side", file->path, &side, err));
-        if (strcmp(side, "left") != 0 && strcmp(side, "right") != 0)
+    const json_t *truncation = json_object_get(configs->json, "truncation");
+    const char *side = "right", *where = configs->where;
+    SU_TRY(su_json_get_string(truncation, "direction", where, &side, err));
+    *left = strcmp(side, "Left") == 0;
+    const json_t *roots[] = {configs->tokenizer.root, configs->arguments};
+    const char *paths[] = {configs->tokenizer.path, configs->bert.path};
+    for (size_t i = 0; i < 2; i++) {
+        side = NULL;
+        SU_TRY(su_json_get_string(roots[i], "truncation_side", paths[i], &side, err));
+        if (!side) continue;
+        *left = strcmp(side, "left") == 0;
+        if (!*left && strcmp(side, "right") != 0)
             SU_RAISE(err, SUTRA_E_FORMAT, "%s: truncation_side \"%.40s\" is neither left nor right",
-                     file->path, side);
+                     paths[i], side);
     }
-    model->truncate_left = strcmp(side, "left") == 0;
-    model->max_tokens = model->max_positions;
-    if (length < model->max_positions) model->max_tokens = (uint32_t)length;
     return SUTRA_OK;
 }
 
-static SutraStatus open_json(SutraModel *model, const char *path, const TokenizerConfigs *configs,
-                             SutraError *err)
+static SutraStatus read_limits(SutraModel *model, const TokenizerConfigs *configs, SutraError *err)
 {
-    SuFileMap map;
-    char *changed = NULL;
-    size_t size;
-    SU_TRY(su_file_map_open(path, &map, err));
-    SutraStatus status =
-        su_tokenizer_json_adjust((const char *)map.data, map.size, path, &configs->tokenizer,
-                                 configs->lowercase_first, &changed, &size, err);
-    if (status == SUTRA_OK)
-        status = changed ? su_tokenizer_from_json(changed, size, path, &model->tokenizer, err)
-                         : su_tokenizer_from_json(map.data, map.size, path, &model->tokenizer, err);
-    su_free(changed);
-    su_file_map_close(&map);
-    return status;
+    double length = NAN;
+    if (configs->bert.root) SU_TRY(read_bert_lengths(configs, &length, err));
+    const SuConfigFile *file = &configs->tokenizer;
+    bool given = json_object_get(file->root, "model_max_length");
+    if (isnan(length))
+        SU_TRY(read_length(file->root, given ? "model_max_length" : "max_len", file->path, &length,
+                           err));
+    model->max_tokens = model->max_positions;
+    if (length < model->max_positions) model->max_tokens = (uint32_t)length;
+    return read_side(configs, &model->truncate_left, err);
 }
 
-static SutraStatus open_vocab(SutraModel *model, const char *path, const TokenizerConfigs *configs,
+/* ---- sentence_bert_config.json ---- */
+
+static SutraStatus check_arguments(const SuConfigFile *bert, const char *const names[2],
+                                   const SuKnownKeys *keys, json_t **arguments, SutraError *err)
+{
+    json_t *found = NULL;
+    for (size_t i = 0; i < 2; i++) {
+        json_t *value;
+        SU_TRY(get_object(bert->root, names[i], bert->path, &value, err));
+        SU_TRY(su_known_keys_check(keys, value, names[i], bert->path, err));
+        if (value && !found) found = value; /* the older name wins, as in the reference */
+    }
+    if (arguments) *arguments = found;
+    return SUTRA_OK;
+}
+
+/* {"text": {"method": "forward", "method_output_name": "last_hidden_state"}} is what is done. */
+static SutraStatus check_modality(const SuConfigFile *bert, SutraError *err)
+{
+    const json_t *modality = json_object_get(bert->root, "modality_config");
+    const json_t *text = json_object_get(modality, "text");
+    const char *method = "forward", *output = "last_hidden_state";
+    SU_TRY(su_json_get_string(text, "method", bert->path, &method, err));
+    SU_TRY(su_json_get_string(text, "method_output_name", bert->path, &output, err));
+    if ((!su_json_is_inactive(modality) && !text) || strcmp(method, "forward") != 0 ||
+        strcmp(output, "last_hidden_state") != 0)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: modality_config is supported with text, forward and last_hidden_state only",
+                 bert->path);
+    return SUTRA_OK;
+}
+
+static SutraStatus read_bert_config(TokenizerConfigs *configs, SutraError *err)
+{
+    static const char *const tokenizer_names[] = {"tokenizer_args", "processor_kwargs"};
+    static const char *const model_names[] = {"model_args", "model_kwargs"};
+    static const char *const config_names[] = {"config_args", "config_kwargs"};
+    const SuConfigFile *bert = &configs->bert;
+    SU_TRY(su_known_keys_check(&su_keys_of_bert_config, bert->root, "", bert->path, err));
+    SU_TRY(check_arguments(bert, tokenizer_names, &su_keys_of_tokenizer_arguments,
+                           &configs->arguments, err));
+    SU_TRY(check_arguments(bert, model_names, &su_keys_of_model_arguments, NULL, err));
+    SU_TRY(check_arguments(bert, config_names, &su_keys_of_config_arguments, NULL, err));
+    SU_TRY(check_modality(bert, err));
+    SU_TRY(check_task(bert, err));
+    return su_json_get_bool(bert->root, "do_lower_case", bert->path, &configs->lowercase_first,
+                            err);
+}
+
+/* ---- the files ---- */
+
+static SutraStatus read_configs(const SuModuleChain *chain, TokenizerConfigs *configs,
+                                SutraError *err)
+{
+    const char *folder = chain->transformer;
+    SU_TRY(su_config_file_open(folder, "tokenizer_config.json", &configs->tokenizer, err));
+    SU_TRY(su_config_file_open(folder, "config.json", &configs->config, err));
+    SU_TRY(
+        su_config_file_open(folder, "special_tokens_map.json", &configs->special_tokens_map, err));
+    SU_TRY(su_config_file_open(folder, "added_tokens.json", &configs->added_tokens, err));
+    SU_TRY(su_known_keys_check(&su_keys_of_tokenizer_config, configs->tokenizer.root, "",
+                               configs->tokenizer.path, err));
+    SU_TRY(su_tokenizer_class(&configs->tokenizer, &configs->config, &configs->rebuilt, err));
+    if (!chain->from_file) return SUTRA_OK;
+    SU_TRY(open_bert_config(folder, &configs->bert, err));
+    return configs->bert.root ? read_bert_config(configs, err) : SUTRA_OK;
+}
+
+static SutraStatus build_tokenizer(SutraModel *model, const TokenizerConfigs *configs,
+                                   const SuFileMap *vocab, SutraError *err)
+{
+    SuTokenizerFiles files = {.where = configs->where,
+                              .json = configs->json,
+                              .vocab = (const char *)vocab->data,
+                              .vocab_size = vocab->size,
+                              .config_where = configs->tokenizer.path,
+                              .config = configs->tokenizer.root,
+                              .arguments = configs->arguments,
+                              .special_tokens_map = configs->special_tokens_map.root,
+                              .added_where = configs->added_tokens.path,
+                              .added_tokens = configs->added_tokens.root,
+                              .rebuilt = configs->rebuilt,
+                              .lowercase_first = configs->lowercase_first};
+    return su_tokenizer_from_files(&files, &model->tokenizer, err);
+}
+
+static SutraStatus open_json(SutraModel *model, const char *path, TokenizerConfigs *configs,
+                             SutraError *err)
+{
+    SuFileMap none = {0};
+    configs->where = path;
+    SU_TRY(su_json_load(path, &configs->json, err));
+    if (!json_is_object(configs->json))
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: not a JSON object", path);
+    SU_TRY(read_limits(model, configs, err));
+    return build_tokenizer(model, configs, &none, err);
+}
+
+static SutraStatus open_vocab(SutraModel *model, const char *path, TokenizerConfigs *configs,
                               SutraError *err)
 {
-    SuFileMap vocab, config = {0};
-    bool lowercases = true;
-    const SuConfigFile *file = &configs->tokenizer;
-    SU_TRY(su_json_get_bool(file->root, "do_lower_case", file->path, &lowercases, err));
-    if (configs->lowercase_first && !lowercases)
+    SuFileMap vocab;
+    configs->where = path;
+    if (!configs->rebuilt)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "%s: do_lower_case is true, but false in %s; with vocab.txt alone this is not "
-                 "supported",
-                 configs->bert.path, file->path);
+                 "%s: the generic tokenizer class needs tokenizer.json; there is vocab.txt only",
+                 path);
+    SU_TRY(read_limits(model, configs, err));
     SU_TRY(su_file_map_open(path, &vocab, err));
-    SutraStatus status = file->root ? su_file_map_open(file->path, &config, err) : SUTRA_OK;
-    if (status == SUTRA_OK)
-        status = su_tokenizer_from_vocab(vocab.data, vocab.size, config.data, config.size, path,
-                                         &model->tokenizer, err);
-    su_file_map_close(&config);
+    SutraStatus status = build_tokenizer(model, configs, &vocab, err);
     su_file_map_close(&vocab);
     return status;
 }
 
-static SutraStatus open_tokenizer(SutraModel *model, const char *folder,
-                                  const TokenizerConfigs *configs, SutraError *err)
+static SutraStatus open_tokenizer(SutraModel *model, const char *folder, TokenizerConfigs *configs,
+                                  SutraError *err)
 {
     char *json = su_path_join(folder, "tokenizer.json");
     char *vocab = su_path_join(folder, "vocab.txt");
@@ -179,34 +271,21 @@ static SutraStatus open_tokenizer(SutraModel *model, const char *folder,
         status = open_json(model, json, configs, err);
     else
         status = open_vocab(model, vocab, configs, err);
-    if (status == SUTRA_OK && su_tokenizer_vocab_size(model->tokenizer) > model->spec.vocab_size)
-        status =
-            su_error_set(err, SUTRA_E_FORMAT,
-                         "%s: the tokenizer has %u tokens, the token embedding only %u rows",
-                         folder, su_tokenizer_vocab_size(model->tokenizer), model->spec.vocab_size);
     su_free(json);
     su_free(vocab);
     return status;
-}
-
-static SutraStatus read_configs(const SuModuleChain *chain, TokenizerConfigs *configs,
-                                SutraError *err)
-{
-    SU_TRY(
-        su_config_file_open(chain->transformer, "tokenizer_config.json", &configs->tokenizer, err));
-    if (!chain->from_file) return SUTRA_OK;
-    SU_TRY(open_bert_config(chain->transformer, &configs->bert, err));
-    return su_json_get_bool(configs->bert.root, "do_lower_case", configs->bert.path,
-                            &configs->lowercase_first, err);
 }
 
 SutraStatus su_model_read_tokenizer(SutraModel *model, const SuModuleChain *chain, SutraError *err)
 {
     TokenizerConfigs configs = {0};
     SutraStatus status = read_configs(chain, &configs, err);
-    if (status == SUTRA_OK) status = read_limits(model, &configs, err);
     if (status == SUTRA_OK) status = open_tokenizer(model, chain->transformer, &configs, err);
+    json_decref(configs.json);
     su_config_file_close(&configs.bert);
     su_config_file_close(&configs.tokenizer);
+    su_config_file_close(&configs.config);
+    su_config_file_close(&configs.special_tokens_map);
+    su_config_file_close(&configs.added_tokens);
     return status;
 }

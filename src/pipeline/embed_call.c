@@ -73,16 +73,23 @@ static SutraStatus take_token_ids(const SutraInput *input, const SuEmbedPlan *pl
     return SUTRA_OK;
 }
 
-/* Tokens of the prompt that pooling leaves out: its own, without the closing special token. */
+/* Tokens of the prompt that pooling leaves out: as many as it has alone, cut like a text; one less
+ * where the last of them is a special token (nearly always the closing one). */
 static SutraStatus prompt_length(const SutraModel *model, SuTokenizerScratch *scratch,
-                                 const char *prompt, uint32_t *length, SutraError *err)
+                                 const char *prompt, const SuEmbedPlan *plan, uint32_t *length,
+                                 SutraError *err)
 {
     SuEncoding encoding;
-    SuEncodeRequest request = {.text = prompt, .text_size = strlen(prompt)};
+    SuEncodeRequest request = {.text = prompt,
+                               .text_size = strlen(prompt),
+                               .max_tokens = plan->max_tokens,
+                               .truncate_left = plan->truncation == SUTRA_TRUNCATE_LEFT};
     *length = 0;
     if (!*prompt || model->pool_prompt) return SUTRA_OK;
     SU_TRY(su_tokenizer_encode(model->tokenizer, scratch, &request, &encoding, err));
-    *length = encoding.num_tokens ? (uint32_t)(encoding.num_tokens - 1) : 0;
+    *length = (uint32_t)encoding.num_tokens;
+    if (*length && su_tokenizer_is_named_special(model->tokenizer, encoding.token_ids[*length - 1]))
+        (*length)--;
     return SUTRA_OK;
 }
 
@@ -99,7 +106,7 @@ static SutraStatus tokenize_text(const SutraModel *model, SuTokenizerScratch *sc
     const char *prompt = "";
     uint32_t skip = 0;
     SU_TRY(su_model_prompt(model, input->prompt_name, &prompt, err));
-    SU_TRY(prompt_length(model, scratch, prompt, &skip, err));
+    SU_TRY(prompt_length(model, scratch, prompt, plan, &skip, err));
     SuEncoding encoding;
     SuEncodeRequest request = {.prefix = prompt,
                                .prefix_size = strlen(prompt),
@@ -207,7 +214,7 @@ static void add_text(Call *call, SuWorker *worker, size_t i, void *context, cons
     for (size_t t = 0; t < tokens.used; t++) {
         if ((uint32_t)tokens.ids[t] < call->model->spec.vocab_size) continue;
         snprintf(reason.message, sizeof reason.message,
-                 "token id %d is outside the vocabulary of %u", tokens.ids[t],
+                 "token id %d has no row in the token embedding, which has %u", tokens.ids[t],
                  call->model->spec.vocab_size);
         fail_item(call, i, SUTRA_E_ARGUMENT, reason.message);
         return;

@@ -57,6 +57,18 @@ static SutraStatus plan_length(const SutraModel *model, const SutraEmbedOptions 
     return SUTRA_OK;
 }
 
+/* The reference runs the model's modules, Normalize among them, then cuts, then normalises if
+ * asked. A dim that the caller gives asks for it (sutra.h). */
+static uint32_t plan_normalize(const SutraModel *model, const SutraEmbedOptions *o, uint32_t dim)
+{
+    bool by_model = o->output == SUTRA_OUT_POOLED && model->normalize;
+    bool whole = dim == model->spec.hidden_size;
+    if (o->normalize == SUTRA_NORMALIZE_YES) return SUTRA_BATCH_NORMALIZE;
+    if (!by_model) return 0;
+    if (whole || (o->normalize == SUTRA_NORMALIZE_MODEL && o->dim)) return SUTRA_BATCH_NORMALIZE;
+    return SUTRA_BATCH_NORMALIZE_WHOLE;
+}
+
 SutraStatus su_embed_plan(const SutraModel *model, const SutraEmbedOptions *options,
                           SuEmbedPlan *plan, SutraError *err)
 {
@@ -68,7 +80,9 @@ SutraStatus su_embed_plan(const SutraModel *model, const SutraEmbedOptions *opti
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: the model has no head for %s output", model->name,
                  o.output == SUTRA_OUT_SPARSE ? "sparse" : "score");
     plan->pooling = o.pooling ? o.pooling : model->pooling;
-    plan->dim = o.dim ? o.dim : model->spec.hidden_size;
+    plan->dim = o.dim                          ? o.dim
+                : o.output == SUTRA_OUT_POOLED ? su_model_dim(model)
+                                               : model->spec.hidden_size;
     if (plan->dim > model->spec.hidden_size)
         SU_RAISE(err, SUTRA_E_ARGUMENT, "dim %u is more than the model's %u", plan->dim,
                  model->spec.hidden_size);
@@ -76,8 +90,6 @@ SutraStatus su_embed_plan(const SutraModel *model, const SutraEmbedOptions *opti
     if (!plan->row_bytes)
         SU_RAISE(err, SUTRA_E_ARGUMENT, "dim %u is not a multiple of 8, which binary output needs",
                  plan->dim);
-    bool by_model = o.output == SUTRA_OUT_POOLED && model->normalize;
-    plan->normalize =
-        o.normalize == SUTRA_NORMALIZE_YES || (o.normalize == SUTRA_NORMALIZE_MODEL && by_model);
+    plan->normalize = plan_normalize(model, &o, plan->dim);
     return plan_length(model, &o, plan, err);
 }

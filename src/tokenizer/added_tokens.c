@@ -72,6 +72,7 @@ static void drop_duplicates(SuAddedTokens *added)
         }
         SuAddedToken *dropped = token->fallback ? token : last;
         size_t order = last->order;
+        last->named = token->named = last->named || token->named;
         free_token(dropped);
         if (dropped == last) *last = *token;
         last->order = order;
@@ -169,6 +170,7 @@ static void index_first_bytes(SuAddedSet *set)
 static SutraStatus build_set(const SuAddedTokens *added, bool normalized, SuAddedSet *set,
                              const char *where, SutraError *err)
 {
+    set->split_special = added->split_special;
     set->sorted = su_alloc(added->count, sizeof(SuAddedToken *));
     if (!set->sorted) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for added tokens");
     for (size_t i = 0; i < added->count; i++)
@@ -312,6 +314,7 @@ static bool find_match(SuAddedCursor *cursor)
            (token = find_from(cursor->set, cursor->text, cursor->size, &cursor->search))) {
         size_t begin = cursor->search, end = begin + token->pattern_size;
         cursor->search = end;
+        if (token->special && cursor->set->split_special) continue;
         if (token->single_word &&
             (is_word_before(cursor->text, begin) || is_word_after(cursor->text, cursor->size, end)))
             continue;

@@ -17,6 +17,7 @@ typedef struct SuAddedToken {
     size_t pattern_size;
     int32_t id; /* as the file gives it, -1 if it gives none; checked by finish */
     bool single_word, lstrip, rstrip, normalized, special;
+    bool named; /* a special token that the configuration names (transformers' all_special_ids) */
     bool fallback; /* an earlier token of the same content is kept */
     size_t order;  /* of the call of su_added_tokens_add */
 } SuAddedToken;
@@ -27,12 +28,14 @@ typedef struct SuAddedSet {
     size_t count;
     uint32_t first[257]; /* sorted[first[b] … first[b + 1]) begin with byte b */
     int only_byte;       /* the byte that all patterns begin with, or -1 */
+    bool split_special;  /* a match of a special token is passed over */
 } SuAddedSet;
 
 typedef struct SuAddedTokens {
     SuAddedToken *tokens; /* [count] by id once finished */
     size_t count, capacity;
     SuAddedSet plain, normalized;
+    bool split_special; /* special tokens are not cut out of the text */
 } SuAddedTokens;
 
 /* A piece of text: an added token, or (token == NULL) what lies between two of them. */

@@ -12,6 +12,12 @@ void su_post_processor_free(SuPostProcessor *processor)
     *processor = (SuPostProcessor){0};
 }
 
+void su_post_processor_clear_types(SuPostProcessor *processor)
+{
+    for (size_t i = 0; i < processor->single.count; i++) processor->single.parts[i].type_id = 0;
+    for (size_t i = 0; i < processor->pair.count; i++) processor->pair.parts[i].type_id = 0;
+}
+
 static SutraStatus set_parts(SuTemplate *list, const SuPart *parts, size_t count, SutraError *err)
 {
     list->parts = su_alloc(count, sizeof *parts);

@@ -31,6 +31,8 @@ SutraStatus su_post_processor_from_json(const json_t *json, const char *where,
 /* [CLS] A [SEP], [CLS] A [SEP] B [SEP]. Errors: MEMORY. */
 SutraStatus su_post_processor_bert(int32_t cls_id, int32_t sep_id, SuPostProcessor *processor,
                                    SutraError *err);
+/* Every type id becomes 0. */
+void su_post_processor_clear_types(SuPostProcessor *processor);
 void su_post_processor_free(SuPostProcessor *processor);
 
 #endif

@@ -23,6 +23,12 @@ const char *su_tokenizer_token(const SuTokenizer *tokenizer, int32_t id, size_t 
                    : NULL;
 }
 
+bool su_tokenizer_is_named_special(const SuTokenizer *tokenizer, int32_t id)
+{
+    const SuAddedToken *added = su_added_tokens_with_id(&tokenizer->added, id);
+    return added && added->named;
+}
+
 static SutraStatus check_template(const SuTokenizer *tokenizer, const SuTemplate *list,
                                   const char *where, SutraError *err)
 {

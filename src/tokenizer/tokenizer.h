@@ -59,6 +59,8 @@ uint32_t
 su_tokenizer_vocab_size(const SuTokenizer *tokenizer); /* highest id + 1, added tokens included */
 uint32_t su_tokenizer_num_special(const SuTokenizer *tokenizer,
                                   bool pair); /* tokens the post-processor adds */
+/* One of the special tokens that the model's configuration names. */
+bool su_tokenizer_is_named_special(const SuTokenizer *tokenizer, int32_t id);
 /* The token's text, not NUL-terminated; NULL for an id that is not in the vocabulary. Borrowed. */
 const char *su_tokenizer_token(const SuTokenizer *tokenizer, int32_t id, size_t *size);
 

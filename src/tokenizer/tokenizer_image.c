@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define IMAGE_MAGIC 0x4b545553u /* "SUTK" */
-#define IMAGE_VERSION 1u
+#define IMAGE_VERSION 2u
 #define MAX_SLOTS (UINT64_C(1) << 28)
 
 /* Of one word table. */
@@ -24,9 +24,10 @@ typedef struct ImageHeader {
     uint32_t vocab_size;
     int32_t unk_id;
     uint32_t normalizer, clean_text, handle_chinese_chars, strip_accents, lowercase, pre_tokenizer;
+    uint32_t split_special, reserved;
 } ImageHeader;
 
-_Static_assert(sizeof(ImageHeader) == 128, "the header has no padding");
+_Static_assert(sizeof(ImageHeader) == 136, "the header has no padding");
 _Static_assert(sizeof(SuToken) == 12 && sizeof(SuLongWord) == 12 && sizeof(SuWordSlot) == 16,
                "entries of the tables have no padding");
 
@@ -86,10 +87,10 @@ static void write_small(const SuTokenizer *tokenizer, SuByteWriter *to)
     su_write_u32(to, (uint32_t)added->count);
     for (size_t i = 0; i < added->count; i++) {
         const SuAddedToken *token = &added->tokens[i];
-        const bool flags[] = {token->single_word, token->lstrip, token->rstrip, token->normalized,
-                              token->special};
+        const bool flags[] = {token->single_word, token->lstrip,  token->rstrip,
+                              token->normalized,  token->special, token->named};
         uint32_t bits = 0;
-        for (size_t f = 0; f < 5; f++) bits |= (uint32_t)flags[f] << f;
+        for (size_t f = 0; f < sizeof flags / sizeof *flags; f++) bits |= (uint32_t)flags[f] << f;
         su_write_sized(to, token->content, token->size);
         su_write_sized(to, token->pattern, token->pattern_size);
         su_write_u32(to, (uint32_t)token->id);
@@ -122,7 +123,8 @@ static ImageHeader make_header(const SuTokenizer *tokenizer, size_t small_size)
                          .handle_chinese_chars = normalizer->handle_chinese_chars,
                          .strip_accents = normalizer->strip_accents,
                          .lowercase = normalizer->lowercase,
-                         .pre_tokenizer = tokenizer->pre_tokenizer};
+                         .pre_tokenizer = tokenizer->pre_tokenizer,
+                         .split_special = tokenizer->added.split_special};
 }
 
 static void copy_table(const SuWordTable *table, const TableSizes *sizes, const TablePlaces *to)
@@ -268,6 +270,7 @@ static SutraStatus read_added(SuByteReader *reader, uint32_t vocab_size, SuAdded
         token.rstrip = bits >> 2 & 1;
         token.normalized = bits >> 3 & 1;
         token.special = bits >> 4 & 1;
+        token.named = bits >> 5 & 1;
         SU_TRY(su_added_tokens_add(added, &token, err));
     }
     if (reader->failed || reader->at != reader->end) return damaged(where, "added tokens", err);
@@ -287,6 +290,7 @@ static SutraStatus attach(SuTokenizer *tokenizer, const Places *places, const ch
                        .strip_accents = header->strip_accents != 0,
                        .lowercase = header->lowercase != 0};
     tokenizer->pre_tokenizer = (SuPreTokenizer)header->pre_tokenizer;
+    tokenizer->added.split_special = header->split_special != 0;
     tokenizer->vocab_size = header->vocab_size;
     tokenizer->model.unk_id = header->unk_id;
     tokenizer->model.max_chars = header->max_chars;

@@ -39,22 +39,6 @@ SutraStatus su_tokenizer_id(const json_t *json, const char *name, const char *wh
 
 /* ---- model ---- */
 
-static SutraStatus read_vocabulary(const json_t *vocab, const char *where, SuVocabulary *vocabulary,
-                                   SutraError *err)
-{
-    if (!json_is_object(vocab))
-        SU_RAISE(err, SUTRA_E_FORMAT, "%s: model.vocab is not an object", where);
-    const char *text;
-    json_t *value;
-    json_object_foreach((json_t *)vocab, text, value)
-    {
-        int32_t id = 0;
-        SU_TRY(su_tokenizer_id(value, text, where, &id, err));
-        SU_TRY(su_vocabulary_add(vocabulary, text, strlen(text), id, err));
-    }
-    return su_vocabulary_finish(vocabulary, false, where, err);
-}
-
 static SutraStatus check_model_type(const json_t *json, const char *where, SutraError *err)
 {
     const char *type = json_string_value(json_object_get(json, "type"));
@@ -68,9 +52,29 @@ static SutraStatus check_model_type(const json_t *json, const char *where, Sutra
     return SUTRA_OK;
 }
 
-static SutraStatus read_model(const json_t *json, const char *where, SuTokenizer *tokenizer,
+SutraStatus su_tokenizer_read_vocabulary(const json_t *root, const char *where,
+                                         SuVocabulary *vocabulary, SutraError *err)
+{
+    const json_t *model = json_object_get(root, "model");
+    const json_t *vocab = json_object_get(model, "vocab");
+    SU_TRY(check_model_type(model, where, err));
+    if (!json_is_object(vocab))
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: model.vocab is not an object", where);
+    const char *text;
+    json_t *value;
+    json_object_foreach((json_t *)vocab, text, value)
+    {
+        int32_t id = 0;
+        SU_TRY(su_tokenizer_id(value, text, where, &id, err));
+        SU_TRY(su_vocabulary_add(vocabulary, text, strlen(text), id, err));
+    }
+    return su_vocabulary_finish(vocabulary, false, where, err);
+}
+
+static SutraStatus read_model(const json_t *root, const char *where, SuTokenizer *tokenizer,
                               SutraError *err)
 {
+    const json_t *json = json_object_get(root, "model");
     const char *unk = NULL, *prefix = NULL;
     SU_TRY(check_model_type(json, where, err));
     SU_TRY(su_json_get_string(json, "unk_token", where, &unk, err));
@@ -82,7 +86,7 @@ static SutraStatus read_model(const json_t *json, const char *where, SuTokenizer
                  "%s: model.unk_token, continuing_subword_prefix or max_input_chars_per_word is "
                  "missing",
                  where);
-    SU_TRY(read_vocabulary(json_object_get(json, "vocab"), where, &tokenizer->vocabulary, err));
+    SU_TRY(su_tokenizer_read_vocabulary(root, where, &tokenizer->vocabulary, err));
     return su_wordpiece_create(&tokenizer->model, &tokenizer->vocabulary, unk, prefix,
                                max_chars < (double)UINT32_MAX ? (size_t)max_chars : SIZE_MAX, where,
                                err);
@@ -116,8 +120,7 @@ static SutraStatus read_added_tokens(const json_t *json, const char *where, SuTo
         SU_RAISE(err, SUTRA_E_FORMAT, "%s: added_tokens is not an array", where);
     for (size_t i = 0; i < json_array_size(json); i++)
         SU_TRY(add_token(json_array_get(json, i), where, tokenizer, err));
-    return su_added_tokens_finish(&tokenizer->added, &tokenizer->vocabulary, &tokenizer->normalizer,
-                                  where, err);
+    return SUTRA_OK;
 }
 
 /* ---- the file ---- */
@@ -140,8 +143,8 @@ static SutraStatus check_unused(const json_t *root, const char *where, SutraErro
     return SUTRA_OK;
 }
 
-static SutraStatus read_sections(const json_t *root, const char *where, SuTokenizer *tokenizer,
-                                 SutraError *err)
+SutraStatus su_tokenizer_read_sections(const json_t *root, const char *where,
+                                       SuTokenizer *tokenizer, SutraError *err)
 {
     if (!json_is_object(root)) SU_RAISE(err, SUTRA_E_FORMAT, "%s: not a JSON object", where);
     SU_TRY(check_unused(root, where, err));
@@ -149,10 +152,18 @@ static SutraStatus read_sections(const json_t *root, const char *where, SuTokeni
                                    &tokenizer->normalizer, err));
     SU_TRY(su_pre_tokenizer_from_json(json_object_get(root, "pre_tokenizer"), where,
                                       &tokenizer->pre_tokenizer, err));
-    SU_TRY(read_model(json_object_get(root, "model"), where, tokenizer, err));
+    SU_TRY(read_model(root, where, tokenizer, err));
     SU_TRY(read_added_tokens(json_object_get(root, "added_tokens"), where, tokenizer, err));
-    SU_TRY(su_post_processor_from_json(json_object_get(root, "post_processor"), where,
-                                       &tokenizer->post_processor, err));
+    return su_post_processor_from_json(json_object_get(root, "post_processor"), where,
+                                       &tokenizer->post_processor, err);
+}
+
+static SutraStatus build(const json_t *root, const char *where, SuTokenizer *tokenizer,
+                         SutraError *err)
+{
+    SU_TRY(su_tokenizer_read_sections(root, where, tokenizer, err));
+    SU_TRY(su_added_tokens_finish(&tokenizer->added, &tokenizer->vocabulary, &tokenizer->normalizer,
+                                  where, err));
     return su_tokenizer_finish(tokenizer, where, err);
 }
 
@@ -165,7 +176,7 @@ SutraStatus su_tokenizer_from_json(const void *json, size_t size, const char *wh
     SutraStatus status = SUTRA_E_MEMORY;
     SuTokenizer *made = su_calloc(1, sizeof *made);
     if (made)
-        status = read_sections(root, where, made, err);
+        status = build(root, where, made, err);
     else
         su_error_set(err, status, "%s: out of memory", where);
     json_decref(root);

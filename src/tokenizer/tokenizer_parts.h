@@ -2,6 +2,7 @@
 #ifndef SU_TOKENIZER_PARTS_H
 #define SU_TOKENIZER_PARTS_H
 
+#include "base/json_file.h"
 #include "tokenizer/added_tokens.h"
 #include "tokenizer/post_processor.h"
 #include "tokenizer/pre_tokenizer.h"
@@ -39,6 +40,13 @@ struct SuTokenizerScratch {
     char *joined; /* [joined_capacity] prefix and text */
     size_t joined_capacity;
 };
+
+/* The vocabulary of tokenizer.json `root`. Errors: FORMAT, UNSUPPORTED, MEMORY. */
+SutraStatus su_tokenizer_read_vocabulary(const json_t *root, const char *where,
+                                         SuVocabulary *vocabulary, SutraError *err);
+/* All sections of tokenizer.json; su_added_tokens_finish and su_tokenizer_finish are left to do. */
+SutraStatus su_tokenizer_read_sections(const json_t *root, const char *where,
+                                       SuTokenizer *tokenizer, SutraError *err);
 
 /* After the parts are in place: ids are consistent, the fast path's tables. Errors: FORMAT. */
 SutraStatus su_tokenizer_finish(SuTokenizer *tokenizer, const char *where, SutraError *err);

@@ -24,11 +24,11 @@ static SutraStatus embed_sample(SutraEngine *engine, const SutraModel *model, Sa
         inputs[i].text_size = strlen(su_sample_texts[i]);
     }
     SU_TRY(sutra_model_info(model, &info, err));
-    sample->dim = info.hidden_size;
-    sample->vectors = su_alloc((size_t)SU_SAMPLE_TEXTS * info.hidden_size, sizeof(float));
+    sample->dim = info.dim;
+    sample->vectors = su_alloc((size_t)SU_SAMPLE_TEXTS * info.dim, sizeof(float));
     if (!sample->vectors) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for sample vectors");
     return sutra_embed_into(engine, model, inputs, SU_SAMPLE_TEXTS, &options, sample->vectors,
-                            (size_t)SU_SAMPLE_TEXTS * info.hidden_size * sizeof(float), NULL, err);
+                            (size_t)SU_SAMPLE_TEXTS * info.dim * sizeof(float), NULL, err);
 }
 
 static SutraStatus embed_in(const char *path, const SutraModelOptions *options,

@@ -47,7 +47,7 @@ SutraStatus su_eval_run_begin(SuEvalRun *run, SutraEngine *engine, const SutraMo
     if (run->options.embed) run->embed = *run->options.embed;
     SutraModelInfo info = {.struct_size = sizeof info};
     SU_TRY(sutra_model_info(model, &info, err));
-    run->dim = run->embed.dim ? run->embed.dim : info.hidden_size;
+    run->dim = run->embed.dim ? run->embed.dim : info.dim;
     run->row_bytes = sutra_row_bytes(run->embed.dtype, run->dim);
     if (run->embed.output != SUTRA_OUT_POOLED || !run->row_bytes)
         SU_RAISE(err, SUTRA_E_ARGUMENT, "eval: dim %u, element type or output is not valid",

@@ -69,10 +69,16 @@ class Options(Base):
             self.assertAlmostEqual(a / length, b, delta=1e-6)
 
     def test_normalize(self):
-        unit, raw = self.vectors("a green garden")[0], self.vectors("--no-normalize", "a green garden")[0]
+        """The model's own Normalize always runs, before a cut; --no-normalize leaves out what comes after it."""
+        unit, same = self.vectors("a green garden")[0], self.vectors("--no-normalize", "a green garden")[0]
         self.assertAlmostEqual(math.hypot(*unit), 1, delta=1e-6)
-        self.assertGreater(abs(math.hypot(*raw) - 1), 1e-3)
-        self.assertAlmostEqual(raw[0] / math.hypot(*raw), unit[0], delta=1e-6)
+        self.assertEqual(unit, same)
+        cut = self.vectors("--no-normalize", "--dim", "8", "a green garden")[0]
+        for a, b in zip(unit[:8], cut, strict=True):
+            self.assertAlmostEqual(a, b, delta=1e-7)
+        again = self.vectors("--dim", "8", "a green garden")[0]
+        self.assertAlmostEqual(math.hypot(*again), 1, delta=1e-6)
+        self.assertAlmostEqual(cut[0] / math.hypot(*cut), again[0], delta=1e-6)
 
     def test_poolings_differ(self):
         seen = {str(self.vectors("--pooling", name, "a green garden"))

@@ -232,7 +232,11 @@ static void prompts_are_looked_up(void **state)
     assert_null(model->default_prompt);
     assert_int_equal(su_model_prompt(model, NULL, &text, &err), SUTRA_OK);
     assert_string_equal(text, "");
-    assert_int_equal(su_model_prompt(model, "query", &text, &err), SUTRA_E_ARGUMENT);
+    assert_int_equal(su_model_prompt(model, "query", &text, &err), SUTRA_OK);
+    assert_string_equal(text, "");
+    assert_int_equal(su_model_prompt(model, "document", &text, &err), SUTRA_OK);
+    assert_string_equal(text, "");
+    assert_int_equal(su_model_prompt(model, "passage", &text, &err), SUTRA_E_ARGUMENT);
     assert_non_null(strstr(err.message, "known: none"));
     su_model_destroy(model);
     drop_model();
