@@ -35,7 +35,7 @@ demo: ## everything from a bare Debian to vectors: packages (asks; YES=1), build
 	@$(SETUP) model
 	@tools/demo.sh
 
-check: ## what a newcomer runs: sets itself up, then every test under ASan/UBSan, short fuzzing, the reference tokenizer
+check: ## what a newcomer runs: sets itself up, then every test, also under ASan/UBSan, fuzz seeds, the reference tokenizer
 	@tools/check.sh quick
 
 check-full: ## the rest: ThreadSanitizer, failing allocations, longer fuzzing, linters

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # `make check` (quick) and `make check-full` (full): sets up what is missing, runs every step even when one fails,
-# and closes with "N passed, N failed" over all tests of all steps. Non-zero exit when anything failed.
+# and closes with the time of each step, the ends of the logs of what failed, and "N passed, N failed" over all tests of
+# all steps. Non-zero exit when anything failed.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -9,45 +10,81 @@ export SUTRA_SHARED_DATA=${SUTRA_SHARED_DATA:-$PWD/../shared/data}
 [ "${CI:-}" = true ] && export YES=1
 jobs=$(nproc)
 logs=build/check
+tail_lines=40 # of a failed step's log, shown again at the end
+report=$logs/report-${1:-}.txt # what failed, for .ci/run
 passed=0
 failed=0
-failures=()
+failures=()  # "name<TAB>command that shows the reason"
+durations=() # "seconds name"
+current=
+mkdir -p "$logs"
+rm -f "$report"
 
-headline() { printf '\n=== %s (%d s)\n' "$*" "$SECONDS"; }
-
-die() {
-    printf '%s\n' "check: $*" >&2
-    printf '%d passed, %d failed\n' "$passed" "$((failed + 1))"
-    exit 1
+# begin NAME: closes the running step's time and opens the next one's.
+begin() {
+    [ -z "$current" ] || durations+=("$((SECONDS - since)) $current")
+    current=$1 since=$SECONDS
+    [ -z "$1" ] || printf '\n=== %s (%d s)\n' "$1" "$SECONDS"
 }
 
-# need NAME COMMAND ...: a step without which the rest makes no sense.
-need() {
-    headline "$1"
-    "${@:2}" || die "$1 failed"
+log_of() { printf '%s/%s.log' "$logs" "$(printf '%s' "$1" | tr -c 'a-zA-Z0-9' '-')"; }
+
+# fail NAME COMMAND ...: what to say about it at the end.
+fail() {
+    local command
+    printf -v command '%q ' "${@:2}"
+    failures+=("$1"$'\t'"$command")
+}
+
+# Times, then for each failure the end of its log, then the counts: the reason stands in the last lines.
+finish() {
+    local line
+    begin ''
+    printf '\nstep times:\n'
+    for line in "${durations[@]}"; do printf '%6d s  %s\n' "${line%% *}" "${line#* }"; done
+    printf '\n'
+    for line in "${failures[@]}"; do
+        printf 'FAILED: %s\n' "${line%%$'\t'*}"
+        eval "${line#*$'\t'}"
+        printf '\n'
+    done | tee "$report"
+    printf 'time: %d s\n' "$SECONDS"
+    printf '%d passed, %d failed\n' "$passed" "$failed" | tee -a "$report"
+    [ "$failed" = 0 ]
 }
 
 # step NAME COMMAND ...: counts as one test.
 step() {
-    headline "$1"
-    if "${@:2}"; then
+    local log
+    log=$(log_of "$1")
+    begin "$1"
+    "${@:2}" 2>&1 | tee "$log"
+    if [ "${PIPESTATUS[0]}" = 0 ]; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
-        failures+=("$1")
+        fail "$1" tail -n "$tail_lines" "$log"
+        return 1
     fi
+}
+
+# need NAME COMMAND ...: a step without which the rest makes no sense; it counts only when it fails.
+need() {
+    step "$@" || { finish; exit 1; }
+    passed=$((passed - 1))
 }
 
 # tests PRESET [CTEST ARGUMENT ...]: each test of ctest counts; its skipped tests count as failed.
 tests() {
-    local preset=$1 log=$logs/ctest-$1.log total bad
+    local preset=$1 name="tests, $*" log=$logs/ctest-$1.log junit=$PWD/$logs/ctest-$1.xml total bad skipped
     shift
-    headline "tests, $preset $*"
-    ctest --test-dir "build/$preset" --no-tests=error --output-on-failure -j "$jobs" "$@" 2>&1 | tee "$log"
+    begin "$name"
+    rm -f "$junit"
+    ctest --test-dir "build/$preset" --no-tests=error --output-on-failure --timeout 1800 -j "$jobs" \
+        --output-junit "$junit" "$@" 2>&1 | tee "$log"
     local status=${PIPESTATUS[0]}
     total=$(sed -n 's/.* tests failed out of \([0-9]*\)$/\1/p' "$log")
     bad=$(sed -n 's/.*tests passed, \([0-9]*\) tests failed out of.*/\1/p' "$log")
-    local skipped
     skipped=$(grep -c '\*\*\*Skipped' "$log")
     if [ -z "$total" ]; then
         total=1 bad=1
@@ -56,7 +93,13 @@ tests() {
     [ "$status" != 0 ] && [ "$bad" = 0 ] && bad=1
     passed=$((passed + total - bad))
     failed=$((failed + bad))
-    [ "$bad" = 0 ] || failures+=("tests, $preset: $bad")
+    [ "$bad" = 0 ] || fail "$name: $bad" show_failed_tests "$junit" "$log"
+}
+
+# show_failed_tests JUNIT_FILE LOG
+show_failed_tests() {
+    tail -n 12 "$2"
+    [ ! -f "$1" ] || python3 tools/failed_tests.py "$1" "$tail_lines"
 }
 
 build() { cmake --preset "$1" >"$logs/configure-$1.log" 2>&1 || { cat "$logs/configure-$1.log"; return 1; }
@@ -72,7 +115,6 @@ shared_data() {
 
 set_up() {
     need "packages" tools/setup.sh packages build check "$@"
-    mkdir -p "$logs"
     need "Python" tools/setup.sh python tests/requirements.txt
     need "build, release" build release
     need "model" tools/setup.sh model
@@ -88,7 +130,7 @@ quick() {
     step "layering check can fail" python3 tools/check_layering.py --self-test
     step "tokenizer against the reference" .venv/bin/python tests/tokenizer/differential.py \
         --model "$SUTRA_TEST_MODEL" --program build/release/tokenizer_dump
-    fuzz 20
+    fuzz 0
 }
 
 full() {
@@ -99,27 +141,26 @@ full() {
     fuzz 60
 }
 
-# Each fuzz target counts.
+# fuzz SECONDS: each fuzz target counts; 0: the seeds alone.
 fuzz() {
+    local log=$logs/fuzz.log name="fuzzing, $1 s a target" good bad
+    [ "$1" -gt 0 ] || name="seeds of the fuzz targets"
     need "build, fuzz" build fuzz
-    headline "fuzzing, $1 s a target"
-    local log=$logs/fuzz.log
+    begin "$name"
     tools/fuzz.sh "$1" 2>&1 | tee "$log"
-    local good bad
     good=$(grep -c '^fuzz_.*: passed' "$log")
     bad=$(grep -c '^fuzz_.*: FAILED' "$log")
     [ $((good + bad)) -gt 0 ] || bad=1
     passed=$((passed + good))
     failed=$((failed + bad))
-    [ "$bad" = 0 ] || failures+=("fuzzing: $bad")
+    [ "$bad" = 0 ] || fail "$name: $bad" tail -n $((tail_lines * bad)) "$log"
 }
 
 case ${1:-} in
 quick | full) "$1" ;;
-*) die "usage: tools/check.sh quick|full" ;;
+*)
+    echo "usage: tools/check.sh quick|full" >&2
+    exit 2
+    ;;
 esac
-
-printf '\n'
-for failure in "${failures[@]}"; do printf 'FAILED: %s\n' "$failure"; done
-printf 'time: %d s\n%d passed, %d failed\n' "$SECONDS" "$passed" "$failed"
-[ "$failed" = 0 ]
+finish

@@ -19,7 +19,7 @@ cppcheck_run() {
 # The checks are in .clang-tidy.
 tidy_run() {
     cmake --preset release >/dev/null || return 1
-    sources 'src/*.c' 'cli/*.c' | xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p build/release 2>/dev/null
+    sources 'src/*.c' 'cli/*.c' | xargs -P "$(nproc)" -n 1 clang-tidy --quiet -p build/release 2>/dev/null
 }
 
 shellcheck_run() {

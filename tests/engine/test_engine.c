@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -289,12 +290,14 @@ static void test_jobs_drain(void **state)
 
 typedef struct Gate {
     pthread_mutex_t lock;
+    sem_t reached;
 } Gate;
 
 static void hold(void *user, SutraResult *result, const SutraError *err)
 {
     Gate *gate = user;
     (void)err;
+    sem_post(&gate->reached);
     pthread_mutex_lock(&gate->lock);
     pthread_mutex_unlock(&gate->lock);
     sutra_result_free(result);
@@ -304,7 +307,7 @@ static void test_queue_full_cancel_timeout(void **state)
 {
     Fixture *f = *state;
     SutraError err = {0};
-    Gate gate = {PTHREAD_MUTEX_INITIALIZER};
+    Gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER};
     SutraInput input = text_input("a");
     int32_t ids[500] = {2};
     SutraInput large = {.token_ids = ids, .num_token_ids = 500};
@@ -313,9 +316,11 @@ static void test_queue_full_cancel_timeout(void **state)
     SutraJob *cancelled, *late, *third;
     SutraResult *result = NULL;
 
+    assert_int_equal(sem_init(&gate.reached, 0, 0), 0);
     pthread_mutex_lock(&gate.lock); /* the first job's callback holds the dispatcher */
     assert_int_equal(sutra_submit(f->engine, f->model, &input, 1, NULL, hold, &gate, NULL, &err),
                      SUTRA_OK);
+    while (sem_wait(&gate.reached) != 0) continue;
     assert_int_equal(
         sutra_submit(f->engine, f->model, &input, 1, NULL, NULL, NULL, &cancelled, &err), SUTRA_OK);
     assert_int_equal(sutra_submit(f->engine, f->model, &input, 1, &hurry, NULL, NULL, &late, &err),
@@ -340,6 +345,7 @@ static void test_queue_full_cancel_timeout(void **state)
     sutra_job_free(late);
     sutra_job_free(third);
     pthread_mutex_destroy(&gate.lock);
+    sem_destroy(&gate.reached);
 }
 
 /* ---- concurrent callers
