@@ -49,7 +49,7 @@ SUTRA_API SutraStatus sutra_top_k(SutraDtype dtype, uint32_t dim, const void *qu
 
 /* What a file of texts begins with: *skip is 3 for a byte order mark of UTF-8, which is no part of
  * the first text, else 0. `data`: its first SUTRA_TEXT_START bytes, or all before its first "\n".
- * Errors: FORMAT when it is compressed (gzip, zstd, bzip2, xz) or in UTF-16 or UTF-32, told by their
+ * Errors: FORMAT when it is compressed (gzip, zstd, bzip2, xz), a Git LFS pointer, or in UTF-16 or UTF-32, told by their
  * byte order mark or by NULs in every other place; the message begins with `where` and says what to
  * do. */
 SUTRA_API SutraStatus sutra_text_start(const void *data, size_t size, const char *where,

@@ -1,5 +1,5 @@
 /* text_start.c - what the first bytes of a file say about the texts in it. */
-#include "base/status.h"
+#include "base/file_map.h"
 #include "sutra_tools.h"
 
 #include <stdbool.h>
@@ -70,6 +70,10 @@ SutraStatus sutra_text_start(const void *data, size_t size, const char *where, s
                  "sutra embed)",
                  where, compressions[i].name, tool, tool);
     }
+    if (su_is_lfs_pointer(data, size))
+        SU_RAISE(err, SUTRA_E_FORMAT,
+                 "%s: a Git LFS pointer, not the file itself; get the file with: git lfs pull",
+                 where);
     const char *encoding = wide_encoding(bytes, size);
     if (encoding)
         SU_RAISE(err, SUTRA_E_FORMAT,

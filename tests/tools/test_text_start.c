@@ -59,6 +59,7 @@ static void other_things(void **state)
         {BYTES("\xfe\xff\0a\0\n"), "f: UTF-16 text"},
         {BYTES("\xff\xfe\0\0a\0\0\0"), "f: UTF-32 text"},
         {BYTES("\0\0\xfe\xff\0\0\0a"), "f: UTF-32 text"},
+        {BYTES("version https://git-lfs.github.com/spec/v1\noid"), "f: a Git LFS pointer"},
         {BYTES("h\0i\0\n\0h"), "f: UTF-16 text, not UTF-8: convert it first (iconv -f UTF-16LE"},
         {BYTES("\0h\0i\0"), "(iconv -f UTF-16BE"},
         {BYTES("h\0\0\0i\0\0\0"), "f: UTF-32 text, not UTF-8: convert it first (iconv -f UTF-32LE"},
