@@ -4,7 +4,7 @@
 import json
 from pathlib import Path
 
-from cli_case import HUB, MODEL, Base, embed, main, read_jsonl, sutra
+from cli_case import HUB, MODEL, Base, embed, lines, main, read_jsonl, sutra
 
 
 class Models(Base):
@@ -41,6 +41,19 @@ class Models(Base):
         self.assertEqual((mine["name"], mine["path"]), ("some-org/Tiny", folder))
         self.assertIn("some-org/Tiny", sutra("list", env=cache).decode())
         self.assertEqual(json.loads(sutra("info", "--json", "some-org/Tiny", env=cache))["revision"], facts["revision"])
+        # A revision other than main is found by that name only.
+        other = sutra("pull", "some-org/Other", "--from", MODEL, "--revision", "v2/a", env=cache).decode().strip()
+        sutra("embed", "-m", "some-org/Other", "a", env=cache, code=1, stderr="which has --revision v2/a; get it with")
+        self.write("pairs.tsv", lines(["1\ta\tb", "2\ta\ta"]))
+        named = ("-m", "some-org/Other", "--revision", "v2/a")
+        for command, *rest in (("embed", "a"), ("tokenize", "a"), ("similarity", "a"), ("info", "--json"), ("verify",),
+                               ("eval", "sts", self.dir / "pairs.tsv"), ("convert", "-o", self.dir / "x.sutra")):
+            out = sutra(command, *named, *rest, env=cache)
+            if command == "embed":
+                self.assertEqual(out, embed("a"))
+            if command == "info":
+                self.assertEqual(json.loads(out)["path"], other)
+        sutra("embed", "-m", MODEL, "--revision", "main", "a", env=cache, code=1, stderr="is a path")
         # The registry's digest holds, wherever the bytes come from.
         sutra("pull", "all-MiniLM-L6-v2", "--from", MODEL, env=cache, code=1, stderr="model.safetensors")
 
