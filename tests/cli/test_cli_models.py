@@ -2,6 +2,7 @@
 """sutra info, list and pull."""
 
 import json
+import shutil
 from pathlib import Path
 
 from cli_case import HUB, MODEL, Base, embed, lines, main, read_jsonl, sutra
@@ -56,6 +57,25 @@ class Models(Base):
         sutra("embed", "-m", MODEL, "--revision", "main", "a", env=cache, code=1, stderr="is a path")
         # The registry's digest holds, wherever the bytes come from.
         sutra("pull", "all-MiniLM-L6-v2", "--from", MODEL, env=cache, code=1, stderr="model.safetensors")
+
+    def test_pull_of_an_encoder_in_a_folder(self):
+        """As old versions of sentence-transformers wrote it."""
+        if not HUB:
+            print("built without libsutra-hub: pull was not tried")
+            return
+        cache = {"HF_HUB_CACHE": str(self.dir / "cache")}
+        old = self.dir / "old"
+        shutil.copytree(MODEL, old / "0_Transformer")
+        shutil.move(old / "0_Transformer/1_Pooling", old / "1_Pooling")
+        modules = json.loads((old / "0_Transformer/modules.json").read_text(encoding="utf-8"))
+        (old / "0_Transformer/modules.json").unlink()
+        modules[0]["path"] = "0_Transformer"
+        (old / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
+        facts = json.loads(sutra("pull", "some-org/Old", "--from", old, "--json", env=cache))
+        self.assertEqual(sutra("embed", "-m", "some-org/Old", "a", env=cache), embed("a"))
+        self.assertIn(facts["weights_sha256"],
+                      json.loads(sutra("info", "--json", "some-org/Old", env=cache))["digest"])
+        self.assertIn("some-org/Old", sutra("list", env=cache).decode())
 
 
 if __name__ == "__main__":

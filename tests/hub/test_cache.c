@@ -136,6 +136,10 @@ static void every_part_is_needed(void **state)
     expect_incomplete(SUTRA_E_IO, "no model.safetensors");
     unlink(link);
     put_model();
+    put(parts[2], NULL);
+    put(SNAPSHOT "/pytorch_model.bin", "pickle");
+    expect_incomplete(SUTRA_E_UNSUPPORTED, "no model.safetensors; pytorch_model.bin is not read");
+    put_model();
     put(SNAPSHOT "/tokenizer.json", NULL);
     put(SNAPSHOT "/vocab.txt", "[PAD]\n");
     assert_int_equal(find(NULL), SUTRA_OK);
