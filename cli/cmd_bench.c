@@ -97,7 +97,7 @@ static SutraStatus find_model(const Task *task, const BenchArgs *args, char *pat
 {
     if (task->run == sutra_bench_kernels && !args->model.model) return SUTRA_OK;
     options->model = path;
-    return cli_find_model(args->model.model, path, PATH_MAX, err);
+    return cli_find_model(args->model.model, args->model.revision, path, PATH_MAX, err);
 }
 
 static SutraStatus measure(const Task *task, const BenchArgs *args, SutraError *err)

@@ -33,7 +33,7 @@ static SutraStatus save(const CliModelArgs *args, const char *output, SutraError
     CliSession session;
     CliModelArgs model = *args;
     model.no_cache = true;
-    SutraStatus status = cli_find_model(args->model, path, sizeof path, err);
+    SutraStatus status = cli_find_model(args->model, args->revision, path, sizeof path, err);
     if (status == SUTRA_OK) status = cli_bundle_check(path, output, err);
     if (status == SUTRA_OK) status = cli_session_open(&session, &model, false, err);
     if (status != SUTRA_OK) return status;

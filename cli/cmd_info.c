@@ -103,8 +103,8 @@ static SutraStatus show(const InfoArgs *args, const char *name, SutraError *err)
     char path[PATH_MAX];
     CliSession session;
     CliOutput out;
-    CliModelArgs model = {.model = name, .no_cache = true};
-    SutraStatus status = cli_find_model(name, path, sizeof path, err);
+    CliModelArgs model = {.model = name, .revision = args->model.revision, .no_cache = true};
+    SutraStatus status = cli_find_model(name, args->model.revision, path, sizeof path, err);
     if (status == SUTRA_OK) status = cli_session_open(&session, &model, false, err);
     if (status != SUTRA_OK) return status;
     status = cli_output_open(&out, NULL, false, err);

@@ -117,7 +117,8 @@ static SutraStatus quantize(const QuantizeArgs *args, const char *name, SutraErr
     SutraBenchReport *report = NULL;
     SutraQuantizeOptions options;
     SutraStatus status = read_options(args, &options, err);
-    if (status == SUTRA_OK) status = cli_find_model(name, path, sizeof path, err);
+    if (status == SUTRA_OK)
+        status = cli_find_model(name, args->model.revision, path, sizeof path, err);
     if (status == SUTRA_OK) status = cli_bundle_check(path, args->output, err);
     if (status == SUTRA_OK) status = read_texts(args, &reader, &options, err);
     if (status == SUTRA_OK) status = sutra_quantize(path, args->output, &options, &report, err);

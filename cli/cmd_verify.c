@@ -28,7 +28,7 @@ static int run_verify(const void *given, const CliArguments *rest)
     if (rest->count > 1 || (rest->count && args->model.model))
         return cli_usage("verify", "takes one model: %s", rest->items[rest->count - 1]);
     const char *name = rest->count ? rest->items[0] : args->model.model;
-    SutraStatus status = cli_find_model(name, path, sizeof path, &err);
+    SutraStatus status = cli_find_model(name, args->model.revision, path, sizeof path, &err);
     if (status == SUTRA_OK) status = sutra_model_verify(path, &err);
     if (status == SUTRA_OK) status = cli_print_bundle(path, args->json, NULL, &err);
     return status == SUTRA_OK ? CLI_DONE : cli_fail("%s", err.message);

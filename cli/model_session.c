@@ -11,12 +11,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
-const CliOption cli_model_options[1] = {
+const CliOption cli_model_options[2] = {
     {"model", 'm', CLI_OPTION_TEXT, "MODEL", offsetof(CliModelArgs, model),
      "a name that sutra list shows, a hub repository in the cache, a model's folder, or a .sutra "
      "file (default: "
      "$SUTRA_MODEL, else " CLI_DEFAULT_MODEL ")",
      0, 0},
+    {"revision", 0, CLI_OPTION_TEXT, "REVISION", offsetof(CliModelArgs, revision),
+     "of a name in the cache: the branch, tag or commit that was pulled (default: main)", 0, 0},
 };
 
 const CliOption cli_cache_options[1] = {
@@ -58,13 +60,17 @@ const CliOption cli_embed_options[7] = {
 
 enum { COMPUTE_FP32 = 1, COMPUTE_AUTO = 5, LONG_TEXT_ERROR = 2, LONG_TEXT_WINDOW = 3 };
 
-SutraStatus cli_find_model(const char *name, char *path, size_t capacity, SutraError *err)
+SutraStatus cli_find_model(const char *name, const char *revision, char *path, size_t capacity,
+                           SutraError *err)
 {
     struct stat facts;
     if (!name) name = getenv("SUTRA_MODEL");
     bool given = name && *name;
     if (!given) name = CLI_DEFAULT_MODEL;
     if (given && stat(name, &facts) == 0) {
+        if (revision)
+            return cli_raise(err, SUTRA_E_ARGUMENT,
+                             "--revision goes with a model's name, and %s is a path", name);
         int size = snprintf(path, capacity, "%s", name);
         if ((size_t)size < capacity) return SUTRA_OK;
         return cli_raise(err, SUTRA_E_LIMIT, "%.60s…: path too long", name);
@@ -76,7 +82,7 @@ SutraStatus cli_find_model(const char *name, char *path, size_t capacity, SutraE
     char cache[PATH_MAX];
     SutraStatus status = sutra_cache_directory(getenv, cache, sizeof cache, err);
     if (status != SUTRA_OK) return status;
-    return sutra_cache_find(cache, name, NULL, path, capacity, err);
+    return sutra_cache_find(cache, name, revision, path, capacity, err);
 }
 
 static SutraCompute compute_of(uint32_t place)
@@ -205,7 +211,7 @@ SutraStatus cli_session_open(CliSession *session, const CliModelArgs *args, bool
 {
     char path[PATH_MAX];
     *session = (CliSession){.info = {.struct_size = sizeof session->info}};
-    SutraStatus status = cli_find_model(args->model, path, sizeof path, err);
+    SutraStatus status = cli_find_model(args->model, args->revision, path, sizeof path, err);
     if (status == SUTRA_OK) status = open_model(session, args, path, err);
     if (status == SUTRA_OK && with_engine) status = create_engine(session, args, err);
     if (status != SUTRA_OK) cli_session_close(session);

@@ -7,7 +7,7 @@
 
 /* What every command on a model takes. */
 typedef struct CliModelArgs {
-    const char *model;
+    const char *model, *revision;
     uint32_t compute; /* place in CLI_COMPUTE_WORDS */
     const char *min_quality;
     bool strict;
@@ -19,9 +19,9 @@ typedef struct CliModelArgs {
 #define CLI_DEFAULT_MODEL "all-MiniLM-L6-v2"
 #define CLI_COMPUTE_WORDS "fp32|bf16|fp16|int8|auto"
 
-/* -m alone; what commands that use the cache of packed models take; the options of commands that
+/* -m and --revision; what commands that use the cache of packed models take; the options of commands that
  * embed. */
-extern const CliOption cli_model_options[1], cli_cache_options[1], cli_engine_options[5];
+extern const CliOption cli_model_options[2], cli_cache_options[1], cli_engine_options[5];
 
 /* What every command that embeds takes. */
 typedef struct CliEmbedArgs {
@@ -39,9 +39,10 @@ typedef struct CliSession {
 } CliSession;
 
 /* The folder of the model called `name`: a path that exists, else a name looked up in the cache;
- * NULL: SUTRA_MODEL of the environment, else CLI_DEFAULT_MODEL. Errors: IO, ARGUMENT, saying what
- * to do. */
-SutraStatus cli_find_model(const char *name, char *path, size_t capacity, SutraError *err);
+ * NULL: SUTRA_MODEL of the environment, else CLI_DEFAULT_MODEL. revision: branch, tag or commit of
+ * a name; NULL: main. Errors: IO, ARGUMENT, saying what to do. */
+SutraStatus cli_find_model(const char *name, const char *revision, char *path, size_t capacity,
+                           SutraError *err);
 
 /* Folder of the cache of packed models, as SUTRA_CACHE, XDG_CACHE_HOME and HOME say; false: none. */
 bool cli_cache_folder(char *path, size_t capacity);

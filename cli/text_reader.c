@@ -1,11 +1,11 @@
 #include "text_reader.h"
 
 #include "console.h"
+#include "sutra_tools.h"
 #include "utf8_check.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,89 +50,46 @@ void cli_reader_close(CliReader *reader)
 {
     close_file(reader);
     free(reader->buffer);
-    free(reader->decoded);
     free(reader->spans);
     free(reader->inputs);
     *reader = (CliReader){.fd = -1};
 }
 
-void cli_reader_where(const CliReader *reader, uint64_t number, char *where, size_t capacity)
+static void line_name(const CliReader *reader, uint64_t line, char *where, size_t capacity)
 {
-    unsigned long long place = number + 1;
-    if (reader->arguments)
-        snprintf(where, capacity, "text %llu", place);
-    else
-        snprintf(where, capacity, "%s:%llu", reader->name, place);
+    snprintf(where, capacity, "%s:%llu", reader->name, (unsigned long long)line + 1);
 }
 
-static SutraStatus check_utf8(const CliReader *reader, uint64_t number, const char *text,
-                              size_t size, SutraError *err)
+void cli_reader_where(const CliReader *reader, uint64_t number, char *where, size_t capacity)
+{
+    if (reader->arguments)
+        snprintf(where, capacity, "text %llu", (unsigned long long)number + 1);
+    else
+        line_name(reader, reader->spans[number - reader->first_text].line, where, capacity);
+}
+
+static SutraStatus check_utf8(const char *where, const char *text, size_t size, SutraError *err)
 {
     size_t valid = cli_utf8_valid(text, size);
     if (valid == size) return SUTRA_OK;
-    char where[WHERE_SIZE];
-    cli_reader_where(reader, number, where, sizeof where);
     return cli_raise(err, SUTRA_E_ARGUMENT, "%s: invalid UTF-8 at byte %zu", where, valid + 1);
 }
 
-/* Names of the object's fields, for a message. */
-static void list_fields(const json_t *object, char *text, size_t capacity)
+/* Makes the span of a line of JSON that of the field's text. */
+static SutraStatus decode_line(CliReader *reader, const char *where, CliSpan *span, SutraError *err)
 {
-    const char *name;
-    json_t *value;
-    size_t used = 0;
-    text[0] = '\0';
-    json_object_foreach((json_t *)object, name, value)
-    {
-        (void)value;
-        int size = snprintf(text + used, capacity - used, "%s%s", used ? ", " : "", name);
-        if (size < 0 || (size_t)size >= capacity - used) return;
-        used += (size_t)size;
-    }
-}
-
-/* The field's text goes to `decoded`. */
-static SutraStatus take_field(CliReader *reader, const char *where, const json_t *root,
-                              CliSpan *span, SutraError *err)
-{
-    if (!json_is_object(root))
-        return cli_raise(err, SUTRA_E_FORMAT, "%s: not a JSON object", where);
-    const json_t *value = json_object_get(root, reader->field);
-    if (!value) {
+    SutraJsonField field = {.name = reader->field};
+    const char *line = reader->buffer + span->start;
+    SutraStatus status = sutra_json_line(line, span->size, where, &field, 1, err);
+    if (status != SUTRA_OK) return status;
+    if (field.kind == SUTRA_JSON_ABSENT) {
         char names[160];
-        list_fields(root, names, sizeof names);
+        sutra_json_line_names(line, span->size, names, sizeof names);
         return cli_raise(err, SUTRA_E_FORMAT, "%s: no field \"%s\"; the fields are: %s", where,
                          reader->field, names);
     }
-    if (!json_is_string(value))
-        return cli_raise(err, SUTRA_E_FORMAT, "%s: field \"%s\" is not a string", where,
-                         reader->field);
-    size_t size = json_string_length(value);
-    if (reader->decoded_capacity - reader->decoded_size < size) {
-        size_t capacity = reader->decoded_capacity * 2;
-        if (capacity < reader->decoded_size + size) capacity = reader->decoded_size + size;
-        reader->decoded = cli_realloc(reader->decoded, capacity, 1);
-        reader->decoded_capacity = capacity;
-    }
-    if (size) memcpy(reader->decoded + reader->decoded_size, json_string_value(value), size);
-    *span = (CliSpan){reader->decoded_size, size};
-    reader->decoded_size += size;
-    return SUTRA_OK;
-}
-
-static SutraStatus decode_line(CliReader *reader, uint64_t number, const char *line, size_t size,
-                               CliSpan *span, SutraError *err)
-{
-    char where[WHERE_SIZE];
-    cli_reader_where(reader, number, where, sizeof where);
-    json_error_t reason;
-    json_t *root = json_loadb(line, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &reason);
-    if (!root)
-        return cli_raise(err, SUTRA_E_FORMAT, "%s: column %d: not valid JSON: %s", where,
-                         reason.column, reason.text);
-    SutraStatus status = take_field(reader, where, root, span, err);
-    json_decref(root);
-    return status;
+    if (field.kind == SUTRA_JSON_STRING) span->start = (size_t)(field.raw - reader->buffer);
+    return sutra_json_text(&field, where, reader->buffer + span->start, &span->size, err);
 }
 
 static CliSpan *grow_spans(CliReader *reader, size_t count)
@@ -150,13 +107,14 @@ static CliSpan *grow_spans(CliReader *reader, size_t count)
 static SutraStatus take_line(CliReader *reader, size_t start, size_t size, CliBlock *block,
                              SutraError *err)
 {
-    uint64_t number = block->first + block->count;
+    char where[WHERE_SIZE];
+    uint64_t line = reader->next_line++;
+    if (reader->field && sutra_json_line_is_blank(reader->buffer + start, size)) return SUTRA_OK;
     CliSpan *span = grow_spans(reader, block->count);
-    SutraStatus status = check_utf8(reader, number, reader->buffer + start, size, err);
-    if (status != SUTRA_OK) return status;
-    *span = (CliSpan){start, size};
-    if (reader->field)
-        status = decode_line(reader, number, reader->buffer + start, size, span, err);
+    *span = (CliSpan){start, size, line};
+    line_name(reader, line, where, sizeof where);
+    SutraStatus status = check_utf8(where, reader->buffer + start, size, err);
+    if (status == SUTRA_OK && reader->field) status = decode_line(reader, where, span, err);
     if (status == SUTRA_OK) block->count++;
     return status;
 }
@@ -178,6 +136,22 @@ static SutraStatus fill(CliReader *reader, SutraError *err)
     return SUTRA_OK;
 }
 
+/* Looks at what the input begins with. */
+static SutraStatus begin_input(CliReader *reader, SutraError *err)
+{
+    size_t skip;
+    SutraStatus status = SUTRA_OK;
+    while (status == SUTRA_OK && !reader->ended && reader->filled < SUTRA_TEXT_START &&
+           !(reader->filled && memchr(reader->buffer, '\n', reader->filled)))
+        status = fill(reader, err);
+    if (status == SUTRA_OK)
+        status = sutra_text_start(reader->buffer, reader->filled, reader->name, &skip, err);
+    if (status != SUTRA_OK) return status;
+    reader->begun = true;
+    reader->block_end = reader->scan = skip;
+    return SUTRA_OK;
+}
+
 /* True if reading now might wait for a slow writer. */
 static bool would_wait(const CliReader *reader)
 {
@@ -185,8 +159,8 @@ static bool would_wait(const CliReader *reader)
     return !reader->regular && !reader->patient && poll(&ready, 1, 0) == 0;
 }
 
-/* Finds the next "\n" (or the end) and takes the line; reads as needed. *done: the block is to end.
- */
+/* Finds the next "\n" (or the end) and takes the line, which may be none of the texts; reads as needed.
+ * *done: the block is to end. */
 static SutraStatus next_line(CliReader *reader, CliBlock *block, bool *done, SutraError *err)
 {
     for (;;) {
@@ -209,7 +183,7 @@ static SutraStatus next_line(CliReader *reader, CliBlock *block, bool *done, Sut
         }
         if (reader->filled - start > CLI_LONGEST_LINE) {
             char where[WHERE_SIZE];
-            cli_reader_where(reader, block->first + block->count, where, sizeof where);
+            line_name(reader, reader->next_line, where, sizeof where);
             return cli_raise(err, SUTRA_E_LIMIT, "%s: the line is longer than %zu MiB", where,
                              CLI_LONGEST_LINE >> 20);
         }
@@ -229,36 +203,49 @@ static SutraStatus next_arguments(CliReader *reader, size_t max_texts, CliBlock 
         uint64_t number = block->first + block->count;
         const char *text = reader->arguments[number];
         grow_spans(reader, block->count);
-        SutraStatus status = check_utf8(reader, number, text, strlen(text), err);
+        char where[WHERE_SIZE];
+        cli_reader_where(reader, number, where, sizeof where);
+        SutraStatus status = check_utf8(where, text, strlen(text), err);
         if (status != SUTRA_OK) return status;
         reader->inputs[block->count++] = (SutraInput){.text = text, .text_size = strlen(text)};
     }
     return SUTRA_OK;
 }
 
+/* Lines until the block is full; *done as of next_line. What earlier blocks held goes first. */
+static SutraStatus next_lines(CliReader *reader, size_t max_texts, size_t max_bytes,
+                              CliBlock *block, bool *done, SutraError *err)
+{
+    SutraStatus status = SUTRA_OK;
+    size_t rest = reader->filled - reader->block_end;
+    if (rest) memmove(reader->buffer, reader->buffer + reader->block_end, rest);
+    reader->scan -= reader->block_end;
+    reader->filled = rest;
+    reader->block_end = 0;
+    while (status == SUTRA_OK && !*done && block->count < max_texts &&
+           reader->block_end < max_bytes)
+        status = next_line(reader, block, done, err);
+    for (size_t i = 0; i < block->count; i++) {
+        const CliSpan *span = &reader->spans[i];
+        reader->inputs[i] = (SutraInput){.text = span->size ? reader->buffer + span->start : "",
+                                         .text_size = span->size};
+    }
+    return status;
+}
+
 SutraStatus cli_reader_next(CliReader *reader, size_t max_texts, size_t max_bytes, CliBlock *block,
                             SutraError *err)
 {
     *block = (CliBlock){.first = reader->next_text};
+    reader->first_text = reader->next_text;
     SutraStatus status = SUTRA_OK;
+    bool done = false;
     if (reader->arguments) {
         status = next_arguments(reader, max_texts, block, err);
     } else {
-        size_t rest = reader->filled - reader->block_end;
-        if (rest) memmove(reader->buffer, reader->buffer + reader->block_end, rest);
-        reader->scan -= reader->block_end;
-        reader->filled = rest;
-        reader->block_end = 0;
-        reader->decoded_size = 0;
-        bool done = false;
-        while (status == SUTRA_OK && !done && block->count < max_texts &&
-               reader->block_end < max_bytes)
-            status = next_line(reader, block, &done, err);
-        const char *base = reader->field ? reader->decoded : reader->buffer;
-        for (size_t i = 0; i < block->count; i++)
-            reader->inputs[i] =
-                (SutraInput){.text = reader->spans[i].size ? base + reader->spans[i].start : "",
-                             .text_size = reader->spans[i].size};
+        if (!reader->begun) status = begin_input(reader, err);
+        while (status == SUTRA_OK && !done && !block->count)
+            status = next_lines(reader, max_texts, max_bytes, block, &done, err);
     }
     block->inputs = reader->inputs;
     reader->next_text += block->count;

@@ -2,13 +2,15 @@
  * input, a field of JSON lines, or the command's arguments.
  *
  * Lines end with "\n" and with nothing else: "\r", U+0085, U+2028 and NUL are part of a text. A
- * last line without "\n" counts; the end of a file after "\n" is not one more line. Memory is
- * bounded by the block and the longest line, whatever the size of the input.
+ * last line without "\n" counts; the end of a file after "\n" is not one more line. A byte order
+ * mark of UTF-8 at the start is passed over. An empty line is an empty text; but among JSON lines,
+ * one of blanks, tabs and "\r" at most is no record, and has no number. Memory is bounded by the
+ * block and the longest line, whatever the size of the input.
  *
  *   buffer  | texts of the block, with their "\n" | scanned | read, not scanned | free |
  *           0                                   block end  scan              filled  capacity
  *
- * Of JSON lines the decoded strings lie in `decoded`. Every text is checked to be valid UTF-8. */
+ * Of JSON lines the strings are decoded where they lie. Every line is checked to be valid UTF-8. */
 #ifndef CLI_TEXT_READER_H
 #define CLI_TEXT_READER_H
 
@@ -22,6 +24,7 @@ enum { CLI_MOST_TEXTS = 1 << 20 };
 
 typedef struct CliSpan {
     size_t start, size;
+    uint64_t line; /* from 0 */
 } CliSpan;
 
 typedef struct CliReader {
@@ -31,15 +34,14 @@ typedef struct CliReader {
     size_t num_arguments;
 
     int fd;
-    bool ended, regular, patient; /* patient: waits for slow writers */
+    bool begun, ended, regular, patient; /* patient: waits for slow writers */
     char *buffer;
     size_t block_end, scan, filled, capacity;
-    char *decoded;
-    size_t decoded_size, decoded_capacity;
-    uint64_t next_text;          /* number of the next block's first text, from 0 */
-    uint64_t bytes, total_bytes; /* read so far; of a regular file, else 0 */
+    uint64_t first_text, next_text; /* numbers of this and the next block's first text, from 0 */
+    uint64_t next_line;             /* number of the next line, from 0 */
+    uint64_t bytes, total_bytes;    /* read so far; of a regular file, else 0 */
 
-    CliSpan *spans;     /* of the block, into buffer or decoded */
+    CliSpan *spans;     /* of the block, into buffer */
     SutraInput *inputs; /* of the block */
     size_t spans_capacity;
 } CliReader;
@@ -58,7 +60,7 @@ void cli_reader_open_arguments(CliReader *reader, char **arguments, size_t count
 
 /* The next texts: at most max_texts, and no more once they have max_bytes; from a pipe or terminal,
  * what is there already, so that a slow writer gets its answers at once. Errors: IO; ARGUMENT (not
- * valid UTF-8), FORMAT (JSON), LIMIT (line too long), naming file and line. */
+ * valid UTF-8), FORMAT (JSON; no text in UTF-8 at all), LIMIT (line too long), naming file and line. */
 SutraStatus cli_reader_next(CliReader *reader, size_t max_texts, size_t max_bytes, CliBlock *block,
                             SutraError *err);
 /* Opens a file of texts, one a line, and reads all of it, however slowly it comes. Errors: those of the
@@ -66,7 +68,7 @@ SutraStatus cli_reader_next(CliReader *reader, size_t max_texts, size_t max_byte
 SutraStatus cli_reader_all(CliReader *reader, const char *path, CliBlock *block, SutraError *err);
 void cli_reader_close(CliReader *reader);
 
-/* "FILE:LINE" or "text N" of the text with that number. */
+/* "FILE:LINE" or "text N" of the text of the last block with that number. */
 void cli_reader_where(const CliReader *reader, uint64_t number, char *where, size_t capacity);
 
 #endif

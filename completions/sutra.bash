@@ -67,22 +67,22 @@ _sutra() {
         mapfile -t COMPREPLY < <(compgen -W "dynamic min-max percentile mse entropy" -- "$current")
         return
         ;;
-    --field | --dim | --max-tokens | --prompt-name | --min-quality | --threads | --device | --document-prompt | --revision | --smooth | --keep)
+    --revision | --field | --dim | --max-tokens | --prompt-name | --min-quality | --threads | --device | --document-prompt | --smooth | --keep)
         return
         ;;
     esac
     case ${COMP_WORDS[1]} in
-    embed) words="-m --model --no-cache -i --input --field -o --output --format --json --dim --output-dtype --pooling --no-normalize --max-tokens --long-text --prompt-name --compute --min-quality --strict --threads --device -h --help" ;;
-    tokenize) words="-m --model --no-cache -i --input --field --max-tokens --json -h --help" ;;
-    similarity) words="-m --model --no-cache -i --input --with --field --json --dim --output-dtype --pooling --no-normalize --max-tokens --long-text --prompt-name --compute --min-quality --strict --threads --device -h --help" ;;
-    eval) words="-m --model --no-cache --dim --output-dtype --pooling --no-normalize --max-tokens --long-text --prompt-name --document-prompt --json --compute --min-quality --strict --threads --device -h --help" ;;
-    bench) words="-m --model -i --input --threads --compute --quick --json -h --help" ;;
+    embed) words="-m --model --revision --no-cache -i --input --field -o --output --format --json --dim --output-dtype --pooling --no-normalize --max-tokens --long-text --prompt-name --compute --min-quality --strict --threads --device -h --help" ;;
+    tokenize) words="-m --model --revision --no-cache -i --input --field --max-tokens --json -h --help" ;;
+    similarity) words="-m --model --revision --no-cache -i --input --with --field --json --dim --output-dtype --pooling --no-normalize --max-tokens --long-text --prompt-name --compute --min-quality --strict --threads --device -h --help" ;;
+    eval) words="-m --model --revision --no-cache --dim --output-dtype --pooling --no-normalize --max-tokens --long-text --prompt-name --document-prompt --json --compute --min-quality --strict --threads --device -h --help" ;;
+    bench) words="-m --model --revision -i --input --threads --compute --quick --json -h --help" ;;
     pull) words="--revision --from --json -h --help" ;;
     list) words="--json -h --help" ;;
-    info) words="-m --model --json -h --help" ;;
-    convert) words="-m --model -o --output --json -h --help" ;;
-    quantize) words="-m --model -o --output --compute --embeddings --calibrate --scales --smooth --keep --compare --threads --json -h --help" ;;
-    verify) words="-m --model --json -h --help" ;;
+    info) words="-m --model --revision --json -h --help" ;;
+    convert) words="-m --model --revision -o --output --json -h --help" ;;
+    quantize) words="-m --model --revision -o --output --compute --embeddings --calibrate --scales --smooth --keep --compare --threads --json -h --help" ;;
+    verify) words="-m --model --revision --json -h --help" ;;
     help) words="embed tokenize similarity eval bench pull list info convert quantize verify" ;;
     esac
     if [[ $current == -* || ${COMP_WORDS[1]} == help ]]; then

@@ -89,7 +89,8 @@ SUTRA_API SutraStatus sutra_cache_directory(SutraGetEnv get, char *path, size_t 
  * sutra_registry_resolve; revision: branch, tag or commit, NULL: "main". Models put there by other
  * tools are found too. A model is complete when every file of its manifest has the stated size, or,
  * without a manifest, when config.json, a tokenizer, the weights and the modules are there.
- * Errors: ARGUMENT (unknown name), IO (not in the cache, or incomplete: names what is missing). */
+ * Errors: ARGUMENT (unknown name), IO (not in the cache: names the revisions that are; or incomplete:
+ * names what is missing). */
 SUTRA_API SutraStatus sutra_cache_find(const char *cache_dir, const char *name,
                                        const char *revision, char *path, size_t capacity,
                                        SutraError *err);

@@ -1,5 +1,5 @@
-/* sutra_tools.h - what is built on the engine's public API: quality measures, exact search, the
- * evaluations of `sutra eval` and the measurements of `sutra bench`.
+/* sutra_tools.h - what is built on the engine's public API: quality measures, exact search,
+ * reading files of texts, the evaluations of `sutra eval` and the measurements of `sutra bench`.
  *
  * Part of libsutra_tools.a, which the program links; versioning, errors and threads are those of
  * sutra.h. Inputs are borrowed until return.
@@ -42,6 +42,52 @@ SUTRA_API SutraStatus sutra_top_k(SutraDtype dtype, uint32_t dim, const void *qu
                                   size_t num_queries, const void *documents, size_t num_documents,
                                   size_t k, size_t *indices, float *scores, SutraError *err);
 
+/* ---- texts in files ---- */
+
+/* Bytes that sutra_text_start looks at. */
+#define SUTRA_TEXT_START 64
+
+/* What a file of texts begins with: *skip is 3 for a byte order mark of UTF-8, which is no part of
+ * the first text, else 0. `data`: its first SUTRA_TEXT_START bytes, or all before its first "\n".
+ * Errors: FORMAT when it is compressed (gzip, zstd, bzip2, xz), a Git LFS pointer, or in UTF-16 or UTF-32, told by their
+ * byte order mark or by NULs in every other place; the message begins with `where` and says what to
+ * do. */
+SUTRA_API SutraStatus sutra_text_start(const void *data, size_t size, const char *where,
+                                       size_t *skip, SutraError *err);
+
+typedef enum SutraJsonKind {
+    SUTRA_JSON_ABSENT = 0,
+    SUTRA_JSON_NULL,
+    SUTRA_JSON_STRING,
+    SUTRA_JSON_OTHER
+} SutraJsonKind;
+
+/* A field of a line of JSON. */
+typedef struct SutraJsonField {
+    const char *name; /* the one value that the caller gives */
+    SutraJsonKind kind;
+    const char *raw; /* of a string: what stands between its quotes, in the line */
+    size_t raw_size;
+} SutraJsonField;
+
+/* Finds fields [num_fields] in a line that is a JSON object, as Python's json module reads it: NaN,
+ * Infinity, -Infinity and numbers of any size are values, and of a key that occurs twice the last
+ * value counts. All of the line is checked, but for its UTF-8: bytes from 0x80 on stand for
+ * themselves. Errors: FORMAT naming `where` and the column (in characters). */
+SUTRA_API SutraStatus sutra_json_line(const char *line, size_t size, const char *where,
+                                      SutraJsonField *fields, size_t num_fields, SutraError *err);
+
+/* The text of a string. text [field->raw_size] may be field->raw itself. Errors: FORMAT (not a
+ * string; half of a surrogate pair). */
+SUTRA_API SutraStatus sutra_json_text(const SutraJsonField *field, const char *where, char *text,
+                                      size_t *size, SutraError *err);
+
+/* The object's keys as they are written, between commas, as many as there is room for. */
+SUTRA_API void sutra_json_line_names(const char *line, size_t size, char *names, size_t capacity);
+
+/* Blanks, tabs and "\r" at most: such a line among lines of JSON is no record. */
+SUTRA_API int sutra_json_line_is_blank(const char *line, size_t size);
+
 /* ---- evaluations ---- */
 
 typedef struct SutraEvalOptions {
@@ -62,7 +108,10 @@ typedef struct SutraEvalResult {
     uint64_t tokens, truncated; /* tokens encoded; texts that were cut */
 } SutraEvalResult;
 
-/* Semantic textual similarity: lines "score<TAB>sentence1<TAB>sentence2", "\n" only; a first line
+/* Of every file: a byte order mark of UTF-8 at its start is skipped, and blank lines count for
+ * nothing. Compressed files and other encodings are refused by name.
+ *
+ * Semantic textual similarity: lines "score<TAB>sentence1<TAB>sentence2", "\n" only; a first line
  * whose score is not a number is a header. The score is Spearman's rho of the gold scores and the
  * similarities. Errors: IO, FORMAT (names file and line), those of sutra_embed. */
 SUTRA_API SutraStatus sutra_eval_sts(SutraEngine *engine, const SutraModel *model, const char *path,

@@ -26,6 +26,12 @@ static SutraStatus map_descriptor(int fd, const char *path, SuFileMap *map, Sutr
     return SUTRA_OK;
 }
 
+bool su_is_lfs_pointer(const void *data, size_t size)
+{
+    static const char first_line[] = "version https://git-lfs.github.com/spec/v1";
+    return size >= sizeof first_line - 1 && memcmp(data, first_line, sizeof first_line - 1) == 0;
+}
+
 SutraStatus su_file_map_open(const char *path, SuFileMap *map, SutraError *err)
 {
     *map = (SuFileMap){0};
@@ -33,6 +39,12 @@ SutraStatus su_file_map_open(const char *path, SuFileMap *map, SutraError *err)
     if (fd < 0) SU_RAISE(err, SUTRA_E_IO, "%s: %s", path, strerror(errno));
     SutraStatus status = map_descriptor(fd, path, map, err);
     close(fd);
+    if (status == SUTRA_OK && su_is_lfs_pointer(map->data, map->size)) {
+        su_file_map_close(map);
+        SU_RAISE(err, SUTRA_E_FORMAT,
+                 "%s: a Git LFS pointer, not the file itself; get the file with: git lfs pull",
+                 path);
+    }
     if (status != SUTRA_OK) *map = (SuFileMap){0};
     return status;
 }

@@ -181,13 +181,18 @@ void su_file_writer_discard(SuFileWriter *writer)
     *writer = (SuFileWriter){.fd = -1};
 }
 
+static uint64_t nanoseconds(struct timespec time)
+{
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
 SutraStatus su_file_facts(const char *path, SuFileFacts *facts, SutraError *err)
 {
     struct stat found;
     if (stat(path, &found) != 0) SU_RAISE(err, SUTRA_E_IO, "%s: %s", path, strerror(errno));
     *facts = (SuFileFacts){.size = (uint64_t)found.st_size,
-                           .mtime_ns = (uint64_t)found.st_mtim.tv_sec * 1000000000u +
-                                       (uint64_t)found.st_mtim.tv_nsec,
+                           .mtime_ns = nanoseconds(found.st_mtim),
+                           .ctime_ns = nanoseconds(found.st_ctim),
                            .inode = found.st_ino,
                            .device = found.st_dev};
     return SUTRA_OK;

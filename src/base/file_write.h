@@ -32,9 +32,11 @@ SutraStatus su_file_writer_commit(SuFileWriter *writer, SutraError *err);
 /* Closes the writer and removes what it wrote. Legal after a failed open. */
 void su_file_writer_discard(SuFileWriter *writer);
 
-/* What tells whether a file is still the one that was seen before. */
+/* What tells whether a file is still the one that was seen before. Programs can set mtime, as copies
+ * and archives do; ctime, of the last change of status, moves with every write, and also where only
+ * the name, the mode or the number of links changed. */
 typedef struct SuFileFacts {
-    uint64_t size, mtime_ns, inode, device;
+    uint64_t size, mtime_ns, ctime_ns, inode, device;
 } SuFileFacts;
 
 /* Links are followed. Errors: IO. */

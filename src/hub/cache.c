@@ -97,6 +97,51 @@ static SutraStatus snapshot_path(const char *cache_dir, const SuRepoFolder *fold
     return SUTRA_OK;
 }
 
+/* Names below a folder of references, or of snapshots, with `above` before them. */
+static void list_names(const char *folder, const char *above, bool nested, char *text,
+                       size_t capacity)
+{
+    char path[SUTRA_HUB_PATH_MAX], name[SU_REVISION_MAX + 1];
+    struct dirent *entry;
+    DIR *directory = opendir(folder);
+    if (!directory) return;
+    while ((entry = readdir(directory))) {
+        if (entry->d_name[0] == '.') continue;
+        int size = snprintf(name, sizeof name, "%s%s", above, entry->d_name);
+        int path_size = snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        if (size < 0 || (size_t)size >= sizeof name - 1) continue;
+        if (path_size < 0 || (size_t)path_size >= sizeof path) continue;
+        if (nested && su_directory_exists(path)) {
+            strcat(name, "/");
+            list_names(path, name, nested, text, capacity);
+            continue;
+        }
+        size_t used = strlen(text);
+        int added = snprintf(text + used, capacity - used, "%s%s", used ? ", " : "", name);
+        if (added < 0 || (size_t)added >= capacity - used) text[used] = '\0';
+    }
+    closedir(directory);
+}
+
+/* The revision is not there: says which are, and how to get it. */
+static SutraStatus raise_not_found(const char *cache_dir, const SuRepoFolder *folder,
+                                   const char *repo, const char *name, const char *revision,
+                                   SutraError *err)
+{
+    static const char *const below[] = {"refs", "snapshots"};
+    char known[128] = "", path[SUTRA_HUB_PATH_MAX];
+    bool is_main = strcmp(revision, "main") == 0;
+    for (int i = 0; i < 2 && !*known; i++) {
+        int size = snprintf(path, sizeof path, "%s/%s/%s", cache_dir, folder->name, below[i]);
+        if (size > 0 && (size_t)size < sizeof path)
+            list_names(path, "", i == 0, known, sizeof known);
+    }
+    SU_RAISE(err, SUTRA_E_IO,
+             "%s (%s): not in the cache %.120s%s%s; get it with: sutra pull %s%s%s", repo, revision,
+             cache_dir, *known ? ", which has --revision " : "", known, name,
+             is_main ? "" : " --revision ", is_main ? "" : revision);
+}
+
 SutraStatus sutra_cache_find(const char *cache_dir, const char *name, const char *revision,
                              char *path, size_t capacity, SutraError *err)
 {
@@ -109,8 +154,7 @@ SutraStatus sutra_cache_find(const char *cache_dir, const char *name, const char
         SU_RAISE(err, SUTRA_E_ARGUMENT, "revision %.60s: not a branch, tag or commit", revision);
     SuRepoFolder folder = su_repo_folder(repo);
     if (!find_commit(cache_dir, &folder, revision, commit))
-        SU_RAISE(err, SUTRA_E_IO, "%s (%s): not in the cache %s; get it with: sutra pull %s", repo,
-                 revision, cache_dir, name);
+        return raise_not_found(cache_dir, &folder, repo, name, revision, err);
     SU_TRY(snapshot_path(cache_dir, &folder, commit, path, capacity, err));
     SutraError reason = {0};
     SutraStatus status = su_model_folder_check(path, &found, &reason);

@@ -136,6 +136,20 @@ static SutraStatus pin_weights(SuHubFile *file, const SuHubContext *hub, SutraEr
     return SUTRA_OK;
 }
 
+/* Pickled weights can run code when they are read: they are not. */
+static SutraStatus raise_no_weights(const SuHubPlan *plan, const SuHubContext *hub, SutraError *err)
+{
+    if (!plan->roles.pickled)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: has no %s; other weights are not read", hub->repo,
+                 SU_WEIGHTS_NAME);
+    SU_RAISE(
+        err, SUTRA_E_UNSUPPORTED,
+        "%s: its weights are in pytorch_model.bin only, and only %s is read; convert them by "
+        "sentence-transformers: SentenceTransformer(\"%s\").save_pretrained(\"DIR\"), then use "
+        "DIR as the model",
+        hub->repo, SU_WEIGHTS_NAME, hub->repo);
+}
+
 SutraStatus su_plan_finish(SuHubPlan *plan, const SuHubContext *hub, SutraError *err)
 {
     bool config = false, weights = false;
@@ -150,15 +164,15 @@ SutraStatus su_plan_finish(SuHubPlan *plan, const SuHubContext *hub, SutraError 
         if (!file->etag[0]) memcpy(file->etag, file->blob_id, sizeof file->blob_id);
         if (su_add_overflows(plan->size, file->size, &plan->size))
             SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s: size is not valid", hub->repo, file->name);
-        config |= !strcmp(file->name, "config.json");
+        config |= su_model_file_is_config(file->name);
         weights |= role == SU_FILE_WEIGHTS || role == SU_FILE_SHARD;
     }
-    if (!config) SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: has no config.json", hub->repo);
-    if (!weights)
+    if (!config)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "%s: has no %s; pickled and other weights are not loaded", hub->repo,
-                 SU_WEIGHTS_NAME);
-    return SUTRA_OK;
+                 "%s: has no config.json of an encoder; tables of token vectors (StaticEmbedding, "
+                 "model2vec) are not supported",
+                 hub->repo);
+    return weights ? SUTRA_OK : raise_no_weights(plan, hub, err);
 }
 
 void su_plan_free(SuHubPlan *plan)
@@ -177,7 +191,7 @@ void su_hub_result(const SuHubContext *hub, const SuHubPlan *plan, const char *p
     uint32_t size = full.struct_size = result->struct_size;
     for (size_t i = 0; i < plan->count; i++) {
         const SuHubFile *file = &plan->files[i];
-        if (strcmp(file->name, SU_WEIGHTS_NAME) != 0) continue;
+        if (su_model_file_role(file->name) != SU_FILE_WEIGHTS) continue;
         memcpy(full.weights_sha256, file->sha256, sizeof full.weights_sha256);
         full.pinned = hub->entry && hub->entry->weights_sha256 &&
                       !strcmp(file->sha256, hub->entry->weights_sha256);

@@ -4,6 +4,7 @@
 #define SU_HUB_CONTEXT_H
 
 #include "hub/cache.h"
+#include "hub/model_files.h"
 
 typedef struct SuHubContext {
     SutraHubOptions options;         /* complete: no default left to fill in */
@@ -48,6 +49,7 @@ typedef struct SuHubPlan {
     SuHubFile *files; /* [count] */
     size_t count, capacity;
     uint64_t size;
+    SuFileRoles roles; /* of all files of the repository */
     char commit[SU_COMMIT_MAX];
     char licence[64];
 } SuHubPlan;

@@ -176,19 +176,19 @@ static SutraStatus read_file(const json_t *sibling, const char *name, const SuHu
 static SutraStatus read_siblings(const json_t *siblings, const SuHubContext *hub, SuHubPlan *plan,
                                  SutraError *err)
 {
-    SuFileRoles roles = {0};
     json_t *sibling;
     size_t i;
     json_array_foreach(siblings, i, sibling)
     {
         const char *name = json_string_value(json_object_get(sibling, "rfilename"));
         if (!name) SU_RAISE(err, SUTRA_E_FORMAT, "%s: file list: an entry has no name", hub->repo);
-        su_file_roles_note(&roles, name);
+        su_file_roles_note(&plan->roles, name);
     }
     json_array_foreach(siblings, i, sibling)
     {
         const char *name = json_string_value(json_object_get(sibling, "rfilename"));
-        if (su_model_file_is_needed(&roles, name)) SU_TRY(read_file(sibling, name, hub, plan, err));
+        if (su_model_file_is_needed(&plan->roles, name))
+            SU_TRY(read_file(sibling, name, hub, plan, err));
     }
     return SUTRA_OK;
 }

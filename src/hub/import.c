@@ -62,17 +62,12 @@ static SutraStatus note_role(void *user, const char *name, SutraError *err)
     return SUTRA_OK;
 }
 
-typedef struct Choice {
-    SuFileRoles roles;
-    SuHubPlan *plan;
-} Choice;
-
 static SutraStatus choose_file(void *user, const char *name, SutraError *err)
 {
-    Choice *choice = user;
+    SuHubPlan *plan = user;
     SuHubFile *file;
-    if (!su_model_file_is_needed(&choice->roles, name)) return SUTRA_OK;
-    return su_plan_add(choice->plan, name, &file, err);
+    if (!su_model_file_is_needed(&plan->roles, name)) return SUTRA_OK;
+    return su_plan_add(plan, name, &file, err);
 }
 
 /* ---- reading a source file ---- */
@@ -157,12 +152,11 @@ static SutraStatus name_snapshot(SuHubPlan *plan, SutraError *err)
 
 static SutraStatus make_plan(Import *import, SutraError *err)
 {
-    Choice choice = {.plan = &import->plan};
     if (strlen(import->directory) > SUTRA_HUB_PATH_MAX - 600)
         SU_RAISE(err, SUTRA_E_LIMIT, "%.200s: path too long", import->directory);
     su_hub_phase(&import->hub, SUTRA_HUB_VERIFYING, NULL);
-    SU_TRY(walk(import->directory, "", note_role, &choice.roles, err));
-    SU_TRY(walk(import->directory, "", choose_file, &choice, err));
+    SU_TRY(walk(import->directory, "", note_role, &import->plan.roles, err));
+    SU_TRY(walk(import->directory, "", choose_file, &import->plan, err));
     SU_TRY(describe_all(import, err));
     SU_TRY(su_plan_finish(&import->plan, &import->hub, err));
     return name_snapshot(&import->plan, err);

@@ -50,11 +50,9 @@ static SuFileRole module_file_role(const char *name, const char *slash)
     return dense && !strcmp(slash + 1, SU_WEIGHTS_NAME) ? SU_FILE_MODULE_WEIGHTS : SU_FILE_OTHER;
 }
 
-SuFileRole su_model_file_role(const char *name)
+/* Of a file of the encoder, by its name in the encoder's folder. */
+static SuFileRole encoder_file_role(const char *name)
 {
-    if (!su_path_is_contained(name)) return SU_FILE_OTHER;
-    const char *slash = strchr(name, '/');
-    if (slash) return module_file_role(name, slash);
     if (!strcmp(name, "tokenizer.json")) return SU_FILE_TOKENIZER;
     if (is_one_of(name, config_names, COUNT(config_names))) return SU_FILE_CONFIG;
     if (is_one_of(name, slow_tokenizer_names, COUNT(slow_tokenizer_names)))
@@ -64,11 +62,37 @@ SuFileRole su_model_file_role(const char *name)
     return shard || !strcmp(name, SU_WEIGHTS_INDEX_NAME) ? SU_FILE_SHARD : SU_FILE_OTHER;
 }
 
+/* The file's name in the encoder's folder, which is the model's own or "0_Transformer"; NULL: it lies
+ * in another. */
+static const char *name_in_encoder(const char *name)
+{
+    const char *slash = strchr(name, '/');
+    if (!slash) return name;
+    bool below = ends_with(name, (size_t)(slash - name), "_Transformer");
+    return below && !strchr(slash + 1, '/') ? slash + 1 : NULL;
+}
+
+SuFileRole su_model_file_role(const char *name)
+{
+    if (!su_path_is_contained(name)) return SU_FILE_OTHER;
+    const char *inner = name_in_encoder(name);
+    return inner ? encoder_file_role(inner) : module_file_role(name, strchr(name, '/'));
+}
+
+bool su_model_file_is_config(const char *name)
+{
+    const char *inner = name_in_encoder(name);
+    return inner && !strcmp(inner, "config.json");
+}
+
 void su_file_roles_note(SuFileRoles *roles, const char *name)
 {
     SuFileRole role = su_model_file_role(name);
     roles->tokenizer |= role == SU_FILE_TOKENIZER;
     roles->weights |= role == SU_FILE_WEIGHTS;
+    const char *inner = name_in_encoder(name);
+    roles->pickled |= inner && (!strcmp(inner, "pytorch_model.bin") ||
+                                !strcmp(inner, "pytorch_model.bin.index.json"));
 }
 
 bool su_model_file_is_needed(const SuFileRoles *roles, const char *name)
@@ -196,27 +220,33 @@ static SutraStatus check_shards(const char *folder, SuModelFolder *found, SutraE
 }
 
 /* Pooling decides the vectors: a model whose pooling file was not fetched yet would load and be
- * wrong. */
-static SutraStatus check_modules(const char *folder, SuModelFolder *found, SutraError *err)
+ * wrong. The first module is the encoder. */
+static SutraStatus check_modules(const char *folder, const json_t *modules, SuModelFolder *found,
+                                 SutraError *err)
 {
-    json_t *root, *module;
-    size_t i;
-    if (!add_file(folder, "modules.json", found)) return SUTRA_OK;
-    SU_TRY(load_json(folder, "modules.json", &root, err));
-    SutraStatus status = SUTRA_OK;
-    json_array_foreach(root, i, module)
-    {
-        const char *path = json_string_value(json_object_get(module, "path"));
+    for (size_t i = 1; i < json_array_size(modules); i++) {
+        const char *path = json_string_value(json_object_get(json_array_get(modules, i), "path"));
         char name[256];
         if (!path || strlen(path) > 200) continue;
         strcpy(name, path);
         strcat(name, "/config.json");
         if (su_model_file_role(name) != SU_FILE_CONFIG) continue;
-        status = require_file(folder, name, found, err);
-        if (status != SUTRA_OK) break;
+        SU_TRY(require_file(folder, name, found, err));
     }
-    json_decref(root);
-    return status;
+    return SUTRA_OK;
+}
+
+/* The folder that the first module names; the model's own where there is none. */
+static char *encoder_folder(const char *folder, const json_t *modules)
+{
+    const char *path = json_string_value(json_object_get(json_array_get(modules, 0), "path"));
+    size_t size = path ? strlen(path) : 0;
+    if (size && path[size - 1] == '/') size--;
+    char *below = size ? su_strndup(path, size) : NULL;
+    bool contained = below && su_path_is_contained(below);
+    char *encoder = contained ? su_path_join(folder, below) : su_strdup(folder);
+    su_free(below);
+    return encoder;
 }
 
 static SutraStatus check_tokenizer(const char *folder, SuModelFolder *found, SutraError *err)
@@ -226,15 +256,33 @@ static SutraStatus check_tokenizer(const char *folder, SuModelFolder *found, Sut
     SU_RAISE(err, SUTRA_E_IO, "%s: no tokenizer.json or vocabulary", folder);
 }
 
-SutraStatus su_model_folder_check_parts(const char *folder, SuModelFolder *found, SutraError *err)
+static SutraStatus check_encoder(const char *folder, SuModelFolder *found, SutraError *err)
 {
-    *found = (SuModelFolder){0};
     SU_TRY(require_file(folder, "config.json", found, err));
     SU_TRY(check_tokenizer(folder, found, err));
-    SU_TRY(check_modules(folder, found, err));
     if (add_file(folder, SU_WEIGHTS_NAME, found)) return SUTRA_OK;
     if (add_file(folder, SU_WEIGHTS_INDEX_NAME, found)) return check_shards(folder, found, err);
+    uint64_t size;
+    if (file_size(folder, "pytorch_model.bin", &size))
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: no %s; pytorch_model.bin is not read", folder,
+                 SU_WEIGHTS_NAME);
     SU_RAISE(err, SUTRA_E_IO, "%s: no %s", folder, SU_WEIGHTS_NAME);
+}
+
+SutraStatus su_model_folder_check_parts(const char *folder, SuModelFolder *found, SutraError *err)
+{
+    json_t *modules = NULL;
+    *found = (SuModelFolder){0};
+    if (add_file(folder, "modules.json", found))
+        SU_TRY(load_json(folder, "modules.json", &modules, err));
+    SutraStatus status = SUTRA_OK;
+    char *encoder = encoder_folder(folder, modules);
+    if (!encoder) status = su_error_set(err, SUTRA_E_MEMORY, "%s: out of memory", folder);
+    if (status == SUTRA_OK) status = check_encoder(encoder, found, err);
+    if (status == SUTRA_OK) status = check_modules(folder, modules, found, err);
+    su_free(encoder);
+    json_decref(modules);
+    return status;
 }
 
 SutraStatus su_model_folder_check(const char *folder, SuModelFolder *found, SutraError *err)

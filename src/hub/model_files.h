@@ -1,6 +1,9 @@
 /* model_files.h - which files of a repository a Sutra model is made of, and whether a folder has
  * them all.
  *
+ * The encoder's files lie beside modules.json, or in a folder of their own that modules.json names:
+ * 0_Transformer. The names alone tell: of a repository that has both, both are taken.
+ *
  * Never asked for: pickled weights, code, other runtimes' exports. */
 #ifndef SU_MODEL_FILES_H
 #define SU_MODEL_FILES_H
@@ -25,9 +28,13 @@ typedef enum SuFileRole {
 
 SuFileRole su_model_file_role(const char *name);
 
+/* True for the encoder's config.json. */
+bool su_model_file_is_config(const char *name);
+
 /* The roles seen in a listing decide which of its files are needed. */
 typedef struct SuFileRoles {
     bool tokenizer, weights;
+    bool pickled; /* there are weights that are not read */
 } SuFileRoles;
 
 void su_file_roles_note(SuFileRoles *roles, const char *name);
@@ -47,8 +54,8 @@ typedef struct SuModelFolder {
  * su_model_folder_check_parts. */
 SutraStatus su_model_folder_check(const char *folder, SuModelFolder *found, SutraError *err);
 
-/* config.json, a tokenizer, model.safetensors or every shard of the index, and the configuration of
- * every pooling and dense module in modules.json. */
+/* config.json, a tokenizer, model.safetensors or every shard of the index in the folder of the first
+ * module of modules.json, and the configuration of every pooling and dense module after it. */
 SutraStatus su_model_folder_check_parts(const char *folder, SuModelFolder *found, SutraError *err);
 
 #endif

@@ -31,7 +31,7 @@ SutraStatus su_bundle_read(SutraModel *model, const char *path, const SutraModel
 /* Reads and checks every byte of a bundle. Errors: as su_bundle_read. */
 SutraStatus su_bundle_verify(const char *path, SutraError *err);
 
-/* What a model in `folder` is made from: name, size, time of change and inode of every file that it
+/* What a model in `folder` is made from: name, size, times of change and inode of every file that it
  * could be read from. Equal bytes: nothing has changed. Errors: IO, MEMORY. */
 SutraStatus su_bundle_source(const char *folder, SuByteWriter *source, SutraError *err);
 

@@ -1,5 +1,8 @@
 /* What a bundle was made from. A model is read from files of a few kinds in its folder and in the
- * folders right below it; which of them matter is decided while reading, so all of them count. */
+ * folders right below it; which of them matter is decided while reading, so all of them count.
+ *
+ * The time of the last status change is what a write in place cannot keep. A copy, a link or a new
+ * mode changes it too: then a bundle is made again though nothing else is new. */
 #include "base/file_write.h"
 #include "base/memory.h"
 #include "container/container.h"
@@ -34,6 +37,7 @@ static void record_file(const Walk *walk, const char *name, const char *path)
     su_write_string(walk->source, name);
     su_write_u64(walk->source, facts.size);
     su_write_u64(walk->source, facts.mtime_ns);
+    su_write_u64(walk->source, facts.ctime_ns);
     su_write_u64(walk->source, facts.inode);
     su_write_u64(walk->source, facts.device);
 }

@@ -202,6 +202,7 @@ static SutraStatus read_parts(SutraModel *model, const char *folder, const SuMod
                               uint64_t memory_limit, SutraError *err)
 {
     const SuFamily *family;
+    SU_TRY(su_model_check_adapter(chain->transformer, err));
     SU_TRY(check_complete(chain->transformer, err));
     SU_TRY(read_spec(model, chain->transformer, &family, err));
     SU_TRY(set_heads(model, chain, err));
@@ -217,6 +218,7 @@ static SutraStatus read_model(SutraModel *model, const char *folder, uint64_t me
     SuModuleChain chain;
     model->path = su_strdup(folder);
     if (!model->path) return out_of_memory(folder, err);
+    SU_TRY(su_model_check_static(folder, err));
     SU_TRY(su_model_read_modules(model, folder, &chain, err));
     SutraStatus status = read_parts(model, folder, &chain, memory_limit, err);
     su_module_chain_free(&chain);

@@ -19,6 +19,11 @@ SutraStatus su_config_file_open(const char *folder, const char *name, SuConfigFi
                                 SutraError *err);
 void su_config_file_close(SuConfigFile *file);
 
+/* Refuse what the encoder's folder must not hold, and what a folder's modules.json must not name.
+ * Errors: UNSUPPORTED; IO, FORMAT (modules.json cannot be read), MEMORY. */
+SutraStatus su_model_check_adapter(const char *folder, SutraError *err);
+SutraStatus su_model_check_static(const char *folder, SutraError *err);
+
 /* What modules.json says: Transformer, Pooling and perhaps Normalize, in this order. Without the
  * file, the chain is the reference's default: the folder itself, mean pooling, not normalised. */
 typedef struct SuModuleChain {

@@ -1,7 +1,6 @@
 #include "tools/beir_folder.h"
 
 #include "base/file_map.h"
-#include "base/json_file.h"
 #include "base/memory.h"
 
 #include <stdio.h>
@@ -31,30 +30,69 @@ static int by_query_document_line(const void *a, const void *b)
     return (x->line > y->line) - (x->line < y->line);
 }
 
-/* "title text", or the text alone when there is no title. */
-static char *join_text(const char *title, const char *text, size_t *size)
+/* The string of a field; absent or null: *text is NULL and *size 0. */
+static SutraStatus read_field(const SutraJsonField *field, const char *where, char **text,
+                              size_t *size, SutraError *err)
 {
-    size_t head = *title ? strlen(title) + 1 : 0, tail = strlen(text);
-    char *joined = su_alloc(head + tail + 1, 1);
-    if (!joined) return NULL;
-    if (head) {
-        memcpy(joined, title, head - 1);
-        joined[head - 1] = ' ';
+    *text = NULL;
+    *size = 0;
+    if (field->kind == SUTRA_JSON_ABSENT || field->kind == SUTRA_JSON_NULL) return SUTRA_OK;
+    char *read = su_alloc(field->raw_size + 1, 1);
+    if (!read) return out_of_memory(where, err);
+    SutraStatus status = sutra_json_text(field, where, read, size, err);
+    if (status != SUTRA_OK) {
+        su_free(read);
+        return status;
     }
-    memcpy(joined + head, text, tail + 1);
-    *size = head + tail;
-    return joined;
+    read[*size] = '\0';
+    *text = read;
+    return SUTRA_OK;
 }
 
-static SutraStatus append_text(SuBeirTexts *texts, const json_t *root, const char *where,
-                               size_t line, SutraError *err)
+static SutraStatus read_id(const SutraJsonField *field, const char *where, char **id,
+                           SutraError *err)
 {
-    const char *id = NULL, *title = "", *text = NULL;
-    if (!json_is_object(root)) SU_RAISE(err, SUTRA_E_FORMAT, "%s: not a JSON object", where);
-    SU_TRY(su_json_get_string(root, "_id", where, &id, err));
-    SU_TRY(su_json_get_string(root, "title", where, &title, err));
-    SU_TRY(su_json_get_string(root, "text", where, &text, err));
-    if (!id || !text) SU_RAISE(err, SUTRA_E_FORMAT, "%s: no field %s", where, id ? "text" : "_id");
+    size_t size;
+    SU_TRY(read_field(field, where, id, &size, err));
+    if (!*id) SU_RAISE(err, SUTRA_E_FORMAT, "%s: no field _id", where);
+    if (memchr(*id, '\0', size)) SU_RAISE(err, SUTRA_E_FORMAT, "%s: _id holds a NUL", where);
+    return SUTRA_OK;
+}
+
+/* "title text", or the text alone when there is no title. */
+static SutraStatus read_text(const SutraJsonField *title_field, const SutraJsonField *text_field,
+                             const char *where, SuBeirText *item, SutraError *err)
+{
+    size_t title_size, text_size;
+    char *title, *text = NULL;
+    SU_TRY(read_field(title_field, where, &title, &title_size, err));
+    SutraStatus status = read_field(text_field, where, &text, &text_size, err);
+    if (status == SUTRA_OK && !text)
+        status = su_error_set(err, SUTRA_E_FORMAT, "%s: no field text", where);
+    if (status != SUTRA_OK || !title_size) {
+        item->text = text;
+        item->text_size = text_size;
+        su_free(title);
+        return status;
+    }
+    item->text_size = title_size + 1 + text_size;
+    item->text = su_alloc(item->text_size, 1);
+    if (item->text) {
+        memcpy(item->text, title, title_size);
+        item->text[title_size] = ' ';
+        memcpy(item->text + title_size + 1, text, text_size);
+    } else
+        status = out_of_memory(where, err);
+    su_free(title);
+    su_free(text);
+    return status;
+}
+
+static SutraStatus append_text(SuBeirTexts *texts, const char *line, size_t size, size_t number,
+                               const char *where, SutraError *err)
+{
+    SutraJsonField fields[] = {{.name = "_id"}, {.name = "title"}, {.name = "text"}};
+    SU_TRY(sutra_json_line(line, size, where, fields, 3, err));
     if (texts->count == texts->capacity) {
         size_t capacity = texts->capacity ? texts->capacity * 2 : 1024;
         SuBeirText *items = su_realloc(texts->items, capacity, sizeof *items);
@@ -63,24 +101,25 @@ static SutraStatus append_text(SuBeirTexts *texts, const json_t *root, const cha
         texts->capacity = capacity;
     }
     SuBeirText *item = &texts->items[texts->count++];
-    *item = (SuBeirText){.line = line, .id = su_strdup(id)};
-    item->text = join_text(title, text, &item->text_size);
-    return item->id && item->text ? SUTRA_OK : out_of_memory(where, err);
+    *item = (SuBeirText){.line = number};
+    SU_TRY(read_id(&fields[0], where, &item->id, err));
+    return read_text(&fields[1], &fields[2], where, item, err);
 }
 
 static SutraStatus parse_texts(SuBeirTexts *texts, const SuFileMap *file, SutraError *err)
 {
     const char *text = (const char *)file->data, *end = text + file->size;
+    size_t skip;
+    SU_TRY(sutra_text_start(text, file->size, texts->path, &skip, err));
+    text += skip;
     for (size_t line = 1; text < end; line++) {
         char where[320];
         const char *stop = memchr(text, '\n', (size_t)(end - text));
         if (!stop) stop = end;
-        json_t *root;
+        size_t size = (size_t)(stop - text);
         snprintf(where, sizeof where, "%s:%zu", texts->path, line);
-        SU_TRY(su_json_parse(text, (size_t)(stop - text), where, &root, err));
-        SutraStatus status = append_text(texts, root, where, line, err);
-        json_decref(root);
-        SU_TRY(status);
+        if (!sutra_json_line_is_blank(text, size))
+            SU_TRY(append_text(texts, text, size, line, where, err));
         text = stop + 1;
     }
     return SUTRA_OK;
@@ -164,7 +203,7 @@ static void sort_judgements(SuBeirFolder *folder)
     folder->num_judgements = kept;
 }
 
-/* text: the file's bytes and a NUL. The first line is a header. */
+/* text: the file's bytes and a NUL. The first line is a header, with its byte order mark. */
 static SutraStatus parse_judgements(SuBeirFolder *folder, char *text, const char *path,
                                     SutraError *err)
 {
@@ -173,7 +212,8 @@ static SutraStatus parse_judgements(SuBeirFolder *folder, char *text, const char
         char *next = strchr(text, '\n');
         if (next) *next++ = '\0';
         snprintf(where, sizeof where, "%s:%zu", path, line);
-        if (line > 1) SU_TRY(append_judgement(folder, text, line, where, err));
+        if (line > 1 && !su_row_is_blank(text, strlen(text)))
+            SU_TRY(append_judgement(folder, text, line, where, err));
         text = next;
     }
     if (folder->num_judgements == 0) SU_RAISE(err, SUTRA_E_FORMAT, "%s: no judgements", path);
@@ -195,12 +235,14 @@ static SutraStatus read_judgements(SuBeirFolder *folder, const char *directory, 
     }
     if (!path) return out_of_memory(directory, err);
     SutraStatus status = su_file_map_open(path, &file, err);
+    size_t skip;
+    if (status == SUTRA_OK) status = sutra_text_start(file.data, file.size, path, &skip, err);
     if (status == SUTRA_OK) {
         char *text = su_strndup((const char *)file.data, file.size);
         status = text ? parse_judgements(folder, text, path, err) : out_of_memory(path, err);
         su_free(text);
-        su_file_map_close(&file);
     }
+    su_file_map_close(&file);
     su_free(path);
     return status;
 }

@@ -66,10 +66,14 @@ static SutraStatus read_pairs(Pairs *pairs, const char *path, SutraError *err)
     pairs->texts.path = path;
     SU_TRY(su_file_map_open(path, &pairs->file, err));
     const char *text = (const char *)pairs->file.data, *end = text + pairs->file.size;
+    size_t skip;
+    SU_TRY(sutra_text_start(text, pairs->file.size, path, &skip, err));
+    text += skip;
     for (size_t line = 1; text < end; line++) {
         const char *stop = memchr(text, '\n', (size_t)(end - text));
         if (!stop) stop = end;
-        SU_TRY(parse_line(pairs, text, (size_t)(stop - text), line, err));
+        size_t size = (size_t)(stop - text);
+        if (!su_row_is_blank(text, size)) SU_TRY(parse_line(pairs, text, size, line, err));
         text = stop + 1;
     }
     if (pairs->texts.count < 4)

@@ -32,6 +32,12 @@ void su_eval_texts_free(SuEvalTexts *texts)
     *texts = (SuEvalTexts){0};
 }
 
+bool su_row_is_blank(const char *line, size_t size)
+{
+    while (size > 0 && (*line == ' ' || *line == '\r')) line++, size--;
+    return size == 0;
+}
+
 SutraStatus su_eval_run_begin(SuEvalRun *run, SutraEngine *engine, const SutraModel *model,
                               const SutraEvalOptions *options, SutraError *err)
 {

@@ -5,6 +5,8 @@
 #include "base/status.h"
 #include "sutra_tools.h"
 
+#include <stdbool.h>
+
 /* A growing list of texts; the bytes belong to whoever appended them. */
 typedef struct SuEvalTexts {
     const char *path;   /* of the file they were read from, for messages */
@@ -16,6 +18,9 @@ typedef struct SuEvalTexts {
 SutraStatus su_eval_texts_append(SuEvalTexts *texts, const char *text, size_t size, size_t line,
                                  SutraError *err);
 void su_eval_texts_free(SuEvalTexts *texts);
+
+/* Blanks and "\r" at most: such a line between tab-separated ones counts for nothing. */
+bool su_row_is_blank(const char *line, size_t size);
 
 /* One evaluation: options with their defaults filled in, and what adds up over its texts. */
 typedef struct SuEvalRun {

@@ -44,6 +44,10 @@ class Eval(Base):
         self.assertEqual(sutra("eval", "sts", source, "-m", MODEL), f"spearman {expected:.2f}\n".encode())
         headless = self.write("headless.tsv", lines(table)[:-1])
         self.assertEqual(json.loads(sutra("eval", "-m", MODEL, "--json", "sts", headless)), facts)
+        # a byte order mark hides no pair, blank lines are none
+        for name, rows in (("marked.tsv", table), ("blank.tsv", ["score\ta\tb", "", *table[:3], " \r", *table[3:], ""])):
+            marked = self.write(name, b"\xef\xbb\xbf" + lines(rows))
+            self.assertEqual(json.loads(sutra("eval", "-m", MODEL, "--json", "sts", marked)), facts)
 
     def beir(self, documents, queries, judgements, qrels="qrels.tsv"):
         folder = self.dir / "beir"
@@ -81,6 +85,12 @@ class Eval(Base):
         self.assertEqual((facts["items"], facts["documents"]), (6, 36))
         self.assertRegex(sutra("eval", "retrieval", self.dir / "beir", "-m", MODEL).decode(), r"^ndcg@10 \d+\.\d\d\n$")
         (self.dir / "beir/qrels.tsv").rename(self.dir / "beir/qrels/test.tsv")
+        self.assertEqual(self.ndcg(self.dir / "beir"), facts)
+        # byte order marks, blank lines and fields of other use change nothing
+        for name in ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv"):
+            path = self.dir / "beir" / name
+            text = path.read_text().replace('"_id"', '"metadata": {"score": NaN, "n": 1e999, "n": 1}, "_id"')
+            path.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\n\r\n", 3).encode() + b"\n")
         self.assertEqual(self.ndcg(self.dir / "beir"), facts)
 
     def test_equal_scores_greater_id_first(self):

@@ -2,9 +2,10 @@
 """sutra info, list and pull."""
 
 import json
+import shutil
 from pathlib import Path
 
-from cli_case import HUB, MODEL, Base, embed, main, read_jsonl, sutra
+from cli_case import HUB, MODEL, Base, embed, lines, main, read_jsonl, sutra
 
 
 class Models(Base):
@@ -41,8 +42,40 @@ class Models(Base):
         self.assertEqual((mine["name"], mine["path"]), ("some-org/Tiny", folder))
         self.assertIn("some-org/Tiny", sutra("list", env=cache).decode())
         self.assertEqual(json.loads(sutra("info", "--json", "some-org/Tiny", env=cache))["revision"], facts["revision"])
+        # A revision other than main is found by that name only.
+        other = sutra("pull", "some-org/Other", "--from", MODEL, "--revision", "v2/a", env=cache).decode().strip()
+        sutra("embed", "-m", "some-org/Other", "a", env=cache, code=1, stderr="which has --revision v2/a; get it with")
+        self.write("pairs.tsv", lines(["1\ta\tb", "2\ta\ta"]))
+        named = ("-m", "some-org/Other", "--revision", "v2/a")
+        for command, *rest in (("embed", "a"), ("tokenize", "a"), ("similarity", "a"), ("info", "--json"), ("verify",),
+                               ("eval", "sts", self.dir / "pairs.tsv"), ("convert", "-o", self.dir / "x.sutra")):
+            out = sutra(command, *named, *rest, env=cache)
+            if command == "embed":
+                self.assertEqual(out, embed("a"))
+            if command == "info":
+                self.assertEqual(json.loads(out)["path"], other)
+        sutra("embed", "-m", MODEL, "--revision", "main", "a", env=cache, code=1, stderr="is a path")
         # The registry's digest holds, wherever the bytes come from.
         sutra("pull", "all-MiniLM-L6-v2", "--from", MODEL, env=cache, code=1, stderr="model.safetensors")
+
+    def test_pull_of_an_encoder_in_a_folder(self):
+        """As old versions of sentence-transformers wrote it."""
+        if not HUB:
+            print("built without libsutra-hub: pull was not tried")
+            return
+        cache = {"HF_HUB_CACHE": str(self.dir / "cache")}
+        old = self.dir / "old"
+        shutil.copytree(MODEL, old / "0_Transformer")
+        shutil.move(old / "0_Transformer/1_Pooling", old / "1_Pooling")
+        modules = json.loads((old / "0_Transformer/modules.json").read_text(encoding="utf-8"))
+        (old / "0_Transformer/modules.json").unlink()
+        modules[0]["path"] = "0_Transformer"
+        (old / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
+        facts = json.loads(sutra("pull", "some-org/Old", "--from", old, "--json", env=cache))
+        self.assertEqual(sutra("embed", "-m", "some-org/Old", "a", env=cache), embed("a"))
+        self.assertIn(facts["weights_sha256"],
+                      json.loads(sutra("info", "--json", "some-org/Old", env=cache))["digest"])
+        self.assertIn("some-org/Old", sutra("list", env=cache).decode())
 
 
 if __name__ == "__main__":

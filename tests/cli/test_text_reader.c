@@ -152,6 +152,62 @@ static void fields_of_json_lines(void **state)
     cli_reader_close(&reader);
 }
 
+/* Also where blanks alone fill blocks. */
+static void blank_lines_are_no_records(void **state)
+{
+    static const char content[] = "\n\r\n{\"a\":\"one\"}\n \t\r\n\n\n{\"a\":\"two\"}\n\n  ";
+    static const size_t bytes[] = {1, 3, 1000};
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        CliReader reader;
+        CliBlock block;
+        char where[320];
+        size_t seen = 0;
+        open_content(&reader, content, sizeof content - 1, "a");
+        for (;;) {
+            assert_int_equal(cli_reader_next(&reader, 100, bytes[i], &block, &err), SUTRA_OK);
+            if (block.count == 0) break;
+            assert_int_equal(block.first, seen);
+            for (size_t k = 0; k < block.count; k++, seen++) {
+                expect_text(&block, k, seen ? "two" : "one", 3);
+                cli_reader_where(&reader, seen, where, sizeof where);
+                assert_string_equal(where + strlen(path), seen ? ":7" : ":3");
+            }
+        }
+        assert_int_equal(seen, 2);
+        cli_reader_close(&reader);
+    }
+}
+
+static void a_byte_order_mark_is_no_text(void **state)
+{
+    static const struct {
+        const char *content, *field, *first;
+        size_t count;
+    } rows[] = {
+        {"\xef\xbb\xbf", NULL, "", 0},
+        {"\xef\xbb\xbf\n", NULL, "", 1},
+        {"\xef\xbb\xbfone\ntwo", NULL, "one", 2},
+        {"\xef\xbb\xbf\xef\xbb\xbfone\n", NULL, "\xef\xbb\xbfone", 1},
+        {"\xef\xbb\xbf{\"a\":\"one\"}\n", "a", "one", 1},
+        {"\xef\xbb\xbf\n", "a", "", 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        CliReader reader;
+        CliBlock block;
+        open_content(&reader, rows[i].content, strlen(rows[i].content), rows[i].field);
+        assert_int_equal(cli_reader_next(&reader, 100, 1, &block, &err), SUTRA_OK);
+        assert_int_equal(block.count, rows[i].count ? 1 : 0);
+        if (block.count) expect_text(&block, 0, rows[i].first, strlen(rows[i].first));
+        if (rows[i].count == 2) {
+            assert_int_equal(cli_reader_next(&reader, 100, 100, &block, &err), SUTRA_OK);
+            expect_text(&block, 0, "two", 3);
+        }
+        cli_reader_close(&reader);
+    }
+}
+
 static void expect_failure(const char *content, size_t size, const char *field, SutraStatus status,
                            const char *words)
 {
@@ -175,14 +231,17 @@ static void failures_name_the_line(void **state)
     FAILS("\xe4\xb8", NULL, SUTRA_E_ARGUMENT, ":1: invalid UTF-8 at byte 1");
     FAILS("{\"a\":\"x\"}\n{\"a\":\"\xc0\xaf\"}", "a", SUTRA_E_ARGUMENT,
           ":2: invalid UTF-8 at byte 7");
-    FAILS("{\"a\":\"x\"}\n\n", "a", SUTRA_E_FORMAT, ":2: ");
+    FAILS("{\"a\":\"x\"}\n\n \n{\n", "a", SUTRA_E_FORMAT, ":4: column 2: ");
     FAILS("{\"a\":\"x\"", "a", SUTRA_E_FORMAT, ":1: column ");
     FAILS("{\"a\":\"x\"} {\"a\":1}", "a", SUTRA_E_FORMAT, ":1: column ");
-    FAILS("{\"a\":\"x\",\"a\":\"y\"}", "a", SUTRA_E_FORMAT, "duplicate");
+    FAILS("\xef\xbb\xbf{\"a\":\"x\"}\n{", "a", SUTRA_E_FORMAT, ":2: column 2: ");
+    FAILS("\xef\xbb\xbfgood\n\xff\n", NULL, SUTRA_E_ARGUMENT, ":2: invalid UTF-8 at byte 1");
+    FAILS("\x1f\x8b\x08\x00", NULL, SUTRA_E_FORMAT, ": compressed by gzip");
+    FAILS("\xff\xfe{\0", "a", SUTRA_E_FORMAT, ": UTF-16 text");
     FAILS("{\"b\":\"x\",\"c\":1}", "a", SUTRA_E_FORMAT, ":1: no field \"a\"; the fields are: b, c");
     FAILS("{\"a\":3}", "a", SUTRA_E_FORMAT, ":1: field \"a\" is not a string");
     FAILS("[\"a\"]", "a", SUTRA_E_FORMAT, ":1: not a JSON object");
-    FAILS("{\"a\":\"\\ud800\"}", "a", SUTRA_E_FORMAT, ":1: column ");
+    FAILS("{\"a\":\"\\ud800\"}", "a", SUTRA_E_FORMAT, ":1: field \"a\": half of a surrogate");
 #undef FAILS
 }
 
@@ -309,6 +368,8 @@ int main(void)
         cmocka_unit_test(ends_of_files),
         cmocka_unit_test(blocks_cover_the_file),
         cmocka_unit_test(fields_of_json_lines),
+        cmocka_unit_test(blank_lines_are_no_records),
+        cmocka_unit_test(a_byte_order_mark_is_no_text),
         cmocka_unit_test(failures_name_the_line),
         cmocka_unit_test(a_slow_pipe_is_not_waited_for),
         cmocka_unit_test(all_of_a_slow_pipe_is_read),

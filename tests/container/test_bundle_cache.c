@@ -133,6 +133,37 @@ static void test_renewed(void **state)
     tiny_model_remove(source);
 }
 
+/* New weights written into the same file, of the same size and with the old time of change, as
+ * `cp -p` leaves them where times are fixed. */
+static void test_renewed_after_write_in_place(void **state)
+{
+    Fixture *f = *state;
+    size_t size;
+    TinyModel other = bundle_tiny;
+    other.seed = 8;
+    char *source = tiny_model_write(&other);
+    char *from = path_in(source, "model.safetensors"), *to = path_in(f->model, "model.safetensors");
+    unsigned char *bytes = read_bytes(from, &size);
+    SuFileFacts before, after;
+    SutraError err;
+    set_time(f->model, "model.safetensors", 1000000000);
+    assert_int_equal(su_file_facts(to, &before, &err), SUTRA_OK);
+    assert_true(open_and_embed(f, f->folder));
+    do { /* until the file system's clock has moved */
+        write_bytes(to, bytes, size);
+        set_time(f->model, "model.safetensors", 1000000000);
+        assert_int_equal(su_file_facts(to, &after, &err), SUTRA_OK);
+    } while (after.ctime_ns == before.ctime_ns);
+    assert_int_equal(before.size, after.size);
+    assert_int_equal(before.mtime_ns, after.mtime_ns);
+    assert_int_equal(before.inode, after.inode);
+    assert_false(open_and_embed(f, f->folder));
+    free(bytes);
+    free(from);
+    free(to);
+    tiny_model_remove(source);
+}
+
 /* A bundle that is damaged where opening sees it is replaced. */
 static void test_bad_bundle_is_replaced(void **state)
 {
@@ -261,6 +292,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_made_once, bundle_set_up, bundle_tear_down),
         cmocka_unit_test_setup_teardown(test_renewed, bundle_set_up, bundle_tear_down),
+        cmocka_unit_test_setup_teardown(test_renewed_after_write_in_place, bundle_set_up,
+                                        bundle_tear_down),
         cmocka_unit_test_setup_teardown(test_bad_bundle_is_replaced, bundle_set_up,
                                         bundle_tear_down),
         cmocka_unit_test_setup_teardown(test_at_once, bundle_set_up, bundle_tear_down),

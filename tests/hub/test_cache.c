@@ -96,8 +96,18 @@ static void finds_models_of_other_tools(void **state)
     assert_int_equal(find("main"), SUTRA_OK);
     assert_int_equal(find(COMMIT), SUTRA_OK);
     assert_int_equal(find("v2"), SUTRA_E_IO);
+    assert_non_null(strstr(reason.message, "which has --revision main; get it with"));
+    assert_non_null(strstr(reason.message, "sutra pull org/model --revision v2"));
     put(REPO "/refs/pr/2", COMMIT);
     assert_int_equal(find("pr/2"), SUTRA_OK);
+    put(REPO "/refs/main", NULL);
+    assert_int_equal(find(NULL), SUTRA_E_IO);
+    assert_non_null(strstr(reason.message, "--revision pr/2; get it with: sutra pull org/model"));
+    put(REPO "/refs/pr/2", NULL);
+    assert_int_equal(find(NULL), SUTRA_E_IO);
+    assert_non_null(strstr(reason.message, "--revision " COMMIT ";"));
+    assert_int_equal(find(COMMIT), SUTRA_OK);
+    put(REPO "/refs/main", COMMIT "\n");
     assert_int_equal(find("../main"), SUTRA_E_ARGUMENT);
     char tiny[16];
     assert_int_equal(sutra_cache_find(cache, "org/model", NULL, tiny, sizeof tiny, &reason),
@@ -125,6 +135,10 @@ static void every_part_is_needed(void **state)
     assert_int_equal(symlink("../../blobs/missing", link), 0);
     expect_incomplete(SUTRA_E_IO, "no model.safetensors");
     unlink(link);
+    put_model();
+    put(parts[2], NULL);
+    put(SNAPSHOT "/pytorch_model.bin", "pickle");
+    expect_incomplete(SUTRA_E_UNSUPPORTED, "no model.safetensors; pytorch_model.bin is not read");
     put_model();
     put(SNAPSHOT "/tokenizer.json", NULL);
     put(SNAPSHOT "/vocab.txt", "[PAD]\n");

@@ -97,6 +97,37 @@ class Layout(HubTest):
         self.pull()
         self.assertModel(self.hub.files)
 
+    def test_encoder_in_a_folder(self):
+        """Old repositories: modules.json names the encoder's folder."""
+        modules = json.dumps([{"path": "0_Transformer"}, {"path": "1_Pooling"}]).encode()
+        top = {"modules.json": modules, "1_Pooling/config.json": SMALL["1_Pooling/config.json"]}
+        below = {f"0_Transformer/{name}": SMALL[name] for name in ("config.json", "tokenizer.json", "vocab.txt")}
+        files = {**top, **below, "0_Transformer/model.safetensors": WEIGHTS}
+        self.hub.files = {**UNWANTED, **files, "0_Transformer/pytorch_model.bin": b"pickle",
+                          "0_Transformer/onnx/model.safetensors": b"x"}
+        done = self.pull()
+        self.assertModel(files)
+        self.assertEqual(done.values["weights"], sha256(WEIGHTS))
+        listed = self.call("list").values[self.hub.repo].split()
+        self.assertEqual(listed[1], str(sum(map(len, files.values()))))
+        shutil.rmtree(self.cache)
+        del self.hub.files["0_Transformer/config.json"]
+        self.pull(UNSUPPORTED, "no config.json of an encoder")
+        # a copy of the configuration beside modules.json does not make the folder complete
+        self.hub.files["config.json"] = SMALL["config.json"]
+        self.pull(IO, "0_Transformer/config.json: missing")
+        self.assertNotFound()
+        shutil.rmtree(self.cache)
+        self.hub.files["0_Transformer/config.json"] = SMALL["config.json"]
+        del self.hub.files["0_Transformer/model.safetensors"]
+        self.pull(UNSUPPORTED, "pytorch_model.bin only")
+
+    def test_static_embedding(self):
+        self.hub.files = {"modules.json": b'[{"path": "0_StaticEmbedding"}]',
+                          "0_StaticEmbedding/model.safetensors": WEIGHTS,
+                          "0_StaticEmbedding/tokenizer.json": b"{}"}
+        self.pull(UNSUPPORTED, "StaticEmbedding", "not supported")
+
     def test_sha256(self):
         path = self.folder / "file"
         for data in (b"", b"abc", WEIGHTS):
@@ -227,7 +258,10 @@ class Answers(HubTest):
 
     def test_models_that_are_not_for_us(self):
         self.hub.files = {**SMALL, "pytorch_model.bin": b"pickle"}
-        self.pull(UNSUPPORTED, "no model.safetensors", "pickled")
+        self.pull(UNSUPPORTED, "pytorch_model.bin only, and only model.safetensors is read",
+                  'SentenceTransformer("org/model").save_pretrained')
+        del self.hub.files["pytorch_model.bin"]
+        self.pull(UNSUPPORTED, "has no model.safetensors")
         self.hub.files = {"model.safetensors": WEIGHTS}
         self.pull(UNSUPPORTED, "no config.json")
         self.hub.files = {"config.json": b"{}", "model.safetensors": b"weights"}
@@ -373,7 +407,7 @@ class Import(HubTest):
         self.assertFalse(self.cache.exists())
 
     def test_lacking_files(self):
-        self.take(UNSUPPORTED, "no model.safetensors", files={**SMALL, "pytorch_model.bin": b"x"})
+        self.take(UNSUPPORTED, "pytorch_model.bin only", files={**SMALL, "pytorch_model.bin": b"x"})
         self.take(UNSUPPORTED, "no config.json", files={"model.safetensors": b"x"})
         without = {k: v for k, v in MODEL.items() if k != "1_Pooling/config.json"}
         self.take(IO, "1_Pooling/config.json", files=without)

@@ -1,0 +1,55 @@
+/* folder_check.c - what a folder holds that would make another model of it than the files that are
+ * read. */
+#include "base/memory.h"
+#include "model/model_parts.h"
+
+#include <string.h>
+
+/* An adapter (LoRA and others, by PEFT), which the reference adds to the weights. */
+SutraStatus su_model_check_adapter(const char *folder, SutraError *err)
+{
+    static const char *const names[] = {"adapter_config.json", "adapter_model.safetensors"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *path = su_path_join(folder, names[i]);
+        if (!path) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", folder);
+        bool found = su_path_exists(path);
+        su_free(path);
+        if (found)
+            SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                     "%s: %s: an adapter changes the vectors, and is not supported; merge it into "
+                     "the weights (merge_and_unload of peft), or take it out of the folder",
+                     folder, names[i]);
+    }
+    return SUTRA_OK;
+}
+
+/* "sentence_transformers.models.StaticEmbedding" */
+static bool is_static_embedding(const json_t *module)
+{
+    const char *type = json_string_value(json_object_get(module, "type"));
+    const char *name = type ? strrchr(type, '.') : NULL;
+    return name && strcmp(name, ".StaticEmbedding") == 0;
+}
+
+/* A table of token vectors has no encoder and no config.json. */
+SutraStatus su_model_check_static(const char *folder, SutraError *err)
+{
+    json_t *modules = NULL;
+    const json_t *module;
+    size_t i;
+    SutraStatus status = SUTRA_OK;
+    char *path = su_path_join(folder, "modules.json");
+    if (!path) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", folder);
+    if (su_path_exists(path)) status = su_json_load(path, &modules, err);
+    json_array_foreach(modules, i, module)
+    {
+        if (status != SUTRA_OK || !is_static_embedding(module)) continue;
+        status = su_error_set(err, SUTRA_E_UNSUPPORTED,
+                              "%s: StaticEmbedding is not supported: such a model is a table of "
+                              "token vectors without an encoder",
+                              path);
+    }
+    json_decref(modules);
+    su_free(path);
+    return status;
+}
