@@ -118,6 +118,8 @@ static SutraStatus grow_contexts(SutraEngine *engine, SuSession *session, uint32
     return SUTRA_OK;
 }
 
+/* max_tokens: of the session's contexts. A worker's batch is at least as large as those of the session
+ * in use, which is the size that a call takes of it. */
 static SutraStatus grow_workers(SutraEngine *engine, uint32_t max_tokens, SutraError *err)
 {
     if (max_tokens <= engine->worker_tokens) return SUTRA_OK;
@@ -146,7 +148,7 @@ SutraStatus su_session_prepare(SutraEngine *engine, const SutraModel *model, uin
     if (!session) SU_TRY(create_session(engine, model, &session, err));
     if (max_tokens < engine->batch_tokens) max_tokens = engine->batch_tokens;
     if (session->max_tokens < max_tokens) SU_TRY(grow_contexts(engine, session, max_tokens, err));
-    SU_TRY(grow_workers(engine, max_tokens, err));
+    SU_TRY(grow_workers(engine, session->max_tokens, err));
     *out = session;
     return SUTRA_OK;
 }
