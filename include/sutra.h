@@ -287,7 +287,11 @@ SUTRA_API SutraStatus sutra_engine_create(const SutraEngineOptions *options, Sut
                                           SutraError *err);
 SUTRA_API SutraStatus sutra_engine_stats(const SutraEngine *engine, char *json, size_t capacity,
                                          size_t *size, SutraError *err);
-SUTRA_API void sutra_engine_free(SutraEngine *engine); /* waits for jobs in flight */
+/* Runs all submitted jobs to their end first, callbacks included; those that were cancelled are not
+ * run. Afterwards every job is done, and can still be waited for, cancelled and freed. A callback
+ * that submits meanwhile gets CANCELLED. No other thread may be in a call on this engine, but
+ * threads may be in sutra_job_wait. */
+SUTRA_API void sutra_engine_free(SutraEngine *engine);
 
 /* Packs weights, maps pages and sizes every buffer for `options`, so that the first request is as
  * fast as the rest and sutra_embed_into allocates nothing from then on. */

@@ -3,8 +3,9 @@
  *   submitted ──► queued ──► running ──► done
  *                    └── cancel, timeout ──► done (CANCELLED, TIMEOUT)
  *
- * A job has two owners, the queue and the user's handle; the one that lets go last frees it. Jobs
- * of equal priority run in the order of submission. */
+ * A job has two owners, the queue and the user's handle; the one that lets go last frees it. The queue
+ * in turn is owned by its engine and by its jobs, so that a job can be waited for when the engine is
+ * gone: all jobs are done by then. Jobs of equal priority run in the order of submission. */
 #include "pipeline/job_queue.h"
 
 #include "base/clock.h"
@@ -35,7 +36,8 @@ struct SutraJob {
 };
 
 struct SuJobQueue {
-    SutraEngine *engine;
+    SutraEngine *engine; /* not to be used once stop is set and the dispatcher has ended */
+    _Atomic size_t owners;
     pthread_mutex_t lock;
     pthread_cond_t changed; /* a job arrived, room became free, a job is done, stop */
     SutraJob *first;
@@ -44,11 +46,20 @@ struct SuJobQueue {
     pthread_t dispatcher;
 };
 
+static void release_queue(SuJobQueue *queue)
+{
+    if (atomic_fetch_sub(&queue->owners, 1) != 1) return;
+    pthread_cond_destroy(&queue->changed);
+    pthread_mutex_destroy(&queue->lock);
+    su_free(queue);
+}
+
 static void release_job(SutraJob *job)
 {
     if (atomic_fetch_sub(&job->owners, 1) != 1) return;
     sutra_model_free((SutraModel *)job->model);
     sutra_result_free(job->result);
+    release_queue(job->queue);
     su_free(job);
 }
 
@@ -111,6 +122,7 @@ SutraStatus su_job_queue_create(SutraEngine *engine, uint64_t max_queued_tokens,
     *out = queue;
     if (!queue) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory");
     queue->engine = engine;
+    queue->owners = 1;
     queue->max_cost = max_queued_tokens ? max_queued_tokens : (uint64_t)4 << 20;
     pthread_mutex_init(&queue->lock, NULL);
     pthread_condattr_t attributes;
@@ -129,9 +141,7 @@ void su_job_queue_free(SuJobQueue *queue)
     pthread_cond_broadcast(&queue->changed);
     pthread_mutex_unlock(&queue->lock);
     if (queue->started) pthread_join(queue->dispatcher, NULL);
-    pthread_cond_destroy(&queue->changed);
-    pthread_mutex_destroy(&queue->lock);
-    su_free(queue);
+    release_queue(queue);
 }
 
 /* ---- submission
@@ -180,6 +190,7 @@ static void insert(SuJobQueue *queue, SutraJob *job)
 /* Waits for room, or fails; starts the dispatcher. lock is held. */
 static SutraStatus admit(SuJobQueue *queue, const SutraJob *job, SutraError *err)
 {
+    if (queue->stop) SU_RAISE(err, SUTRA_E_CANCELLED, "the engine is being freed");
     while (queue->cost && queue->cost + job->cost > queue->max_cost) {
         if (job->options.when_full == SUTRA_WHEN_FULL_FAIL)
             SU_RAISE(err, SUTRA_E_BUSY, "the queue holds %llu tokens, its limit is %llu",
@@ -207,6 +218,7 @@ SutraStatus su_job_submit(SuJobQueue *queue, const SutraModel *model, const Sutr
     job->options = *options;
     job->engine = queue->engine;
     job->queue = queue;
+    atomic_fetch_add(&queue->owners, 1);
     job->model = sutra_model_retain((SutraModel *)model);
     job->done = done;
     job->user = user;

@@ -1,0 +1,194 @@
+/* Jobs through sutra.h: their life after the engine's, submitting from callbacks, partial results. */
+#include "support/tiny_model.h"
+#include "sutra.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { HIDDEN = 64, QUEUE_TOKENS = 600 };
+
+typedef struct Fixture {
+    char *path;
+    SutraModel *model;
+    SutraEngine *engine; /* a test may free it and set NULL */
+} Fixture;
+
+static int set_up(void **state)
+{
+    Fixture *fixture = calloc(1, sizeof *fixture);
+    SutraError err = {0};
+    const SutraEngineOptions options = {
+        .struct_size = sizeof options, .num_threads = 2, .max_queued_tokens = QUEUE_TOKENS};
+    if (!fixture) return -1;
+    fixture->path = tiny_model_write(&(TinyModel){HIDDEN, 2, 1, 64, 512, NULL, 7});
+    if (sutra_model_open(fixture->path, NULL, &fixture->model, &err) != SUTRA_OK ||
+        sutra_engine_create(&options, &fixture->engine, &err) != SUTRA_OK) {
+        print_error("%s\n", err.message);
+        return -1;
+    }
+    *state = fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    Fixture *fixture = *state;
+    sutra_engine_free(fixture->engine);
+    sutra_model_free(fixture->model);
+    tiny_model_remove(fixture->path);
+    free(fixture);
+    return 0;
+}
+
+static SutraInput text_input(const char *text)
+{
+    return (SutraInput){.text = text, .text_size = strlen(text)};
+}
+
+static void free_engine(Fixture *f)
+{
+    sutra_engine_free(f->engine);
+    f->engine = NULL;
+}
+
+static SutraJob *submit(Fixture *f, const SutraInput *inputs, size_t n)
+{
+    SutraJob *job = NULL;
+    assert_int_equal(sutra_submit(f->engine, f->model, inputs, n, NULL, NULL, NULL, &job, NULL),
+                     SUTRA_OK);
+    return job;
+}
+
+/* ---- after the engine ---- */
+
+static void a_job_outlives_its_engine(void **state)
+{
+    Fixture *f = *state;
+    SutraError err = {0};
+    SutraResult *result = NULL;
+    SutraInput input = text_input("a b c");
+    SutraJob *kept = submit(f, &input, 1), *unread = submit(f, &input, 1);
+    free_engine(f);
+    assert_int_equal(sutra_job_wait(kept, 0, &result, &err), SUTRA_OK); /* run by then */
+    assert_non_null(result);
+    sutra_job_cancel(kept);
+    sutra_job_free(kept);
+    sutra_job_free(unread);
+    sutra_result_free(result);
+}
+
+typedef struct Waiter {
+    SutraJob *job;
+    SutraStatus status;
+} Waiter;
+
+static void *wait_for_job(void *arg)
+{
+    Waiter *waiter = arg;
+    SutraResult *result = NULL;
+    waiter->status = sutra_job_wait(waiter->job, UINT64_MAX, &result, NULL);
+    sutra_result_free(result);
+    sutra_job_free(waiter->job);
+    return NULL;
+}
+
+static void threads_wait_while_the_engine_is_freed(void **state)
+{
+    enum { WAITERS = 4 };
+    Fixture *f = *state;
+    pthread_t threads[WAITERS];
+    Waiter waiters[WAITERS];
+    SutraInput input = text_input("a b c");
+    for (int i = 0; i < WAITERS; i++) {
+        waiters[i] = (Waiter){.job = submit(f, &input, 1), .status = SUTRA_E_IO};
+        assert_int_equal(pthread_create(&threads[i], NULL, wait_for_job, &waiters[i]), 0);
+    }
+    free_engine(f);
+    for (int i = 0; i < WAITERS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(waiters[i].status, SUTRA_OK);
+    }
+}
+
+/* ---- submitting from a callback ---- */
+
+typedef struct Chain {
+    Fixture *fixture;
+    SutraInput next;
+    bool again;            /* submit until it is refused */
+    pthread_mutex_t gate;  /* held by the test while it prepares */
+    SutraStatus submitted; /* of the last submission; to be read when that job's callback is over */
+} Chain;
+
+static void free_result(void *user, SutraResult *result, const SutraError *err)
+{
+    (void)user;
+    (void)err;
+    sutra_result_free(result);
+}
+
+static void submit_another(void *user, SutraResult *result, const SutraError *err)
+{
+    Chain *chain = user;
+    Fixture *f = chain->fixture;
+    (void)err;
+    sutra_result_free(result);
+    pthread_mutex_lock(&chain->gate);
+    pthread_mutex_unlock(&chain->gate);
+    chain->submitted = sutra_submit(f->engine, f->model, &chain->next, 1, NULL,
+                                    chain->again ? submit_another : free_result, chain, NULL, NULL);
+}
+
+static Chain new_chain(Fixture *f, SutraInput next)
+{
+    return (Chain){
+        .fixture = f, .next = next, .gate = PTHREAD_MUTEX_INITIALIZER, .submitted = SUTRA_E_IO};
+}
+
+/* The job is done when its callback has returned. */
+static SutraJob *submit_first(Chain *chain, const SutraInput *input)
+{
+    SutraJob *job = NULL;
+    assert_int_equal(sutra_submit(chain->fixture->engine, chain->fixture->model, input, 1, NULL,
+                                  submit_another, chain, &job, NULL),
+                     SUTRA_OK);
+    return job;
+}
+
+static void finish(SutraJob *job)
+{
+    assert_int_equal(sutra_job_wait(job, UINT64_MAX, NULL, NULL), SUTRA_OK);
+    sutra_job_free(job);
+}
+
+/* Without an end to what callbacks submit, freeing the engine would never return. */
+static void an_engine_that_is_freed_takes_no_more_jobs(void **state)
+{
+    Fixture *f = *state;
+    SutraInput small = text_input("a");
+    Chain chain = new_chain(f, small);
+    chain.again = true;
+    SutraJob *first = submit_first(&chain, &small);
+    free_engine(f);
+    finish(first);
+    assert_int_equal(chain.submitted, SUTRA_E_CANCELLED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_job_outlives_its_engine, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(threads_wait_while_the_engine_is_freed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_engine_that_is_freed_takes_no_more_jobs, set_up,
+                                        tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
