@@ -55,7 +55,7 @@ typedef enum SutraStatus {
     SUTRA_E_LIMIT,       /* over a limit: text too long with truncation = error, file too large */
     SUTRA_E_NUMERIC,     /* NaN or infinity where a vector should be */
     SUTRA_E_DEVICE,      /* a device failed */
-    SUTRA_E_BUSY,        /* the queue is full and when_full = fail */
+    SUTRA_E_BUSY,        /* the queue is full, and when_full = fail or a callback submits */
     SUTRA_E_TIMEOUT,
     SUTRA_E_CANCELLED,
     SUTRA_E_ABI /* struct_size or plugin ABI does not fit this library */
@@ -314,7 +314,12 @@ SUTRA_API SutraStatus sutra_embed_into(SutraEngine *engine, const SutraModel *mo
                                        SutraItem *items, SutraError *err);
 
 /* Queues a request and returns. done may be NULL when the job is waited for; job may be NULL when
- * done is given. */
+ * done is given. When max_queued_tokens are queued, it waits for room or fails with BUSY, as
+ * when_full says. A job no longer counts when its callback is called, which may thus submit as much
+ * as its job took. A callback that submits to its own engine never waits: there a full queue is
+ * BUSY whatever when_full says, for the thread that makes room is the callback's. Errors: ARGUMENT,
+ * BUSY, CANCELLED (the engine is being freed), LIMIT (no thread could be started), MEMORY, and what
+ * sutra_embed says of its options; inputs that are not valid fail in the job. */
 SUTRA_API SutraStatus sutra_submit(SutraEngine *engine, const SutraModel *model,
                                    const SutraInput *inputs, size_t n,
                                    const SutraEmbedOptions *options, SutraDone done, void *user,

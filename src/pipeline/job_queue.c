@@ -66,6 +66,10 @@ static void release_job(SutraJob *job)
 static void finish_job(SuJobQueue *queue, SutraJob *job, SutraStatus status, SutraResult *result,
                        const SutraError *err)
 {
+    pthread_mutex_lock(&queue->lock);
+    queue->cost -= job->cost; /* before the callback, which may submit as much */
+    pthread_cond_broadcast(&queue->changed);
+    pthread_mutex_unlock(&queue->lock);
     if (job->done) {
         job->done(job->user, result, err);
         result = NULL;
@@ -75,7 +79,6 @@ static void finish_job(SuJobQueue *queue, SutraJob *job, SutraStatus status, Sut
     job->status = status;
     job->error = *err;
     job->result = result;
-    queue->cost -= job->cost;
     pthread_cond_broadcast(&queue->changed);
     pthread_mutex_unlock(&queue->lock);
     release_job(job);
@@ -187,12 +190,14 @@ static void insert(SuJobQueue *queue, SutraJob *job)
     *at = job;
 }
 
-/* Waits for room, or fails; starts the dispatcher. lock is held. */
+/* Waits for room, or fails; starts the dispatcher. The dispatcher itself, in a callback, never waits:
+ * nobody else makes room. lock is held. */
 static SutraStatus admit(SuJobQueue *queue, const SutraJob *job, SutraError *err)
 {
     if (queue->stop) SU_RAISE(err, SUTRA_E_CANCELLED, "the engine is being freed");
+    bool may_wait = !queue->started || !pthread_equal(pthread_self(), queue->dispatcher);
     while (queue->cost && queue->cost + job->cost > queue->max_cost) {
-        if (job->options.when_full == SUTRA_WHEN_FULL_FAIL)
+        if (job->options.when_full == SUTRA_WHEN_FULL_FAIL || !may_wait)
             SU_RAISE(err, SUTRA_E_BUSY, "the queue holds %llu tokens, its limit is %llu",
                      (unsigned long long)queue->cost, (unsigned long long)queue->max_cost);
         pthread_cond_wait(&queue->changed, &queue->lock);

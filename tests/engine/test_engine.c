@@ -206,6 +206,8 @@ static void test_bad_options(void **state)
     embed(f, &input, 1, &odd, SUTRA_E_ARGUMENT, &result, &err);
     SutraEmbedOptions tokens = {.struct_size = sizeof tokens, .max_tokens = 257};
     embed(f, &input, 1, &tokens, SUTRA_E_LIMIT, &result, &err);
+    SutraEmbedOptions full = {.struct_size = sizeof full, .when_full = SUTRA_WHEN_FULL_FAIL + 1};
+    embed(f, &input, 1, &full, SUTRA_E_ARGUMENT, &result, &err);
     SutraEmbedOptions unset = {0};
     embed(f, &input, 1, &unset, SUTRA_E_ABI, &result, &err);
     input.prompt_name = "nope";

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-enum { HIDDEN = 64, QUEUE_TOKENS = 600 };
+enum { HIDDEN = 64, QUEUE_TOKENS = 600, LARGE = 500 };
 
 typedef struct Fixture {
     char *path;
@@ -169,6 +169,32 @@ static void finish(SutraJob *job)
     sutra_job_free(job);
 }
 
+/* A job counts as queued until its callback is called, no longer. */
+static void a_callback_may_submit_as_much_as_its_job_took(void **state)
+{
+    Fixture *f = *state;
+    int32_t ids[LARGE] = {2};
+    SutraInput large = {.token_ids = ids, .num_token_ids = LARGE};
+    Chain chain = new_chain(f, large);
+    finish(submit_first(&chain, &large));
+    assert_int_equal(chain.submitted, SUTRA_OK);
+}
+
+/* The thread that makes room is the one that would wait for it. */
+static void a_full_queue_is_busy_from_a_callback(void **state)
+{
+    Fixture *f = *state;
+    int32_t ids[LARGE] = {2};
+    SutraInput small = text_input("a"), large = {.token_ids = ids, .num_token_ids = LARGE};
+    Chain chain = new_chain(f, large);
+    pthread_mutex_lock(&chain.gate);
+    SutraJob *first = submit_first(&chain, &small), *fills = submit(f, &large, 1);
+    pthread_mutex_unlock(&chain.gate);
+    finish(first);
+    assert_int_equal(chain.submitted, SUTRA_E_BUSY);
+    finish(fills);
+}
+
 /* Without an end to what callbacks submit, freeing the engine would never return. */
 static void an_engine_that_is_freed_takes_no_more_jobs(void **state)
 {
@@ -187,6 +213,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_job_outlives_its_engine, set_up, tear_down),
         cmocka_unit_test_setup_teardown(threads_wait_while_the_engine_is_freed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_callback_may_submit_as_much_as_its_job_took, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_full_queue_is_busy_from_a_callback, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_engine_that_is_freed_takes_no_more_jobs, set_up,
                                         tear_down),
     };
