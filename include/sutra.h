@@ -125,7 +125,7 @@ enum { SUTRA_ITEM_TRUNCATED = 1u << 0, SUTRA_ITEM_CACHED = 1u << 1 }; /* SutraIt
 /* One text. Set text (UTF-8, may hold NUL bytes, need not end with one) or token_ids (taken as they
  * are, special tokens included), not both. pair is the second text of SUTRA_OUT_SCORES. prompt_name
  * picks one of the model's prompts, put before the text; NULL takes the model's default prompt, ""
- * none. */
+ * none. A size without its pointer is ARGUMENT; all zero is the empty text. */
 typedef struct SutraInput {
     const char *text;
     size_t text_size; /* bytes */
@@ -273,9 +273,10 @@ SUTRA_API SutraStatus sutra_model_verify(const char *path, SutraError *err);
 SUTRA_API SutraStatus sutra_model_info(const SutraModel *model, SutraModelInfo *info,
                                        SutraError *err);
 
-/* Tokenises n texts, truncated to max_tokens (special tokens included; 0: not truncated). The
- * prompt is not added: offsets refer to the text. Errors: ARGUMENT names the first text that is not
- * valid UTF-8. */
+/* Tokenises n texts, each with its pair if it has one, truncated to max_tokens (special tokens
+ * included; 0: not truncated). The prompt is not added: offsets refer to the text. Errors: ARGUMENT
+ * names the first item that has token_ids, a size without its pointer, or text that is not valid
+ * UTF-8; ABI one whose reserved words are not zero. */
 SUTRA_API SutraStatus sutra_tokenize(const SutraModel *model, const SutraInput *inputs, size_t n,
                                      uint32_t max_tokens, SutraTokens **tokens, SutraError *err);
 SUTRA_API SutraStatus sutra_tokens_view(const SutraTokens *tokens, SutraTokensView *view,

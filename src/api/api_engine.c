@@ -89,10 +89,7 @@ static SutraStatus check_call(const SutraEngine *engine, const SutraModel *model
     if (!engine) SU_RAISE(err, SUTRA_E_ARGUMENT, "engine is NULL");
     if (!model) SU_RAISE(err, SUTRA_E_ARGUMENT, "model is NULL");
     if (!inputs && n) SU_RAISE(err, SUTRA_E_ARGUMENT, "inputs is NULL");
-    for (size_t i = 0; i < n; i++)
-        if (inputs[i].reserved[0] | inputs[i].reserved[1])
-            SU_RAISE(err, SUTRA_E_ABI, "item %zu: reserved words are not zero", i);
-    return SUTRA_OK;
+    return su_inputs_check_reserved(inputs, n, err);
 }
 
 SutraStatus sutra_model_warmup(SutraEngine *engine, const SutraModel *model,

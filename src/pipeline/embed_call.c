@@ -90,11 +90,8 @@ static SutraStatus tokenize_text(const SutraModel *model, SuTokenizerScratch *sc
                                  const SutraInput *input, const SuEmbedPlan *plan, Tokens *tokens,
                                  SutraError *err)
 {
-    if (input->token_ids) {
-        if (input->text) SU_RAISE(err, SUTRA_E_ARGUMENT, "text and token_ids are both given");
-        return take_token_ids(input, plan, tokens, err);
-    }
-    if (!input->text && input->text_size) SU_RAISE(err, SUTRA_E_ARGUMENT, "text is NULL");
+    SU_TRY(su_input_check(input, err));
+    if (input->token_ids) return take_token_ids(input, plan, tokens, err);
     if (input->pair) SU_RAISE(err, SUTRA_E_ARGUMENT, "pair is only for score output");
     const char *prompt = "";
     uint32_t skip = 0;
@@ -221,8 +218,8 @@ static void add_text(Call *call, SuWorker *worker, size_t i, void *context, cons
 static size_t estimate(const Call *call, size_t i)
 {
     const SutraInput *input = &call->inputs[i];
-    size_t tokens =
-        input->token_ids ? input->num_token_ids : input->text_size / BYTES_PER_TOKEN + 2;
+    size_t bytes = input->text ? input->text_size : 0;
+    size_t tokens = input->token_ids ? input->num_token_ids : bytes / BYTES_PER_TOKEN + 2;
     return tokens < call->plan->max_tokens ? tokens : call->plan->max_tokens;
 }
 

@@ -71,6 +71,11 @@ typedef struct SuEmbedTarget {
     SutraItem *items;      /* [n] or NULL */
 } SuEmbedTarget;
 
+/* Errors: ARGUMENT (the input contradicts itself). */
+SutraStatus su_input_check(const SutraInput *input, SutraError *err);
+/* Errors: ABI (names the item): an input of a caller that is newer than this library. */
+SutraStatus su_inputs_check_reserved(const SutraInput *inputs, size_t n, SutraError *err);
+
 /* options may be NULL. Errors: ARGUMENT, UNSUPPORTED, ABI. */
 SutraStatus su_embed_plan(const SutraModel *model, const SutraEmbedOptions *options,
                           SuEmbedPlan *plan, SutraError *err);

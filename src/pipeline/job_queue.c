@@ -175,7 +175,9 @@ static SutraJob *copy_job(SuArena *arena, const SutraInput *inputs, size_t n)
         copy.prompt_name = copy_bytes(arena, input->prompt_name,
                                       input->prompt_name ? strlen(input->prompt_name) + 1 : 0);
         if (own) own[i] = copy;
-        cost += input->text_size / 4 + input->num_token_ids + 2;
+        cost += (input->text ? input->text_size / 4 : 0) +
+                (input->pair ? input->pair_size / 4 : 0) +
+                (input->token_ids ? input->num_token_ids : 0) + 2;
     }
     if (!job) return NULL;
     *job = (SutraJob){.inputs = own, .n = n, .cost = cost, .owners = 2};
