@@ -125,7 +125,8 @@ enum { SUTRA_ITEM_TRUNCATED = 1u << 0, SUTRA_ITEM_CACHED = 1u << 1 }; /* SutraIt
 /* One text. Set text (UTF-8, may hold NUL bytes, need not end with one) or token_ids (taken as they
  * are, special tokens included), not both. pair is the second text of SUTRA_OUT_SCORES. prompt_name
  * picks one of the model's prompts, put before the text; NULL takes the model's default prompt, ""
- * none. A size without its pointer is ARGUMENT; all zero is the empty text. */
+ * none. token_ids take neither a pair nor a prompt: with them pair must be NULL, and prompt_name
+ * NULL or "". A size without its pointer is ARGUMENT; all zero is the empty text. */
 typedef struct SutraInput {
     const char *text;
     size_t text_size; /* bytes */

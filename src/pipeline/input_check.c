@@ -12,6 +12,12 @@ SutraStatus su_input_check(const SutraInput *input, SutraError *err)
         SU_RAISE(err, SUTRA_E_ARGUMENT, "token_ids is NULL, its size is %zu", input->num_token_ids);
     if (input->token_ids && input->text)
         SU_RAISE(err, SUTRA_E_ARGUMENT, "text and token_ids are both given");
+    if (input->token_ids && input->pair)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "pair is for text: token_ids are taken as they are");
+    if (input->token_ids && input->prompt_name && *input->prompt_name)
+        SU_RAISE(err, SUTRA_E_ARGUMENT,
+                 "prompt_name \"%s\" is for text: token_ids are taken as they are",
+                 input->prompt_name);
     return SUTRA_OK;
 }
 

@@ -129,10 +129,15 @@ static void token_ids_are_taken_as_they_are(void **state)
     const SutraInput with_text = {
         .text = "a", .text_size = 1, .token_ids = ids, .num_token_ids = 4};
     const SutraInput empty = {.token_ids = ids};
+    const SutraInput with_pair = {
+        .token_ids = ids, .num_token_ids = 4, .pair = "b", .pair_size = 1};
+    const SutraInput with_prompt = {.token_ids = ids, .num_token_ids = 4, .prompt_name = "query"};
     const SutraInput alone = {.token_ids = ids, .num_token_ids = 4, .prompt_name = ""};
     float vector[HIDDEN];
     embed_refuses(&with_text, "text and token_ids are both given");
     embed_refuses(&empty, "token_ids is empty");
+    embed_refuses(&with_pair, "pair is for text");
+    embed_refuses(&with_prompt, "prompt_name \"query\" is for text");
     tokenize_refuses(&alone, "token_ids cannot be tokenised");
     assert_int_equal(
         sutra_embed_into(engine, model, &alone, 1, NULL, vector, sizeof vector, NULL, NULL),
