@@ -236,8 +236,11 @@ typedef struct SutraTokensView {
     const uint32_t *tokens_seen; /* [num_items] before truncation */
 } SutraTokensView;
 
-/* Called once a job, on an engine thread. `result` belongs to the callee, and is NULL when
- * err->status says why. */
+/* Called once a job, on an engine thread. `result` belongs to the callee, who frees it whatever
+ * err->status is: when some inputs failed, it is set (see sutra_embed), and err holds the first
+ * failure. It is NULL when the job failed as a whole: it was cancelled, timed out, ran out of
+ * memory, or could not be started. err is never NULL, says SUTRA_OK on success, and is valid until
+ * done returns. */
 typedef void (*SutraDone)(void *user, SutraResult *result, const SutraError *err);
 
 /* ---- library ---- */
@@ -302,14 +305,17 @@ SUTRA_API SutraStatus sutra_model_warmup(SutraEngine *engine, const SutraModel *
 
 /* Embeds n inputs; blocks. Row i of the result is input i. When some inputs fail (their item says
  * why), the other rows are valid, *result is set, and the first failing item's status is returned
- * with its message. */
+ * with its message: *result is to be freed then too. When the call fails as a whole, *result is
+ * NULL. */
 SUTRA_API SutraStatus sutra_embed(SutraEngine *engine, const SutraModel *model,
                                   const SutraInput *inputs, size_t n,
                                   const SutraEmbedOptions *options, SutraResult **result,
                                   SutraError *err);
 
 /* The same for SUTRA_OUT_POOLED into the caller's memory: out [n, row_bytes], capacity in bytes;
- * items [n] or NULL. Allocates nothing after sutra_model_warmup with the same options. */
+ * items [n] or NULL. Allocates nothing after sutra_model_warmup with the same options. When some
+ * inputs fail, the other rows are valid; when the call fails as a whole, out is not written and
+ * each item has the call's status. */
 SUTRA_API SutraStatus sutra_embed_into(SutraEngine *engine, const SutraModel *model,
                                        const SutraInput *inputs, size_t n,
                                        const SutraEmbedOptions *options, void *out, size_t capacity,
@@ -326,8 +332,10 @@ SUTRA_API SutraStatus sutra_submit(SutraEngine *engine, const SutraModel *model,
                                    const SutraInput *inputs, size_t n,
                                    const SutraEmbedOptions *options, SutraDone done, void *user,
                                    SutraJob **job, SutraError *err);
-/* timeout_ns UINT64_MAX waits for ever. Errors: TIMEOUT; CANCELLED; else as sutra_embed. The result
- * is handed out once. */
+/* timeout_ns UINT64_MAX waits for ever. result may be NULL. *result is set when the job ran, even
+ * if some inputs failed (see sutra_embed). It is NULL when the job failed as a whole or is not done
+ * yet, and when its result was handed out before, to `done` or to another call. Errors: TIMEOUT
+ * (not done yet, or options.timeout_ns); CANCELLED; else as sutra_embed. */
 SUTRA_API SutraStatus sutra_job_wait(SutraJob *job, uint64_t timeout_ns, SutraResult **result,
                                      SutraError *err);
 SUTRA_API void sutra_job_cancel(SutraJob *job); /* a job that has not started ends with CANCELLED */

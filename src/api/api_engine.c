@@ -131,9 +131,9 @@ SutraStatus sutra_embed(SutraEngine *engine, const SutraModel *model, const Sutr
     return su_embed_to_result(engine, model, inputs, n, options, 0, result, err);
 }
 
-SutraStatus sutra_embed_into(SutraEngine *engine, const SutraModel *model, const SutraInput *inputs,
-                             size_t n, const SutraEmbedOptions *options, void *out, size_t capacity,
-                             SutraItem *items, SutraError *err)
+static SutraStatus embed_into(SutraEngine *engine, const SutraModel *model,
+                              const SutraInput *inputs, size_t n, const SutraEmbedOptions *options,
+                              void *out, size_t capacity, SutraItem *items, SutraError *err)
 {
     SuEmbedPlan plan;
     size_t needed;
@@ -147,6 +147,19 @@ SutraStatus sutra_embed_into(SutraEngine *engine, const SutraModel *model, const
                  plan.row_bytes);
     SuEmbedTarget target = {.data = out, .items = items};
     return su_embed_call(engine, model, inputs, n, &plan, &target, 0, err);
+}
+
+SutraStatus sutra_embed_into(SutraEngine *engine, const SutraModel *model, const SutraInput *inputs,
+                             size_t n, const SutraEmbedOptions *options, void *out, size_t capacity,
+                             SutraItem *items, SutraError *err)
+{
+    if (items) memset(items, 0, n * sizeof *items);
+    SutraStatus status = embed_into(engine, model, inputs, n, options, out, capacity, items, err);
+    if (status == SUTRA_OK || !items) return status;
+    for (size_t i = 0; i < n; i++)
+        if (items[i].status != SUTRA_OK) return status;
+    for (size_t i = 0; i < n; i++) items[i].status = status; /* the call as a whole failed */
+    return status;
 }
 
 SutraStatus sutra_submit(SutraEngine *engine, const SutraModel *model, const SutraInput *inputs,

@@ -262,6 +262,7 @@ static struct timespec deadline_after(uint64_t timeout_ns)
 SutraStatus sutra_job_wait(SutraJob *job, uint64_t timeout_ns, SutraResult **result,
                            SutraError *err)
 {
+    if (result) *result = NULL;
     if (!job) SU_RAISE(err, SUTRA_E_ARGUMENT, "job is NULL");
     SuJobQueue *queue = job->queue;
     struct timespec deadline = deadline_after(timeout_ns);

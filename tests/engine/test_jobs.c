@@ -208,6 +208,105 @@ static void an_engine_that_is_freed_takes_no_more_jobs(void **state)
     assert_int_equal(chain.submitted, SUTRA_E_CANCELLED);
 }
 
+/* ---- results beside errors ---- */
+
+typedef struct Outcome {
+    SutraResult *result;
+    SutraError err;
+} Outcome;
+
+static void keep(void *user, SutraResult *result, const SutraError *err)
+{
+    *(Outcome *)user = (Outcome){result, *err};
+}
+
+static void check_second_failed(const SutraResult *result, SutraStatus status,
+                                const SutraError *err)
+{
+    SutraResultView view = {.struct_size = sizeof view};
+    assert_int_equal(status, SUTRA_E_ARGUMENT);
+    assert_int_equal(err->status, SUTRA_E_ARGUMENT);
+    assert_non_null(result);
+    assert_int_equal(sutra_result_view(result, &view, NULL), SUTRA_OK);
+    assert_int_equal(view.items[0].status, SUTRA_OK);
+    assert_int_equal(view.items[1].status, SUTRA_E_ARGUMENT);
+    const float *rows = view.data;
+    assert_true(rows[0] != 0.0f && rows[HIDDEN] == 0.0f);
+}
+
+/* The rows of the other inputs come with the error, to whomever the result goes. */
+static void a_failing_input_leaves_the_other_rows(void **state)
+{
+    Fixture *f = *state;
+    const SutraInput inputs[] = {text_input("a b c"), text_input("\xff")};
+    SutraError err = {0};
+    Outcome outcome = {0};
+    SutraResult *result = NULL;
+    SutraStatus status = sutra_embed(f->engine, f->model, inputs, 2, NULL, &result, &err);
+    check_second_failed(result, status, &err);
+    sutra_result_free(result);
+
+    SutraJob *job = submit(f, inputs, 2);
+    status = sutra_job_wait(job, UINT64_MAX, &result, &err);
+    check_second_failed(result, status, &err);
+    sutra_result_free(result);
+    assert_int_equal(sutra_job_wait(job, UINT64_MAX, &result, &err), SUTRA_E_ARGUMENT);
+    assert_null(result); /* handed out once */
+    sutra_job_free(job);
+
+    assert_int_equal(sutra_submit(f->engine, f->model, inputs, 2, NULL, keep, &outcome, &job, &err),
+                     SUTRA_OK);
+    result = (SutraResult *)f;
+    status = sutra_job_wait(job, UINT64_MAX, &result, &err);
+    assert_null(result);
+    check_second_failed(outcome.result, status, &outcome.err);
+    sutra_job_free(job);
+    sutra_result_free(outcome.result);
+}
+
+/* The first job's callback holds the dispatcher, so that the second cannot be done. */
+static void a_job_that_has_no_result_gives_null(void **state)
+{
+    Fixture *f = *state;
+    SutraInput small = text_input("a");
+    Chain chain = new_chain(f, small);
+    SutraResult *result = (SutraResult *)f;
+    pthread_mutex_lock(&chain.gate);
+    SutraJob *first = submit_first(&chain, &small), *second = submit(f, &small, 1);
+    SutraStatus status = sutra_job_wait(second, 0, &result, NULL);
+    sutra_job_cancel(second);
+    pthread_mutex_unlock(&chain.gate);
+    assert_int_equal(status, SUTRA_E_TIMEOUT);
+    assert_null(result);
+    result = (SutraResult *)f;
+    assert_int_equal(sutra_job_wait(second, UINT64_MAX, &result, NULL), SUTRA_E_CANCELLED);
+    assert_null(result);
+    finish(first);
+    sutra_job_free(second);
+}
+
+static void a_call_that_fails_as_a_whole_fills_the_items(void **state)
+{
+    Fixture *f = *state;
+    const SutraEmbedOptions wide = {.struct_size = sizeof wide, .dim = HIDDEN + 1};
+    const SutraInput inputs[] = {text_input("a b c"), text_input("\xff")};
+    SutraItem items[2];
+    float out[2 * HIDDEN];
+    memset(items, 0xa5, sizeof items);
+    assert_int_equal(
+        sutra_embed_into(f->engine, f->model, inputs, 2, &wide, out, sizeof out, items, NULL),
+        SUTRA_E_ARGUMENT);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(items[i].status, SUTRA_E_ARGUMENT);
+        assert_int_equal(items[i].tokens_used, 0);
+    }
+    assert_int_equal(
+        sutra_embed_into(f->engine, f->model, inputs, 2, NULL, out, sizeof out, items, NULL),
+        SUTRA_E_ARGUMENT);
+    assert_int_equal(items[0].status, SUTRA_OK);
+    assert_int_equal(items[1].status, SUTRA_E_ARGUMENT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +315,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_callback_may_submit_as_much_as_its_job_took, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_full_queue_is_busy_from_a_callback, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_failing_input_leaves_the_other_rows, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_job_that_has_no_result_gives_null, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_call_that_fails_as_a_whole_fills_the_items, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(an_engine_that_is_freed_takes_no_more_jobs, set_up,
                                         tear_down),
     };
