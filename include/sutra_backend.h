@@ -7,6 +7,9 @@
  * context until its next run; the caller copies them out, so a hung context can be abandoned
  * without touching user memory. The CPU backend (src/backend/cpu_backend.c) fills the same table as
  * a plugin does.
+ *
+ * A function that fails returns why and writes one line to err->message; err is never NULL and comes
+ * zeroed. Without a line the caller names the backend and the function.
  */
 #ifndef SUTRA_BACKEND_H
 #define SUTRA_BACKEND_H

@@ -54,6 +54,7 @@ SutraStatus sutra_engine_create(const SutraEngineOptions *options, SutraEngine *
     engine->batch_tokens = o.max_batch_tokens == 0           ? BATCH_TOKENS
                            : o.max_batch_tokens > (1u << 20) ? 1u << 20
                                                              : (uint32_t)o.max_batch_tokens;
+    engine->backend = su_cpu_backend();
     engine->log = o.log;
     engine->log_user = o.log_user;
     SutraStatus status = su_thread_pool_create(engine->num_threads, &engine->pool, err);

@@ -143,6 +143,18 @@ static void copy_rows(Call *call, const SuRaggedBatch *batch, const SutraResultV
     }
 }
 
+/* Rows of the size that the caller's memory was made for, or a reason. */
+static SutraStatus run_backend(const Call *call, void *context, const SutraBatch *batch,
+                               SutraResultView *view, SutraError *reason)
+{
+    const SutraBackend *backend = call->session->backend;
+    SutraStatus status = backend->run(context, batch, view, reason);
+    if (status != SUTRA_OK) return su_backend_reason(backend, "run", status, reason);
+    if (view->data && view->row_bytes == call->plan->row_bytes) return SUTRA_OK;
+    SU_RAISE(reason, SUTRA_E_DEVICE, "run of the %s backend gave rows of %zu bytes in place of %zu",
+             backend->name, view->data ? view->row_bytes : 0, call->plan->row_bytes);
+}
+
 /* Takes the worker's batch through the encoder and empties it. */
 static void run_batch(Call *call, SuWorker *worker, void *context, const SutraTeam *team)
 {
@@ -164,9 +176,9 @@ static void run_batch(Call *call, SuWorker *worker, void *context, const SutraTe
                       .team = team,
                       .numeric_error = batch->numeric_error};
     SutraResultView view = {.struct_size = sizeof view};
-    SutraError reason;
+    SutraError reason = {0};
     uint64_t start = su_clock_ns();
-    SutraStatus status = call->session->backend->run(context, &run, &view, &reason);
+    SutraStatus status = run_backend(call, context, &run, &view, &reason);
     if (status == SUTRA_OK) {
         copy_rows(call, batch, &view, su_clock_ns() - start);
     } else {
@@ -191,7 +203,7 @@ static void describe_item(Call *call, size_t i, const Tokens *tokens, uint64_t t
 static void add_text(Call *call, SuWorker *worker, size_t i, void *context, const SutraTeam *team)
 {
     Tokens tokens = {0};
-    SutraError reason;
+    SutraError reason = {0};
     uint64_t start = su_clock_ns();
     SutraStatus status =
         tokenize_text(call->model, worker->scratch, &call->inputs[i], call->plan, &tokens, &reason);

@@ -40,6 +40,7 @@ typedef struct SuSession {
 typedef struct SuJobQueue SuJobQueue;
 
 struct SutraEngine {
+    const SutraBackend *backend; /* of its sessions */
     SuThreadPool *pool;
     uint32_t num_threads;
     uint32_t batch_tokens;  /* tokens that a thread takes through the layers at a time */
@@ -70,6 +71,11 @@ typedef struct SuEmbedTarget {
     const size_t *offsets; /* [n + 1] or NULL */
     SutraItem *items;      /* [n] or NULL */
 } SuEmbedTarget;
+
+/* Makes *reason, of a backend's function that returned status, fit to be shown: a plugin may have written
+ * nothing, or no end. Returns the status, DEVICE in place of one that is not known. */
+SutraStatus su_backend_reason(const SutraBackend *backend, const char *function, SutraStatus status,
+                              SutraError *reason);
 
 /* Errors: ARGUMENT (the input contradicts itself). */
 SutraStatus su_input_check(const SutraInput *input, SutraError *err);

@@ -1,7 +1,17 @@
 /* Sessions: a model's weights packed for a device, and one context per thread. */
-#include "backend/cpu_backend.h"
 #include "base/status.h"
 #include "pipeline/engine.h"
+
+SutraStatus su_backend_reason(const SutraBackend *backend, const char *function, SutraStatus status,
+                              SutraError *reason)
+{
+    if ((unsigned)status > SUTRA_E_ABI) status = SUTRA_E_DEVICE;
+    reason->message[sizeof reason->message - 1] = '\0';
+    if (!reason->message[0])
+        su_error_set(reason, status, "%s of the %s backend failed without saying why", function,
+                     backend->name);
+    return status;
+}
 
 /* Weights are packed once a (model, backend, device, precision) and shared by all engines. */
 static SutraStatus find_resident(const SutraModel *model, const SutraBackend *backend,
@@ -28,6 +38,7 @@ static SutraStatus find_resident(const SutraModel *model, const SutraBackend *ba
                 owner->residents = resident;
             } else {
                 su_free(resident);
+                status = su_backend_reason(backend, "load", status, &reason);
                 su_error_set(err, status, "%s: %s", model->path, reason.message);
             }
         }
@@ -87,7 +98,7 @@ static SutraStatus create_session(SutraEngine *engine, const SutraModel *model, 
         su_free(session);
         SU_RAISE(err, SUTRA_E_MEMORY, "out of memory");
     }
-    session->backend = su_cpu_backend();
+    session->backend = engine->backend;
     SutraStatus status = find_resident(model, session->backend, &session->resident, err);
     if (status != SUTRA_OK) {
         su_free(session->contexts);
@@ -107,11 +118,14 @@ static SutraStatus grow_contexts(SutraEngine *engine, SuSession *session, uint32
     free_contexts(session, engine->num_threads);
     for (uint32_t i = 0; i < engine->num_threads; i++) {
         uint32_t team = i == 0 ? engine->num_threads : 1;
+        SutraError reason = {0};
         SutraStatus status = session->backend->context_create(
-            session->resident, max_tokens, max_tokens, team, &session->contexts[i], err);
+            session->resident, max_tokens, max_tokens, team, &session->contexts[i], &reason);
         if (status != SUTRA_OK) {
+            session->contexts[i] = NULL;
             free_contexts(session, engine->num_threads);
-            return status;
+            status = su_backend_reason(session->backend, "context_create", status, &reason);
+            SU_RAISE(err, status, "%s", reason.message);
         }
     }
     session->max_tokens = max_tokens;
