@@ -13,7 +13,7 @@
  * immutable: any thread. SutraEngine: any thread. SutraJob: wait and cancel from any thread, free
  * from one. Callbacks run on an engine thread, must not block, and may call sutra_submit and
  * sutra_job_cancel only. After fork() a child may only free. Ownership    Inputs are borrowed until
- * return by blocking calls and copied by sutra_submit. An engine, a job and a result hold what they
+ * return by blocking calls and copied by sutra_submit. A call, a job and a result hold what they
  * need: freeing the user's handle earlier is legal. *_free(NULL) is legal. Determinism  Equal bytes
  * for equal (text, options, model digest, backend, ISA, precision). Batch composition, order and
  * the number of threads do not matter.
@@ -265,7 +265,10 @@ SUTRA_API int sutra_compute_is_native(SutraCompute compute);
  * MEMORY. */
 SUTRA_API SutraStatus sutra_model_open(const char *path, const SutraModelOptions *options,
                                        SutraModel **model, SutraError *err);
+/* One more reference; returns model. */
 SUTRA_API SutraModel *sutra_model_retain(SutraModel *model);
+/* Gives one reference back. Calls and jobs that are not over hold one of their own, engines hold
+ * none: with the last one goes all memory of the model, what engines made from it included. */
 SUTRA_API void sutra_model_free(SutraModel *model);
 /* Writes a bundle: the model packed for this machine's processor and the model's precision, to be
  * opened as PATH.sutra without copying anything. The file appears whole or not at all. Errors: IO,

@@ -93,12 +93,12 @@ static SutraStatus check_call(const SutraEngine *engine, const SutraModel *model
     return su_inputs_check_reserved(inputs, n, err);
 }
 
-SutraStatus sutra_model_warmup(SutraEngine *engine, const SutraModel *model,
-                               const SutraEmbedOptions *options, SutraError *err)
+/* The model is held. */
+static SutraStatus warm_up(SutraEngine *engine, const SutraModel *model,
+                           const SutraEmbedOptions *options, SutraError *err)
 {
     SuEmbedPlan plan;
     SuSession *session = NULL;
-    SU_TRY(check_call(engine, model, NULL, 0, err));
     SU_TRY(su_embed_plan(model, options, &plan, err));
     pthread_mutex_lock(&engine->call_lock);
     SutraStatus status = su_session_prepare(engine, model, plan.max_tokens, &session, err);
@@ -119,6 +119,16 @@ SutraStatus sutra_model_warmup(SutraEngine *engine, const SutraModel *model,
             su_embed_to_result(engine, model, inputs, i == 0 ? WIDE : 1, options, 0, &result, err);
         sutra_result_free(result);
     }
+    return status;
+}
+
+SutraStatus sutra_model_warmup(SutraEngine *engine, const SutraModel *model,
+                               const SutraEmbedOptions *options, SutraError *err)
+{
+    SU_TRY(check_call(engine, model, NULL, 0, err));
+    SutraModel *held = sutra_model_retain((SutraModel *)model);
+    SutraStatus status = warm_up(engine, model, options, err);
+    sutra_model_free(held);
     return status;
 }
 

@@ -302,6 +302,7 @@ SutraStatus su_embed_call(SutraEngine *engine, const SutraModel *model, const Su
                           uint64_t queue_ns, SutraError *err)
 {
     SuSession *session = NULL;
+    SutraModel *held = sutra_model_retain((SutraModel *)model);
     pthread_mutex_lock(&engine->call_lock);
     SutraStatus status = su_session_prepare(engine, model, plan->max_tokens, &session, err);
     if (status == SUTRA_OK) {
@@ -328,6 +329,7 @@ SutraStatus su_embed_call(SutraEngine *engine, const SutraModel *model, const Su
         }
     }
     pthread_mutex_unlock(&engine->call_lock);
+    sutra_model_free(held);
     return status;
 }
 

@@ -27,9 +27,12 @@ typedef struct SuWorker {
     unsigned char *memory; /* of batch */
 } SuWorker;
 
-/* A model prepared for this engine. */
+/* A model prepared for this engine. It lies in a list of both; the last reference to the model frees it,
+ * from any thread, and so does the end of the engine. Calls hold a reference to their model. */
 typedef struct SuSession {
-    const SutraModel *model; /* retained */
+    SuModelLink link; /* first */
+    SutraEngine *engine;
+    SutraModel *model;
     const SutraBackend *backend;
     void *resident;
     uint32_t max_tokens; /* of a context */
@@ -46,8 +49,8 @@ struct SutraEngine {
     uint32_t batch_tokens;  /* tokens that a thread takes through the layers at a time */
     uint32_t worker_tokens; /* capacity of each worker's batch */
     SuWorker *workers;
-    SuSession *sessions;       /* most recently used first */
-    pthread_mutex_t call_lock; /* held for a whole call: workers, sessions, contexts */
+    SuSession *sessions;       /* guarded by su_model_links_lock; latest first */
+    pthread_mutex_t call_lock; /* held for a whole call: workers and what sessions hold */
     SuJobQueue *queue;
     void (*log)(void *user, int level, const char *line);
     void *log_user;
@@ -87,7 +90,7 @@ SutraStatus su_embed_plan(const SutraModel *model, const SutraEmbedOptions *opti
                           SuEmbedPlan *plan, SutraError *err);
 
 /* Prepares model and engine for texts of up to max_tokens; allocates nothing if that has been done.
- * call_lock is held. */
+ * call_lock and a reference to the model are held. */
 SutraStatus su_session_prepare(SutraEngine *engine, const SutraModel *model, uint32_t max_tokens,
                                SuSession **session, SutraError *err);
 void su_session_free_all(SutraEngine *engine);

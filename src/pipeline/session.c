@@ -57,41 +57,47 @@ static void free_contexts(SuSession *session, uint32_t n)
     session->max_tokens = 0;
 }
 
-static void free_session(SutraEngine *engine, SuSession *session)
+static void free_session(SuSession *session)
 {
-    free_contexts(session, engine->num_threads);
+    free_contexts(session, session->engine->num_threads);
     su_free(session->contexts);
-    sutra_model_free((SutraModel *)session->model);
     su_free(session);
+}
+
+/* The model goes. */
+static void drop_session(SuModelLink *link)
+{
+    SuSession *session = (SuSession *)link;
+    SuSession **at = &session->engine->sessions;
+    while (*at != session) at = &(*at)->next;
+    *at = session->next;
+    free_session(session);
 }
 
 void su_session_free_all(SutraEngine *engine)
 {
+    su_model_links_lock();
     while (engine->sessions) {
-        SuSession *next = engine->sessions->next;
-        free_session(engine, engine->sessions);
-        engine->sessions = next;
+        SuSession *session = engine->sessions;
+        engine->sessions = session->next;
+        su_model_unlink(session->model, &session->link);
+        free_session(session);
     }
+    su_model_links_unlock();
 }
 
-/* Models whose user handle is gone are held by their session alone. */
-static void free_orphans(SutraEngine *engine)
+static SuSession *find_session(SutraEngine *engine, const SutraModel *model)
 {
-    for (SuSession **at = &engine->sessions; *at;) {
-        SuSession *session = *at;
-        if (atomic_load(&session->model->references) > 1) {
-            at = &session->next;
-            continue;
-        }
-        *at = session->next;
-        free_session(engine, session);
-    }
+    su_model_links_lock();
+    SuSession *session = engine->sessions;
+    while (session && session->model != model) session = session->next;
+    su_model_links_unlock();
+    return session;
 }
 
 static SutraStatus create_session(SutraEngine *engine, const SutraModel *model, SuSession **out,
                                   SutraError *err)
 {
-    free_orphans(engine);
     SuSession *session = su_calloc(1, sizeof *session);
     if (session) session->contexts = su_calloc(engine->num_threads, sizeof *session->contexts);
     if (!session || !session->contexts) {
@@ -105,9 +111,14 @@ static SutraStatus create_session(SutraEngine *engine, const SutraModel *model, 
         su_free(session);
         return status;
     }
-    session->model = sutra_model_retain((SutraModel *)model);
+    session->link.drop = drop_session;
+    session->engine = engine;
+    session->model = (SutraModel *)model; /* its links are not part of what is immutable */
+    su_model_links_lock();
+    su_model_link(session->model, &session->link);
     session->next = engine->sessions;
     engine->sessions = session;
+    su_model_links_unlock();
     *out = session;
     return SUTRA_OK;
 }
@@ -157,8 +168,7 @@ static SutraStatus grow_workers(SutraEngine *engine, uint32_t max_tokens, SutraE
 SutraStatus su_session_prepare(SutraEngine *engine, const SutraModel *model, uint32_t max_tokens,
                                SuSession **out, SutraError *err)
 {
-    SuSession *session = engine->sessions;
-    while (session && session->model != model) session = session->next;
+    SuSession *session = find_session(engine, model);
     if (!session) SU_TRY(create_session(engine, model, &session, err));
     if (max_tokens < engine->batch_tokens) max_tokens = engine->batch_tokens;
     if (session->max_tokens < max_tokens) SU_TRY(grow_contexts(engine, session, max_tokens, err));

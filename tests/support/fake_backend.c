@@ -61,6 +61,7 @@ static SutraStatus context_create(void *model, uint32_t max_tokens, uint32_t max
 static SutraStatus run(void *context, const SutraBatch *batch, SutraResultView *view,
                        SutraError *err)
 {
+    if (fake.on_run) fake.on_run();
     if (must_fail(FAKE_RUN, err)) return fake.status;
     SutraStatus status = su_cpu_backend()->run(context, batch, view, err);
     if (fake.fails == FAKE_RUN_ROWS) view->row_bytes *= 2;

@@ -17,9 +17,10 @@ typedef enum FakeStep {
 } FakeStep;
 
 typedef struct FakeBackend {
-    FakeStep fails;      /* with status */
-    SutraStatus status;  /* of the step that fails */
-    const char *message; /* NULL: none is written */
+    FakeStep fails;       /* with status */
+    SutraStatus status;   /* of the step that fails */
+    const char *message;  /* NULL: none is written */
+    void (*on_run)(void); /* before each run; or NULL */
     _Atomic int supports_calls, loads, unloads, contexts, context_frees;
 } FakeBackend;
 
