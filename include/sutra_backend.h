@@ -165,6 +165,8 @@ typedef struct SutraBackend {
     SutraStatus (*device_count)(uint32_t *count, SutraError *err);
     SutraStatus (*device_info)(uint32_t device, SutraDeviceInfo *info,
                                SutraError *err); /* also the health probe */
+    /* Asked before load, and before the first run of an output. Errors: UNSUPPORTED (names what of
+     * the spec, precision or output it cannot do), DEVICE */
     SutraStatus (*supports)(uint32_t device, const SutraSpec *spec, SutraCompute compute,
                             SutraOutput output, SutraError *err);
     SutraStatus (*load)(uint32_t device, const SutraSpec *spec, const SutraTensor *tensors,

@@ -101,7 +101,8 @@ static SutraStatus warm_up(SutraEngine *engine, const SutraModel *model,
     SuSession *session = NULL;
     SU_TRY(su_embed_plan(model, options, &plan, err));
     pthread_mutex_lock(&engine->call_lock);
-    SutraStatus status = su_session_prepare(engine, model, plan.max_tokens, &session, err);
+    SutraStatus status =
+        su_session_prepare(engine, model, plan.output, plan.max_tokens, &session, err);
     pthread_mutex_unlock(&engine->call_lock);
     if (status != SUTRA_OK) return status;
 

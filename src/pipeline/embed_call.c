@@ -304,7 +304,8 @@ SutraStatus su_embed_call(SutraEngine *engine, const SutraModel *model, const Su
     SuSession *session = NULL;
     SutraModel *held = sutra_model_retain((SutraModel *)model);
     pthread_mutex_lock(&engine->call_lock);
-    SutraStatus status = su_session_prepare(engine, model, plan->max_tokens, &session, err);
+    SutraStatus status =
+        su_session_prepare(engine, model, plan->output, plan->max_tokens, &session, err);
     if (status == SUTRA_OK) {
         Call call = {.engine = engine,
                      .model = model,

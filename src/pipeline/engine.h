@@ -35,6 +35,7 @@ typedef struct SuSession {
     SutraModel *model;
     const SutraBackend *backend;
     void *resident;
+    uint32_t outputs;    /* bit mask of those that the backend said it supports */
     uint32_t max_tokens; /* of a context */
     void **contexts;     /* [num_threads]; contexts[0] also serves teams */
     struct SuSession *next;
@@ -89,10 +90,10 @@ SutraStatus su_inputs_check_reserved(const SutraInput *inputs, size_t n, SutraEr
 SutraStatus su_embed_plan(const SutraModel *model, const SutraEmbedOptions *options,
                           SuEmbedPlan *plan, SutraError *err);
 
-/* Prepares model and engine for texts of up to max_tokens; allocates nothing if that has been done.
+/* Prepares model and engine for an output and texts of up to max_tokens; allocates nothing if that has been done.
  * call_lock and a reference to the model are held. */
-SutraStatus su_session_prepare(SutraEngine *engine, const SutraModel *model, uint32_t max_tokens,
-                               SuSession **session, SutraError *err);
+SutraStatus su_session_prepare(SutraEngine *engine, const SutraModel *model, SutraOutput output,
+                               uint32_t max_tokens, SuSession **session, SutraError *err);
 void su_session_free_all(SutraEngine *engine);
 
 /* Runs one request to its end. Takes call_lock. */

@@ -13,6 +13,21 @@ SutraStatus su_backend_reason(const SutraBackend *backend, const char *function,
     return status;
 }
 
+/* Asks the backend once an output; *outputs, a bit mask, remembers. */
+static SutraStatus check_support(const SutraBackend *backend, const SutraModel *model,
+                                 SutraOutput output, uint32_t *outputs, SutraError *err)
+{
+    if (*outputs >> output & 1) return SUTRA_OK;
+    SutraError reason = {0};
+    SutraStatus status = backend->supports(0, &model->spec, model->compute, output, &reason);
+    if (status != SUTRA_OK) {
+        status = su_backend_reason(backend, "supports", status, &reason);
+        SU_RAISE(err, status, "%s: %s", model->path, reason.message);
+    }
+    *outputs |= 1u << output;
+    return SUTRA_OK;
+}
+
 /* Weights are packed once a (model, backend, device, precision) and shared by all engines. */
 static SutraStatus find_resident(const SutraModel *model, const SutraBackend *backend,
                                  void **handle, SutraError *err)
@@ -95,9 +110,11 @@ static SuSession *find_session(SutraEngine *engine, const SutraModel *model)
     return session;
 }
 
-static SutraStatus create_session(SutraEngine *engine, const SutraModel *model, SuSession **out,
-                                  SutraError *err)
+static SutraStatus create_session(SutraEngine *engine, const SutraModel *model, SutraOutput output,
+                                  SuSession **out, SutraError *err)
 {
+    uint32_t outputs = 0;
+    SU_TRY(check_support(engine->backend, model, output, &outputs, err));
     SuSession *session = su_calloc(1, sizeof *session);
     if (session) session->contexts = su_calloc(engine->num_threads, sizeof *session->contexts);
     if (!session || !session->contexts) {
@@ -105,6 +122,7 @@ static SutraStatus create_session(SutraEngine *engine, const SutraModel *model, 
         SU_RAISE(err, SUTRA_E_MEMORY, "out of memory");
     }
     session->backend = engine->backend;
+    session->outputs = outputs;
     SutraStatus status = find_resident(model, session->backend, &session->resident, err);
     if (status != SUTRA_OK) {
         su_free(session->contexts);
@@ -165,11 +183,12 @@ static SutraStatus grow_workers(SutraEngine *engine, uint32_t max_tokens, SutraE
     return SUTRA_OK;
 }
 
-SutraStatus su_session_prepare(SutraEngine *engine, const SutraModel *model, uint32_t max_tokens,
-                               SuSession **out, SutraError *err)
+SutraStatus su_session_prepare(SutraEngine *engine, const SutraModel *model, SutraOutput output,
+                               uint32_t max_tokens, SuSession **out, SutraError *err)
 {
     SuSession *session = find_session(engine, model);
-    if (!session) SU_TRY(create_session(engine, model, &session, err));
+    if (!session) SU_TRY(create_session(engine, model, output, &session, err));
+    SU_TRY(check_support(session->backend, model, output, &session->outputs, err));
     if (max_tokens < engine->batch_tokens) max_tokens = engine->batch_tokens;
     if (session->max_tokens < max_tokens) SU_TRY(grow_contexts(engine, session, max_tokens, err));
     SU_TRY(grow_workers(engine, session->max_tokens, err));

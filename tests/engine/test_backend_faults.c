@@ -1,4 +1,5 @@
 /* What the engine makes of a backend that fails, with a message and without. */
+#include "backend/cpu_backend.h"
 #include "pipeline/engine.h"
 #include "support/fake_backend.h"
 #include "support/tiny_model.h"
@@ -67,6 +68,67 @@ static void check_step(FakeStep step, const char *function)
     assert_int_equal(embed(&err), SUTRA_OK);
 }
 
+/* Asked before weights are loaded, and once an output. */
+static void what_is_not_supported_is_not_loaded(void **state)
+{
+    (void)state;
+    check_step(FAKE_SUPPORTS, "supports");
+    assert_int_equal(fake.loads, 1); /* by the last attempt, which succeeded */
+    assert_int_equal(fake.supports_calls, 3);
+    SutraError err;
+    assert_int_equal(embed(&err), SUTRA_OK);
+    assert_int_equal(fake.supports_calls, 3);
+    const SutraInput input = {.text = "a b c", .text_size = 5};
+    const SutraEmbedOptions tokens = {.struct_size = sizeof tokens, .output = SUTRA_OUT_TOKENS};
+    SutraResult *result = NULL;
+    assert_int_equal(sutra_embed(engine, model, &input, 1, &tokens, &result, NULL), SUTRA_OK);
+    assert_int_equal(fake.supports_calls, 4);
+    sutra_result_free(result);
+}
+
+static void refuses(SutraSpec spec, const char *expected)
+{
+    SutraError err = {0};
+    SutraStatus status =
+        su_cpu_backend()->supports(0, &spec, SUTRA_COMPUTE_FP32, SUTRA_OUT_POOLED, &err);
+    if (status != SUTRA_E_UNSUPPORTED || !strstr(err.message, expected))
+        fail_msg("%s: %s \"%s\"", expected, sutra_status_name(status), err.message);
+}
+
+#define REFUSES(field, value, expected)  \
+    do {                                 \
+        SutraSpec changed = model->spec; \
+        changed.field = value;           \
+        refuses(changed, expected);      \
+    } while (0)
+
+static void the_cpu_backend_names_what_it_cannot_run(void **state)
+{
+    (void)state;
+    SutraError err = {0};
+    const SutraHead wide = {.kind = SUTRA_HEAD_POOLING, .in = HIDDEN, .out = 2 * HIDDEN};
+    const SutraHead unknown = {.kind = SUTRA_HEAD_NORMALIZE + 1, .in = HIDDEN, .out = HIDDEN};
+    assert_int_equal(
+        su_cpu_backend()->supports(0, &model->spec, SUTRA_COMPUTE_FP32, SUTRA_OUT_POOLED, &err),
+        SUTRA_OK);
+    REFUSES(position, SUTRA_POSITION_ROPE, "position");
+    REFUSES(position_offset, model->spec.max_positions, "position");
+    REFUSES(norm, SUTRA_NORM_PRE, "post-norm");
+    REFUSES(norm_kind, SUTRA_NORM_RMS, "RMS");
+    REFUSES(gated, 1, "gated");
+    REFUSES(num_experts, 8, "experts");
+    REFUSES(num_kv_heads, 1, "key and value heads");
+    REFUSES(head_size, 12, "head size 12");
+    REFUSES(num_layers, 0, "layers");
+    REFUSES(activation, SUTRA_ACT_TANH + 1, "activation");
+    SutraSpec spec = model->spec;
+    spec.num_heads_out = 1;
+    spec.heads = &wide;
+    refuses(spec, "head 0");
+    spec.heads = &unknown;
+    refuses(spec, "head 0");
+}
+
 static void a_failing_load_is_named(void **state)
 {
     (void)state;
@@ -98,6 +160,9 @@ static void rows_of_another_size_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_is_not_supported_is_not_loaded, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_cpu_backend_names_what_it_cannot_run, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_failing_load_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_failing_context_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_failing_run_is_named, set_up, tear_down),
