@@ -65,7 +65,10 @@ typedef enum SutraStatus {
  * newline. */
 typedef struct SutraError {
     SutraStatus status;
-    char message[508];
+    char message[500];
+    uint16_t has_item; /* 1: one input of the call is to blame; 0: the call as a whole failed */
+    uint16_t reason;   /* message + reason: without the "item N: " that may come first */
+    uint32_t item;     /* index of that input */
 } SutraError;
 
 /* Arithmetic of the encoder. DEFAULT is FP32: exact to rounding against the reference

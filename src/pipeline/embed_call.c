@@ -323,10 +323,7 @@ SutraStatus su_embed_call(SutraEngine *engine, const SutraModel *model, const Su
         if (call.failed_item != SIZE_MAX) {
             atomic_fetch_add(&engine->failed, 1);
             status = call.failed_status;
-            if (n > 1)
-                su_error_set(err, status, "item %zu: %s", call.failed_item, call.failure.message);
-            else
-                su_error_set(err, status, "%s", call.failure.message);
+            su_error_set_item(err, status, call.failed_item, n > 1, call.failure.message);
         }
     }
     pthread_mutex_unlock(&engine->call_lock);

@@ -25,6 +25,6 @@ SutraStatus su_inputs_check_reserved(const SutraInput *inputs, size_t n, SutraEr
 {
     for (size_t i = 0; i < n; i++)
         if (inputs[i].reserved[0] | inputs[i].reserved[1])
-            SU_RAISE(err, SUTRA_E_ABI, "item %zu: reserved words are not zero", i);
+            return su_error_set_item(err, SUTRA_E_ABI, i, true, "reserved words are not zero");
     return SUTRA_OK;
 }

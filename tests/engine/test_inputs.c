@@ -144,12 +144,57 @@ static void token_ids_are_taken_as_they_are(void **state)
         SUTRA_OK);
 }
 
+static void check_item(SutraStatus status, const SutraError *err, uint32_t item, const char *reason)
+{
+    assert_int_not_equal(status, SUTRA_OK);
+    assert_int_equal(err->status, status);
+    assert_int_equal(err->has_item, 1);
+    assert_int_equal(err->item, item);
+    assert_string_equal(err->message + err->reason, reason);
+}
+
+static void the_failing_item_is_in_the_error(void **state)
+{
+    (void)state;
+    SutraError err;
+    const SutraInput inputs[] = {{.text = "a", .text_size = 1},
+                                 {.text = "b", .text_size = 1},
+                                 {.text_size = 3},
+                                 {.text_size = 4}};
+    const SutraInput newer[] = {{0}, {.reserved = {1, 0}}};
+    float vectors[4][HIDDEN];
+    SutraTokens *tokens = NULL;
+    SutraJob *job = NULL;
+    SutraStatus status =
+        sutra_embed_into(engine, model, inputs, 4, NULL, vectors, sizeof vectors, NULL, &err);
+    check_item(status, &err, 2, "text is NULL, its size is 3");
+    assert_int_equal(strncmp(err.message, "item 2: ", 8), 0);
+    status =
+        sutra_embed_into(engine, model, inputs + 3, 1, NULL, vectors, sizeof vectors, NULL, &err);
+    check_item(status, &err, 0, "text is NULL, its size is 4");
+    assert_int_equal(err.reason, 0);
+    assert_int_equal(sutra_submit(engine, model, inputs, 4, NULL, NULL, NULL, &job, &err),
+                     SUTRA_OK);
+    check_item(sutra_job_wait(job, UINT64_MAX, NULL, &err), &err, 2, "text is NULL, its size is 3");
+    sutra_job_free(job);
+    check_item(sutra_tokenize(model, inputs, 4, 0, &tokens, &err), &err, 2,
+               "text is NULL, its size is 3");
+    check_item(sutra_tokenize(model, newer, 2, 0, &tokens, &err), &err, 1,
+               "reserved words are not zero");
+    status = sutra_embed_into(engine, model, newer, 2, NULL, vectors, sizeof vectors, NULL, &err);
+    check_item(status, &err, 1, "reserved words are not zero");
+    status = sutra_embed_into(engine, model, inputs, 4, NULL, vectors, 1, NULL, &err);
+    assert_int_equal(status, SUTRA_E_ARGUMENT);
+    assert_int_equal(err.has_item, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_size_needs_its_pointer),
         cmocka_unit_test(nothing_at_all_is_the_empty_text),
         cmocka_unit_test(reserved_words_are_zero),
+        cmocka_unit_test(the_failing_item_is_in_the_error),
         cmocka_unit_test(token_ids_are_taken_as_they_are),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
