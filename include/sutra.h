@@ -193,7 +193,10 @@ typedef struct SutraEngineOptions {
     uint64_t max_batch_tokens;  /* tokens of one encoder run; 0: chosen for the device */
     uint64_t max_queued_tokens; /* back-pressure bound of sutra_submit; 0: 4 Mi tokens */
     uint64_t cache_bytes;       /* vector cache; 0: off */
-    void (*log)(void *user, int level, const char *line); /* level 0 error, 1 warning, 2 info */
+    /* Told what no error says, a line without a newline at a time: level 0 error, 1 warning, 2 info
+     * (a model was made ready, buffers grew). On the thread of the call, which holds locks: it must
+     * not call the library. NULL: nobody is told. */
+    void (*log)(void *user, int level, const char *line);
     void *log_user;
 } SutraEngineOptions;
 

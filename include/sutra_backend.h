@@ -110,7 +110,7 @@ typedef struct SutraSpec {
                                  left), in tokens; 0: to the end. NULL: 0 in all layers */
     const float *rope_base;   /* [num_layers] or NULL */
     float norm_eps;
-    const SutraHead *heads;
+    const SutraHead *heads; /* [num_heads_out] the model's own chain; a batch says what to do */
     uint32_t num_heads_out;
 } SutraSpec;
 

@@ -1,6 +1,24 @@
 /* Sessions: a model's weights packed for a device, and one context per thread. */
+#include "base/clock.h"
 #include "base/status.h"
 #include "pipeline/engine.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { LOG_INFO = 2 };
+
+__attribute__((format(printf, 3, 4))) static void tell(const SutraEngine *engine, int level,
+                                                       const char *format, ...)
+{
+    char line[512];
+    if (!engine->log) return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    engine->log(engine->log_user, level, line);
+}
 
 SutraStatus su_backend_reason(const SutraBackend *backend, const char *function, SutraStatus status,
                               SutraError *reason)
@@ -114,6 +132,7 @@ static SutraStatus create_session(SutraEngine *engine, const SutraModel *model, 
                                   SuSession **out, SutraError *err)
 {
     uint32_t outputs = 0;
+    uint64_t start = su_clock_ns();
     SU_TRY(check_support(engine->backend, model, output, &outputs, err));
     SuSession *session = su_calloc(1, sizeof *session);
     if (session) session->contexts = su_calloc(engine->num_threads, sizeof *session->contexts);
@@ -137,6 +156,8 @@ static SutraStatus create_session(SutraEngine *engine, const SutraModel *model, 
     session->next = engine->sessions;
     engine->sessions = session;
     su_model_links_unlock();
+    tell(engine, LOG_INFO, "%s: ready on %s in %.1f ms", model->name, session->backend->name,
+         (double)(su_clock_ns() - start) * 1e-6);
     *out = session;
     return SUTRA_OK;
 }
@@ -158,6 +179,8 @@ static SutraStatus grow_contexts(SutraEngine *engine, SuSession *session, uint32
         }
     }
     session->max_tokens = max_tokens;
+    tell(engine, LOG_INFO, "%s: buffers of %u tokens for %u threads", session->model->name,
+         max_tokens, engine->num_threads);
     return SUTRA_OK;
 }
 
