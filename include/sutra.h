@@ -189,7 +189,7 @@ typedef struct SutraEngineOptions {
     uint32_t num_threads;       /* 0: every core this process may run on */
     const char *devices;        /* "cpu" (default) */
     uint32_t policy;            /* reserved for the device pool */
-    uint32_t max_wait_us;       /* how long a request may wait for company; 0: it never waits */
+    uint32_t max_wait_us;       /* longest wait of a request for company; none waits today */
     uint64_t max_batch_tokens;  /* tokens of one encoder run; 0: chosen for the device */
     uint64_t max_queued_tokens; /* back-pressure bound of sutra_submit; 0: 4 Mi tokens */
     uint64_t cache_bytes;       /* vector cache; 0: off */
@@ -210,7 +210,7 @@ typedef struct SutraEmbedOptions {
     uint8_t truncation;  /* SUTRA_TRUNCATE_… */
     uint8_t when_full;   /* SUTRA_WHEN_FULL_…, sutra_submit only */
     uint8_t priority;    /* 0 normal … 255 first, sutra_submit only */
-    uint64_t timeout_ns; /* give up if not started within; 0: never */
+    uint64_t timeout_ns; /* give up if not started within; 0: never. sutra_submit only */
     SutraPooling pooling;
 } SutraEmbedOptions;
 

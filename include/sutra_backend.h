@@ -175,6 +175,8 @@ typedef struct SutraBackend {
     /* max_team: the largest team of a run's batch; 1 for none */
     SutraStatus (*context_create)(void *model, uint32_t max_tokens, uint32_t max_seqs,
                                   uint32_t max_team, void **context, SutraError *err);
+    /* view: num_items = num_seqs, row_bytes = sutra_row_bytes(dtype, dim), data; the rest is not read.
+     * data [num_seqs] rows, or [num_tokens] for SUTRA_OUT_TOKENS */
     SutraStatus (*run)(void *context, const SutraBatch *batch, SutraResultView *view,
                        SutraError *err);
     void (*context_free)(void *context);

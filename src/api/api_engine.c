@@ -221,8 +221,9 @@ SutraStatus sutra_engine_stats(const SutraEngine *engine, char *json, size_t cap
 
 int sutra_compute_is_native(SutraCompute compute)
 {
-    SutraDeviceInfo info;
-    if (su_cpu_backend()->device_info(0, &info, NULL) != SUTRA_OK) return 0;
+    SutraDeviceInfo info = {.struct_size = sizeof info};
+    SutraError ignored = {0};
+    if (su_cpu_backend()->device_info(0, &info, &ignored) != SUTRA_OK) return 0;
     return (unsigned)compute < 32 && info.computes >> compute & 1;
 }
 

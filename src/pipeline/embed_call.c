@@ -143,16 +143,21 @@ static void copy_rows(Call *call, const SuRaggedBatch *batch, const SutraResultV
     }
 }
 
-/* Rows of the size that the caller's memory was made for, or a reason. */
+/* One item a text, in rows of the size that the caller's memory was made for, or a reason. */
 static SutraStatus run_backend(const Call *call, void *context, const SutraBatch *batch,
                                SutraResultView *view, SutraError *reason)
 {
     const SutraBackend *backend = call->session->backend;
     SutraStatus status = backend->run(context, batch, view, reason);
     if (status != SUTRA_OK) return su_backend_reason(backend, "run", status, reason);
-    if (view->data && view->row_bytes == call->plan->row_bytes) return SUTRA_OK;
-    SU_RAISE(reason, SUTRA_E_DEVICE, "run of the %s backend gave rows of %zu bytes in place of %zu",
-             backend->name, view->data ? view->row_bytes : 0, call->plan->row_bytes);
+    if (!view->data || view->num_items != batch->num_seqs ||
+        view->row_bytes != call->plan->row_bytes)
+        SU_RAISE(
+            reason, SUTRA_E_DEVICE,
+            "run of the %s backend gave %zu texts with rows of %zu bytes in place of %u of %zu",
+            backend->name, view->data ? view->num_items : 0, view->row_bytes, batch->num_seqs,
+            call->plan->row_bytes);
+    return SUTRA_OK;
 }
 
 /* Takes the worker's batch through the encoder and empties it. */

@@ -147,14 +147,17 @@ static void a_failing_run_is_named(void **state)
     check_step(FAKE_RUN, "run");
 }
 
-/* Rows of another size would be copied past the caller's memory. */
-static void rows_of_another_size_are_refused(void **state)
+/* They would be copied past the caller's memory, or from past the backend's. */
+static void other_rows_than_asked_for_are_refused(void **state)
 {
     (void)state;
     SutraError err;
     fake.fails = FAKE_RUN_ROWS;
     assert_int_equal(embed(&err), SUTRA_E_DEVICE);
     assert_non_null(strstr(err.message, "512 bytes"));
+    fake.fails = FAKE_RUN_ITEMS;
+    assert_int_equal(embed(&err), SUTRA_E_DEVICE);
+    assert_non_null(strstr(err.message, "0 texts"));
 }
 
 int main(void)
@@ -166,7 +169,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_failing_load_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_failing_context_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_failing_run_is_named, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(rows_of_another_size_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(other_rows_than_asked_for_are_refused, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,6 +65,7 @@ static SutraStatus run(void *context, const SutraBatch *batch, SutraResultView *
     if (must_fail(FAKE_RUN, err)) return fake.status;
     SutraStatus status = su_cpu_backend()->run(context, batch, view, err);
     if (fake.fails == FAKE_RUN_ROWS) view->row_bytes *= 2;
+    if (fake.fails == FAKE_RUN_ITEMS) view->num_items--;
     return status;
 }
 

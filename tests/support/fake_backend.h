@@ -13,7 +13,8 @@ typedef enum FakeStep {
     FAKE_LOAD,
     FAKE_CONTEXT,
     FAKE_RUN,
-    FAKE_RUN_ROWS /* run succeeds with rows of another size than it was asked for */
+    FAKE_RUN_ROWS, /* run succeeds with rows of another size than it was asked for */
+    FAKE_RUN_ITEMS /* run succeeds with one row too few */
 } FakeStep;
 
 typedef struct FakeBackend {
