@@ -100,7 +100,7 @@ static SutraStatus tokenize_block(const CliSession *session, const TokenizeArgs 
     SutraStatus status =
         sutra_tokenize(session->model, block->inputs, block->count, args->max_tokens, &tokens, err);
     if (status != SUTRA_OK) {
-        cli_locate_error(reader, block->first, NULL, err);
+        cli_locate_error(reader, block->first, err);
         return status;
     }
     status = sutra_tokens_view(tokens, &view, err);

@@ -67,7 +67,7 @@ SutraStatus cli_raise(SutraError *err, SutraStatus status, const char *format, .
 {
     va_list args;
     va_start(args, format);
-    err->status = status;
+    *err = (SutraError){.status = status};
     vsnprintf(err->message, sizeof err->message, format, args);
     va_end(args);
     return status;

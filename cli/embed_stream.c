@@ -9,28 +9,12 @@
 /* A block is large enough to keep every core busy and small enough to show progress. */
 enum { BLOCK_TEXTS = 4096, BLOCK_BYTES = 4 << 20 };
 
-void cli_locate_error(const CliReader *reader, uint64_t first, const SutraResult *result,
-                      SutraError *err)
+void cli_locate_error(const CliReader *reader, uint64_t first, SutraError *err)
 {
+    if (!err->has_item) return;
     char where[320], message[sizeof err->message];
-    SutraResultView view = {.struct_size = sizeof view};
-    SutraError ignored;
-    unsigned long long item = 0;
-    bool found = false;
-    const char *reason = err->message;
-    if (strncmp(reason, "item ", 5) == 0) {
-        char *end;
-        item = strtoull(reason + 5, &end, 10);
-        found = end > reason + 5 && strncmp(end, ": ", 2) == 0;
-        if (found) reason = end + 2;
-    }
-    if (!found && result && sutra_result_view(result, &view, &ignored) == SUTRA_OK) {
-        while (item < view.num_items && view.items[item].status == SUTRA_OK) item++;
-        found = item < view.num_items;
-    }
-    if (!found) return;
-    snprintf(message, sizeof message, "%s", reason);
-    cli_reader_where(reader, first + item, where, sizeof where);
+    snprintf(message, sizeof message, "%s", err->message + err->reason);
+    cli_reader_where(reader, first + err->item, where, sizeof where);
     cli_raise(err, err->status, "%s: %s", where, message);
 }
 
@@ -60,7 +44,7 @@ SutraStatus cli_embed_stream(CliEmbedStream *stream,
         SutraResultView view = {.struct_size = sizeof view};
         status = sutra_embed(stream->session->engine, stream->session->model, block.inputs,
                              block.count, stream->options, &result, err);
-        if (status != SUTRA_OK) cli_locate_error(stream->reader, block.first, result, err);
+        if (status != SUTRA_OK) cli_locate_error(stream->reader, block.first, err);
         if (status == SUTRA_OK) status = sutra_result_view(result, &view, err);
         if (status == SUTRA_OK) {
             add_up(&stream->totals, view.items, view.num_items);

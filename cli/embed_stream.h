@@ -40,9 +40,7 @@ void cli_free_texts(CliText *texts, size_t count);
 /* Says once on standard error how many texts were cut. */
 void cli_report_truncated(const CliTotals *totals, uint32_t max_tokens);
 
-/* Puts file and line of the text that failed before the library's message, in place of its "item N: ".
- * result: of the request, or NULL; with one text it alone says that the text is to blame. */
-void cli_locate_error(const CliReader *reader, uint64_t first, const SutraResult *result,
-                      SutraError *err);
+/* Puts file and line of the text that failed, if one did, before the library's message. */
+void cli_locate_error(const CliReader *reader, uint64_t first, SutraError *err);
 
 #endif

@@ -13,7 +13,7 @@
  * immutable: any thread. SutraEngine: any thread. SutraJob: wait and cancel from any thread, free
  * from one. Callbacks run on an engine thread, must not block, and may call sutra_submit and
  * sutra_job_cancel only. After fork() a child may only free. Ownership    Inputs are borrowed until
- * return by blocking calls and copied by sutra_submit. An engine, a job and a result hold what they
+ * return by blocking calls and copied by sutra_submit. A call, a job and a result hold what they
  * need: freeing the user's handle earlier is legal. *_free(NULL) is legal. Determinism  Equal bytes
  * for equal (text, options, model digest, backend, ISA, precision). Batch composition, order and
  * the number of threads do not matter.
@@ -55,7 +55,7 @@ typedef enum SutraStatus {
     SUTRA_E_LIMIT,       /* over a limit: text too long with truncation = error, file too large */
     SUTRA_E_NUMERIC,     /* NaN or infinity where a vector should be */
     SUTRA_E_DEVICE,      /* a device failed */
-    SUTRA_E_BUSY,        /* the queue is full and when_full = fail */
+    SUTRA_E_BUSY,        /* the queue is full, and when_full = fail or a callback submits */
     SUTRA_E_TIMEOUT,
     SUTRA_E_CANCELLED,
     SUTRA_E_ABI /* struct_size or plugin ABI does not fit this library */
@@ -65,7 +65,10 @@ typedef enum SutraStatus {
  * newline. */
 typedef struct SutraError {
     SutraStatus status;
-    char message[508];
+    char message[500];
+    uint16_t has_item; /* 1: one input of the call is to blame; 0: the call as a whole failed */
+    uint16_t reason;   /* message + reason: without the "item N: " that may come first */
+    uint32_t item;     /* index of that input */
 } SutraError;
 
 /* Arithmetic of the encoder. DEFAULT is FP32: exact to rounding against the reference
@@ -128,7 +131,8 @@ enum { SUTRA_ITEM_TRUNCATED = 1u << 0, SUTRA_ITEM_CACHED = 1u << 1 }; /* SutraIt
 /* One text. Set text (UTF-8, may hold NUL bytes, need not end with one) or token_ids (taken as they
  * are, special tokens included), not both. pair is the second text of SUTRA_OUT_SCORES. prompt_name
  * picks one of the model's prompts, put before the text; NULL takes the model's default prompt, ""
- * none. */
+ * none. token_ids take neither a pair nor a prompt: with them pair must be NULL, and prompt_name
+ * NULL or "". A size without its pointer is ARGUMENT; all zero is the empty text. */
 typedef struct SutraInput {
     const char *text;
     size_t text_size; /* bytes */
@@ -189,11 +193,14 @@ typedef struct SutraEngineOptions {
     uint32_t num_threads;       /* 0: every core this process may run on */
     const char *devices;        /* "cpu" (default) */
     uint32_t policy;            /* reserved for the device pool */
-    uint32_t max_wait_us;       /* how long a request may wait for company; 0: it never waits */
+    uint32_t max_wait_us;       /* longest wait of a request for company; none waits today */
     uint64_t max_batch_tokens;  /* tokens of one encoder run; 0: chosen for the device */
     uint64_t max_queued_tokens; /* back-pressure bound of sutra_submit; 0: 4 Mi tokens */
     uint64_t cache_bytes;       /* vector cache; 0: off */
-    void (*log)(void *user, int level, const char *line); /* level 0 error, 1 warning, 2 info */
+    /* Told what no error says, a line without a newline at a time: level 0 error, 1 warning, 2 info
+     * (a model was made ready, buffers grew). On the thread of the call, which holds locks: it must
+     * not call the library. NULL: nobody is told. */
+    void (*log)(void *user, int level, const char *line);
     void *log_user;
 } SutraEngineOptions;
 
@@ -207,7 +214,7 @@ typedef struct SutraEmbedOptions {
     uint8_t truncation;  /* SUTRA_TRUNCATE_… */
     uint8_t when_full;   /* SUTRA_WHEN_FULL_…, sutra_submit only */
     uint8_t priority;    /* 0 normal … 255 first, sutra_submit only */
-    uint64_t timeout_ns; /* give up if not started within; 0: never */
+    uint64_t timeout_ns; /* give up if not started within; 0: never. sutra_submit only */
     SutraPooling pooling;
 } SutraEmbedOptions;
 
@@ -239,8 +246,11 @@ typedef struct SutraTokensView {
     const uint32_t *tokens_seen; /* [num_items] before truncation */
 } SutraTokensView;
 
-/* Called once a job, on an engine thread. `result` belongs to the callee, and is NULL when
- * err->status says why. */
+/* Called once a job, on an engine thread. `result` belongs to the callee, who frees it whatever
+ * err->status is: when some inputs failed, it is set (see sutra_embed), and err holds the first
+ * failure. It is NULL when the job failed as a whole: it was cancelled, timed out, ran out of
+ * memory, or could not be started. err is never NULL, says SUTRA_OK on success, and is valid until
+ * done returns. */
 typedef void (*SutraDone)(void *user, SutraResult *result, const SutraError *err);
 
 /* ---- library ---- */
@@ -265,7 +275,10 @@ SUTRA_API int sutra_compute_is_native(SutraCompute compute);
  * MEMORY. */
 SUTRA_API SutraStatus sutra_model_open(const char *path, const SutraModelOptions *options,
                                        SutraModel **model, SutraError *err);
+/* One more reference; returns model. */
 SUTRA_API SutraModel *sutra_model_retain(SutraModel *model);
+/* Gives one reference back. Calls and jobs that are not over hold one of their own, engines hold
+ * none: with the last one goes all memory of the model, what engines made from it included. */
 SUTRA_API void sutra_model_free(SutraModel *model);
 /* Writes a bundle: the model packed for this machine's processor and the model's precision, to be
  * opened as PATH.sutra without copying anything. The file appears whole or not at all. Errors: IO,
@@ -277,9 +290,10 @@ SUTRA_API SutraStatus sutra_model_verify(const char *path, SutraError *err);
 SUTRA_API SutraStatus sutra_model_info(const SutraModel *model, SutraModelInfo *info,
                                        SutraError *err);
 
-/* Tokenises n texts, truncated to max_tokens (special tokens included; 0: not truncated). The
- * prompt is not added: offsets refer to the text. Errors: ARGUMENT names the first text that is not
- * valid UTF-8. */
+/* Tokenises n texts, each with its pair if it has one, truncated to max_tokens (special tokens
+ * included; 0: not truncated). The prompt is not added: offsets refer to the text. Errors: ARGUMENT
+ * names the first item that has token_ids, a size without its pointer, or text that is not valid
+ * UTF-8; ABI one whose reserved words are not zero. */
 SUTRA_API SutraStatus sutra_tokenize(const SutraModel *model, const SutraInput *inputs, size_t n,
                                      uint32_t max_tokens, SutraTokens **tokens, SutraError *err);
 SUTRA_API SutraStatus sutra_tokens_view(const SutraTokens *tokens, SutraTokensView *view,
@@ -291,7 +305,11 @@ SUTRA_API SutraStatus sutra_engine_create(const SutraEngineOptions *options, Sut
                                           SutraError *err);
 SUTRA_API SutraStatus sutra_engine_stats(const SutraEngine *engine, char *json, size_t capacity,
                                          size_t *size, SutraError *err);
-SUTRA_API void sutra_engine_free(SutraEngine *engine); /* waits for jobs in flight */
+/* Runs all submitted jobs to their end first, callbacks included; those that were cancelled are not
+ * run. Afterwards every job is done, and can still be waited for, cancelled and freed. A callback
+ * that submits meanwhile gets CANCELLED. No other thread may be in a call on this engine, but
+ * threads may be in sutra_job_wait. */
+SUTRA_API void sutra_engine_free(SutraEngine *engine);
 
 /* Packs weights, maps pages and sizes every buffer for `options`, so that the first request is as
  * fast as the rest and sutra_embed_into allocates nothing from then on. */
@@ -300,27 +318,37 @@ SUTRA_API SutraStatus sutra_model_warmup(SutraEngine *engine, const SutraModel *
 
 /* Embeds n inputs; blocks. Row i of the result is input i. When some inputs fail (their item says
  * why), the other rows are valid, *result is set, and the first failing item's status is returned
- * with its message. */
+ * with its message: *result is to be freed then too. When the call fails as a whole, *result is
+ * NULL. */
 SUTRA_API SutraStatus sutra_embed(SutraEngine *engine, const SutraModel *model,
                                   const SutraInput *inputs, size_t n,
                                   const SutraEmbedOptions *options, SutraResult **result,
                                   SutraError *err);
 
 /* The same for SUTRA_OUT_POOLED into the caller's memory: out [n, row_bytes], capacity in bytes;
- * items [n] or NULL. Allocates nothing after sutra_model_warmup with the same options. */
+ * items [n] or NULL. Allocates nothing after sutra_model_warmup with the same options. When some
+ * inputs fail, the other rows are valid; when the call fails as a whole, out is not written and
+ * each item has the call's status. */
 SUTRA_API SutraStatus sutra_embed_into(SutraEngine *engine, const SutraModel *model,
                                        const SutraInput *inputs, size_t n,
                                        const SutraEmbedOptions *options, void *out, size_t capacity,
                                        SutraItem *items, SutraError *err);
 
 /* Queues a request and returns. done may be NULL when the job is waited for; job may be NULL when
- * done is given. */
+ * done is given. When max_queued_tokens are queued, it waits for room or fails with BUSY, as
+ * when_full says. A job no longer counts when its callback is called, which may thus submit as much
+ * as its job took. A callback that submits to its own engine never waits: there a full queue is
+ * BUSY whatever when_full says, for the thread that makes room is the callback's. Errors: ARGUMENT,
+ * BUSY, CANCELLED (the engine is being freed), LIMIT (no thread could be started), MEMORY, and what
+ * sutra_embed says of its options; inputs that are not valid fail in the job. */
 SUTRA_API SutraStatus sutra_submit(SutraEngine *engine, const SutraModel *model,
                                    const SutraInput *inputs, size_t n,
                                    const SutraEmbedOptions *options, SutraDone done, void *user,
                                    SutraJob **job, SutraError *err);
-/* timeout_ns UINT64_MAX waits for ever. Errors: TIMEOUT; CANCELLED; else as sutra_embed. The result
- * is handed out once. */
+/* timeout_ns UINT64_MAX waits for ever. result may be NULL. *result is set when the job ran, even
+ * if some inputs failed (see sutra_embed). It is NULL when the job failed as a whole or is not done
+ * yet, and when its result was handed out before, to `done` or to another call. Errors: TIMEOUT
+ * (not done yet, or options.timeout_ns); CANCELLED; else as sutra_embed. */
 SUTRA_API SutraStatus sutra_job_wait(SutraJob *job, uint64_t timeout_ns, SutraResult **result,
                                      SutraError *err);
 SUTRA_API void sutra_job_cancel(SutraJob *job); /* a job that has not started ends with CANCELLED */

@@ -7,6 +7,9 @@
  * context until its next run; the caller copies them out, so a hung context can be abandoned
  * without touching user memory. The CPU backend (src/backend/cpu_backend.c) fills the same table as
  * a plugin does.
+ *
+ * A function that fails returns why and writes one line to err->message; err is never NULL and comes
+ * zeroed. Without a line the caller names the backend and the function.
  */
 #ifndef SUTRA_BACKEND_H
 #define SUTRA_BACKEND_H
@@ -107,7 +110,7 @@ typedef struct SutraSpec {
                                  left), in tokens; 0: to the end. NULL: 0 in all layers */
     const float *rope_base;   /* [num_layers] or NULL */
     float norm_eps;
-    const SutraHead *heads;
+    const SutraHead *heads; /* [num_heads_out] the model's own chain; a batch says what to do */
     uint32_t num_heads_out;
 } SutraSpec;
 
@@ -165,6 +168,8 @@ typedef struct SutraBackend {
     SutraStatus (*device_count)(uint32_t *count, SutraError *err);
     SutraStatus (*device_info)(uint32_t device, SutraDeviceInfo *info,
                                SutraError *err); /* also the health probe */
+    /* Asked before load, and before the first run of an output. Errors: UNSUPPORTED (names what of
+     * the spec, precision or output it cannot do), DEVICE */
     SutraStatus (*supports)(uint32_t device, const SutraSpec *spec, SutraCompute compute,
                             SutraOutput output, SutraError *err);
     SutraStatus (*load)(uint32_t device, const SutraSpec *spec, const SutraTensor *tensors,
@@ -173,6 +178,8 @@ typedef struct SutraBackend {
     /* max_team: the largest team of a run's batch; 1 for none */
     SutraStatus (*context_create)(void *model, uint32_t max_tokens, uint32_t max_seqs,
                                   uint32_t max_team, void **context, SutraError *err);
+    /* view: num_items = num_seqs, row_bytes = sutra_row_bytes(dtype, dim), data; the rest is not read.
+     * data [num_seqs] rows, or [num_tokens] for SUTRA_OUT_TOKENS */
     SutraStatus (*run)(void *context, const SutraBatch *batch, SutraResultView *view,
                        SutraError *err);
     void (*context_free)(void *context);

@@ -6,7 +6,8 @@ import numpy as np
 
 
 class Error(C.Structure):
-    _fields_ = [("status", C.c_int), ("message", C.c_char * 508)]
+    _fields_ = [("status", C.c_int), ("message", C.c_char * 500), ("has_item", C.c_uint16), ("reason", C.c_uint16),
+                ("item", C.c_uint32)]
 
 
 class Input(C.Structure):

@@ -24,10 +24,12 @@ static SutraStatus write_bundle(const SutraModel *model, const SuByteWriter *sou
     SutraTensor packed;
     if (su_model_tensor(model, SUTRA_ROLE_PACKED_CPU, 0))
         return su_bundle_write(model, NULL, 0, source, path, err);
-    SU_TRY(backend->load(0, &model->spec, model->tensors, model->num_tensors, model->compute,
-                         &handle, err));
+    SutraError reason = {0}; /* a backend's err is never NULL */
+    SutraStatus status = backend->load(0, &model->spec, model->tensors, model->num_tensors,
+                                       model->compute, &handle, &reason);
+    if (status != SUTRA_OK) SU_RAISE(err, status, "%s: %s", model->path, reason.message);
     su_cpu_backend_packed(handle, model->compute, &packed);
-    SutraStatus status = su_bundle_write(model, &packed, 1, source, path, err);
+    status = su_bundle_write(model, &packed, 1, source, path, err);
     backend->unload(handle);
     return status;
 }

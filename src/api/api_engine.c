@@ -54,6 +54,7 @@ SutraStatus sutra_engine_create(const SutraEngineOptions *options, SutraEngine *
     engine->batch_tokens = o.max_batch_tokens == 0           ? BATCH_TOKENS
                            : o.max_batch_tokens > (1u << 20) ? 1u << 20
                                                              : (uint32_t)o.max_batch_tokens;
+    engine->backend = su_cpu_backend();
     engine->log = o.log;
     engine->log_user = o.log_user;
     SutraStatus status = su_thread_pool_create(engine->num_threads, &engine->pool, err);
@@ -89,21 +90,19 @@ static SutraStatus check_call(const SutraEngine *engine, const SutraModel *model
     if (!engine) SU_RAISE(err, SUTRA_E_ARGUMENT, "engine is NULL");
     if (!model) SU_RAISE(err, SUTRA_E_ARGUMENT, "model is NULL");
     if (!inputs && n) SU_RAISE(err, SUTRA_E_ARGUMENT, "inputs is NULL");
-    for (size_t i = 0; i < n; i++)
-        if (inputs[i].reserved[0] | inputs[i].reserved[1])
-            SU_RAISE(err, SUTRA_E_ABI, "item %zu: reserved words are not zero", i);
-    return SUTRA_OK;
+    return su_inputs_check_reserved(inputs, n, err);
 }
 
-SutraStatus sutra_model_warmup(SutraEngine *engine, const SutraModel *model,
-                               const SutraEmbedOptions *options, SutraError *err)
+/* The model is held. */
+static SutraStatus warm_up(SutraEngine *engine, const SutraModel *model,
+                           const SutraEmbedOptions *options, SutraError *err)
 {
     SuEmbedPlan plan;
     SuSession *session = NULL;
-    SU_TRY(check_call(engine, model, NULL, 0, err));
     SU_TRY(su_embed_plan(model, options, &plan, err));
     pthread_mutex_lock(&engine->call_lock);
-    SutraStatus status = su_session_prepare(engine, model, plan.max_tokens, &session, err);
+    SutraStatus status =
+        su_session_prepare(engine, model, plan.output, plan.max_tokens, &session, err);
     pthread_mutex_unlock(&engine->call_lock);
     if (status != SUTRA_OK) return status;
 
@@ -124,6 +123,16 @@ SutraStatus sutra_model_warmup(SutraEngine *engine, const SutraModel *model,
     return status;
 }
 
+SutraStatus sutra_model_warmup(SutraEngine *engine, const SutraModel *model,
+                               const SutraEmbedOptions *options, SutraError *err)
+{
+    SU_TRY(check_call(engine, model, NULL, 0, err));
+    SutraModel *held = sutra_model_retain((SutraModel *)model);
+    SutraStatus status = warm_up(engine, model, options, err);
+    sutra_model_free(held);
+    return status;
+}
+
 SutraStatus sutra_embed(SutraEngine *engine, const SutraModel *model, const SutraInput *inputs,
                         size_t n, const SutraEmbedOptions *options, SutraResult **result,
                         SutraError *err)
@@ -134,9 +143,9 @@ SutraStatus sutra_embed(SutraEngine *engine, const SutraModel *model, const Sutr
     return su_embed_to_result(engine, model, inputs, n, options, 0, result, err);
 }
 
-SutraStatus sutra_embed_into(SutraEngine *engine, const SutraModel *model, const SutraInput *inputs,
-                             size_t n, const SutraEmbedOptions *options, void *out, size_t capacity,
-                             SutraItem *items, SutraError *err)
+static SutraStatus embed_into(SutraEngine *engine, const SutraModel *model,
+                              const SutraInput *inputs, size_t n, const SutraEmbedOptions *options,
+                              void *out, size_t capacity, SutraItem *items, SutraError *err)
 {
     SuEmbedPlan plan;
     size_t needed;
@@ -150,6 +159,19 @@ SutraStatus sutra_embed_into(SutraEngine *engine, const SutraModel *model, const
                  plan.row_bytes);
     SuEmbedTarget target = {.data = out, .items = items};
     return su_embed_call(engine, model, inputs, n, &plan, &target, 0, err);
+}
+
+SutraStatus sutra_embed_into(SutraEngine *engine, const SutraModel *model, const SutraInput *inputs,
+                             size_t n, const SutraEmbedOptions *options, void *out, size_t capacity,
+                             SutraItem *items, SutraError *err)
+{
+    if (items) memset(items, 0, n * sizeof *items);
+    SutraStatus status = embed_into(engine, model, inputs, n, options, out, capacity, items, err);
+    if (status == SUTRA_OK || !items) return status;
+    for (size_t i = 0; i < n; i++)
+        if (items[i].status != SUTRA_OK) return status;
+    for (size_t i = 0; i < n; i++) items[i].status = status; /* the call as a whole failed */
+    return status;
 }
 
 SutraStatus sutra_submit(SutraEngine *engine, const SutraModel *model, const SutraInput *inputs,
@@ -199,8 +221,9 @@ SutraStatus sutra_engine_stats(const SutraEngine *engine, char *json, size_t cap
 
 int sutra_compute_is_native(SutraCompute compute)
 {
-    SutraDeviceInfo info;
-    if (su_cpu_backend()->device_info(0, &info, NULL) != SUTRA_OK) return 0;
+    SutraDeviceInfo info = {.struct_size = sizeof info};
+    SutraError ignored = {0};
+    if (su_cpu_backend()->device_info(0, &info, &ignored) != SUTRA_OK) return 0;
     return (unsigned)compute < 32 && info.computes >> compute & 1;
 }
 

@@ -130,11 +130,12 @@ static SutraStatus tokenize_item(const SutraModel *model, SuTokenizerScratch *sc
                                .truncate_left = model->truncate_left,
                                .want_offsets = true};
     if (input->token_ids)
-        SU_RAISE(err, SUTRA_E_ARGUMENT, "item %zu: token_ids cannot be tokenised", i);
-    SutraStatus status =
-        su_tokenizer_encode(model->tokenizer, scratch, &request, &encoding, &reason);
+        return su_error_set_item(err, SUTRA_E_ARGUMENT, i, true, "token_ids cannot be tokenised");
+    SutraStatus status = su_input_check(input, &reason);
+    if (status == SUTRA_OK)
+        status = su_tokenizer_encode(model->tokenizer, scratch, &request, &encoding, &reason);
     if (status == SUTRA_OK) return append(tokens, &encoding, i, err);
-    SU_RAISE(err, status, "item %zu: %s", i, reason.message);
+    return su_error_set_item(err, status, i, true, reason.message);
 }
 
 SutraStatus sutra_tokenize(const SutraModel *model, const SutraInput *inputs, size_t n,
@@ -144,6 +145,7 @@ SutraStatus sutra_tokenize(const SutraModel *model, const SutraInput *inputs, si
     if (!out) SU_RAISE(err, SUTRA_E_ARGUMENT, "tokens is NULL");
     *out = NULL;
     if (!model || (!inputs && n)) SU_RAISE(err, SUTRA_E_ARGUMENT, "model or inputs is NULL");
+    SU_TRY(su_inputs_check_reserved(inputs, n, err));
     SutraTokens *tokens = su_calloc(1, sizeof *tokens);
     if (!tokens) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory");
     tokens->num_items = n;

@@ -56,11 +56,26 @@ static SuFormat format_of(SutraCompute compute)
                                            : SU_FORMAT_F32;
 }
 
+/* Batches say which heads run: the model's own must be of these kinds, on vectors as they are. */
+static SutraStatus check_heads(const SutraSpec *spec, SutraError *err)
+{
+    for (uint32_t i = 0; spec->heads && i < spec->num_heads_out; i++) {
+        const SutraHead *head = &spec->heads[i];
+        if (head->kind > SUTRA_HEAD_NORMALIZE || head->in != spec->hidden_size ||
+            head->out != spec->hidden_size)
+            SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                     "the cpu backend has no head of kind %u from %u to %u features (head %u)",
+                     head->kind, head->in, head->out, i);
+    }
+    return SUTRA_OK;
+}
+
 static SutraStatus supports(uint32_t device, const SutraSpec *spec, SutraCompute compute,
                             SutraOutput output, SutraError *err)
 {
-    (void)spec;
     SU_TRY(check_device(device, err));
+    SU_TRY(su_encoder_check_spec(spec, err));
+    SU_TRY(check_heads(spec, err));
     SU_TRY(check_compute(compute, err));
     if (output != SUTRA_OUT_POOLED && output != SUTRA_OUT_TOKENS)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "this model has no head for %s output",
@@ -68,7 +83,6 @@ static SutraStatus supports(uint32_t device, const SutraSpec *spec, SutraCompute
     return SUTRA_OK;
 }
 
-/* Where the tensors bring weights that were packed before, those are used where they lie. */
 /* Panel of the packed weights: that of this ISA's fp32 GEMM where a linear is fp32. */
 static uint32_t panel_of(const SuEncoder *encoder)
 {
@@ -121,6 +135,7 @@ static SutraStatus attach(const SutraSpec *spec, const SutraTensor *tensors, siz
     SU_RAISE(err, SUTRA_E_FORMAT, "the packed weights have other panels than they say");
 }
 
+/* Where the tensors bring weights that were packed before, those are used where they lie. */
 static SutraStatus load(uint32_t device, const SutraSpec *spec, const SutraTensor *tensors,
                         size_t n, SutraCompute compute, void **model, SutraError *err)
 {

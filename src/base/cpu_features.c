@@ -1,5 +1,8 @@
 #include "base/cpu_features.h"
 
+#include "base/memory.h"
+
+#include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -11,6 +14,8 @@
 #include <cpuid.h>
 #include <sys/syscall.h>
 #endif
+
+enum { LARGEST_MASK = 1 << 17 }; /* bytes: a million processors */
 
 static const char *const isa_names[SU_ISA_COUNT] = {"scalar",     "avx2",       "avxvnni", "avx512",
                                                     "avx512vnni", "avx512bf16", "amx"};
@@ -122,14 +127,38 @@ SutraStatus su_isa_select(SuIsa *isa, SutraError *err)
         wanted);
 }
 
-uint32_t su_cpu_count(void)
+/* Counts what a mask of the kernel's size holds; 0: it could not be had. */
+static int count_in_mask(int (*affinity)(size_t bytes, void *mask))
 {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-    int count = CPU_COUNT(&set);
-    return count > 0 ? (uint32_t)count : 1;
+    cpu_set_t common;
+    memset(&common, 0, sizeof common);
+    if (affinity(sizeof common, &common) == 0) return CPU_COUNT(&common);
+    for (size_t bytes = 2 * sizeof common; errno == EINVAL && bytes <= LARGEST_MASK; bytes *= 2) {
+        cpu_set_t *mask = su_calloc(1, bytes);
+        if (!mask) return 0;
+        int count = affinity(bytes, mask) == 0 ? CPU_COUNT_S(bytes, mask) : 0;
+        int reason = errno;
+        su_free(mask);
+        if (count) return count;
+        errno = reason;
+    }
+    return 0;
 }
+
+uint32_t su_cpu_count_from(int (*affinity)(size_t bytes, void *mask))
+{
+    int count = count_in_mask(affinity);
+    if (count > 0) return (uint32_t)count;
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? (uint32_t)online : 1;
+}
+
+static int affinity_of_process(size_t bytes, void *mask)
+{
+    return sched_getaffinity(0, bytes, mask);
+}
+
+uint32_t su_cpu_count(void) { return su_cpu_count_from(affinity_of_process); }
 
 void su_cache_sizes(size_t bytes[3])
 {

@@ -42,6 +42,10 @@ const char *su_isa_name(SuIsa isa);
 /* Cores this process may run on; at least 1. */
 uint32_t su_cpu_count(void);
 
+/* The same from another source of the mask, for tests. affinity fills bytes at mask, a cpu_set_t of that
+ * size, and fails with EINVAL where the kernel's is larger: returns 0, or -1 and sets errno. */
+uint32_t su_cpu_count_from(int (*affinity)(size_t bytes, void *mask));
+
 /* Data caches that a core has or shares, levels 1 to 3; 0 where the system does not say. */
 void su_cache_sizes(size_t bytes[3]);
 

@@ -2,11 +2,14 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 SutraStatus(su_error_set)(SutraError *err, SutraStatus status, const char *format, ...)
 {
     if (!err) return status;
     err->status = status;
+    err->has_item = err->reason = 0;
+    err->item = 0;
     va_list args;
     va_start(args, format);
     vsnprintf(err->message, sizeof err->message, format, args);
@@ -16,10 +19,25 @@ SutraStatus(su_error_set)(SutraError *err, SutraStatus status, const char *forma
     return status;
 }
 
+SutraStatus su_error_set_item(SutraError *err, SutraStatus status, size_t item, bool named,
+                              const char *reason)
+{
+    if (!err) return status;
+    char prefix[32] = "";
+    if (named) snprintf(prefix, sizeof prefix, "item %zu: ", item);
+    (su_error_set)(err, status, "%s%s", prefix, reason);
+    err->reason = (uint16_t)strlen(prefix);
+    err->has_item = item <= UINT32_MAX;
+    err->item = err->has_item ? (uint32_t)item : 0;
+    return status;
+}
+
 void su_error_clear(SutraError *err)
 {
     if (!err) return;
     err->status = SUTRA_OK;
+    err->has_item = err->reason = 0;
+    err->item = 0;
     err->message[0] = '\0';
 }
 

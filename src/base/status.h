@@ -8,6 +8,8 @@
 
 #include "sutra.h"
 
+#include <stdbool.h>
+
 /* Fills *err (when not NULL) and returns `status`. Control characters in the message are replaced
  * by '?'. */
 SutraStatus su_error_set(SutraError *err, SutraStatus status, const char *format, ...)
@@ -17,6 +19,11 @@ SutraStatus su_error_set(SutraError *err, SutraStatus status, const char *format
 #ifdef __clang_analyzer__
 #define su_error_set(err, status, ...) ((su_error_set)((err), (status), __VA_ARGS__), (status))
 #endif
+
+/* The same for one input of a call, with the reason as it is. named: the message starts with "item N: ".
+ */
+SutraStatus su_error_set_item(SutraError *err, SutraStatus status, size_t item, bool named,
+                              const char *reason);
 
 void su_error_clear(SutraError *err);
 

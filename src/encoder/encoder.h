@@ -121,6 +121,9 @@ typedef struct SuCrew {
     const SuRowObserver *observer;
 } SuCrew;
 
+/* Whether the encoder can run it. Errors: UNSUPPORTED (names what it cannot do). heads are not read. */
+SutraStatus su_encoder_check_spec(const SutraSpec *spec, SutraError *err);
+
 /* recipes [num_layers, SU_LAYER_LINEARS] are read here, NULL: all fp32. tensors are borrowed until
  * su_encoder_free. Errors: FORMAT (a role is missing or has another shape; int8: a weight that is NaN
  * or infinite), UNSUPPORTED, MEMORY. */

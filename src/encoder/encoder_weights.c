@@ -301,23 +301,48 @@ static SutraStatus load_all(const Source *source, SuEncoder *encoder, SutraError
     return find_tables(source, encoder, err);
 }
 
-static SutraStatus check_spec(const SutraSpec *spec, SutraError *err)
+static SutraStatus check_positions(const SutraSpec *spec, SutraError *err)
 {
     if (spec->position != SUTRA_POSITION_LEARNED && spec->position != SUTRA_POSITION_NONE)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "the cpu backend has no position scheme %u",
                  spec->position);
-    if (spec->norm != SUTRA_NORM_POST || spec->norm_kind != SUTRA_NORM_LAYER || spec->gated ||
-        spec->num_experts || spec->num_kv_heads != spec->num_heads)
+    if (spec->position == SUTRA_POSITION_LEARNED && spec->position_offset >= spec->max_positions)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "the first position %u is not below the model's %u",
+                 spec->position_offset, spec->max_positions);
+    return SUTRA_OK;
+}
+
+SutraStatus su_encoder_check_spec(const SutraSpec *spec, SutraError *err)
+{
+    SU_TRY(check_positions(spec, err));
+    if (spec->norm != SUTRA_NORM_POST)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "the cpu backend runs post-norm encoders only");
+    if (spec->norm_kind != SUTRA_NORM_LAYER)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "the cpu backend has layer norms only, no RMS norms");
+    if (spec->gated)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "the cpu backend has no gated feed-forward");
+    if (spec->num_experts)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "the cpu backend has no experts, the model has %u",
+                 spec->num_experts);
+    if (spec->num_kv_heads != spec->num_heads)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "the cpu backend takes as many key and value heads as heads, not %u for %u",
+                 spec->num_kv_heads, spec->num_heads);
     if (spec->head_size % 8 || spec->head_size == 0 || spec->head_size > 256)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "head size %u is not a multiple of 8 up to 256",
                  spec->head_size);
+    if (!spec->num_layers || !spec->num_heads || !spec->hidden_size || !spec->ffn_size)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%u layers of %u elements with %u heads are no encoder",
+                 spec->num_layers, spec->hidden_size, spec->num_heads);
+    if (spec->activation > SUTRA_ACT_TANH)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "the cpu backend has no activation %u",
+                 spec->activation);
     return SUTRA_OK;
 }
 
 static SutraStatus encoder_new(const SutraSpec *spec, SuIsa isa, SuEncoder **out, SutraError *err)
 {
-    SU_TRY(check_spec(spec, err));
+    SU_TRY(su_encoder_check_spec(spec, err));
     SuEncoder *encoder = su_calloc(1, sizeof *encoder);
     if (encoder) encoder->layers = su_calloc(spec->num_layers, sizeof *encoder->layers);
     if (!encoder || !encoder->layers) {

@@ -256,9 +256,40 @@ uint32_t su_model_dim(const SutraModel *model)
     return cut && cut < hidden ? cut : hidden;
 }
 
+static pthread_mutex_t links_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void su_model_links_lock(void) { pthread_mutex_lock(&links_lock); }
+
+void su_model_links_unlock(void) { pthread_mutex_unlock(&links_lock); }
+
+void su_model_link(SutraModel *model, SuModelLink *link)
+{
+    link->next = model->links;
+    model->links = link;
+}
+
+void su_model_unlink(SutraModel *model, SuModelLink *link)
+{
+    SuModelLink **at = &model->links;
+    while (*at != link) at = &(*at)->next;
+    *at = link->next;
+}
+
+static void drop_links(SutraModel *model)
+{
+    su_model_links_lock();
+    while (model->links) {
+        SuModelLink *link = model->links;
+        model->links = link->next;
+        link->drop(link);
+    }
+    su_model_links_unlock();
+}
+
 void su_model_destroy(SutraModel *model)
 {
     if (!model) return;
+    drop_links(model);
     while (model->residents) {
         SuResident *resident = model->residents;
         model->residents = resident->next;

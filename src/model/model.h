@@ -30,6 +30,13 @@ typedef struct SuResident {
     struct SuResident *next;
 } SuResident;
 
+/* What an engine made from a model, without a reference of its own: it goes before the model does. The
+ * engine has it in a list too, so one lock guards the links of all models. */
+typedef struct SuModelLink {
+    struct SuModelLink *next;
+    void (*drop)(struct SuModelLink *link); /* frees it; the links are locked */
+} SuModelLink;
+
 typedef struct SuPrompt {
     char *name, *text;
 } SuPrompt;
@@ -70,12 +77,20 @@ struct SutraModel {
 
     pthread_mutex_t resident_lock; /* guards residents, the one part that changes after opening */
     SuResident *residents;
+    SuModelLink *links; /* guarded by su_model_links_lock */
 };
 
 /* See sutra_model_open. */
 SutraStatus su_model_open(const char *path, const SutraModelOptions *options, SutraModel **model,
                           SutraError *err);
-void su_model_destroy(SutraModel *model); /* when references reach 0; unloads the residents */
+/* When references reach 0: drops the links, then unloads the residents. */
+void su_model_destroy(SutraModel *model);
+
+void su_model_links_lock(void);
+void su_model_links_unlock(void);
+/* The links are locked. */
+void su_model_link(SutraModel *model, SuModelLink *link);
+void su_model_unlink(SutraModel *model, SuModelLink *link);
 
 /* The prompt's text, or NULL with ARGUMENT raised (lists the known names). name NULL: default
  * prompt; "": none. *text is "" when there is none. Borrowed from the model. */

@@ -97,11 +97,8 @@ static SutraStatus tokenize_text(const SutraModel *model, SuTokenizerScratch *sc
                                  const SutraInput *input, const SuEmbedPlan *plan, Tokens *tokens,
                                  SutraError *err)
 {
-    if (input->token_ids) {
-        if (input->text) SU_RAISE(err, SUTRA_E_ARGUMENT, "text and token_ids are both given");
-        return take_token_ids(input, plan, tokens, err);
-    }
-    if (!input->text && input->text_size) SU_RAISE(err, SUTRA_E_ARGUMENT, "text is NULL");
+    SU_TRY(su_input_check(input, err));
+    if (input->token_ids) return take_token_ids(input, plan, tokens, err);
     if (input->pair) SU_RAISE(err, SUTRA_E_ARGUMENT, "pair is only for score output");
     const char *prompt = "";
     uint32_t skip = 0;
@@ -153,6 +150,23 @@ static void copy_rows(Call *call, const SuRaggedBatch *batch, const SutraResultV
     }
 }
 
+/* One item a text, in rows of the size that the caller's memory was made for, or a reason. */
+static SutraStatus run_backend(const Call *call, void *context, const SutraBatch *batch,
+                               SutraResultView *view, SutraError *reason)
+{
+    const SutraBackend *backend = call->session->backend;
+    SutraStatus status = backend->run(context, batch, view, reason);
+    if (status != SUTRA_OK) return su_backend_reason(backend, "run", status, reason);
+    if (!view->data || view->num_items != batch->num_seqs ||
+        view->row_bytes != call->plan->row_bytes)
+        SU_RAISE(
+            reason, SUTRA_E_DEVICE,
+            "run of the %s backend gave %zu texts with rows of %zu bytes in place of %u of %zu",
+            backend->name, view->data ? view->num_items : 0, view->row_bytes, batch->num_seqs,
+            call->plan->row_bytes);
+    return SUTRA_OK;
+}
+
 /* Takes the worker's batch through the encoder and empties it. */
 static void run_batch(Call *call, SuWorker *worker, void *context, const SutraTeam *team)
 {
@@ -174,9 +188,9 @@ static void run_batch(Call *call, SuWorker *worker, void *context, const SutraTe
                       .team = team,
                       .numeric_error = batch->numeric_error};
     SutraResultView view = {.struct_size = sizeof view};
-    SutraError reason;
+    SutraError reason = {0};
     uint64_t start = su_clock_ns();
-    SutraStatus status = call->session->backend->run(context, &run, &view, &reason);
+    SutraStatus status = run_backend(call, context, &run, &view, &reason);
     if (status == SUTRA_OK) {
         copy_rows(call, batch, &view, su_clock_ns() - start);
     } else {
@@ -201,7 +215,7 @@ static void describe_item(Call *call, size_t i, const Tokens *tokens, uint64_t t
 static void add_text(Call *call, SuWorker *worker, size_t i, void *context, const SutraTeam *team)
 {
     Tokens tokens = {0};
-    SutraError reason;
+    SutraError reason = {0};
     uint64_t start = su_clock_ns();
     SutraStatus status =
         tokenize_text(call->model, worker->scratch, &call->inputs[i], call->plan, &tokens, &reason);
@@ -228,8 +242,8 @@ static void add_text(Call *call, SuWorker *worker, size_t i, void *context, cons
 static size_t estimate(const Call *call, size_t i)
 {
     const SutraInput *input = &call->inputs[i];
-    size_t tokens =
-        input->token_ids ? input->num_token_ids : input->text_size / BYTES_PER_TOKEN + 2;
+    size_t bytes = input->text ? input->text_size : 0;
+    size_t tokens = input->token_ids ? input->num_token_ids : bytes / BYTES_PER_TOKEN + 2;
     return tokens < call->plan->max_tokens ? tokens : call->plan->max_tokens;
 }
 
@@ -300,8 +314,10 @@ SutraStatus su_embed_call(SutraEngine *engine, const SutraModel *model, const Su
                           uint64_t queue_ns, SutraError *err)
 {
     SuSession *session = NULL;
+    SutraModel *held = sutra_model_retain((SutraModel *)model);
     pthread_mutex_lock(&engine->call_lock);
-    SutraStatus status = su_session_prepare(engine, model, plan->max_tokens, &session, err);
+    SutraStatus status =
+        su_session_prepare(engine, model, plan->output, plan->max_tokens, &session, err);
     if (status == SUTRA_OK) {
         Call call = {.engine = engine,
                      .model = model,
@@ -319,13 +335,11 @@ SutraStatus su_embed_call(SutraEngine *engine, const SutraModel *model, const Su
         if (call.failed_item != SIZE_MAX) {
             atomic_fetch_add(&engine->failed, 1);
             status = call.failed_status;
-            if (n > 1)
-                su_error_set(err, status, "item %zu: %s", call.failed_item, call.failure.message);
-            else
-                su_error_set(err, status, "%s", call.failure.message);
+            su_error_set_item(err, status, call.failed_item, n > 1, call.failure.message);
         }
     }
     pthread_mutex_unlock(&engine->call_lock);
+    sutra_model_free(held);
     return status;
 }
 

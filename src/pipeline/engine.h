@@ -27,11 +27,15 @@ typedef struct SuWorker {
     unsigned char *memory; /* of batch */
 } SuWorker;
 
-/* A model prepared for this engine. */
+/* A model prepared for this engine. It lies in a list of both; the last reference to the model frees it,
+ * from any thread, and so does the end of the engine. Calls hold a reference to their model. */
 typedef struct SuSession {
-    const SutraModel *model; /* retained */
+    SuModelLink link; /* first */
+    SutraEngine *engine;
+    SutraModel *model;
     const SutraBackend *backend;
     void *resident;
+    uint32_t outputs;    /* bit mask of those that the backend said it supports */
     uint32_t max_tokens; /* of a context */
     void **contexts;     /* [num_threads]; contexts[0] also serves teams */
     struct SuSession *next;
@@ -40,13 +44,14 @@ typedef struct SuSession {
 typedef struct SuJobQueue SuJobQueue;
 
 struct SutraEngine {
+    const SutraBackend *backend; /* of its sessions */
     SuThreadPool *pool;
     uint32_t num_threads;
     uint32_t batch_tokens;  /* tokens that a thread takes through the layers at a time */
     uint32_t worker_tokens; /* capacity of each worker's batch */
     SuWorker *workers;
-    SuSession *sessions;       /* most recently used first */
-    pthread_mutex_t call_lock; /* held for a whole call: workers, sessions, contexts */
+    SuSession *sessions;       /* guarded by su_model_links_lock; latest first */
+    pthread_mutex_t call_lock; /* held for a whole call: workers and what sessions hold */
     SuJobQueue *queue;
     void (*log)(void *user, int level, const char *line);
     void *log_user;
@@ -71,14 +76,24 @@ typedef struct SuEmbedTarget {
     SutraItem *items;      /* [n] or NULL */
 } SuEmbedTarget;
 
+/* Makes *reason, of a backend's function that returned status, fit to be shown: a plugin may have written
+ * nothing, or no end. Returns the status, DEVICE in place of one that is not known. */
+SutraStatus su_backend_reason(const SutraBackend *backend, const char *function, SutraStatus status,
+                              SutraError *reason);
+
+/* Errors: ARGUMENT (the input contradicts itself). */
+SutraStatus su_input_check(const SutraInput *input, SutraError *err);
+/* Errors: ABI (names the item): an input of a caller that is newer than this library. */
+SutraStatus su_inputs_check_reserved(const SutraInput *inputs, size_t n, SutraError *err);
+
 /* options may be NULL. Errors: ARGUMENT, UNSUPPORTED, ABI. */
 SutraStatus su_embed_plan(const SutraModel *model, const SutraEmbedOptions *options,
                           SuEmbedPlan *plan, SutraError *err);
 
-/* Prepares model and engine for texts of up to max_tokens; allocates nothing if that has been done.
- * call_lock is held. */
-SutraStatus su_session_prepare(SutraEngine *engine, const SutraModel *model, uint32_t max_tokens,
-                               SuSession **session, SutraError *err);
+/* Prepares model and engine for an output and texts of up to max_tokens; allocates nothing if that has been done.
+ * call_lock and a reference to the model are held. */
+SutraStatus su_session_prepare(SutraEngine *engine, const SutraModel *model, SutraOutput output,
+                               uint32_t max_tokens, SuSession **session, SutraError *err);
 void su_session_free_all(SutraEngine *engine);
 
 /* Runs one request to its end. Takes call_lock. */

@@ -3,8 +3,9 @@
  *   submitted ──► queued ──► running ──► done
  *                    └── cancel, timeout ──► done (CANCELLED, TIMEOUT)
  *
- * A job has two owners, the queue and the user's handle; the one that lets go last frees it. Jobs
- * of equal priority run in the order of submission. */
+ * A job has two owners, the queue and the user's handle; the one that lets go last frees it. The queue
+ * in turn is owned by its engine and by its jobs, so that a job can be waited for when the engine is
+ * gone: all jobs are done by then. Jobs of equal priority run in the order of submission. */
 #include "pipeline/job_queue.h"
 
 #include "base/clock.h"
@@ -35,7 +36,8 @@ struct SutraJob {
 };
 
 struct SuJobQueue {
-    SutraEngine *engine;
+    SutraEngine *engine; /* not to be used once stop is set and the dispatcher has ended */
+    _Atomic size_t owners;
     pthread_mutex_t lock;
     pthread_cond_t changed; /* a job arrived, room became free, a job is done, stop */
     SutraJob *first;
@@ -44,17 +46,30 @@ struct SuJobQueue {
     pthread_t dispatcher;
 };
 
+static void release_queue(SuJobQueue *queue)
+{
+    if (atomic_fetch_sub(&queue->owners, 1) != 1) return;
+    pthread_cond_destroy(&queue->changed);
+    pthread_mutex_destroy(&queue->lock);
+    su_free(queue);
+}
+
 static void release_job(SutraJob *job)
 {
     if (atomic_fetch_sub(&job->owners, 1) != 1) return;
     sutra_model_free((SutraModel *)job->model);
     sutra_result_free(job->result);
+    release_queue(job->queue);
     su_free(job);
 }
 
 static void finish_job(SuJobQueue *queue, SutraJob *job, SutraStatus status, SutraResult *result,
                        const SutraError *err)
 {
+    pthread_mutex_lock(&queue->lock);
+    queue->cost -= job->cost; /* before the callback, which may submit as much */
+    pthread_cond_broadcast(&queue->changed);
+    pthread_mutex_unlock(&queue->lock);
     if (job->done) {
         job->done(job->user, result, err);
         result = NULL;
@@ -64,7 +79,6 @@ static void finish_job(SuJobQueue *queue, SutraJob *job, SutraStatus status, Sut
     job->status = status;
     job->error = *err;
     job->result = result;
-    queue->cost -= job->cost;
     pthread_cond_broadcast(&queue->changed);
     pthread_mutex_unlock(&queue->lock);
     release_job(job);
@@ -111,6 +125,7 @@ SutraStatus su_job_queue_create(SutraEngine *engine, uint64_t max_queued_tokens,
     *out = queue;
     if (!queue) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory");
     queue->engine = engine;
+    queue->owners = 1;
     queue->max_cost = max_queued_tokens ? max_queued_tokens : (uint64_t)4 << 20;
     pthread_mutex_init(&queue->lock, NULL);
     pthread_condattr_t attributes;
@@ -129,9 +144,7 @@ void su_job_queue_free(SuJobQueue *queue)
     pthread_cond_broadcast(&queue->changed);
     pthread_mutex_unlock(&queue->lock);
     if (queue->started) pthread_join(queue->dispatcher, NULL);
-    pthread_cond_destroy(&queue->changed);
-    pthread_mutex_destroy(&queue->lock);
-    su_free(queue);
+    release_queue(queue);
 }
 
 /* ---- submission
@@ -162,7 +175,9 @@ static SutraJob *copy_job(SuArena *arena, const SutraInput *inputs, size_t n)
         copy.prompt_name = copy_bytes(arena, input->prompt_name,
                                       input->prompt_name ? strlen(input->prompt_name) + 1 : 0);
         if (own) own[i] = copy;
-        cost += input->text_size / 4 + input->num_token_ids + 2;
+        cost += (input->text ? input->text_size / 4 : 0) +
+                (input->pair ? input->pair_size / 4 : 0) +
+                (input->token_ids ? input->num_token_ids : 0) + 2;
     }
     if (!job) return NULL;
     *job = (SutraJob){.inputs = own, .n = n, .cost = cost, .owners = 2};
@@ -177,11 +192,14 @@ static void insert(SuJobQueue *queue, SutraJob *job)
     *at = job;
 }
 
-/* Waits for room, or fails; starts the dispatcher. lock is held. */
+/* Waits for room, or fails; starts the dispatcher. The dispatcher itself, in a callback, never waits:
+ * nobody else makes room. lock is held. */
 static SutraStatus admit(SuJobQueue *queue, const SutraJob *job, SutraError *err)
 {
+    if (queue->stop) SU_RAISE(err, SUTRA_E_CANCELLED, "the engine is being freed");
+    bool may_wait = !queue->started || !pthread_equal(pthread_self(), queue->dispatcher);
     while (queue->cost && queue->cost + job->cost > queue->max_cost) {
-        if (job->options.when_full == SUTRA_WHEN_FULL_FAIL)
+        if (job->options.when_full == SUTRA_WHEN_FULL_FAIL || !may_wait)
             SU_RAISE(err, SUTRA_E_BUSY, "the queue holds %llu tokens, its limit is %llu",
                      (unsigned long long)queue->cost, (unsigned long long)queue->max_cost);
         pthread_cond_wait(&queue->changed, &queue->lock);
@@ -207,6 +225,7 @@ SutraStatus su_job_submit(SuJobQueue *queue, const SutraModel *model, const Sutr
     job->options = *options;
     job->engine = queue->engine;
     job->queue = queue;
+    atomic_fetch_add(&queue->owners, 1);
     job->model = sutra_model_retain((SutraModel *)model);
     job->done = done;
     job->user = user;
@@ -243,6 +262,7 @@ static struct timespec deadline_after(uint64_t timeout_ns)
 SutraStatus sutra_job_wait(SutraJob *job, uint64_t timeout_ns, SutraResult **result,
                            SutraError *err)
 {
+    if (result) *result = NULL;
     if (!job) SU_RAISE(err, SUTRA_E_ARGUMENT, "job is NULL");
     SuJobQueue *queue = job->queue;
     struct timespec deadline = deadline_after(timeout_ns);

@@ -37,6 +37,8 @@ static SutraStatus check_enums(const SutraEmbedOptions *o, SutraError *err)
         SU_RAISE(err, SUTRA_E_ARGUMENT, "normalize %u is not known", o->normalize);
     if (o->truncation > SUTRA_TRUNCATE_ERROR)
         SU_RAISE(err, SUTRA_E_ARGUMENT, "truncation %u is not known", o->truncation);
+    if (o->when_full > SUTRA_WHEN_FULL_FAIL)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "when_full %u is not known", o->when_full);
     return SUTRA_OK;
 }
 

@@ -1,7 +1,50 @@
 /* Sessions: a model's weights packed for a device, and one context per thread. */
-#include "backend/cpu_backend.h"
+#include "base/clock.h"
 #include "base/status.h"
 #include "pipeline/engine.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { LOG_INFO = 2 };
+
+__attribute__((format(printf, 3, 4))) static void tell(const SutraEngine *engine, int level,
+                                                       const char *format, ...)
+{
+    char line[512];
+    if (!engine->log) return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    engine->log(engine->log_user, level, line);
+}
+
+SutraStatus su_backend_reason(const SutraBackend *backend, const char *function, SutraStatus status,
+                              SutraError *reason)
+{
+    if ((unsigned)status > SUTRA_E_ABI) status = SUTRA_E_DEVICE;
+    reason->message[sizeof reason->message - 1] = '\0';
+    if (!reason->message[0])
+        su_error_set(reason, status, "%s of the %s backend failed without saying why", function,
+                     backend->name);
+    return status;
+}
+
+/* Asks the backend once an output; *outputs, a bit mask, remembers. */
+static SutraStatus check_support(const SutraBackend *backend, const SutraModel *model,
+                                 SutraOutput output, uint32_t *outputs, SutraError *err)
+{
+    if (*outputs >> output & 1) return SUTRA_OK;
+    SutraError reason = {0};
+    SutraStatus status = backend->supports(0, &model->spec, model->compute, output, &reason);
+    if (status != SUTRA_OK) {
+        status = su_backend_reason(backend, "supports", status, &reason);
+        SU_RAISE(err, status, "%s: %s", model->path, reason.message);
+    }
+    *outputs |= 1u << output;
+    return SUTRA_OK;
+}
 
 /* Weights are packed once a (model, backend, device, precision) and shared by all engines. */
 static SutraStatus find_resident(const SutraModel *model, const SutraBackend *backend,
@@ -28,6 +71,7 @@ static SutraStatus find_resident(const SutraModel *model, const SutraBackend *ba
                 owner->residents = resident;
             } else {
                 su_free(resident);
+                status = su_backend_reason(backend, "load", status, &reason);
                 su_error_set(err, status, "%s: %s", model->path, reason.message);
             }
         }
@@ -46,57 +90,74 @@ static void free_contexts(SuSession *session, uint32_t n)
     session->max_tokens = 0;
 }
 
-static void free_session(SutraEngine *engine, SuSession *session)
+static void free_session(SuSession *session)
 {
-    free_contexts(session, engine->num_threads);
+    free_contexts(session, session->engine->num_threads);
     su_free(session->contexts);
-    sutra_model_free((SutraModel *)session->model);
     su_free(session);
+}
+
+/* The model goes. */
+static void drop_session(SuModelLink *link)
+{
+    SuSession *session = (SuSession *)link;
+    SuSession **at = &session->engine->sessions;
+    while (*at != session) at = &(*at)->next;
+    *at = session->next;
+    free_session(session);
 }
 
 void su_session_free_all(SutraEngine *engine)
 {
+    su_model_links_lock();
     while (engine->sessions) {
-        SuSession *next = engine->sessions->next;
-        free_session(engine, engine->sessions);
-        engine->sessions = next;
+        SuSession *session = engine->sessions;
+        engine->sessions = session->next;
+        su_model_unlink(session->model, &session->link);
+        free_session(session);
     }
+    su_model_links_unlock();
 }
 
-/* Models whose user handle is gone are held by their session alone. */
-static void free_orphans(SutraEngine *engine)
+static SuSession *find_session(SutraEngine *engine, const SutraModel *model)
 {
-    for (SuSession **at = &engine->sessions; *at;) {
-        SuSession *session = *at;
-        if (atomic_load(&session->model->references) > 1) {
-            at = &session->next;
-            continue;
-        }
-        *at = session->next;
-        free_session(engine, session);
-    }
+    su_model_links_lock();
+    SuSession *session = engine->sessions;
+    while (session && session->model != model) session = session->next;
+    su_model_links_unlock();
+    return session;
 }
 
-static SutraStatus create_session(SutraEngine *engine, const SutraModel *model, SuSession **out,
-                                  SutraError *err)
+static SutraStatus create_session(SutraEngine *engine, const SutraModel *model, SutraOutput output,
+                                  SuSession **out, SutraError *err)
 {
-    free_orphans(engine);
+    uint32_t outputs = 0;
+    uint64_t start = su_clock_ns();
+    SU_TRY(check_support(engine->backend, model, output, &outputs, err));
     SuSession *session = su_calloc(1, sizeof *session);
     if (session) session->contexts = su_calloc(engine->num_threads, sizeof *session->contexts);
     if (!session || !session->contexts) {
         su_free(session);
         SU_RAISE(err, SUTRA_E_MEMORY, "out of memory");
     }
-    session->backend = su_cpu_backend();
+    session->backend = engine->backend;
+    session->outputs = outputs;
     SutraStatus status = find_resident(model, session->backend, &session->resident, err);
     if (status != SUTRA_OK) {
         su_free(session->contexts);
         su_free(session);
         return status;
     }
-    session->model = sutra_model_retain((SutraModel *)model);
+    session->link.drop = drop_session;
+    session->engine = engine;
+    session->model = (SutraModel *)model; /* its links are not part of what is immutable */
+    su_model_links_lock();
+    su_model_link(session->model, &session->link);
     session->next = engine->sessions;
     engine->sessions = session;
+    su_model_links_unlock();
+    tell(engine, LOG_INFO, "%s: ready on %s in %.1f ms", model->name, session->backend->name,
+         (double)(su_clock_ns() - start) * 1e-6);
     *out = session;
     return SUTRA_OK;
 }
@@ -107,17 +168,24 @@ static SutraStatus grow_contexts(SutraEngine *engine, SuSession *session, uint32
     free_contexts(session, engine->num_threads);
     for (uint32_t i = 0; i < engine->num_threads; i++) {
         uint32_t team = i == 0 ? engine->num_threads : 1;
+        SutraError reason = {0};
         SutraStatus status = session->backend->context_create(
-            session->resident, max_tokens, max_tokens, team, &session->contexts[i], err);
+            session->resident, max_tokens, max_tokens, team, &session->contexts[i], &reason);
         if (status != SUTRA_OK) {
+            session->contexts[i] = NULL;
             free_contexts(session, engine->num_threads);
-            return status;
+            status = su_backend_reason(session->backend, "context_create", status, &reason);
+            SU_RAISE(err, status, "%s", reason.message);
         }
     }
     session->max_tokens = max_tokens;
+    tell(engine, LOG_INFO, "%s: buffers of %u tokens for %u threads", session->model->name,
+         max_tokens, engine->num_threads);
     return SUTRA_OK;
 }
 
+/* max_tokens: of the session's contexts. A worker's batch is at least as large as those of the session
+ * in use, which is the size that a call takes of it. */
 static SutraStatus grow_workers(SutraEngine *engine, uint32_t max_tokens, SutraError *err)
 {
     if (max_tokens <= engine->worker_tokens) return SUTRA_OK;
@@ -138,15 +206,15 @@ static SutraStatus grow_workers(SutraEngine *engine, uint32_t max_tokens, SutraE
     return SUTRA_OK;
 }
 
-SutraStatus su_session_prepare(SutraEngine *engine, const SutraModel *model, uint32_t max_tokens,
-                               SuSession **out, SutraError *err)
+SutraStatus su_session_prepare(SutraEngine *engine, const SutraModel *model, SutraOutput output,
+                               uint32_t max_tokens, SuSession **out, SutraError *err)
 {
-    SuSession *session = engine->sessions;
-    while (session && session->model != model) session = session->next;
-    if (!session) SU_TRY(create_session(engine, model, &session, err));
+    SuSession *session = find_session(engine, model);
+    if (!session) SU_TRY(create_session(engine, model, output, &session, err));
+    SU_TRY(check_support(session->backend, model, output, &session->outputs, err));
     if (max_tokens < engine->batch_tokens) max_tokens = engine->batch_tokens;
     if (session->max_tokens < max_tokens) SU_TRY(grow_contexts(engine, session, max_tokens, err));
-    SU_TRY(grow_workers(engine, max_tokens, err));
+    SU_TRY(grow_workers(engine, session->max_tokens, err));
     *out = session;
     return SUTRA_OK;
 }

@@ -61,18 +61,13 @@ SutraStatus su_eval_run_begin(SuEvalRun *run, SutraEngine *engine, const SutraMo
     return SUTRA_OK;
 }
 
-/* The engine's "item N: reason" as "path:line: reason" of the first text that failed. */
-static SutraStatus locate(const SuEvalTexts *texts, size_t first, const SutraItem *items,
-                          size_t count, const SutraError *reason, SutraError *err)
+/* "path:line: reason" of the first text that failed, if one did. */
+static SutraStatus locate(const SuEvalTexts *texts, size_t first, const SutraError *reason,
+                          SutraError *err)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (items[i].status == SUTRA_OK) continue;
-        char prefix[48];
-        int size = snprintf(prefix, sizeof prefix, "item %zu: ", i);
-        const char *message = reason->message;
-        if (strncmp(message, prefix, (size_t)size) == 0) message += size;
-        SU_RAISE(err, reason->status, "%s:%zu: %s", texts->path, texts->lines[first + i], message);
-    }
+    if (reason->has_item)
+        SU_RAISE(err, reason->status, "%s:%zu: %s", texts->path, texts->lines[first + reason->item],
+                 reason->message + reason->reason);
     SU_RAISE(err, reason->status, "%s: %s", texts->path, reason->message);
 }
 
@@ -80,10 +75,9 @@ static SutraStatus embed_block(SuEvalRun *run, const SuEvalTexts *texts, size_t 
                                unsigned char *out, SutraItem *items, SutraError *err)
 {
     SutraError reason = {0};
-    memset(items, 0, count * sizeof *items);
     SutraStatus status = sutra_embed_into(run->engine, run->model, texts->inputs + first, count,
                                           &run->embed, out, count * run->row_bytes, items, &reason);
-    if (status != SUTRA_OK) return locate(texts, first, items, count, &reason, err);
+    if (status != SUTRA_OK) return locate(texts, first, &reason, err);
     for (size_t i = 0; i < count; i++) {
         run->tokens += items[i].tokens_used;
         run->truncated += (items[i].flags & SUTRA_ITEM_TRUNCATED) != 0;

@@ -1,5 +1,6 @@
 #include "base/cpu_features.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -164,6 +165,46 @@ static void memory_sizes_agree_with_the_kernel(void **state)
     assert_true(available > 0 && available < total);
 }
 
+/* A kernel with a mask of `kernel_bytes`: it refuses smaller ones, as sched_getaffinity does. */
+static size_t kernel_bytes;
+static unsigned first_cpu, num_cpus;
+
+static int affinity_of_large_kernel(size_t bytes, void *mask)
+{
+    if (bytes < kernel_bytes) {
+        errno = EINVAL;
+        return -1;
+    }
+    memset(mask, 0, bytes);
+    for (unsigned cpu = first_cpu; cpu < first_cpu + num_cpus; cpu++)
+        CPU_SET_S(cpu, bytes, (cpu_set_t *)mask);
+    return 0;
+}
+
+static int affinity_that_fails(size_t bytes, void *mask)
+{
+    (void)bytes;
+    (void)mask;
+    errno = EPERM;
+    return -1;
+}
+
+static void cores_are_counted_whatever_the_size_of_the_mask(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {8, 128, 136, 1024, 8192};
+    num_cpus = 48;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        kernel_bytes = sizes[i];
+        first_cpu = (unsigned)(8 * sizes[i] > num_cpus ? 8 * sizes[i] - num_cpus : 0);
+        assert_int_equal(su_cpu_count_from(affinity_of_large_kernel), num_cpus);
+    }
+    kernel_bytes = SIZE_MAX; /* never large enough: the machine's cores, at least 1 */
+    assert_true(su_cpu_count_from(affinity_of_large_kernel) >= 1);
+    assert_int_equal(su_cpu_count_from(affinity_that_fails),
+                     su_cpu_count_from(affinity_of_large_kernel));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +214,7 @@ int main(void)
         cmocka_unit_test_setup(an_unknown_name_is_an_error_that_lists_the_names, clean_environment),
         cmocka_unit_test_setup(detection_agrees_with_the_kernel, clean_environment),
         cmocka_unit_test_setup(the_core_count_is_what_the_process_may_use, clean_environment),
+        cmocka_unit_test_setup(cores_are_counted_whatever_the_size_of_the_mask, clean_environment),
         cmocka_unit_test_setup(memory_sizes_agree_with_the_kernel, clean_environment),
     };
     return cmocka_run_group_tests(tests, clean_environment, clean_environment);

@@ -2,6 +2,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -53,6 +54,42 @@ static void clear_empties(void **state)
     su_error_clear(NULL);
 }
 
+static void an_item_is_a_field_beside_the_message(void **state)
+{
+    (void)state;
+    SutraError err;
+    memset(&err, 'x', sizeof err);
+    assert_int_equal(su_error_set_item(&err, SUTRA_E_LIMIT, 17, true, "too\nlong"), SUTRA_E_LIMIT);
+    assert_int_equal(err.status, SUTRA_E_LIMIT);
+    assert_string_equal(err.message, "item 17: too?long");
+    assert_string_equal(err.message + err.reason, "too?long");
+    assert_int_equal(err.has_item, 1);
+    assert_int_equal(err.item, 17);
+    su_error_set_item(&err, SUTRA_E_LIMIT, 0, false, "too long");
+    assert_string_equal(err.message, "too long");
+    assert_int_equal(err.reason, 0);
+    assert_int_equal(err.has_item, 1);
+    assert_int_equal(err.item, 0);
+    if (SIZE_MAX > UINT32_MAX) { /* no room for the index: it is in the message alone */
+        su_error_set_item(&err, SUTRA_E_LIMIT, (size_t)UINT32_MAX + 1, true, "too long");
+        assert_int_equal(err.has_item, 0);
+        assert_string_equal(err.message + err.reason, "too long");
+    }
+    assert_int_equal(su_error_set_item(NULL, SUTRA_E_LIMIT, 1, true, "unseen"), SUTRA_E_LIMIT);
+}
+
+static void other_errors_have_no_item(void **state)
+{
+    (void)state;
+    SutraError err;
+    memset(&err, 'x', sizeof err);
+    su_error_set(&err, SUTRA_E_IO, "item 3: not said by a field");
+    assert_int_equal(err.has_item | err.reason | err.item, 0);
+    su_error_set_item(&err, SUTRA_E_LIMIT, 17, true, "too long");
+    su_error_clear(&err);
+    assert_int_equal(err.has_item | err.reason | err.item, 0);
+}
+
 static SutraStatus raise_if(int wanted, SutraError *err)
 {
     if (wanted) SU_RAISE(err, SUTRA_E_NUMERIC, "wanted %d", wanted);
@@ -86,6 +123,8 @@ int main(void)
         cmocka_unit_test(message_is_one_line),
         cmocka_unit_test(long_message_is_cut_and_terminated),
         cmocka_unit_test(clear_empties),
+        cmocka_unit_test(an_item_is_a_field_beside_the_message),
+        cmocka_unit_test(other_errors_have_no_item),
         cmocka_unit_test(try_forwards_failures_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -207,6 +208,8 @@ static void test_bad_options(void **state)
     embed(f, &input, 1, &odd, SUTRA_E_ARGUMENT, &result, &err);
     SutraEmbedOptions tokens = {.struct_size = sizeof tokens, .max_tokens = 257};
     embed(f, &input, 1, &tokens, SUTRA_E_LIMIT, &result, &err);
+    SutraEmbedOptions full = {.struct_size = sizeof full, .when_full = SUTRA_WHEN_FULL_FAIL + 1};
+    embed(f, &input, 1, &full, SUTRA_E_ARGUMENT, &result, &err);
     SutraEmbedOptions unset = {0};
     embed(f, &input, 1, &unset, SUTRA_E_ABI, &result, &err);
     input.prompt_name = "nope";
@@ -221,6 +224,42 @@ static void test_bad_options(void **state)
     SutraEngineOptions device = {.struct_size = sizeof device, .devices = "tpu:3"};
     assert_int_equal(sutra_engine_create(&device, &engine, &err), SUTRA_E_UNSUPPORTED);
     assert_null(engine);
+}
+
+typedef struct Log {
+    int lines, level;
+    char last[256];
+} Log;
+
+static void note_line(void *user, int level, const char *line)
+{
+    Log *log = user;
+    log->lines++;
+    log->level = level;
+    snprintf(log->last, sizeof log->last, "%s", line);
+}
+
+/* A model that is made ready is worth a line; one that is ready is not. */
+static void test_log(void **state)
+{
+    Fixture *f = *state;
+    Log log = {0};
+    SutraEngine *engine;
+    SutraInput input = text_input("a b c");
+    float out[HIDDEN];
+    const SutraEngineOptions options = {
+        .struct_size = sizeof options, .num_threads = 1, .log = note_line, .log_user = &log};
+    assert_int_equal(sutra_engine_create(&options, &engine, NULL), SUTRA_OK);
+    assert_int_equal(
+        sutra_embed_into(engine, f->model, &input, 1, NULL, out, sizeof out, NULL, NULL), SUTRA_OK);
+    assert_int_equal(log.lines, 2);
+    assert_int_equal(log.level, 2);
+    assert_non_null(strstr(log.last, "256 tokens"));
+    assert_null(strchr(log.last, '\n'));
+    assert_int_equal(
+        sutra_embed_into(engine, f->model, &input, 1, NULL, out, sizeof out, NULL, NULL), SUTRA_OK);
+    assert_int_equal(log.lines, 2);
+    sutra_engine_free(engine);
 }
 
 /* ---- jobs
@@ -412,6 +451,7 @@ int main(void)
         cmocka_unit_test(test_token_output),
         cmocka_unit_test(test_dtypes),
         cmocka_unit_test(test_bad_options),
+        cmocka_unit_test(test_log),
         cmocka_unit_test(test_job_equals_embed),
         cmocka_unit_test(test_jobs_drain),
         cmocka_unit_test(test_queue_full_cancel_timeout),

@@ -8,6 +8,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +24,7 @@ typedef struct Fixture {
     SutraInput inputs[TEXTS];
     float expected[TEXTS * DIM];
     SutraModel *model;
+    SutraModel *long_model; /* of short_texts_after_long_ones_failed */
     SutraEngine *engine;
 } Fixture;
 
@@ -214,13 +216,64 @@ static SutraStatus submit(Fixture *fixture, SutraError *err)
 
 static void a_job(void **state) { fail_each(*state, submit); }
 
+/* A request for long texts fails, then one for short texts fills a batch: the engine's batches and
+ * the contexts of its session may have different sizes by then. */
+static SutraStatus embed_short_after_long(Fixture *fixture, SutraError *err)
+{
+    enum { SHORT = 16, LONG = 512, MANY = 60 };
+    const SutraEngineOptions small = {
+        .struct_size = sizeof small, .num_threads = 2, .max_batch_tokens = SHORT};
+    const SutraEmbedOptions cut = {.struct_size = sizeof cut, .max_tokens = SHORT};
+    const SutraEmbedOptions whole = {.struct_size = sizeof whole, .max_tokens = LONG};
+    static float vectors[MANY * DIM];
+    SutraInput inputs[MANY];
+    SutraEngine *engine = NULL;
+    for (int i = 0; i < MANY; i++) inputs[i] = fixture->inputs[0];
+    SutraStatus status = sutra_engine_create(&small, &engine, err);
+    if (status == SUTRA_OK)
+        status = sutra_embed_into(engine, fixture->long_model, inputs, 1, &whole, vectors,
+                                  sizeof vectors, NULL, err);
+    su_memory_fail_after(-1, false);
+    if (engine) {
+        SutraError later = {0};
+        assert_int_equal(sutra_embed_into(engine, fixture->long_model, inputs, MANY, &cut, vectors,
+                                          sizeof vectors, NULL, &later),
+                         SUTRA_OK);
+        for (int i = 1; i < MANY; i++)
+            assert_memory_equal(vectors + (ptrdiff_t)i * DIM, vectors, DIM * sizeof *vectors);
+    }
+    sutra_engine_free(engine);
+    return status;
+}
+
+static void short_texts_after_long_ones_failed(void **state)
+{
+    Fixture *fixture = *state;
+    const TinyModel options = {.hidden_size = DIM,
+                               .num_heads = 2,
+                               .num_layers = 1,
+                               .ffn_size = 64,
+                               .max_positions = 512,
+                               .seed = 6};
+    char *path = tiny_model_write(&options);
+    assert_int_equal(sutra_model_open(path, NULL, &fixture->long_model, NULL), SUTRA_OK);
+    fail_each(fixture, embed_short_after_long);
+    sutra_model_free(fixture->long_model);
+    tiny_model_remove(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(opening_a_model),   cmocka_unit_test(creating_an_engine),
-        cmocka_unit_test(tokenizing),        cmocka_unit_test(warming_up),
-        cmocka_unit_test(the_first_request), cmocka_unit_test(a_result),
-        cmocka_unit_test(token_vectors),     cmocka_unit_test(a_job),
+        cmocka_unit_test(opening_a_model),
+        cmocka_unit_test(creating_an_engine),
+        cmocka_unit_test(tokenizing),
+        cmocka_unit_test(warming_up),
+        cmocka_unit_test(the_first_request),
+        cmocka_unit_test(a_result),
+        cmocka_unit_test(token_vectors),
+        cmocka_unit_test(a_job),
+        cmocka_unit_test(short_texts_after_long_ones_failed),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

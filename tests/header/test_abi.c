@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,10 @@ static void array_structs_do_not_grow(void **state)
 {
     (void)state;
     assert_int_equal(sizeof(SutraError), 512);
+    assert_int_equal(offsetof(SutraError, message), 4);
+    assert_int_equal(offsetof(SutraError, has_item), 504);
+    assert_int_equal(offsetof(SutraError, item), 508);
+    assert_int_equal(_Alignof(SutraError), 4); /* programs have them where older headers put them */
     assert_int_equal(sizeof(SutraInput), 72);
     assert_int_equal(sizeof(SutraItem), 56);
     assert_int_equal(sizeof(SutraTensor), 64);
