@@ -31,9 +31,10 @@ LAYERS = {
     "src/model": ("base", "weights", "container", "tokenizer"),
     "src/pipeline": ("base", "batch", "tokenizer", "model", "backend"),
     "src/api": ("base", "kernels", "batch", "tokenizer", "model", "backend", "pipeline"),
-    # Besides the public API, the bench times kernels, the tokenizer and the encoder that an engine made; quantize
-    # makes encoders of its own.
+    # Besides the public API, quantize makes encoders of its own; the bench times kernels, the tokenizer and the encoder
+    # that an engine made.
     "src/tools": ("base", "kernels", "tokenizer", "encoder", "backend", "model"),
+    "src/bench": ("base", "kernels", "tokenizer", "encoder", "backend", "model", "tools"),
     "src/hub": ("base",),
     "cli": (),
     "examples": (),
@@ -42,9 +43,9 @@ PUBLIC = {"sutra.h", "sutra_backend.h", "sutra_tools.h", "sutra_hub.h"}
 # Public headers are on a level too.
 PUBLIC_USERS = {
     "sutra_backend.h": ("src/kernels", "src/encoder", "src/backend", "src/model", "src/pipeline", "src/api",
-                        "src/tools"),
+                        "src/tools", "src/bench"),
     "sutra_hub.h": ("src/hub", "cli"),
-    "sutra_tools.h": ("src/tools", "cli"),
+    "sutra_tools.h": ("src/tools", "src/bench", "cli"),
 }
 ENGINE = tuple(f for f in LAYERS if f.startswith("src/"))
 

@@ -9,18 +9,12 @@
  * body and arg only once it is counted in. */
 #include "base/thread_pool.h"
 
+#include "base/cpu_relax.h"
 #include "base/memory.h"
 
 #include <pthread.h>
-#include <sched.h>
+#include <stdatomic.h>
 #include <stdbool.h>
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#define cpu_relax() _mm_pause()
-#else
-#define cpu_relax() ((void)0)
-#endif
 
 enum {
     SPINS = 4000, /* some 50 µs: longer than the gap between two batches, shorter than a tick */
@@ -50,7 +44,7 @@ static void wait_for_ticket(SuThreadPool *pool, uint32_t seen)
 {
     for (int i = 0; i < SPINS; i++) {
         if (atomic_load_explicit(&pool->ticket, memory_order_acquire) != seen) return;
-        cpu_relax();
+        su_cpu_relax();
     }
     pthread_mutex_lock(&pool->lock);
     while (atomic_load_explicit(&pool->ticket, memory_order_acquire) == seen)
@@ -100,7 +94,7 @@ static void wait_for_workers(SuThreadPool *pool, uint32_t workers)
 {
     for (int i = 0; i < SPINS; i++) {
         if (atomic_load_explicit(&pool->finished, memory_order_acquire) == workers) return;
-        cpu_relax();
+        su_cpu_relax();
     }
     pthread_mutex_lock(&pool->lock);
     while (atomic_load_explicit(&pool->finished, memory_order_acquire) != workers)
@@ -139,7 +133,7 @@ void su_thread_pool_run(SuThreadPool *pool, uint32_t n, SuThreadBody body, void 
     run(pool, n, false, body, arg);
 }
 
-void su_thread_pool_offer(SuThreadPool *pool, uint32_t n, SuThreadBody body, void *arg)
+void su_thread_pool_run_available(SuThreadPool *pool, uint32_t n, SuThreadBody body, void *arg)
 {
     run(pool, n, true, body, arg);
 }
@@ -186,50 +180,3 @@ void su_thread_pool_free(SuThreadPool *pool)
 }
 
 uint32_t su_thread_pool_size(const SuThreadPool *pool) { return pool->num_threads; }
-
-void su_board_open(SuBoard *board)
-{
-    atomic_store_explicit(&board->done, 0, memory_order_relaxed);
-    atomic_store_explicit(&board->entry, 0, memory_order_release);
-}
-
-/* One more chunk of the stage is done; the last one opens the next stage. */
-static void finish_chunk(SuBoard *board, const SuStage *stage)
-{
-    uint32_t done = atomic_fetch_add_explicit(&board->done, 1, memory_order_acq_rel) + 1;
-    if (done < stage->chunks) return;
-    atomic_store_explicit(&board->done, 0, memory_order_relaxed);
-    atomic_store_explicit(&board->entry, (uint64_t)(stage->number + 1) << 32, memory_order_release);
-}
-
-static void wait_for_stage(const SuBoard *board, uint32_t number)
-{
-    for (int i = 0;
-         (uint32_t)(atomic_load_explicit(&board->entry, memory_order_acquire) >> 32) == number;
-         i++) {
-        if (i < SPINS)
-            cpu_relax();
-        else
-            sched_yield();
-    }
-}
-
-bool su_stage_claim(SuBoard *board, SuStage *stage, uint32_t *chunk)
-{
-    if (stage->working) finish_chunk(board, stage);
-    stage->working = false;
-    uint64_t entry = atomic_load_explicit(&board->entry, memory_order_acquire);
-    while ((uint32_t)(entry >> 32) == stage->number) {
-        if ((uint32_t)entry == stage->chunks) {
-            wait_for_stage(board, stage->number);
-            return false;
-        }
-        if (!atomic_compare_exchange_weak_explicit(&board->entry, &entry, entry + 1,
-                                                   memory_order_acq_rel, memory_order_acquire))
-            continue;
-        *chunk = (uint32_t)entry;
-        stage->working = true;
-        return true;
-    }
-    return false;
-}

@@ -37,14 +37,15 @@ static void embed_text(SuEncoderContext *context, const SutraBatch *batch, uint3
         encoder->kernels.embed_norm_f32(&encoder->embedding_norm, token_row, type_row, position_row,
                                         context->x + t * hidden);
         if (!su_linear_reads_floats(next))
-            su_encoder_convert_row(encoder, next, context->x + t * hidden, context->rows, t);
+            su_linear_convert_row(&encoder->kernels, next, context->x + t * hidden, context->rows,
+                                  t);
     }
 }
 
-void su_encoder_embed(SuEncoderContext *context, const SutraBatch *batch, SuCrew *crew)
+void su_encoder_embed(SuEncoderContext *context, const SutraBatch *batch, SuRegionThread *thread)
 {
-    SuShare share = su_crew_share(crew, batch->num_seqs);
-    while (su_crew_next(crew, &share))
-        for (size_t i = share.begin; i < share.end; i++)
-            embed_text(context, batch, (uint32_t)i, context->rank_row[crew->rank]);
+    SuLoop loop = su_parallel_for(thread, batch->num_seqs);
+    while (su_loop_next(thread, &loop))
+        for (size_t i = loop.begin; i < loop.end; i++)
+            embed_text(context, batch, (uint32_t)i, context->rank_row[thread->rank]);
 }

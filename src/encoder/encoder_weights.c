@@ -133,7 +133,7 @@ static void carve_linear(const Source *source, size_t index, size_t in, size_t o
     PackedLinear known = describe_linear(source, index);
     *linear = (SuLinear){.in = in, .out = out, .format = (SuFormat)known.format};
     linear->fixed = known.fixed;
-    const SuGemm *gemm = su_encoder_gemm(source->encoder, linear->format);
+    const SuGemm *gemm = su_linear_gemm(&source->encoder->kernels, linear->format);
     linear->row_size = gemm->a_size;
     size_t padded = su_round_up(out, gemm->nr);
     size_t row = in * sizeof(float);

@@ -11,7 +11,7 @@ static bool writes_rows(const SuLayer *layer)
 }
 
 static SuRows run_up(SuEncoderContext *context, const SuLayer *layer, SuRows a, size_t rows,
-                     SuCrew *crew)
+                     SuRegionThread *thread)
 {
     const SuEncoder *encoder = context->encoder;
     bool direct = writes_rows(layer);
@@ -19,23 +19,28 @@ static SuRows run_up(SuEncoderContext *context, const SuLayer *layer, SuRows a, 
                      .rows = rows,
                      .activation = (SutraActivation)encoder->spec.activation,
                      .c = direct ? context->ffn_rows.data : context->ffn,
-                     .c_bf16 = direct};
-    su_encoder_linear(encoder, &layer->up, crew, &io);
+                     .c_bf16 = direct,
+                     .observer = context->observer};
+    su_linear_run(&encoder->kernels, &layer->up, thread, &io);
     if (direct) return context->ffn_rows;
-    return su_encoder_convert(encoder, &layer->down, crew, context->ffn, rows, context->ffn_rows);
+    return su_linear_convert(&encoder->kernels, &layer->down, thread, context->ffn, rows,
+                             context->ffn_rows);
 }
 
 void su_encoder_feed_forward(SuEncoderContext *context, const SuLayer *layer, float *x, size_t rows,
-                             const SuLinear *next, SuCrew *crew)
+                             const SuLinear *next, SuRegionThread *thread)
 {
     const SuEncoder *encoder = context->encoder;
     SuRows all = su_linear_rows(&layer->up, x, context->rows);
     for (size_t row = 0; row < rows; row += context->ffn_block) {
         size_t left = rows - row, block = left < context->ffn_block ? left : context->ffn_block;
         float *at = x + row * encoder->spec.hidden_size;
-        SuRows wide = run_up(context, layer, su_linear_rows_at(&layer->up, all, row), block, crew);
-        su_encoder_linear(encoder, &layer->down, crew,
-                          &(SuLinearIo){.a = wide, .rows = block, .residual = at, .c = at});
+        SuRows wide =
+            run_up(context, layer, su_linear_rows_at(&layer->up, all, row), block, thread);
+        su_linear_run(
+            &encoder->kernels, &layer->down, thread,
+            &(SuLinearIo){
+                .a = wide, .rows = block, .residual = at, .c = at, .observer = context->observer});
     }
-    su_encoder_norm(encoder, &layer->ffn_norm, crew, x, rows, next, context->rows);
+    su_linear_norm(&encoder->kernels, &layer->ffn_norm, thread, x, rows, next, context->rows);
 }

@@ -10,7 +10,8 @@ bool su_encoder_reads_one_row(const SuEncoder *encoder, const SutraBatch *batch)
     const SuLayer *last = &encoder->layers[encoder->spec.num_layers - 1];
     return batch->output == SUTRA_OUT_POOLED &&
            (batch->pooling == SUTRA_POOL_CLS || batch->pooling == SUTRA_POOL_LAST) &&
-           width % su_encoder_gemm(encoder, last->qkv.format)->nr == 0; /* q apart from k and v */
+           width % su_linear_gemm(&encoder->kernels, last->qkv.format)->nr ==
+               0; /* q apart from k and v */
 }
 
 /* Tokens at a text's start that pooling leaves out: never all of them. */
@@ -56,14 +57,14 @@ static void write_tokens(SuEncoderContext *context, const SutraBatch *batch, siz
     }
 }
 
-void su_encoder_heads(SuEncoderContext *context, const SutraBatch *batch, SuCrew *crew)
+void su_encoder_heads(SuEncoderContext *context, const SutraBatch *batch, SuRegionThread *thread)
 {
-    SuShare share = su_crew_share(crew, batch->num_seqs);
-    while (su_crew_next(crew, &share))
-        for (size_t i = share.begin; i < share.end; i++) {
+    SuLoop loop = su_parallel_for(thread, batch->num_seqs);
+    while (su_loop_next(thread, &loop))
+        for (size_t i = loop.begin; i < loop.end; i++) {
             if (batch->output == SUTRA_OUT_TOKENS)
-                write_tokens(context, batch, i, context->rank_row[crew->rank]);
+                write_tokens(context, batch, i, context->rank_row[thread->rank]);
             else
-                pool_text(context, batch, i, context->rank_row[crew->rank]);
+                pool_text(context, batch, i, context->rank_row[thread->rank]);
         }
 }

@@ -19,7 +19,7 @@ static bool attends_in_bf16(const SuEncoder *encoder, const SuLayer *layer)
 static Layout layout_of(const SuEncoder *encoder, const SuLayer *layer, const SutraBatch *batch)
 {
     size_t head = encoder->spec.head_size;
-    if (head % su_encoder_gemm(encoder, layer->qkv.format)->nr == 0)
+    if (head % su_linear_gemm(&encoder->kernels, layer->qkv.format)->nr == 0)
         return (Layout){.head_stride = batch->num_tokens * head, .row_stride = head};
     return (Layout){.head_stride = head, .row_stride = 3 * encoder->spec.num_heads * head};
 }
@@ -76,27 +76,28 @@ static void attend(SuEncoderContext *context, const SuLayer *layer, const SutraB
 }
 
 static void project(SuEncoderContext *context, const SuLayer *layer, const SutraBatch *batch,
-                    SuLinearIo io, SuCrew *crew)
+                    SuLinearIo io, SuRegionThread *thread)
 {
     const SuEncoder *encoder = context->encoder;
     Layout layout = layout_of(encoder, layer, batch);
     io.c = context->qkv;
+    io.observer = context->observer;
     io.c_bf16 = attends_in_bf16(encoder, layer);
     if (layout.row_stride == encoder->spec.head_size) {
         io.c_group = encoder->spec.head_size;
         io.c_group_stride = layout.head_stride;
     }
-    su_encoder_linear(encoder, &layer->qkv, crew, &io);
+    su_linear_run(&encoder->kernels, &layer->qkv, thread, &io);
 }
 
 /* Of x, and of the rows that qkv reads. */
 static void gather_read_rows(SuEncoderContext *context, const SuLinear *qkv,
-                             const SutraBatch *batch, SuCrew *crew)
+                             const SutraBatch *batch, SuRegionThread *thread)
 {
     size_t hidden = context->encoder->spec.hidden_size;
-    SuShare share = su_crew_share(crew, batch->num_seqs);
-    while (su_crew_next(crew, &share))
-        for (size_t i = share.begin; i < share.end; i++) {
+    SuLoop loop = su_parallel_for(thread, batch->num_seqs);
+    while (su_loop_next(thread, &loop))
+        for (size_t i = loop.begin; i < loop.end; i++) {
             size_t token = su_encoder_read_token(batch, i);
             memcpy(context->read + i * hidden, context->x + token * hidden, hidden * sizeof(float));
             if (su_linear_reads_floats(qkv)) continue;
@@ -108,39 +109,40 @@ static void gather_read_rows(SuEncoderContext *context, const SuLinear *qkv,
 }
 
 static void project_qkv(SuEncoderContext *context, const SuLayer *layer, const SutraBatch *batch,
-                        bool read_only, SuCrew *crew)
+                        bool read_only, SuRegionThread *thread)
 {
     const SuLinear *qkv = &layer->qkv;
     SuLinearIo all = {.a = su_linear_rows(qkv, context->x, context->rows),
                       .rows = batch->num_tokens};
     if (read_only) {
         size_t width = layer->attention_out.in;
-        gather_read_rows(context, qkv, batch, crew);
+        gather_read_rows(context, qkv, batch, thread);
         SuLinearIo read = {.a = su_linear_rows(qkv, context->read, context->read_rows),
                            .rows = batch->num_seqs,
                            .columns = width};
-        project(context, layer, batch, read, crew);
+        project(context, layer, batch, read, thread);
         all.first = width;
         all.columns = 2 * width;
     }
-    project(context, layer, batch, all, crew);
+    project(context, layer, batch, all, thread);
 }
 
 void su_encoder_self_attention(SuEncoderContext *context, const SuLayer *layer,
-                               const SutraBatch *batch, bool read_only, SuCrew *crew)
+                               const SutraBatch *batch, bool read_only, SuRegionThread *thread)
 {
     const SuEncoder *encoder = context->encoder;
     size_t heads = encoder->spec.num_heads;
     size_t rows = read_only ? batch->num_seqs : batch->num_tokens;
     float *x = read_only ? context->read : context->x;
-    project_qkv(context, layer, batch, read_only, crew);
-    SuShare share = su_crew_share(crew, batch->num_seqs * heads);
-    while (su_crew_next(crew, &share))
-        for (size_t i = share.begin; i < share.end; i++)
+    project_qkv(context, layer, batch, read_only, thread);
+    SuLoop loop = su_parallel_for(thread, batch->num_seqs * heads);
+    while (su_loop_next(thread, &loop))
+        for (size_t i = loop.begin; i < loop.end; i++)
             attend(context, layer, batch, read_only, i / heads, i % heads);
-    SuLinearIo out = {.rows = rows, .residual = x, .c = x};
-    out.a = su_encoder_convert(encoder, &layer->attention_out, crew, context->attention, rows,
-                               context->rows);
-    su_encoder_linear(encoder, &layer->attention_out, crew, &out);
-    su_encoder_norm(encoder, &layer->attention_norm, crew, x, rows, &layer->up, context->rows);
+    SuLinearIo out = {.rows = rows, .residual = x, .c = x, .observer = context->observer};
+    out.a = su_linear_convert(&encoder->kernels, &layer->attention_out, thread, context->attention,
+                              rows, context->rows);
+    su_linear_run(&encoder->kernels, &layer->attention_out, thread, &out);
+    su_linear_norm(&encoder->kernels, &layer->attention_norm, thread, x, rows, &layer->up,
+                   context->rows);
 }

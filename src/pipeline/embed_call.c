@@ -284,7 +284,7 @@ static void work_alone(void *arg, uint32_t rank)
 static void run_team(void *self, void (*body)(void *arg, uint32_t rank), void *arg)
 {
     SutraEngine *engine = self;
-    su_thread_pool_offer(engine->pool, engine->num_threads, body, arg);
+    su_thread_pool_run_available(engine->pool, engine->num_threads, body, arg);
 }
 
 static void work_as_team(Call *call)
@@ -306,7 +306,7 @@ static void run_call(Call *call)
          call->total_estimate < (size_t)TEAM_TOKENS * engine->num_threads))
         work_as_team(call);
     else
-        su_thread_pool_offer(engine->pool, engine->num_threads, work_alone, call);
+        su_thread_pool_run_available(engine->pool, engine->num_threads, work_alone, call);
 }
 
 SutraStatus su_embed_call(SutraEngine *engine, const SutraModel *model, const SutraInput *inputs,

@@ -3,8 +3,8 @@
 
 #include "backend/cpu_backend.h"
 #include "base/memory.h"
-#include "bench_report.h"
 #include "model/bundle.h"
+#include "report.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -157,7 +157,7 @@ static SutraStatus run(SuQuantizer *quantizer, const char *path, const char *out
     const SutraQuantizeOptions *options = &quantizer->options;
     SU_TRY(open_model(quantizer, path, err));
     SU_TRY(prepare(quantizer, err));
-    SU_TRY(su_bench_report_create(&quantizer->report, err));
+    SU_TRY(su_report_create(&quantizer->report, err));
     if (options->compare) SU_TRY(su_quantize_compare(quantizer, err));
     su_quantize_plan(quantizer, options->scales, options->smooth);
     if (options->keep > 0) SU_TRY(su_quantize_keep(quantizer, err));

@@ -1,7 +1,7 @@
 /* How close vectors stay to those of fp32; linears that stay in bf16; methods beside each other. */
 #include "base/memory.h"
-#include "bench_report.h"
 #include "quantize.h"
+#include "report.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -132,20 +132,20 @@ static SutraStatus compare_one(SuQuantizer *quantizer, SutraScales scales, doubl
     su_quantize_progress(quantizer, "comparing: %s, smoothing %g", names[scales], alpha);
     su_quantize_plan(quantizer, scales, alpha);
     SU_TRY(su_quantize_quality(quantizer, quantizer->recipes, true, &quality, err));
-    su_bench_text(quantizer->report, "%s", names[scales]);
+    su_report_text(quantizer->report, "%s", names[scales]);
     if (alpha > 0)
-        su_bench_text(quantizer->report, "alpha %.3g", alpha);
+        su_report_text(quantizer->report, "alpha %.3g", alpha);
     else
-        su_bench_text(quantizer->report, "none");
-    su_bench_number(quantizer->report, 100 * quality.mean);
-    su_bench_number(quantizer->report, 100 * quality.least);
+        su_report_text(quantizer->report, "none");
+    su_report_number(quantizer->report, 100 * quality.mean);
+    su_report_number(quantizer->report, 100 * quality.least);
     return SUTRA_OK;
 }
 
 SutraStatus su_quantize_compare(SuQuantizer *quantizer, SutraError *err)
 {
     double alpha = quantizer->options.smooth > 0 ? quantizer->options.smooth : DEFAULT_ALPHA;
-    su_bench_table(quantizer->report, "comparison", "scales|smoothing|quality %|least %");
+    su_report_table(quantizer->report, "comparison", "scales|smoothing|quality %|least %");
     for (int i = SUTRA_SCALES_DYNAMIC; i <= SUTRA_SCALES_ENTROPY; i++) {
         SU_TRY(compare_one(quantizer, (SutraScales)i, 0, err));
         SU_TRY(compare_one(quantizer, (SutraScales)i, alpha, err));

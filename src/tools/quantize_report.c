@@ -1,8 +1,8 @@
 /* What became of each linear, and of the whole. */
 #include "base/clock.h"
 #include "base/memory.h"
-#include "bench_report.h"
 #include "quantize.h"
+#include "report.h"
 #include "tensor_read.h"
 
 #include <math.h>
@@ -115,9 +115,9 @@ const SuLinear *su_quantize_linear(const SuEncoder *encoder, size_t index)
 static SutraStatus apply(const SuEncoder *encoder, const SuLinear *linear, const float *x,
                          size_t rows, float *y, SutraError *err)
 {
-    SuBoard board;
-    su_board_open(&board);
-    SuCrew crew = {.size = 1, .board = &board};
+    SuParallelRegion region;
+    su_parallel_region_init(&region);
+    SuRegionThread thread = {.size = 1, .region = &region};
     SuLinearIo io = {.rows = rows, .c = y, .a = {.data = (void *)x}};
     unsigned char *converted = su_alloc_aligned(rows * su_linear_row_bytes(linear));
     SuRowScale *scales = su_alloc(rows, sizeof *scales);
@@ -125,9 +125,9 @@ static SutraStatus apply(const SuEncoder *encoder, const SuLinear *linear, const
     if (complete && !su_linear_reads_floats(linear)) {
         io.a = (SuRows){.data = converted, .scales = scales};
         for (size_t i = 0; i < rows; i++)
-            su_encoder_convert_row(encoder, linear, x + i * linear->in, io.a, i);
+            su_linear_convert_row(&encoder->kernels, linear, x + i * linear->in, io.a, i);
     }
-    if (complete) su_encoder_linear(encoder, linear, &crew, &io);
+    if (complete) su_linear_run(&encoder->kernels, linear, &thread, &io);
     su_free_aligned(converted);
     su_free(scales);
     if (!complete) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for rows of a linear");
@@ -182,13 +182,13 @@ static SutraStatus report_linear(SuQuantizer *quantizer, size_t index, uint64_t 
         SU_TRY(output_error(quantizer, index, &error, err));
     else
         SU_TRY(weight_error(quantizer, index, &error, err));
-    su_bench_number(report, (double)layer);
-    su_bench_text(report, "%s", linear_roles[index % SU_LAYER_LINEARS].name);
-    su_bench_text(report, "%s", format_name(linear->format));
-    su_bench_number(report, 100 * error);
-    su_bench_number(report, alone < 0 ? NAN : 100 * alone);
-    su_bench_number(report, (double)bytes);
-    su_bench_number(report, (double)(su_clock_ns() - start) * 1e-6);
+    su_report_number(report, (double)layer);
+    su_report_text(report, "%s", linear_roles[index % SU_LAYER_LINEARS].name);
+    su_report_text(report, "%s", format_name(linear->format));
+    su_report_number(report, 100 * error);
+    su_report_number(report, alone < 0 ? NAN : 100 * alone);
+    su_report_number(report, (double)bytes);
+    su_report_number(report, (double)(su_clock_ns() - start) * 1e-6);
     *total += bytes;
     return SUTRA_OK;
 }
@@ -198,14 +198,14 @@ static SutraStatus report_quality(SuQuantizer *quantizer, SutraError *err)
     SuQuality quality = {0};
     size_t kept = 0;
     SU_TRY(su_quantize_quality(quantizer, quantizer->recipes, true, &quality, err));
-    su_bench_fact(quantizer->report, "quality (mean cosine to fp32)", 100 * quality.mean, "%");
-    su_bench_fact(quantizer->report, "least cosine to fp32", 100 * quality.least, "%");
-    su_bench_fact(quantizer->report, "measured on",
-                  (double)su_text_range_count(&quantizer->held_out), "texts");
+    su_report_fact(quantizer->report, "quality (mean cosine to fp32)", 100 * quality.mean, "%");
+    su_report_fact(quantizer->report, "least cosine to fp32", 100 * quality.least, "%");
+    su_report_fact(quantizer->report, "measured on",
+                   (double)su_text_range_count(&quantizer->held_out), "texts");
     for (size_t i = 0; i < quantizer->num_linears; i++)
         kept += quantizer->recipes[i].format == SU_FORMAT_BF16;
     if (quantizer->options.keep > 0 && quantizer->options.compute == SUTRA_COMPUTE_INT8)
-        su_bench_fact(quantizer->report, "kept in bf16", (double)kept, "linears");
+        su_report_fact(quantizer->report, "kept in bf16", (double)kept, "linears");
     return SUTRA_OK;
 }
 
@@ -213,14 +213,14 @@ SutraStatus su_quantize_report(SuQuantizer *quantizer, SutraError *err)
 {
     uint64_t linears = 0, tables = 0;
     SutraBenchReport *report = quantizer->report;
-    su_bench_table(report, "linears", "layer|name|format|error %|alone %|bytes|ms");
+    su_report_table(report, "linears", "layer|name|format|error %|alone %|bytes|ms");
     for (size_t i = 0; i < quantizer->num_linears; i++)
         SU_TRY(report_linear(quantizer, i, &linears, err));
     for (size_t i = 0; i < SU_QUANTIZED_TABLES; i++)
         tables += quantizer->tables[i].rows.size + quantizer->tables[i].scales.size;
-    su_bench_table(report, "totals", "what|value|unit");
-    su_bench_fact(report, "linears", (double)linears, "bytes");
-    if (tables) su_bench_fact(report, "embeddings in int8", (double)tables, "bytes");
+    su_report_table(report, "totals", "what|value|unit");
+    su_report_fact(report, "linears", (double)linears, "bytes");
+    if (tables) su_report_fact(report, "embeddings in int8", (double)tables, "bytes");
     if (quantizer->exact) SU_TRY(report_quality(quantizer, err));
-    return su_bench_report_status(report, err);
+    return su_report_status(report, err);
 }

@@ -94,7 +94,7 @@ static size_t fill(Batch *batch, const SuTextRange *range, size_t from, size_t c
 
 static void run_team(void *self, void (*body)(void *arg, uint32_t rank), void *arg)
 {
-    su_thread_pool_offer(self, su_thread_pool_size(self), body, arg);
+    su_thread_pool_run_available(self, su_thread_pool_size(self), body, arg);
 }
 
 static SutraStatus run_batch(const SutraModel *model, SuEncoderContext *context, Batch *batch,

@@ -3,6 +3,7 @@
 #define SU_QUANTIZE_TEXTS_H
 
 #include "base/status.h"
+#include "base/thread_pool.h"
 #include "encoder/encoder.h"
 #include "model/model.h"
 

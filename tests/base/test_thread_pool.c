@@ -72,66 +72,6 @@ static void rank_0_is_the_caller_and_ranks_are_distinct_threads(void **state)
     su_thread_pool_free(pool);
 }
 
-/* Stages in which every chunk reads what all chunks of the stage before wrote. */
-enum { CHUNKS = 13, STAGES = 50 };
-typedef struct Work {
-    SuBoard board;
-    uint32_t cell[2][CHUNKS]; /* plain: the board's ordering makes them visible */
-    _Atomic uint32_t chunks_done, wrong, ranks;
-    _Atomic bool over;
-} Work;
-
-static void work_through(void *arg, uint32_t rank)
-{
-    Work *work = arg;
-    (void)rank;
-    if (atomic_load(&work->over)) atomic_fetch_add(&work->wrong, 1);
-    atomic_fetch_add(&work->ranks, 1);
-    for (uint32_t number = 0; number < STAGES; number++) {
-        SuStage stage = {.number = number, .chunks = CHUNKS};
-        uint32_t chunk;
-        while (su_stage_claim(&work->board, &stage, &chunk)) {
-            for (uint32_t i = 0; number > 0 && i < CHUNKS; i++)
-                if (work->cell[(number - 1) % 2][i] != number) atomic_fetch_add(&work->wrong, 1);
-            work->cell[number % 2][chunk] = number + 1;
-            atomic_fetch_add(&work->chunks_done, 1);
-        }
-    }
-}
-
-static void an_offer_does_all_the_work_with_whoever_comes(void **state)
-{
-    (void)state;
-    SuThreadPool *pool;
-    uint32_t most = 0;
-    assert_int_equal(su_thread_pool_create(4, &pool, NULL), SUTRA_OK);
-    for (uint32_t run = 0; run < 500; run++) {
-        Work work = {.ranks = 0};
-        su_board_open(&work.board);
-        uint32_t n = 1 + run % 4;
-        su_thread_pool_offer(pool, n, work_through, &work);
-        atomic_store(&work.over, true);
-        assert_int_equal(work.wrong, 0);
-        assert_int_equal(work.chunks_done, CHUNKS * STAGES);
-        assert_in_range(work.ranks, 1, n);
-        if (work.ranks > most) most = work.ranks;
-    }
-    assert_true(most > 1); /* somebody came at least once */
-    su_thread_pool_free(pool);
-}
-
-/* A rank that comes when the stages are over does nothing and gets through. */
-static void a_late_rank_finds_its_stages_over(void **state)
-{
-    (void)state;
-    Work work = {.ranks = 0};
-    su_board_open(&work.board);
-    work_through(&work, 0);
-    work_through(&work, 1);
-    assert_int_equal(work.wrong, 0);
-    assert_int_equal(work.chunks_done, CHUNKS * STAGES);
-}
-
 /* Several callers share one pool; a run is never mixed with another. */
 typedef struct Caller {
     SuThreadPool *pool;
@@ -221,8 +161,6 @@ int main(void)
         cmocka_unit_test(every_rank_runs_once),
         cmocka_unit_test(runs_follow_each_other),
         cmocka_unit_test(rank_0_is_the_caller_and_ranks_are_distinct_threads),
-        cmocka_unit_test(an_offer_does_all_the_work_with_whoever_comes),
-        cmocka_unit_test(a_late_rank_finds_its_stages_over),
         cmocka_unit_test(callers_take_turns),
         cmocka_unit_test(bad_sizes_are_errors),
         cmocka_unit_test(a_pool_that_never_ran_can_be_freed),

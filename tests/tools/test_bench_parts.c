@@ -1,12 +1,12 @@
 /* The counts of bench_costs.h against loops that count, the shims against known calls, generated
  * texts, and which measurements are trusted. */
 #include "base/memory.h"
+#include "bench/bench_costs.h"
+#include "bench/bench_sampler.h"
+#include "bench/bench_shims.h"
+#include "bench/bench_texts.h"
 #include "model/model.h"
 #include "sutra_tools.h"
-#include "tools/bench_costs.h"
-#include "tools/bench_sampler.h"
-#include "tools/bench_shims.h"
-#include "tools/bench_texts.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,6 +1,7 @@
 /* The table "warm sessions" of sutra bench: model and engine made anew some times, each time opened,
  * warmed up, and asked for one short text after another. Medians over the starts. */
 #include "base/clock.h"
+#include "bench_options.h"
 #include "bench_session.h"
 #include "bench_texts.h"
 
@@ -46,15 +47,15 @@ static SutraStatus measure_start(SuBenchSession *bench, const SuBenchTexts *text
 
 static void report_starts(SutraBenchReport *report, Starts *starts, size_t n)
 {
-    su_bench_table(report, "warm sessions",
-                   "starts|open ms|warm-up ms|first ms|p50 ms|first / p50|largest");
-    su_bench_number(report, (double)n);
-    su_bench_number(report, su_bench_quantile(starts->open, n, 0.5));
-    su_bench_number(report, su_bench_quantile(starts->warmup, n, 0.5));
-    su_bench_number(report, su_bench_quantile(starts->first, n, 0.5));
-    su_bench_number(report, su_bench_quantile(starts->p50, n, 0.5));
-    su_bench_number(report, su_bench_quantile(starts->ratio, n, 0.5));
-    su_bench_number(report, su_bench_quantile(starts->ratio, n, 1));
+    su_report_table(report, "warm sessions",
+                    "starts|open ms|warm-up ms|first ms|p50 ms|first / p50|largest");
+    su_report_number(report, (double)n);
+    su_report_number(report, su_bench_quantile(starts->open, n, 0.5));
+    su_report_number(report, su_bench_quantile(starts->warmup, n, 0.5));
+    su_report_number(report, su_bench_quantile(starts->first, n, 0.5));
+    su_report_number(report, su_bench_quantile(starts->p50, n, 0.5));
+    su_report_number(report, su_bench_quantile(starts->ratio, n, 0.5));
+    su_report_number(report, su_bench_quantile(starts->ratio, n, 1));
 }
 
 SutraStatus su_bench_warm_sessions(SuBenchSession *bench, SutraError *err)

@@ -9,9 +9,10 @@
  * engine's. */
 #include "bench_ablation.h"
 #include "base/clock.h"
-#include "bench_report.h"
+#include "bench_options.h"
 #include "bench_sampler.h"
 #include "bench_texts.h"
+#include "tools/report.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -183,13 +184,13 @@ static void report_variant(SuBenchAblation *bench, const char *name, double seco
                            double attention_bytes, double least)
 {
     SutraBenchReport *report = bench->report;
-    su_bench_text(report, "%s", name);
-    su_bench_number(report, seconds * 1e3);
-    su_bench_number(report, (double)bench->texts.n / seconds);
-    su_bench_number(report, before / seconds);
-    su_bench_number(report, bench->first_seconds / seconds);
-    su_bench_number(report, attention_bytes * 1e-6);
-    su_bench_number(report, least);
+    su_report_text(report, "%s", name);
+    su_report_number(report, seconds * 1e3);
+    su_report_number(report, (double)bench->texts.n / seconds);
+    su_report_number(report, before / seconds);
+    su_report_number(report, bench->first_seconds / seconds);
+    su_report_number(report, attention_bytes * 1e-6);
+    su_report_number(report, least);
 }
 
 static double attention_bytes(const SuBenchAblation *bench, const SuBenchVariant *variant)
@@ -284,7 +285,7 @@ static SutraStatus measure_steps(SuBenchAblation *bench, SuBenchVariant *all, do
     SuBenchVariant steps[MAX_STEPS];
     double seconds = 0, before = 0, least = 1;
     size_t n = plan_steps(bench, steps);
-    su_bench_table(bench->report, "steps", columns);
+    su_report_table(bench->report, "steps", columns);
     for (size_t i = 0; i < n; i++) {
         SU_TRY(run_variant(bench, &steps[i], &seconds, &least, err));
         if (i == 0) bench->first_seconds = before = seconds;
@@ -309,7 +310,7 @@ static SutraStatus measure_without(SuBenchAblation *bench, const SuBenchVariant 
 {
     SuBenchVariant variants[MAX_STEPS];
     size_t n = plan_without(all, variants);
-    su_bench_table(bench->report, "without", without_columns);
+    su_report_table(bench->report, "without", without_columns);
     for (size_t i = 0; i < n; i++) {
         double seconds = 0, least = 1;
         SU_TRY(run_variant(bench, &variants[i], &seconds, &least, err));
@@ -343,16 +344,16 @@ static SutraStatus measure(SuBenchAblation *bench, SutraError *err)
     double seconds = 0;
     SutraBenchReport *report = bench->report;
     SU_TRY(start(bench, err));
-    su_bench_table(report, "sample", "what|value|unit");
-    su_bench_fact(report, "texts", (double)bench->texts.n, "");
-    su_bench_fact(report, "tokens", bench->cu_seqlens[bench->texts.n], "");
-    su_bench_fact(report, "longest", bench->texts.longest, "tokens");
-    su_bench_fact(report, "threads", bench->threads, "");
+    su_report_table(report, "sample", "what|value|unit");
+    su_report_fact(report, "texts", (double)bench->texts.n, "");
+    su_report_fact(report, "tokens", bench->cu_seqlens[bench->texts.n], "");
+    su_report_fact(report, "longest", bench->texts.longest, "tokens");
+    su_report_fact(report, "threads", bench->threads, "");
     SU_TRY(measure_steps(bench, &all, &seconds, err));
     SU_TRY(measure_without(bench, &all, seconds, err));
     SU_TRY(su_bench_ablation_start(bench, err));
     SU_TRY(su_bench_ablation_flash(bench, err));
-    return su_bench_report_status(report, err);
+    return su_report_status(report, err);
 }
 
 SutraStatus sutra_bench_ablation(const SutraBenchOptions *given, SutraBenchReport **out,
@@ -363,7 +364,7 @@ SutraStatus sutra_bench_ablation(const SutraBenchOptions *given, SutraBenchRepor
     SU_TRY(su_bench_options_read(given, &options, err));
     SU_TRY(su_isa_select(&bench.isa, err));
     bench.threads = options.num_threads ? options.num_threads : su_cpu_count();
-    SU_TRY(su_bench_report_create(&bench.report, err));
+    SU_TRY(su_report_create(&bench.report, err));
     SutraStatus status = measure(&bench, err);
     su_bench_weights_free(&bench.weights);
     su_free(bench.ids);

@@ -5,9 +5,9 @@
 #ifndef SU_BENCH_SESSION_H
 #define SU_BENCH_SESSION_H
 
-#include "bench_report.h"
 #include "bench_sampler.h"
 #include "model/model.h"
+#include "tools/report.h"
 
 typedef struct SuBenchSession {
     SutraBenchOptions options; /* strings and inputs are the caller's */

@@ -8,6 +8,7 @@
  * Everything else: work shared out and waited for, rows copied, batches put together, idle ends. */
 #include "base/clock.h"
 #include "bench_costs.h"
+#include "bench_options.h"
 #include "bench_session.h"
 #include "bench_shims.h"
 #include "bench_texts.h"
@@ -110,15 +111,15 @@ static void report_operation(Bench *bench, const Work *work, const char *name, d
     SutraBenchReport *report = bench->session.report;
     double wall = seconds / bench->session.sampler.threads;
     double rate = flops / wall, share = rate / bench->session.sampler.peak;
-    su_bench_text(report, "%s", work->name);
-    su_bench_text(report, "%s", name);
-    su_bench_number(report, wall * 1e3);
-    su_bench_number(report, 100 * wall / work->timed_s);
-    su_bench_number(report, wall / (double)work->n * 1e6);
-    su_bench_number(report, calls);
-    su_bench_number(report, rate * 1e-9);
-    su_bench_number(report, 100 * share);
-    su_bench_text(report, "%s", isnan(flops) ? "" : su_bench_session_note(&bench->session, share));
+    su_report_text(report, "%s", work->name);
+    su_report_text(report, "%s", name);
+    su_report_number(report, wall * 1e3);
+    su_report_number(report, 100 * wall / work->timed_s);
+    su_report_number(report, wall / (double)work->n * 1e6);
+    su_report_number(report, calls);
+    su_report_number(report, rate * 1e-9);
+    su_report_number(report, 100 * share);
+    su_report_text(report, "%s", isnan(flops) ? "" : su_bench_session_note(&bench->session, share));
 }
 
 static void report_operations(Bench *bench, const Work *work)
@@ -140,27 +141,27 @@ static void report_operations(Bench *bench, const Work *work)
 static void report_all(Bench *bench)
 {
     SutraBenchReport *report = bench->session.report;
-    su_bench_table(report, "machine", "what|value|unit");
-    su_bench_fact(report, "threads", bench->session.sampler.threads, "");
-    su_bench_fact(report, "fma peak, all threads at once", bench->session.sampler.peak * 1e-9,
-                  "GFLOP/s");
-    su_bench_table(report, "rows",
-                   "row|texts|tokens each|ms|ms with clocks|texts/s|GFLOP/s|share %|note");
+    su_report_table(report, "machine", "what|value|unit");
+    su_report_fact(report, "threads", bench->session.sampler.threads, "");
+    su_report_fact(report, "fma peak, all threads at once", bench->session.sampler.peak * 1e-9,
+                   "GFLOP/s");
+    su_report_table(report, "rows",
+                    "row|texts|tokens each|ms|ms with clocks|texts/s|GFLOP/s|share %|note");
     for (size_t i = 0; i < bench->num_work; i++) {
         const Work *work = &bench->work[i];
         double rate = work->flops / work->plain_s, share = rate / bench->session.sampler.peak;
-        su_bench_text(report, "%s", work->name);
-        su_bench_number(report, (double)work->n);
-        su_bench_number(report, work->tokens / (double)work->n);
-        su_bench_number(report, work->plain_s * 1e3);
-        su_bench_number(report, work->timed_s * 1e3);
-        su_bench_number(report, (double)work->n / work->plain_s);
-        su_bench_number(report, rate * 1e-9);
-        su_bench_number(report, 100 * share);
-        su_bench_text(report, "%s", su_bench_session_note(&bench->session, share));
+        su_report_text(report, "%s", work->name);
+        su_report_number(report, (double)work->n);
+        su_report_number(report, work->tokens / (double)work->n);
+        su_report_number(report, work->plain_s * 1e3);
+        su_report_number(report, work->timed_s * 1e3);
+        su_report_number(report, (double)work->n / work->plain_s);
+        su_report_number(report, rate * 1e-9);
+        su_report_number(report, 100 * share);
+        su_report_text(report, "%s", su_bench_session_note(&bench->session, share));
     }
-    su_bench_table(report, "breakdown",
-                   "row|operation|ms|part %|us a text|calls|GFLOP/s|share %|note");
+    su_report_table(report, "breakdown",
+                    "row|operation|ms|part %|us a text|calls|GFLOP/s|share %|note");
     for (size_t i = 0; i < bench->num_work; i++) report_operations(bench, &bench->work[i]);
 }
 
@@ -213,7 +214,7 @@ static SutraStatus measure(Bench *bench, SutraError *err)
         SU_TRY(measure_work(bench, &bench->work[i], err));
     }
     report_all(bench);
-    return su_bench_report_status(session->report, err);
+    return su_report_status(session->report, err);
 }
 
 SutraStatus sutra_bench_breakdown(const SutraBenchOptions *options, SutraBenchReport **report,

@@ -1,7 +1,7 @@
 #include "bench_weights.h"
 
 #include "base/status.h"
-#include "tensor_read.h"
+#include "tools/tensor_read.h"
 
 #include <math.h>
 #include <string.h>

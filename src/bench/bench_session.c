@@ -1,4 +1,5 @@
 #include "bench_session.h"
+#include "bench_options.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
@@ -10,7 +11,7 @@ SutraStatus su_bench_session_begin(const SutraBenchOptions *given, SuBenchSessio
     *session = (SuBenchSession){.open_s = 0};
     SU_TRY(su_bench_options_read(given, &session->options, err));
     SU_TRY(su_isa_select(&isa, err));
-    SU_TRY(su_bench_report_create(&session->report, err));
+    SU_TRY(su_report_create(&session->report, err));
     uint32_t threads = session->options.num_threads;
     return su_bench_sampler_create(&session->sampler, isa, threads ? threads : su_cpu_count(),
                                    session->options.quick, 0, err);

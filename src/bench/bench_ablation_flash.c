@@ -10,8 +10,9 @@
 #include "base/cpu_features.h"
 #include "base/status.h"
 #include "bench_ablation.h"
-#include "bench_report.h"
+#include "bench_options.h"
 #include "encoder/encoder.h"
+#include "tools/report.h"
 
 #include <math.h>
 #include <string.h>
@@ -105,13 +106,13 @@ static SutraStatus measure_length(const Flash *flash, uint32_t tokens, SutraErro
         SU_TRY(time_all_scores(flash, tokens, &kept_ms, err));
         SU_TRY(compare(flash, tokens, err));
     }
-    su_bench_number(report, tokens);
-    su_bench_number(report, flash_ms);
-    su_bench_number(report, window_ms);
-    su_bench_number(report, kept_ms);
-    su_bench_number(report, kept_ms / flash_ms);
-    su_bench_number(report, megabytes);
-    su_bench_number(report, megabytes + 1e-6 * (double)scores);
+    su_report_number(report, tokens);
+    su_report_number(report, flash_ms);
+    su_report_number(report, window_ms);
+    su_report_number(report, kept_ms);
+    su_report_number(report, kept_ms / flash_ms);
+    su_report_number(report, megabytes);
+    su_report_number(report, megabytes + 1e-6 * (double)scores);
     return SUTRA_OK;
 }
 
@@ -142,8 +143,8 @@ static SutraStatus measure(Flash *flash, uint32_t *windows, SutraError *err)
     flash->weights.position = NULL;
     for (size_t i = 0; i < LONGEST; i++)
         flash->ids[i] = (int32_t)((i * 2654435761u >> 8) % flash->spec.vocab_size);
-    su_bench_table(bench->report, "flash",
-                   "tokens|flash ms|window ms|all scores ms|times|flash MB|all scores MB");
+    su_report_table(bench->report, "flash",
+                    "tokens|flash ms|window ms|all scores ms|times|flash MB|all scores MB");
     for (size_t i = 0; i < n; i++) {
         su_bench_progress(bench->options, "ablation: a text of %u tokens", list[i]);
         SU_TRY(measure_length(flash, list[i], err));

@@ -1,8 +1,6 @@
-/* Tables of a report; see bench_report.h. */
-#include "bench_report.h"
+#include "report.h"
 
 #include "base/memory.h"
-#include "bench_shims.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -12,7 +10,7 @@
 typedef struct Table {
     SutraBenchTable view;
     char columns[768]; /* names, each NUL-terminated */
-    const char *names[SU_BENCH_MAX_COLUMNS];
+    const char *names[SU_REPORT_MAX_COLUMNS];
     SutraBenchCell *cells;
     size_t num_cells, capacity;
 } Table;
@@ -23,7 +21,7 @@ struct SutraBenchReport {
     bool failed;
 };
 
-SutraStatus su_bench_report_create(SutraBenchReport **report, SutraError *err)
+SutraStatus su_report_create(SutraBenchReport **report, SutraError *err)
 {
     *report = su_calloc(1, sizeof **report);
     if (!*report) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for a report");
@@ -37,7 +35,7 @@ void sutra_bench_report_free(SutraBenchReport *report)
     su_free(report);
 }
 
-void su_bench_table(SutraBenchReport *report, const char *name, const char *columns)
+void su_report_table(SutraBenchReport *report, const char *name, const char *columns)
 {
     if (report->num_tables == 8) {
         report->failed = true;
@@ -46,7 +44,7 @@ void su_bench_table(SutraBenchReport *report, const char *name, const char *colu
     Table *table = &report->tables[report->num_tables++];
     snprintf(table->columns, sizeof table->columns, "%s", columns);
     table->view = (SutraBenchTable){.name = name, .columns = table->names};
-    for (char *at = table->columns; at && table->view.num_columns < SU_BENCH_MAX_COLUMNS;) {
+    for (char *at = table->columns; at && table->view.num_columns < SU_REPORT_MAX_COLUMNS;) {
         char *next = strchr(at, '|');
         if (next) *next++ = 0;
         table->names[table->view.num_columns++] = at;
@@ -68,7 +66,7 @@ static SutraBenchCell *next_cell(SutraBenchReport *report)
     return &table->cells[table->num_cells++];
 }
 
-void su_bench_text(SutraBenchReport *report, const char *format, ...)
+void su_report_text(SutraBenchReport *report, const char *format, ...)
 {
     SutraBenchCell *cell = next_cell(report);
     if (!cell) return;
@@ -79,24 +77,24 @@ void su_bench_text(SutraBenchReport *report, const char *format, ...)
     va_end(arguments);
 }
 
-void su_bench_number(SutraBenchReport *report, double number)
+void su_report_number(SutraBenchReport *report, double number)
 {
     if (!isfinite(number)) {
-        su_bench_text(report, "-");
+        su_report_text(report, "-");
         return;
     }
     SutraBenchCell *cell = next_cell(report);
     if (cell) *cell = (SutraBenchCell){.number = number};
 }
 
-void su_bench_fact(SutraBenchReport *report, const char *what, double value, const char *unit)
+void su_report_fact(SutraBenchReport *report, const char *what, double value, const char *unit)
 {
-    su_bench_text(report, "%s", what);
-    su_bench_number(report, value);
-    su_bench_text(report, "%s", unit);
+    su_report_text(report, "%s", what);
+    su_report_number(report, value);
+    su_report_text(report, "%s", unit);
 }
 
-SutraStatus su_bench_report_status(const SutraBenchReport *report, SutraError *err)
+SutraStatus su_report_status(const SutraBenchReport *report, SutraError *err)
 {
     if (report->failed) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for a report");
     return SUTRA_OK;
@@ -110,31 +108,4 @@ SutraBenchTable sutra_bench_table(const SutraBenchReport *report, size_t i)
     view.cells = report->tables[i].cells;
     view.num_rows = report->tables[i].num_cells / view.num_columns;
     return view;
-}
-
-SutraStatus su_bench_options_read(const SutraBenchOptions *given, SutraBenchOptions *options,
-                                  SutraError *err)
-{
-    *options = (SutraBenchOptions){0};
-    if (!given) SU_RAISE(err, SUTRA_E_ARGUMENT, "bench: options is NULL");
-    if (given->struct_size < sizeof given->struct_size || given->struct_size > sizeof *options)
-        SU_RAISE(err, SUTRA_E_ABI, "SutraBenchOptions: struct_size %u", given->struct_size);
-    memcpy(options, given, given->struct_size);
-    if (options->num_threads > SU_BENCH_MAX_THREADS)
-        SU_RAISE(err, SUTRA_E_ARGUMENT, "bench: %u threads are more than %d", options->num_threads,
-                 SU_BENCH_MAX_THREADS);
-    if (options->num_inputs && !options->inputs)
-        SU_RAISE(err, SUTRA_E_ARGUMENT, "bench: inputs is NULL");
-    return SUTRA_OK;
-}
-
-void su_bench_progress(const SutraBenchOptions *options, const char *format, ...)
-{
-    char line[96];
-    if (!options->progress) return;
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
-    options->progress(options->user, line);
 }

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "bench_costs.h"
+#include "bench_options.h"
 #include "bench_session.h"
 #include "bench_texts.h"
 
@@ -72,19 +73,19 @@ static void report_length(SuBenchSession *bench, Length *length)
     double texts = (double)length->batch, single = length->flops / texts;
     double p50 = su_bench_quantile(length->single, length->singles, 0.5);
     SutraBenchReport *report = bench->report;
-    su_bench_number(report, length->tokens / texts);
-    su_bench_number(report, texts);
-    su_bench_number(report, texts / time);
-    su_bench_number(report, length->tokens / time);
-    su_bench_number(report, rate * 1e-9);
-    su_bench_number(report, 100 * share);
-    su_bench_number(report, p50 * 1e3);
-    su_bench_number(report, su_bench_quantile(length->single, length->singles, 0.9) * 1e3);
-    su_bench_number(report, su_bench_quantile(length->single, length->singles, 0.99) * 1e3);
+    su_report_number(report, length->tokens / texts);
+    su_report_number(report, texts);
+    su_report_number(report, texts / time);
+    su_report_number(report, length->tokens / time);
+    su_report_number(report, rate * 1e-9);
+    su_report_number(report, 100 * share);
+    su_report_number(report, p50 * 1e3);
+    su_report_number(report, su_bench_quantile(length->single, length->singles, 0.9) * 1e3);
+    su_report_number(report, su_bench_quantile(length->single, length->singles, 0.99) * 1e3);
     double single_share = single / p50 / bench->sampler.peak;
-    su_bench_number(report, 100 * single_share);
+    su_report_number(report, 100 * single_share);
     if (single_share > share) share = single_share;
-    su_bench_text(report, "%s", su_bench_session_note(bench, share));
+    su_report_text(report, "%s", su_bench_session_note(bench, share));
 }
 
 /* Numbers of texts of that length. */
@@ -121,9 +122,9 @@ static SutraStatus measure_all(SuBenchSession *bench, SutraError *err)
         status = measure_length(bench, &texts, &lengths[n], err);
         su_bench_texts_free(&texts);
     }
-    su_bench_table(bench->report, "throughput",
-                   "tokens each|texts|texts/s|tokens/s|GFLOP/s|share %|p50 ms|p90 ms|p99 ms|"
-                   "p50 share %|note");
+    su_report_table(bench->report, "throughput",
+                    "tokens each|texts|texts/s|tokens/s|GFLOP/s|share %|p50 ms|p90 ms|p99 ms|"
+                    "p50 share %|note");
     for (size_t i = 0; i < n && status == SUTRA_OK; i++) report_length(bench, &lengths[i]);
     su_free(lengths);
     return status;
@@ -132,11 +133,11 @@ static SutraStatus measure_all(SuBenchSession *bench, SutraError *err)
 static void report_session(SuBenchSession *bench, double warm_s)
 {
     SutraBenchReport *report = bench->report;
-    su_bench_table(report, "session", "what|value|unit");
-    su_bench_fact(report, "threads", bench->sampler.threads, "");
-    su_bench_fact(report, "open", bench->open_s * 1e3, "ms");
-    su_bench_fact(report, "warm-up", warm_s * 1e3, "ms");
-    su_bench_fact(report, "fma peak, all threads at once", bench->sampler.peak * 1e-9, "GFLOP/s");
+    su_report_table(report, "session", "what|value|unit");
+    su_report_fact(report, "threads", bench->sampler.threads, "");
+    su_report_fact(report, "open", bench->open_s * 1e3, "ms");
+    su_report_fact(report, "warm-up", warm_s * 1e3, "ms");
+    su_report_fact(report, "fma peak, all threads at once", bench->sampler.peak * 1e-9, "GFLOP/s");
 }
 
 static SutraStatus measure(SuBenchSession *bench, SutraError *err)
@@ -150,7 +151,7 @@ static SutraStatus measure(SuBenchSession *bench, SutraError *err)
     SU_TRY(measure_all(bench, err));
     SU_TRY(su_bench_warm_sessions(bench, err));
     report_session(bench, warm_s);
-    return su_bench_report_status(bench->report, err);
+    return su_report_status(bench->report, err);
 }
 
 SutraStatus sutra_bench_throughput(const SutraBenchOptions *options, SutraBenchReport **report,

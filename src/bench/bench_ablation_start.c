@@ -2,7 +2,8 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "bench_ablation.h"
-#include "bench_report.h"
+#include "bench_options.h"
+#include "tools/report.h"
 
 /* ---- start ---- */
 
@@ -45,11 +46,11 @@ static SutraStatus open_once(SuBenchAblation *bench, const char *cache_dir, Open
 
 static void report_opened(SutraBenchReport *report, const char *what, const Opened *opened)
 {
-    su_bench_text(report, "%s", what);
-    su_bench_number(report, opened->open_ms);
-    su_bench_number(report, opened->vector_ms);
-    su_bench_number(report, opened->open_ms + opened->vector_ms);
-    su_bench_number(report, opened->next_ms);
+    su_report_text(report, "%s", what);
+    su_report_number(report, opened->open_ms);
+    su_report_number(report, opened->vector_ms);
+    su_report_number(report, opened->open_ms + opened->vector_ms);
+    su_report_number(report, opened->next_ms);
 }
 
 /* The quickest of a few. */
@@ -71,7 +72,7 @@ SutraStatus su_bench_ablation_start(SuBenchAblation *bench, SutraError *err)
     Opened opened;
     const char *cache_dir = bench->options->cache_dir;
     su_bench_progress(bench->options, "ablation: start");
-    su_bench_table(bench->report, "start", "from|open ms|first vector ms|both ms|next vector ms");
+    su_report_table(bench->report, "start", "from|open ms|first vector ms|both ms|next vector ms");
     SU_TRY(open_best(bench, NULL, &opened, err));
     report_opened(bench->report, "folder", &opened);
     if (!cache_dir || !*cache_dir) return SUTRA_OK;

@@ -9,8 +9,9 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "bench_cases.h"
-#include "bench_report.h"
+#include "bench_options.h"
 #include "model/model.h"
+#include "tools/report.h"
 
 #include <stdio.h>
 
@@ -98,51 +99,51 @@ static void report_case(SutraBenchReport *report, const SuBenchSampler *sampler,
     bool by_memory = intensity * traffic < sampler->peak;
     double ceiling = by_memory ? intensity * traffic : sampler->peak;
     double share = at->cost.flops > 0 ? at->cost.flops * rate / ceiling : bytes * rate / traffic;
-    su_bench_text(report, "%s", at->kernel);
-    su_bench_text(report, "%s", at->use);
-    su_bench_number(report, (double)at->rows);
-    su_bench_number(report, (double)at->n);
-    su_bench_number(report, (double)at->k);
-    su_bench_number(report, sampler->threads / rate * 1e6);
-    su_bench_number(report, at->cost.flops);
-    su_bench_number(report, bytes);
-    su_bench_text(report, "%s", level_of(bytes));
-    su_bench_number(report, intensity);
-    su_bench_number(report, at->cost.flops * rate * 1e-9);
-    su_bench_number(report, bytes * rate * 1e-9);
-    su_bench_number(report, bandwidth->read * 1e-9);
-    su_bench_number(report, bandwidth->copy * 1e-9);
-    su_bench_number(report, ceiling * 1e-9);
-    su_bench_number(report, 100 * share);
-    su_bench_text(report, "%s", by_memory ? "memory" : "fma");
-    su_bench_number(report, 100 * measured->best.ran);
-    su_bench_text(report, "%s", su_bench_note(share, at_once));
+    su_report_text(report, "%s", at->kernel);
+    su_report_text(report, "%s", at->use);
+    su_report_number(report, (double)at->rows);
+    su_report_number(report, (double)at->n);
+    su_report_number(report, (double)at->k);
+    su_report_number(report, sampler->threads / rate * 1e6);
+    su_report_number(report, at->cost.flops);
+    su_report_number(report, bytes);
+    su_report_text(report, "%s", level_of(bytes));
+    su_report_number(report, intensity);
+    su_report_number(report, at->cost.flops * rate * 1e-9);
+    su_report_number(report, bytes * rate * 1e-9);
+    su_report_number(report, bandwidth->read * 1e-9);
+    su_report_number(report, bandwidth->copy * 1e-9);
+    su_report_number(report, ceiling * 1e-9);
+    su_report_number(report, 100 * share);
+    su_report_text(report, "%s", by_memory ? "memory" : "fma");
+    su_report_number(report, 100 * measured->best.ran);
+    su_report_text(report, "%s", su_bench_note(share, at_once));
 }
 
 static void report_machine(SutraBenchReport *report, SuBenchSampler *sampler, const char *model)
 {
-    su_bench_table(report, "machine", "what|value|unit");
-    su_bench_text(report, "shapes of");
-    su_bench_text(report, "%s", model);
-    su_bench_text(report, "%s", "");
-    su_bench_text(report, "isa");
-    su_bench_text(report, "%s", su_isa_name(sampler->isa));
-    su_bench_text(report, "%s", "");
-    su_bench_fact(report, "threads at once", sampler->threads, "");
-    su_bench_fact(report, "fma peak", sampler->peak * 1e-9, "GFLOP/s");
-    su_bench_fact(report, "samples of the peak, of which the best", sampler->peak_samples, "");
+    su_report_table(report, "machine", "what|value|unit");
+    su_report_text(report, "shapes of");
+    su_report_text(report, "%s", model);
+    su_report_text(report, "%s", "");
+    su_report_text(report, "isa");
+    su_report_text(report, "%s", su_isa_name(sampler->isa));
+    su_report_text(report, "%s", "");
+    su_report_fact(report, "threads at once", sampler->threads, "");
+    su_report_fact(report, "fma peak", sampler->peak * 1e-9, "GFLOP/s");
+    su_report_fact(report, "samples of the peak, of which the best", sampler->peak_samples, "");
     double bf16 = su_bench_tile_peak(sampler, false), int8 = su_bench_tile_peak(sampler, true);
-    if (bf16 > 0) su_bench_fact(report, "tile peak, bf16", bf16 * 1e-9, "GFLOP/s");
-    if (int8 > 0) su_bench_fact(report, "tile peak, int8", int8 * 1e-9, "Gop/s");
+    if (bf16 > 0) su_report_fact(report, "tile peak, bf16", bf16 * 1e-9, "GFLOP/s");
+    if (int8 > 0) su_report_fact(report, "tile peak, int8", int8 * 1e-9, "Gop/s");
 }
 
 static void report_all(SutraBenchReport *report, SuBenchSampler *sampler, const SuBenchCases *cases,
                        const Measured *measured, const char *model)
 {
     report_machine(report, sampler, model);
-    su_bench_table(report, "roofline",
-                   "kernel|use|rows|n|k|us|flops|bytes|level|FLOP/byte|GFLOP/s|GB/s|read GB/s|"
-                   "copy GB/s|ceiling GFLOP/s|share %|limit|ran %|note");
+    su_report_table(report, "roofline",
+                    "kernel|use|rows|n|k|us|flops|bytes|level|FLOP/byte|GFLOP/s|GB/s|read GB/s|"
+                    "copy GB/s|ceiling GFLOP/s|share %|limit|ran %|note");
     for (size_t i = 0; i < cases->num_cases; i++)
         report_case(report, sampler, &cases->cases[i], &measured[i]);
 }
@@ -177,7 +178,7 @@ static SutraStatus measure(const SutraBenchOptions *options, SuIsa isa, SutraBen
     }
     if (status == SUTRA_OK) {
         report_all(report, &sampler, cases, measured, model);
-        status = su_bench_report_status(report, err);
+        status = su_report_status(report, err);
     }
     su_bench_sampler_free(&sampler);
     su_free(measured);
@@ -193,7 +194,7 @@ SutraStatus sutra_bench_kernels(const SutraBenchOptions *given, SutraBenchReport
     SutraBenchReport *report;
     SU_TRY(su_bench_options_read(given, &options, err));
     SU_TRY(su_isa_select(&isa, err));
-    SU_TRY(su_bench_report_create(&report, err));
+    SU_TRY(su_report_create(&report, err));
     SutraStatus status = measure(&options, isa, report, err);
     if (status == SUTRA_OK)
         *out = report;
