@@ -12,8 +12,8 @@ bool cli_is_bundle_name(const char *path);
  * itself). */
 SutraStatus cli_bundle_check(const char *input, const char *output, SutraError *err);
 
-/* Opens a model that was written or verified and prints its path, size and digest, and the tables of a
- * report, which may be NULL. */
+/* Opens a model that was written or verified and prints its path, size and digest, and the tables
+ * of a report, which may be NULL. */
 SutraStatus cli_print_bundle(const char *path, bool json, const SutraBenchReport *report,
                              SutraError *err);
 

@@ -19,8 +19,8 @@ typedef struct CliModelArgs {
 #define CLI_DEFAULT_MODEL "all-MiniLM-L6-v2"
 #define CLI_COMPUTE_WORDS "fp32|bf16|fp16|int8|auto"
 
-/* -m and --revision; what commands that use the cache of packed models take; the options of commands that
- * embed. */
+/* -m and --revision; what commands that use the cache of packed models take; the options of
+ * commands that embed. */
 extern const CliOption cli_model_options[2], cli_cache_options[1], cli_engine_options[5];
 
 /* What every command that embeds takes. */
@@ -44,7 +44,8 @@ typedef struct CliSession {
 SutraStatus cli_find_model(const char *name, const char *revision, char *path, size_t capacity,
                            SutraError *err);
 
-/* Folder of the cache of packed models, as SUTRA_CACHE, XDG_CACHE_HOME and HOME say; false: none. */
+/* Folder of the cache of packed models, as SUTRA_CACHE, XDG_CACHE_HOME and HOME say; false: none.
+ */
 bool cli_cache_folder(char *path, size_t capacity);
 
 /* Opens the model, by way of the cache unless args->no_cache. A cache that cannot be used is a

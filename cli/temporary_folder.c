@@ -47,8 +47,8 @@ SutraStatus cli_folder_make(const char **path, SutraError *err)
                      strerror(reason));
 }
 
-/* By system calls alone: readdir may allocate, which a signal handler must not. Returns how many files
- * are gone. */
+/* By system calls alone: readdir may allocate, which a signal handler must not. Returns how many
+ * files are gone. */
 static size_t remove_files(int fd)
 {
     alignas(struct dirent64) char block[4096];

@@ -159,7 +159,8 @@ static bool would_wait(const CliReader *reader)
     return !reader->regular && !reader->patient && poll(&ready, 1, 0) == 0;
 }
 
-/* Finds the next "\n" (or the end) and takes the line, which may be none of the texts; reads as needed.
+/* Finds the next "\n" (or the end) and takes the line, which may be none of the texts; reads as
+ * needed.
  * *done: the block is to end. */
 static SutraStatus next_line(CliReader *reader, CliBlock *block, bool *done, SutraError *err)
 {

@@ -60,11 +60,12 @@ void cli_reader_open_arguments(CliReader *reader, char **arguments, size_t count
 
 /* The next texts: at most max_texts, and no more once they have max_bytes; from a pipe or terminal,
  * what is there already, so that a slow writer gets its answers at once. Errors: IO; ARGUMENT (not
- * valid UTF-8), FORMAT (JSON; no text in UTF-8 at all), LIMIT (line too long), naming file and line. */
+ * valid UTF-8), FORMAT (JSON; no text in UTF-8 at all), LIMIT (line too long), naming file and
+ * line. */
 SutraStatus cli_reader_next(CliReader *reader, size_t max_texts, size_t max_bytes, CliBlock *block,
                             SutraError *err);
-/* Opens a file of texts, one a line, and reads all of it, however slowly it comes. Errors: those of the
- * two above; ARGUMENT (no text), LIMIT (more than CLI_MOST_TEXTS). */
+/* Opens a file of texts, one a line, and reads all of it, however slowly it comes. Errors: those of
+ * the two above; ARGUMENT (no text), LIMIT (more than CLI_MOST_TEXTS). */
 SutraStatus cli_reader_all(CliReader *reader, const char *path, CliBlock *block, SutraError *err);
 void cli_reader_close(CliReader *reader);
 

@@ -2,8 +2,8 @@
  *
  *   caller:  lock -> body, arg written -> entry = {ticket + 1, open, 0} -> wake sleepers
  *            -> body(arg, 0) -> [close] -> wait until those that came have finished -> unlock
- *   worker:  wait for a new ticket (spin, then sleep) -> come in: entry.joined += 1, if this ticket is
- *            open and has a rank left -> body(arg, rank) -> finished += 1
+ *   worker:  wait for a new ticket (spin, then sleep) -> come in: entry.joined += 1, if this ticket
+ *            is open and has a rank left -> body(arg, rank) -> finished += 1
  *
  * entry is one word, so that a worker that wakes too late cannot come into another run, and reads
  * body and arg only once it is counted in. */

@@ -5,8 +5,8 @@
  *   start    from nothing to the first vector: folder, bundle, loaded model
  *   flash    long texts, beside attention that keeps all scores
  *
- * Times are of the encoder, from token ids to vectors; every variant's vectors are compared with the
- * engine's. */
+ * Times are of the encoder, from token ids to vectors; every variant's vectors are compared with
+ * the engine's. */
 #include "bench_ablation.h"
 #include "base/clock.h"
 #include "bench_options.h"

@@ -1,9 +1,9 @@
-/* The table "flash" of sutra bench ablation: whole texts of 512 … 8,192 tokens through the model's layers,
- * without its positions (they end sooner), on one thread:
+/* The table "flash" of sutra bench ablation: whole texts of 512 … 8,192 tokens through the model's
+ * layers, without its positions (they end sooner), on one thread:
  *
  *   flash       the engine's encoder
  *   window      the same, each token seeing WINDOW tokens to either side in every layer
- *   all scores  the same kernels, but attention that keeps the scores of all heads, as frameworks do
+ *   all scores  the same kernels, but attention that keeps all heads' scores, as frameworks do
  *
  * MB: activations of the run, and what attention keeps besides. */
 #include "base/clock.h"

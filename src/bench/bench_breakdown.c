@@ -1,7 +1,8 @@
 /* sutra bench breakdown: the time of each operation while the engine works.
  *
- * The engine is the real one: its encoder's kernel table gets shims (bench_shims.h) for every second
- * run; the runs between go without, and show what the shims cost. Of the runs the fastest counts.
+ * The engine is the real one: its encoder's kernel table gets shims (bench_shims.h) for every
+ * second run; the runs between go without, and show what the shims cost. Of the runs the fastest
+ * counts.
  *
  *   threads x wall time = sum of the operations + tokenisation + everything else
  *

@@ -33,7 +33,8 @@ typedef struct SuBenchForward {
     SuThreadPool *pool; /* of at least variant->threads */
 } SuBenchForward;
 
-/* Texts first … last - 1: pooled vectors to rows first … of out [n, hidden], not normalised. Errors:
+/* Texts first … last - 1: pooled vectors to rows first … of out [n, hidden], not normalised.
+ * Errors:
  * MEMORY. */
 SutraStatus su_bench_forward(const SuBenchForward *forward, const SuBenchSampleTexts *texts,
                              size_t first, size_t last, float *out, SutraError *err);

@@ -1,5 +1,5 @@
-/* bench_naive.h - an encoder as it is written first: plain C, an operation at a time, nothing packed,
- * nothing fused. What sutra bench ablation counts its steps from. Rows are dense. */
+/* bench_naive.h - an encoder as it is written first: plain C, an operation at a time, nothing
+ * packed, nothing fused. What sutra bench ablation counts its steps from. Rows are dense. */
 #ifndef SU_BENCH_NAIVE_H
 #define SU_BENCH_NAIVE_H
 

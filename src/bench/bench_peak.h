@@ -9,7 +9,8 @@ double su_bench_fma_scalar(size_t rounds);
 double su_bench_fma_avx2(size_t rounds);
 double su_bench_fma_avx512(size_t rounds);
 
-/* Products of whole tiles, of bf16 or of int8, into four of them in turn; only where AMX may be used. */
+/* Products of whole tiles, of bf16 or of int8, into four of them in turn; only where AMX may be
+ * used. */
 double su_bench_tiles_bf16_amx(size_t rounds);
 double su_bench_tiles_int8_amx(size_t rounds);
 

@@ -55,8 +55,8 @@ void su_bench_improve(SuBenchSampler *sampler, SuBenchBody body, void *arg, size
 /* One more sample of the fma peak; sampler->peak is the best so far. */
 void su_bench_sample_peak(SuBenchSampler *sampler);
 
-/* Operations a second of the tiles of AMX, all threads, of bf16 or of int8; the best of the samples it
- * takes. 0: not of this level. */
+/* Operations a second of the tiles of AMX, all threads, of bf16 or of int8; the best of the samples
+ * it takes. 0: not of this level. */
 double su_bench_tile_peak(SuBenchSampler *sampler, bool int8);
 
 /* Bytes a second of all ranks, each reading a working set of its own of `bytes` over and over, or

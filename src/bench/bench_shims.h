@@ -1,9 +1,10 @@
 /* bench_shims.h - clocks around the kernels of an encoder that is at work.
  *
- * su_bench_shims_install puts a timing function in front of every entry of an encoder's kernel table;
- * the engine then runs as always, and each thread adds up what it spends in each operation. Nothing
- * is compiled into the engine. Installing, removing, resetting and reading need the engine idle, and
- * one user at a time in the process: the functions that the shims stand for are kept in one place. */
+ * su_bench_shims_install puts a timing function in front of every entry of an encoder's kernel
+ * table; the engine then runs as always, and each thread adds up what it spends in each operation.
+ * Nothing is compiled into the engine. Installing, removing, resetting and reading need the engine
+ * idle, and one user at a time in the process: the functions that the shims stand for are kept in
+ * one place. */
 #ifndef SU_BENCH_SHIMS_H
 #define SU_BENCH_SHIMS_H
 

@@ -1,6 +1,6 @@
-/* bench_softmax.h - softmax of base 2 over rows, for attention that keeps its scores: one plain loop,
- * compiled for each ISA (bench_softmax_avx2.c, …), so that it loses by what it does and not by a
- * scalar exp2. */
+/* bench_softmax.h - softmax of base 2 over rows, for attention that keeps its scores: one plain
+ * loop, compiled for each ISA (bench_softmax_avx2.c, …), so that it loses by what it does and not
+ * by a scalar exp2. */
 #ifndef SU_BENCH_SOFTMAX_H
 #define SU_BENCH_SOFTMAX_H
 

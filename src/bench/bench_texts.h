@@ -1,8 +1,8 @@
 /* bench_texts.h - texts to measure with: unlike each other, of pseudo-words drawn from all of the
  * tokenizer's vocabulary, of a given number of tokens. The same seed gives the same texts.
  *
- * A pseudo-word is one vocabulary entry, or two run together, written in ASCII letters; most are one
- * or two tokens. */
+ * A pseudo-word is one vocabulary entry, or two run together, written in ASCII letters; most are
+ * one or two tokens. */
 #ifndef SU_BENCH_TEXTS_H
 #define SU_BENCH_TEXTS_H
 

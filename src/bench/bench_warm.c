@@ -1,5 +1,5 @@
-/* The table "warm sessions" of sutra bench: model and engine made anew some times, each time opened,
- * warmed up, and asked for one short text after another. Medians over the starts. */
+/* The table "warm sessions" of sutra bench: model and engine made anew some times, each time
+ * opened, warmed up, and asked for one short text after another. Medians over the starts. */
 #include "base/clock.h"
 #include "bench_options.h"
 #include "bench_session.h"

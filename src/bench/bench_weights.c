@@ -33,7 +33,8 @@ static SutraStatus load(const Loader *loader, SutraRole role, uint32_t layer, fl
     return SUTRA_OK;
 }
 
-/* Matrices of roles weight, weight + 2, … under each other; their biases are the roles after them. */
+/* Matrices of roles weight, weight + 2, … under each other; their biases are the roles after them.
+ */
 static SutraStatus load_linear(const Loader *loader, SutraRole weight, int parts, uint32_t layer,
                                SuBenchLinear *linear, SutraError *err)
 {

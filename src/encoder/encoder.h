@@ -9,11 +9,12 @@
  *
  *   x ─► qkv ─► attention ─► out projection + x ─► norm ─► x ─► up, GELU ─► down + x ─► norm ─► x
  *
- * Between linears everything is fp32: x, attention, norms, the sum of x and what a block adds. Rows go
- * into a linear in its format: as they are, or converted where they are made (SuRows), a row at a time.
+ * Between linears everything is fp32: x, attention, norms, the sum of x and what a block adds. Rows
+ * go into a linear in its format: as they are, or converted where they are made (SuRows), a row at
+ * a time.
  *
- * Where pooling reads one token of a text (cls, last), the last layer computes k and v of all tokens
- * and all else for those rows alone, which lie in context->read from then on.
+ * Where pooling reads one token of a text (cls, last), the last layer computes k and v of all
+ * tokens and all else for those rows alone, which lie in context->read from then on.
  */
 #ifndef SU_ENCODER_H
 #define SU_ENCODER_H
@@ -64,8 +65,9 @@ typedef struct SuEncoder {
 /* Memory of one run; all pointers lie in one block.
  *
  *   x [tokens, hidden] | qkv [3 heads, tokens, head] (output rows at the end) |
- *   attention [tokens, hidden] | read [seqs, hidden] | ffn [ffn_rows, ffn_size] | the same converted:
- *   rows [tokens] (of x, of attention), read_rows [seqs], ffn_rows | for each rank: one row */
+ *   attention [tokens, hidden] | read [seqs, hidden] | ffn [ffn_rows, ffn_size] |
+ *   the same converted: rows [tokens] (of x, of attention), read_rows [seqs], ffn_rows |
+ *   for each rank: one row */
 typedef struct SuEncoderContext {
     const SuEncoder *encoder;
     uint32_t max_tokens, max_seqs, max_team;
@@ -79,18 +81,20 @@ typedef struct SuEncoderContext {
     size_t memory_size;
 } SuEncoderContext;
 
-/* Whether the encoder can run it. Errors: UNSUPPORTED (names what it cannot do). heads are not read. */
+/* Whether the encoder can run it. Errors: UNSUPPORTED (names what it cannot do). heads are not
+ * read. */
 SutraStatus su_encoder_check_spec(const SutraSpec *spec, SutraError *err);
 
 /* recipes [num_layers, SU_LAYER_LINEARS] are read here, NULL: all fp32. tensors are borrowed until
- * su_encoder_free. Errors: FORMAT (a role is missing or has another shape; int8: a weight that is NaN
- * or infinite), UNSUPPORTED, MEMORY. */
+ * su_encoder_free. Errors: FORMAT (a role is missing or has another shape; int8: a weight that is
+ * NaN or infinite), UNSUPPORTED, MEMORY. */
 SutraStatus su_encoder_create(const SutraSpec *spec, const SutraTensor *tensors, size_t n,
                               SuIsa isa, const SuLinearRecipe *recipes, SuEncoder **encoder,
                               SutraError *err);
 /* The same over `packed` [size], which su_encoder_create made (SuEncoder.packed) with a GEMM of the
- * same nr, if one of the linears is fp32: nothing is copied. tensors need hold the embedding tables only; packed is borrowed until
- * su_encoder_free and aligned to SU_CACHE_LINE. Errors: FORMAT, UNSUPPORTED, MEMORY. */
+ * same nr, if one of the linears is fp32: nothing is copied. tensors need hold the embedding tables
+ * only; packed is borrowed until su_encoder_free and aligned to SU_CACHE_LINE. Errors: FORMAT,
+ * UNSUPPORTED, MEMORY. */
 SutraStatus su_encoder_attach(const SutraSpec *spec, const SutraTensor *tensors, size_t n,
                               SuIsa isa, const void *packed, size_t size, SuEncoder **encoder,
                               SutraError *err);
@@ -108,8 +112,8 @@ void su_encoder_run(SuEncoderContext *context, const SutraBatch *batch);
 /* ---- parts of a run, called by all threads of its region ---- */
 void su_encoder_embed(SuEncoderContext *context, const SutraBatch *batch, SuRegionThread *thread);
 /* For all tokens, context->x being read and written; or, read_only: for the rows alone that pooling
- * reads, which are written to context->read. Both leave the rows converted for the linear that reads
- * them next. */
+ * reads, which are written to context->read. Both leave the rows converted for the linear that
+ * reads them next. */
 void su_encoder_self_attention(SuEncoderContext *context, const SuLayer *layer,
                                const SutraBatch *batch, bool read_only, SuRegionThread *thread);
 /* x [rows, hidden], in place; next: the linear that reads the result, NULL: none */

@@ -6,7 +6,8 @@
  * L2; of rows that are kept as floats and converted, half as many. */
 enum { FFN_ROWS = 128, FFN_ROWS_CONVERTED = 64 };
 
-/* Widest rows, in bytes, that linears `first` and `second` of the layers read converted; 0: none is. */
+/* Widest rows, in bytes, that linears `first` and `second` of the layers read converted; 0: none
+ * is. */
 static size_t widest_rows(const SuEncoder *encoder, size_t first, size_t second)
 {
     size_t widest = 0;

@@ -293,7 +293,8 @@ static SutraStatus find_tables(const Source *source, SuEncoder *encoder, SutraEr
     return find_table(source, SUTRA_ROLE_TYPE_EMBEDDING, spec->num_types, &encoder->type, err);
 }
 
-/* The packed block, and after it the embedding tables that are not aligned where they are stored. */
+/* The packed block, and after it the embedding tables that are not aligned where they are stored.
+ */
 static SutraStatus load_all(const Source *source, SuEncoder *encoder, SutraError *err)
 {
     SU_TRY(load_packed(source, encoder, err));

@@ -42,7 +42,8 @@ void su_linear_convert_row(const SuKernels *kernels, const SuLinear *linear, con
             x, linear->factor, linear->fixed.scale > 0 ? &linear->fixed : NULL, linear->in, to);
 }
 
-/* A linear is cut by panels of weights: each is read once, by one thread, and the rows stay in cache.
+/* A linear is cut by panels of weights: each is read once, by one thread, and the rows stay in
+ * cache.
  * Where there are fewer panels than chunks, the rows are cut too. */
 static size_t row_blocks(const SuRegionThread *thread, size_t panels, size_t rows, size_t mr)
 {

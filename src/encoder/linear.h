@@ -1,7 +1,7 @@
 /* linear.h - linears in fp32, bf16 and int8, and the rows that go into them.
  *
- * Between linears everything is fp32. Rows go into a linear in its format: as they are, or converted
- * where they are made (SuRows), a row at a time. */
+ * Between linears everything is fp32. Rows go into a linear in its format: as they are, or
+ * converted where they are made (SuRows), a row at a time. */
 #ifndef SU_LINEAR_H
 #define SU_LINEAR_H
 
@@ -61,8 +61,8 @@ void su_linear_convert_row(const SuKernels *kernels, const SuLinear *linear, con
 
 /* ---- called by all threads of a region ---- */
 
-/* c = act(a x linear) + residual over `rows` rows. Rows of residual are dense; so are those of c, or
- * of its groups of columns (see SuGemmArgs). */
+/* c = act(a x linear) + residual over `rows` rows. Rows of residual are dense; so are those of c,
+ * or of its groups of columns (see SuGemmArgs). */
 typedef struct SuLinearIo {
     SuRows a;
     const float *residual; /* NULL: none */
@@ -80,8 +80,8 @@ void su_linear_run(const SuKernels *kernels, const SuLinear *linear, SuRegionThr
 /* x as `linear` reads it: itself, or converted to `to`. */
 SuRows su_linear_convert(const SuKernels *kernels, const SuLinear *linear, SuRegionThread *thread,
                          float *x, size_t rows, SuRows to);
-/* Norm of `rows` rows of x in place; and converted to `to` for the linear that reads them next, if it
- * reads no floats (next NULL: none does). */
+/* Norm of `rows` rows of x in place; and converted to `to` for the linear that reads them next, if
+ * it reads no floats (next NULL: none does). */
 void su_linear_norm(const SuKernels *kernels, const SuNormF32 *norm, SuRegionThread *thread,
                     float *x, size_t rows, const SuLinear *next, SuRows to);
 

@@ -1,10 +1,12 @@
-/* Self-attention: one GEMM for q, k, v, which writes each head's as a matrix of its own where a head
- * is whole panels of the GEMM; attention for each (text, head); output projection + residual; norm. */
+/* Self-attention: one GEMM for q, k, v, which writes each head's as a matrix of its own where a
+ * head is whole panels of the GEMM; attention for each (text, head); output projection + residual;
+ * norm. */
 #include "encoder/encoder.h"
 
 #include <string.h>
 
-/* Where q, k and v of a head lie in context->qkv: [3 heads][tokens][head] or [tokens][3 heads, head]. */
+/* Where q, k and v of a head lie in context->qkv: [3 heads][tokens][head] or [tokens][3 heads,
+ * head]. */
 typedef struct Layout {
     size_t head_stride, row_stride; /* elements */
 } Layout;
@@ -24,7 +26,8 @@ static Layout layout_of(const SuEncoder *encoder, const SuLayer *layer, const Su
     return (Layout){.head_stride = head, .row_stride = 3 * encoder->spec.num_heads * head};
 }
 
-/* One head of one text: all of its queries, or that of the row that is read, which lies at row seq. */
+/* One head of one text: all of its queries, or that of the row that is read, which lies at row seq.
+ */
 static void attend(SuEncoderContext *context, const SuLayer *layer, const SutraBatch *batch,
                    bool read_only, size_t seq, size_t head)
 {

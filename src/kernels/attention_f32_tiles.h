@@ -1,9 +1,10 @@
 /* attention_f32_tiles.h - attention over blocks of queries and tiles of keys, for any vector type.
  *
  * Included by one file for each ISA, after its vec_….h, with QUERY_VECTORS (vectors of queries in a
- * block), KEYS_OF_ALL and KEYS_OF_ONE (keys whose scores are computed at a time for that many vectors
- * of queries, and for one) and OUT_ROWS (queries of an output tile, two vectors each) defined. The lanes of a vector are queries, so that maximum, exp2 and sum of the
- * softmax need no step across lanes:
+ * block), KEYS_OF_ALL and KEYS_OF_ONE (keys whose scores are computed at a time for that many
+ * vectors of queries, and for one) and OUT_ROWS (queries of an output tile, two vectors each)
+ * defined. The lanes of a vector are queries, so that maximum, exp2 and sum of the softmax need no
+ * step across lanes:
  *
  *   q     transposed once a block          [head][queries]
  *   p     scores, then weights, of a tile  [64 keys][queries]     8 KB: all of it lives in L1
@@ -38,7 +39,8 @@ typedef struct Block {
     float spare[MOST_KEYS * MAX_HEAD_SIZE]; /* a last, short group of keys */
 } Block;
 
-/* A tile: keys first … first + count - 1, of which begin … end - 1 (from the tile's first) are seen. */
+/* A tile: keys first … first + count - 1, of which begin … end - 1 (from the tile's first) are
+ * seen. */
 typedef struct KeyTile {
     size_t first, count, begin, end;
     bool edge;

@@ -19,9 +19,10 @@ enum {
     SU_GEMM_AHEAD = 4096 /* floats of w that are asked for ahead of use */
 };
 
-/* Asks for the nr floats of w that are due SU_GEMM_AHEAD floats after b. The processor's own prefetch
- * stops at each page, and a panel that no row has used yet comes from main memory: without this the
- * first tile of a panel waits there. Past a panel lies the next one; past the last, nothing is read. */
+/* Asks for the nr floats of w that are due SU_GEMM_AHEAD floats after b. The processor's own
+ * prefetch stops at each page, and a panel that no row has used yet comes from main memory: without
+ * this the first tile of a panel waits there. Past a panel lies the next one; past the last,
+ * nothing is read. */
 static inline __attribute__((always_inline)) void su_gemm_fetch_ahead(const float *b, size_t nr)
 {
     uintptr_t ahead = (uintptr_t)b + SU_GEMM_AHEAD * sizeof *b;

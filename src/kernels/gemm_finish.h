@@ -1,8 +1,9 @@
-/* gemm_finish.h - from products of the GEMM to c: activation, residual, rounding; for any vector type.
+/* gemm_finish.h - from products of the GEMM to c: activation, residual, rounding; for any vector
+ * type.
  *
- * Included like gemm_tiles.h, after a vec_….h, with GELU_ROWS (rows of a tile whose GELU is computed in
- * step) and NARROW (weights in fewer bits than fp32: GELU is the narrow one) defined. A row of products
- * is NR floats. */
+ * Included like gemm_tiles.h, after a vec_….h, with GELU_ROWS (rows of a tile whose GELU is
+ * computed in step) and NARROW (weights in fewer bits than fp32: GELU is the narrow one) defined. A
+ * row of products is NR floats. */
 #ifndef SU_GEMM_FINISH_H
 #define SU_GEMM_FINISH_H
 

@@ -1,7 +1,8 @@
 /* gemm_tiles.h - the register tile of the GEMM, for any vector type and kind of element.
  *
- * Included by one file for each ISA, after its vec_….h, with MR (rows: a multiple of 3, at most 12) and
- * GELU_ROWS (rows of a tile whose GELU is computed in step) defined, and what a word of a and w is:
+ * Included by one file for each ISA, after its vec_….h, with MR (rows: a multiple of 3, at most 12)
+ * and GELU_ROWS (rows of a tile whose GELU is computed in step) defined, and what a word of a and w
+ * is:
  *
  *   Acc, Word                        vectors: sums, words
  *   acc_zero, word_load, word_set1   the last: the word at an address in all lanes
@@ -11,11 +12,12 @@
  *   ELEMENT, A_ELEMENT, PANEL, ROW_BYTES   see SuGemmTiles
  *
  * A tile is MR rows by two vectors:
- * 2 MR accumulators; a step of k loads two vectors of w and broadcasts MR elements of a for 2 MR fma.
+ * 2 MR accumulators; a step of k loads two vectors of w and broadcasts MR elements of a for 2 MR
+ * fma.
  *
  * Rows of a are read in place through pointers to rows 0, 3, 6, 9 and the offsets 0, lda, 2 lda: no
- * packing of a, no pointer spills. A panel of w (k x NR) is used by all rows of a block before the next
- * one; the block of rows stays in L2. */
+ * packing of a, no pointer spills. A panel of w (k x NR) is used by all rows of a block before the
+ * next one; the block of rows stays in L2. */
 #ifndef SU_GEMM_TILES_H
 #define SU_GEMM_TILES_H
 

@@ -1,6 +1,7 @@
-/* gemm_words_bf16.h - words of gemm_tiles.h for weights in bf16 and rows of floats: of a word of w first
- * the one element is widened, then the other, each for a fused multiply-add as in fp32. A step of k
- * costs two operations for every four vectors of products more than fp32, and reads half the bytes. */
+/* gemm_words_bf16.h - words of gemm_tiles.h for weights in bf16 and rows of floats: of a word of w
+ * first the one element is widened, then the other, each for a fused multiply-add as in fp32. A
+ * step of k costs two operations for every four vectors of products more than fp32, and reads half
+ * the bytes. */
 #ifndef SU_GEMM_WORDS_BF16_H
 #define SU_GEMM_WORDS_BF16_H
 

@@ -9,8 +9,8 @@
  * fp32 all ISAs give the same bits:
  *
  *   gemm        c = act(chain + bias) + residual; chain: from 0, one fma an element of K, ascending
- *               bf16 and int8: see SuGemmArgs; int8: fma(sum - zero b_sum, scale b_scale, bias), the
- *               same bits on all ISAs; bf16: by SuGemmSums, the same on all ISAs but amx
+ *               bf16 and int8: see SuGemmArgs; int8: fma(sum - zero b_sum, scale b_scale, bias),
+ *               the same bits on all ISAs; bf16: by SuGemmSums, the same on all ISAs but amx
  *   lanes(f)    64 virtual lanes, from 0: element i is added to lane i % 64, ascending; then the
  *               lanes are folded 64 -> 16 as (l0 + l1) + (l2 + l3) with lq = lane 16 q + i, then
  *               16 -> 8 -> 4 -> 2 -> 1, lane i taking lane i + half
@@ -42,8 +42,8 @@
 
 /* ---- GEMM: c [m, n] = act(a [m, k] x w^T + bias) + residual ----
  *
- * One argument block for three kinds of elements; a step of k is one 32-bit word of a row of a and of
- * a feature of w:
+ * One argument block for three kinds of elements; a step of k is one 32-bit word of a row of a and
+ * of a feature of w:
  *
  *   kind   a                    w       elements a word   sum
  *   f32    float                float   1                 one fma chain, ascending
@@ -55,15 +55,16 @@
  * Columns of c may lie in groups, each a matrix of its own: column j of row i at
  * c[j / c_group * c_group_stride + i * ldc + j % c_group].
  *
- * w is packed in panels of nr output features (su_gemm_pack_f32, …); features past n, and in bf16 and
- * int8 elements from k to the next multiple of 64 bytes, are zero:
+ * w is packed in panels of nr output features (su_gemm_pack_f32, …); features past n, and in bf16
+ * and int8 elements from k to the next multiple of 64 bytes, are zero:
  *
  *   panel 0: word 0 of k: [nr words]  word 1: [nr words] …      panel 1: …
  *
- * The two forms of bf16 are told apart by SuGemm.a_size: processors without a fast dot product of bf16
- * take rows as they are, which costs them nothing and rounds less.
+ * The two forms of bf16 are told apart by SuGemm.a_size: processors without a fast dot product of
+ * bf16 take rows as they are, which costs them nothing and rounds less.
  *
- * Rows of a in bf16 and int8 are read to the next multiple of 64 bytes: zeros, or finite numbers. */
+ * Rows of a in bf16 and int8 are read to the next multiple of 64 bytes: zeros, or finite numbers.
+ */
 typedef struct SuRowScale {
     float scale;  /* an element q means scale (q - zero) */
     int32_t zero; /* 0 … 255 */
@@ -90,12 +91,12 @@ typedef struct SuGemmArgs {
 } SuGemmArgs;
 
 /* How the products of bf16 are added up, all by fma, rounded to nearest.
- *   SU_SUMS_CHAIN   one chain from 0, k ascending, of a word the second element first; what becomes of
- *                   denormals is the ISA's own
- *   SU_SUMS_TILES   of each 64 bytes of k, the padding included, a chain of the first elements of its
- *                   words and one of the second ones, each from 0; their sum is added to that of the
- *                   64 bytes before, the first to 0. Denormals read and results below the normal
- *                   numbers are zeros of their sign (as tdpbf16ps does) */
+ *   SU_SUMS_CHAIN   one chain from 0, k ascending, of a word the second element first; what becomes
+ *                   of denormals is the ISA's own
+ *   SU_SUMS_TILES   of each 64 bytes of k, the padding included, a chain of the first elements of
+ *                   its words and one of the second ones, each from 0; their sum is added to that
+ *                   of the 64 bytes before, the first to 0. Denormals read and results below the
+ *                   normal numbers are zeros of their sign (as tdpbf16ps does) */
 typedef enum SuGemmSums { SU_SUMS_CHAIN = 0, SU_SUMS_TILES } SuGemmSums;
 
 typedef struct SuGemm {
@@ -114,10 +115,10 @@ static inline size_t su_gemm_words(size_t k, size_t size)
     return (k * size + SU_GEMM_ROW_BYTES - 1) / SU_GEMM_ROW_BYTES * (SU_GEMM_ROW_BYTES / 4);
 }
 
-/* Packs row `feature` of a weight matrix (k floats) into its place in b. Features n … end of the last
- * panel must be zeroed; int8 packs SU_PANEL of them as features of zeros.
- * bf16: rounded to nearest, ties to even. int8: round(w / scale), scale = max |w| / 127 (1 if that is
- * zero), and the sum of the rounded. A weight that is NaN or infinite makes the scale NaN. */
+/* Packs row `feature` of a weight matrix (k floats) into its place in b. Features n … end of the
+ * last panel must be zeroed; int8 packs SU_PANEL of them as features of zeros.
+ * bf16: rounded to nearest, ties to even. int8: round(w / scale), scale = max |w| / 127 (1 if that
+ * is zero), and the sum of the rounded. A weight that is NaN or infinite makes the scale NaN. */
 void su_gemm_pack_f32(const float *row, size_t feature, size_t k, uint32_t nr, float *b);
 void su_gemm_pack_bf16(const float *row, size_t feature, size_t k, void *b);
 void su_gemm_pack_int8(const float *row, size_t feature, size_t k, void *b, float *scale,
@@ -134,7 +135,8 @@ typedef struct SuAttentionF32Args {
     size_t q_stride, k_stride, v_stride, out_stride;
     size_t num_queries, num_keys, head_size; /* head_size: a multiple of 8, at most 256 */
     /* local: the query at position i sees keys i - before … i + after; SIZE_MAX: no bound on that
-     * side. A NaN in v may then spread to queries that do not see it. Not local: it sees all keys. */
+     * side. A NaN in v may then spread to queries that do not see it. Not local: it sees all keys.
+     */
     bool local;
     size_t before, after;
     size_t first_query; /* local: position of query 0; first_query + num_queries <= num_keys */
@@ -149,9 +151,9 @@ typedef struct SuAttentionF32 {
 /* The same for q, k and v in bf16. Recipe, sums of products being those of SU_SUMS_TILES over 32
  * elements of the head, or 32 keys from a tile's first:
  *   score: from 0, in units of log2; m' as in fp32; p = 2^(s - m') by SU_EXP2_NARROW
- *   sum = fma(sum, scale, all p of the tile), scale = 2^(m - m'); key r of a tile is in place r % 16 of
- *   one of four vectors: (v0 + v1) + (v2 + v3), folded as ((e0 + e2) + (e1 + e3)) of each four places,
- *   those four sums as (f0 + f1) + (f2 + f3)
+ *   sum = fma(sum, scale, all p of the tile), scale = 2^(m - m'); key r of a tile is in place
+ *   r % 16 of one of four vectors: (v0 + v1) + (v2 + v3), folded as ((e0 + e2) + (e1 + e3)) of each four
+ *   places, those four sums as (f0 + f1) + (f2 + f3)
  *   out = out scale, to which the products of p, rounded to bf16, and v are added; out (1 / sum) */
 typedef struct SuAttentionBf16Args {
     const uint16_t *q, *k, *v; /* as in fp32; strides in elements */
@@ -175,8 +177,8 @@ typedef struct SuNormF32 {
     size_t n;
 } SuNormF32;
 
-/* Pools tokens first … num_tokens - 1 of a text (those before are its prompt) into out [n], ascending;
- * w = num_tokens - first:
+/* Pools tokens first … num_tokens - 1 of a text (those before are its prompt) into out [n],
+ * ascending; w = num_tokens - first:
  *   mean       sum x / w
  *   mean_sqrt  sum x / sqrt(w)
  *   weighted   sum fma(t + 1, x_t) / sum (t + 1), t counted from the text's first token
@@ -217,11 +219,11 @@ typedef struct SuKernels {
     void (*widen_s8)(const int8_t *x, float scale, size_t n, float *y);
     /* to nearest, ties to even; a NaN stays one */
     void (*narrow_bf16)(const float *x, size_t n, uint16_t *y);
-    /* y = clamp(round(x inverse) + zero, 0, 255) with inverse = 1 / scale; scale and zero are those of
-     * `fixed`, or where that is NULL: scale = (max - min) / 255, zero = round(-min inverse), min and max
-     * over x and 0, and where that scale is below the normal numbers: scale 1, zero 0, y of zeros. A row
-     * with a NaN, an infinity or a range that overflows: scale NaN, y of zeros. x: x[i] factor[i] where
-     * factor is not NULL. Returns scale and zero. */
+    /* y = clamp(round(x inverse) + zero, 0, 255) with inverse = 1 / scale; scale and zero are those
+     * of `fixed`, or where that is NULL: scale = (max - min) / 255, zero = round(-min inverse), min
+     * and max over x and 0, and where that scale is below the normal numbers: scale 1, zero 0, y of
+     * zeros. A row with a NaN, an infinity or a range that overflows: scale NaN, y of zeros. x:
+     * x[i] factor[i] where factor is not NULL. Returns scale and zero. */
     SuRowScale (*quantize_u8)(const float *x, const float *factor, const SuRowScale *fixed,
                               size_t n, uint8_t *y);
 } SuKernels;

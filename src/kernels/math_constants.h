@@ -20,8 +20,8 @@
 #define SU_EXP2_5 0x1.5f456ap-10f
 #define SU_EXP2_6 0x1.41d32ep-13f
 
-/* 2^f by a polynomial of degree 3, f = x - floor(x) in [0, 1], rounded down: 7.5e-5 of the result at most, an eighth
- * of what rounding it to bf16 costs. */
+/* 2^f by a polynomial of degree 3, f = x - floor(x) in [0, 1], rounded down: 7.5e-5 of the result
+ * at most, an eighth of what rounding it to bf16 costs. */
 #define SU_EXP2_NARROW_0 0x1.fff632p-1f
 #define SU_EXP2_NARROW_1 0x1.64444cp-1f
 #define SU_EXP2_NARROW_2 0x1.cefc4cp-3f
@@ -36,8 +36,9 @@
 #define SU_GELU_Q7 (-0x1.d3259ap-12f)
 #define SU_GELU_Q8 0x1.7c7e6cp-15f
 
-/* GELU (erf) where what follows is rounded to bf16 or int8: x (0.5 + c p(c^2)), c being x clamped to
- * [-4.25, 4.25], where 0.5 + c p reaches 0 and 1: 9.2e-5 at most, a fifth of what tells erf from tanh. */
+/* GELU (erf) where what follows is rounded to bf16 or int8: x (0.5 + c p(c^2)), c being x clamped
+ * to [-4.25, 4.25], where 0.5 + c p reaches 0 and 1: 9.2e-5 at most, a fifth of what tells erf from
+ * tanh. */
 #define SU_GELU_NARROW_LIMIT 4.25f
 #define SU_GELU_NARROW_0 0x1.97fba2p-2f
 #define SU_GELU_NARROW_1 (-0x1.0c1a52p-4f)

@@ -1,5 +1,6 @@
-/* unroll.h - how kernels are written: one inline function over constants (rows, vectors), instantiated
- * for each of them; its arrays of vectors become registers once every loop over them is unrolled. */
+/* unroll.h - how kernels are written: one inline function over constants (rows, vectors),
+ * instantiated for each of them; its arrays of vectors become registers once every loop over them
+ * is unrolled. */
 #ifndef SU_UNROLL_H
 #define SU_UNROLL_H
 

@@ -1,8 +1,8 @@
-/* vec_math.h - the elementary functions on the vectors of a vec_….h, which is included before; the same
- * operations in the same order as ref/math_ref.h.
+/* vec_math.h - the elementary functions on the vectors of a vec_….h, which is included before; the
+ * same operations in the same order as ref/math_ref.h.
  *
- * exp2 and GELU take `count` (a constant, at most 8) vectors in step: the chain of one is longer than
- * what a processor's schedulers hold of the next ones. */
+ * exp2 and GELU take `count` (a constant, at most 8) vectors in step: the chain of one is longer
+ * than what a processor's schedulers hold of the next ones. */
 #ifndef SU_VEC_MATH_H
 #define SU_VEC_MATH_H
 

@@ -1,4 +1,5 @@
-/* Attention in bf16, in plain C: one query at a time over tiles of 64 keys with a running maximum. */
+/* Attention in bf16, in plain C: one query at a time over tiles of 64 keys with a running maximum.
+ */
 #include "kernels/math_constants.h"
 #include "kernels/ref/tile_sums.h"
 

@@ -14,8 +14,9 @@ static inline float zero_if_denormal(float x)
     return fabsf(x) < 0x1p-126f ? copysignf(0.0f, x) : x;
 }
 
-/* a b + c of normal numbers and zeros, where a result below the normal numbers before it is rounded to
- * their exponents is zero: 2^-126 may be such a one rounded up, which shows at a larger scale. */
+/* a b + c of normal numbers and zeros, where a result below the normal numbers before it is rounded
+ * to their exponents is zero: 2^-126 may be such a one rounded up, which shows at a larger scale.
+ */
 static inline float fma_to_normal(float a, float b, float c)
 {
     float sum = zero_if_denormal(fmaf(a, b, c));

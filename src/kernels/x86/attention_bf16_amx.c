@@ -7,12 +7,13 @@
  *
  *   for each block of 128 queries
  *     for each tile of keys that one of them sees: prepare it, then for each 16 queries
- *       scores  = q x keys                    [16][64] of float, a tile ahead of the softmax, so that
- *                                             multiplier and vector ports work at once
+ *       scores  = q x keys                    [16][64] of float, a tile ahead of the softmax, so
+ *                                             that multiplier and vector ports work at once
  *       weights = 2^(scores - maximum)        [16][64] of bf16
  *       out     = out * scale + weights x values
  *
- * Keys past the text's last are zeros; their weights are set to zero like those of keys out of sight. */
+ * Keys past the text's last are zeros; their weights are set to zero like those of keys out of
+ * sight. */
 #include "kernels/x86/vec_avx512.h"
 
 #include "kernels/math_constants.h"
@@ -219,7 +220,8 @@ SU_INLINE Vec find_maxima(const float *scores, const int groups)
     return fold_maxima(most);
 }
 
-/* weights = 2^(scores - maximum), zero to the end of 32 keys; returns the sums of the rows, in lanes */
+/* weights = 2^(scores - maximum), zero to the end of 32 keys; returns the sums of the rows, in
+ * lanes */
 SU_INLINE Vec weigh(Block *block, const float *scores, const float *maximum, const int groups)
 {
     Vec sums[ROWS];

@@ -6,28 +6,29 @@
  *   acc_load(sums)              a vector of sums
  *   acc_value(acc, tile, row, v)     see gemm_tiles.h
  *
- * A block of c is 32 rows by a panel; a step of k is 64 bytes of a row. Rows of a and words of w are
- * loaded where they lie:
+ * A block of c is 32 rows by a panel; a step of k is 64 bytes of a row. Rows of a and words of w
+ * are loaded where they lie:
  *
  *                 16 words of 32 features
  *                 B0 tmm6     B1 tmm7
  *   A0 tmm4       C00 tmm0    C01 tmm1       4 loads, 4 multiplications
  *   A1 tmm5       C10 tmm2    C11 tmm3
  *
- * Tiles keep the height they are configured with, once a call: 16 rows, or m if that is less. Where m is
- * no multiple of 16, the last tile starts at m - 16 and computes rows of the one before again, to the
- * same bits.
+ * Tiles keep the height they are configured with, once a call: 16 rows, or m if that is less. Where
+ * m is no multiple of 16, the last tile starts at m - 16 and computes rows of the one before again,
+ * to the same bits.
  *
  * The sums of a block go to scratch, and while the next block is multiplied its rows are finished,
  * GELU_ROWS of them at a time between two steps of k. A row is finished once, whatever was computed
  * twice.
  *
- * Rows of a block stay in L1 while the panels of a group, which stays in L2, pass by. Words of w are
- * loaded with the hint that they are read once: they leave the rows in L1. The first rows of a group find
- * them further away and ask for them ahead; for the others that costs more ports than it saves time.
+ * Rows of a block stay in L1 while the panels of a group, which stays in L2, pass by. Words of w
+ * are loaded with the hint that they are read once: they leave the rows in L1. The first rows of a
+ * group find them further away and ask for them ahead; for the others that costs more ports than it
+ * saves time.
  *
- * Tiles and vectors share a port: a step takes 64 cycles of it, in whose shadow 64 operations on vectors
- * are free, not 128. */
+ * Tiles and vectors share a port: a step takes 64 cycles of it, in whose shadow 64 operations on
+ * vectors are free, not 128. */
 #ifndef SU_GEMM_AMX_H
 #define SU_GEMM_AMX_H
 
@@ -115,8 +116,8 @@ SU_INLINE void multiply_tiles(const SuGemmArgs *args, const Block *block, Block 
     }
 }
 
-/* Two blocks under way, the one that is multiplied and the one before, whose sums are in scratch: it is
- * finished when those of the other follow. */
+/* Two blocks under way, the one that is multiplied and the one before, whose sums are in scratch:
+ * it is finished when those of the other follow. */
 typedef struct Pipeline {
     _Alignas(64) float scratch[BLOCK_ROWS * NR];
     Block blocks[2];

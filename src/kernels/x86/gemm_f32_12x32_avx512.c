@@ -1,6 +1,6 @@
-/* fp32 GEMM, register tile 12 x 32: 24 accumulators, 2 vectors of w and a broadcast are 27 of the 32
- * registers. A step of k is 24 fma against 16 loads and prefetches: the two fma ports are the limit,
- * not the load ports. */
+/* fp32 GEMM, register tile 12 x 32: 24 accumulators, 2 vectors of w and a broadcast are 27 of the
+ * 32 registers. A step of k is 24 fma against 16 loads and prefetches: the two fma ports are the
+ * limit, not the load ports. */
 #include "kernels/x86/vec_avx512.h"
 
 #define MR 12

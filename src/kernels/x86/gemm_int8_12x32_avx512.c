@@ -4,7 +4,8 @@
 #define MR 12
 #define GELU_ROWS 4
 
-/* vpmaddubsw would saturate at 16 bits: even and odd bytes are widened to 16 bits and multiplied apart. */
+/* vpmaddubsw would saturate at 16 bits: even and odd bytes are widened to 16 bits and multiplied
+ * apart. */
 SU_INLINE Acc acc_step(Acc acc, Word a, Word w)
 {
     __m512i even = _mm512_and_si512(a, _mm512_set1_epi16(0xff)), odd = _mm512_srli_epi16(a, 8);

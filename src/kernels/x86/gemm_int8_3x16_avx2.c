@@ -4,7 +4,8 @@
 #define MR 3
 #define GELU_ROWS 1
 
-/* vpmaddubsw would saturate at 16 bits: even and odd bytes are widened to 16 bits and multiplied apart. */
+/* vpmaddubsw would saturate at 16 bits: even and odd bytes are widened to 16 bits and multiplied
+ * apart. */
 SU_INLINE Acc acc_step(Acc acc, Word a, Word w)
 {
     __m256i even = _mm256_and_si256(a, _mm256_set1_epi16(0xff)), odd = _mm256_srli_epi16(a, 8);

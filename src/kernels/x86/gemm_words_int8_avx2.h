@@ -1,5 +1,5 @@
-/* gemm_words_int8_avx2.h - words of gemm_tiles.h for int8: four elements of k, summed in 32 bits. The
- * file that includes it says how a step multiplies them. */
+/* gemm_words_int8_avx2.h - words of gemm_tiles.h for int8: four elements of k, summed in 32 bits.
+ * The file that includes it says how a step multiplies them. */
 #ifndef SU_GEMM_WORDS_INT8_AVX2_H
 #define SU_GEMM_WORDS_INT8_AVX2_H
 

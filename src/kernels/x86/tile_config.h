@@ -11,8 +11,8 @@ typedef struct SuTileConfig {
     uint8_t rows[16];
 } SuTileConfig;
 
-/* Rows of 64 bytes: tiles 0 to 5 have `rows` (1 ... 16) of them, 6 and 7 have 16; all are zero. Not the
- * intrinsic: gcc 12 believes that it reads 8 bytes. */
+/* Rows of 64 bytes: tiles 0 to 5 have `rows` (1 ... 16) of them, 6 and 7 have 16; all are zero. Not
+ * the intrinsic: gcc 12 believes that it reads 8 bytes. */
 static inline void su_configure_tiles(uint8_t rows)
 {
     const SuTileConfig config = {.palette = 1,

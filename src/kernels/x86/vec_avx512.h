@@ -117,7 +117,8 @@ SU_INLINE float vec_least(Vec x) { return _mm512_reduce_min_ps(x); }
 SU_INLINE float vec_most(Vec x) { return _mm512_reduce_max_ps(x); }
 SU_INLINE bool vec_has_nan(Vec x) { return _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q) != 0; }
 
-/* The 64 virtual lanes of a reduction, vector v being lanes VEC_LANES v …, folded as kernels.h says. */
+/* The 64 virtual lanes of a reduction, vector v being lanes VEC_LANES v …, folded as kernels.h
+ * says. */
 SU_INLINE float vec_fold64(const Vec lane[64 / VEC_LANES])
 {
     __m512 x = _mm512_add_ps(_mm512_add_ps(lane[0], lane[1]), _mm512_add_ps(lane[2], lane[3]));
