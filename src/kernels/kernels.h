@@ -152,8 +152,8 @@ typedef struct SuAttentionF32 {
  * elements of the head, or 32 keys from a tile's first:
  *   score: from 0, in units of log2; m' as in fp32; p = 2^(s - m') by SU_EXP2_NARROW
  *   sum = fma(sum, scale, all p of the tile), scale = 2^(m - m'); key r of a tile is in place
- *   r % 16 of one of four vectors: (v0 + v1) + (v2 + v3), folded as ((e0 + e2) + (e1 + e3)) of each four
- *   places, those four sums as (f0 + f1) + (f2 + f3)
+ *   r % 16 of one of four vectors: (v0 + v1) + (v2 + v3), folded as ((e0 + e2) + (e1 + e3)) of each
+ *   four places, those four sums as (f0 + f1) + (f2 + f3)
  *   out = out scale, to which the products of p, rounded to bf16, and v are added; out (1 / sum) */
 typedef struct SuAttentionBf16Args {
     const uint16_t *q, *k, *v; /* as in fp32; strides in elements */
