@@ -107,8 +107,8 @@ static SutraStatus warm_up(SutraEngine *engine, const SutraModel *model,
     if (status != SUTRA_OK) return status;
 
     su_file_map_populate(model->tokenizer_image, model->tokenizer_image_size);
-    /* A wide request touches every page of all threads; small ones after it bring the weights back into
-     * the caches as they lie there between small requests. */
+    /* A wide request touches every page of all threads; small ones after it bring the weights back
+     * into the caches as they lie there between small requests. */
     enum { WIDE = 64, SMALL = 4 };
     static const char text[] = "the quick brown fox jumps over the lazy dog";
     SutraInput inputs[WIDE];

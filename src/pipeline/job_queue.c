@@ -3,9 +3,10 @@
  *   submitted ──► queued ──► running ──► done
  *                    └── cancel, timeout ──► done (CANCELLED, TIMEOUT)
  *
- * A job has two owners, the queue and the user's handle; the one that lets go last frees it. The queue
- * in turn is owned by its engine and by its jobs, so that a job can be waited for when the engine is
- * gone: all jobs are done by then. Jobs of equal priority run in the order of submission. */
+ * A job has two owners, the queue and the user's handle; the one that lets go last frees it. The
+ * queue in turn is owned by its engine and by its jobs, so that a job can be waited for when the
+ * engine is gone: all jobs are done by then. Jobs of equal priority run in the order of
+ * submission. */
 #include "pipeline/job_queue.h"
 
 #include "base/clock.h"
@@ -147,9 +148,7 @@ void su_job_queue_free(SuJobQueue *queue)
     release_queue(queue);
 }
 
-/* ---- submission
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- submission ---- */
 
 static void *copy_bytes(SuArena *arena, const void *from, size_t size)
 {
@@ -192,8 +191,8 @@ static void insert(SuJobQueue *queue, SutraJob *job)
     *at = job;
 }
 
-/* Waits for room, or fails; starts the dispatcher. The dispatcher itself, in a callback, never waits:
- * nobody else makes room. lock is held. */
+/* Waits for room, or fails; starts the dispatcher. The dispatcher itself, in a callback, never
+ * waits: nobody else makes room. lock is held. */
 static SutraStatus admit(SuJobQueue *queue, const SutraJob *job, SutraError *err)
 {
     if (queue->stop) SU_RAISE(err, SUTRA_E_CANCELLED, "the engine is being freed");
@@ -249,8 +248,7 @@ SutraStatus su_job_submit(SuJobQueue *queue, const SutraModel *model, const Sutr
     return SUTRA_OK;
 }
 
-/* ---- the user's handle
- * -------------------------------------------------------------------------------------------- */
+/* ---- the user's handle ---- */
 
 static struct timespec deadline_after(uint64_t timeout_ns)
 {
