@@ -87,7 +87,13 @@ struct SutraModel {
 /* See sutra_model_open. */
 SutraStatus su_model_open(const char *path, const SutraModelOptions *options, SutraModel **model,
                           SutraError *err);
-/* When references reach 0: drops the links, then unloads the residents. */
+/* One more reference; returns model. */
+SutraModel *su_model_retain(SutraModel *model);
+
+/* Gives one reference back; with the last one the model ends. */
+void su_model_free(SutraModel *model);
+
+/* The model's end, whatever its references: drops the links, then unloads the residents. */
 void su_model_destroy(SutraModel *model);
 
 void su_model_links_lock(void);

@@ -312,7 +312,7 @@ SutraStatus su_embed_call(SutraEngine *engine, const SutraModel *model, const Su
                           uint64_t queue_ns, SutraError *err)
 {
     SuSession *session = NULL;
-    SutraModel *held = sutra_model_retain((SutraModel *)model);
+    SutraModel *held = su_model_retain((SutraModel *)model);
     pthread_mutex_lock(&engine->call_lock);
     SutraStatus status =
         su_session_prepare(engine, model, plan->output, plan->max_tokens, &session, err);
@@ -337,7 +337,7 @@ SutraStatus su_embed_call(SutraEngine *engine, const SutraModel *model, const Su
         }
     }
     pthread_mutex_unlock(&engine->call_lock);
-    sutra_model_free(held);
+    su_model_free(held);
     return status;
 }
 

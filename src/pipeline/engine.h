@@ -115,6 +115,7 @@ SutraStatus su_embed_count_tokens(SutraEngine *engine, const SutraModel *model,
 struct SutraResult {
     SutraResultView view;
 };
+void su_result_free(SutraResult *result);
 
 SutraStatus su_embed_to_result(SutraEngine *engine, const SutraModel *model,
                                const SutraInput *inputs, size_t n, const SutraEmbedOptions *options,

@@ -58,8 +58,8 @@ static void release_queue(SuJobQueue *queue)
 static void release_job(SutraJob *job)
 {
     if (atomic_fetch_sub(&job->owners, 1) != 1) return;
-    sutra_model_free((SutraModel *)job->model);
-    sutra_result_free(job->result);
+    su_model_free((SutraModel *)job->model);
+    su_result_free(job->result);
     release_queue(job->queue);
     su_free(job);
 }
@@ -225,7 +225,7 @@ SutraStatus su_job_submit(SuJobQueue *queue, const SutraModel *model, const Sutr
     job->engine = queue->engine;
     job->queue = queue;
     atomic_fetch_add(&queue->owners, 1);
-    job->model = sutra_model_retain((SutraModel *)model);
+    job->model = su_model_retain((SutraModel *)model);
     job->done = done;
     job->user = user;
     job->submitted_ns = su_clock_ns();
@@ -257,8 +257,7 @@ static struct timespec deadline_after(uint64_t timeout_ns)
                              .tv_nsec = (long)(end % 1000000000u)};
 }
 
-SutraStatus sutra_job_wait(SutraJob *job, uint64_t timeout_ns, SutraResult **result,
-                           SutraError *err)
+SutraStatus su_job_wait(SutraJob *job, uint64_t timeout_ns, SutraResult **result, SutraError *err)
 {
     if (result) *result = NULL;
     if (!job) SU_RAISE(err, SUTRA_E_ARGUMENT, "job is NULL");
@@ -281,12 +280,12 @@ SutraStatus sutra_job_wait(SutraJob *job, uint64_t timeout_ns, SutraResult **res
     return job->status;
 }
 
-void sutra_job_cancel(SutraJob *job)
+void su_job_cancel(SutraJob *job)
 {
     if (job) atomic_store(&job->cancelled, true);
 }
 
-void sutra_job_free(SutraJob *job)
+void su_job_free(SutraJob *job)
 {
     if (job) release_job(job);
 }

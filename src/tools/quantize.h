@@ -69,6 +69,8 @@ SutraStatus su_quantize_weights(const SuQuantizer *quantizer, size_t index, floa
  * MEMORY. */
 SutraStatus su_quantize_weight_error(const SuLinearRecipe *recipe, const float *weights, size_t in,
                                      size_t out, double *error, SutraError *err);
+/* "qkv", "attention out", "up", "down"; static. */
+const char *su_quantize_linear_name(size_t index);
 const SuLinear *su_quantize_linear(const SuEncoder *encoder, size_t index);
 
 /* Texts, the fp32 encoder, its vectors; with calibration texts the statistics. Errors: as
