@@ -74,7 +74,7 @@ coverage: ## line coverage of the tests, in build/coverage/report
 format: ## clang-format over the whole tree
 	@tools/lint.sh format
 
-lint: ## clang-format check, cppcheck, clang-tidy, shellcheck, layering
+lint: ## clang-format check, line width, cppcheck, clang-tidy, shellcheck, layering
 	@$(SETUP) require build lint
 	@tools/lint.sh check
 

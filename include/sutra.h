@@ -4,19 +4,28 @@
  * sutra_submit), sutra_result_view, then the *_free functions in any order. examples/embed.c shows
  * it in 30 lines.
  *
- * Versioning   Every options, info and view struct starts with struct_size, set by the caller:
- * `SutraEngineOptions o = {sizeof o};`. Fields are only ever appended; zero always means "the
- * model's or the engine's default". Structs passed in arrays (SutraInput, SutraItem, SutraError)
- * never grow; their reserved words are zero. Errors       Fallible functions return a SutraStatus
- * and fill *err when err is not NULL: one line that names the file, tensor, field or item. There is
- * no thread-local and no per-handle error. Threads      SutraModel, SutraResult, SutraTokens are
- * immutable: any thread. SutraEngine: any thread. SutraJob: wait and cancel from any thread, free
- * from one. Callbacks run on an engine thread, must not block, and may call sutra_submit and
- * sutra_job_cancel only. After fork() a child may only free. Ownership    Inputs are borrowed until
- * return by blocking calls and copied by sutra_submit. A call, a job and a result hold what they
- * need: freeing the user's handle earlier is legal. *_free(NULL) is legal. Determinism  Equal bytes
- * for equal (text, options, model digest, backend, ISA, precision). Batch composition, order and
- * the number of threads do not matter.
+ *   Versioning    Every options, info and view struct starts with struct_size, set by the caller:
+ *                 `SutraEngineOptions o = {sizeof o};`. Fields are only ever appended; zero always
+ *                 means "the model's or the engine's default". Structs passed in arrays
+ *                 (SutraInput, SutraItem, SutraError) never grow; their reserved words are zero.
+ *
+ *   Errors        Fallible functions return a SutraStatus and fill *err when err is not NULL: one
+ *                 line that names the file, tensor, field or item. There is no thread-local and no
+ *                 per-handle error.
+ *
+ *   Threads       SutraModel, SutraResult, SutraTokens are immutable: any thread.
+ *                 SutraEngine: any thread.
+ *                 SutraJob: wait and cancel from any thread, free from one.
+ *                 Callbacks run on an engine thread, must not block, and may call sutra_submit and
+ *                 sutra_job_cancel only.
+ *                 After fork() a child may only free.
+ *
+ *   Ownership     Inputs are borrowed until return by blocking calls and copied by sutra_submit.
+ *                 A call, a job and a result hold what they need: freeing the user's handle earlier
+ *                 is legal. *_free(NULL) is legal.
+ *
+ *   Determinism   Equal bytes for equal (text, options, model digest, backend, ISA, precision).
+ *                 Batch composition, order and the number of threads do not matter.
  */
 #ifndef SUTRA_H
 #define SUTRA_H
@@ -38,8 +47,7 @@ extern "C" {
 #define SUTRA_VERSION_MINOR 1
 #define SUTRA_VERSION_PATCH 0
 
-typedef struct SutraModel
-    SutraModel; /* weights, tokenizer and configuration; immutable, reference-counted */
+typedef struct SutraModel SutraModel;   /* weights, tokenizer, configuration; immutable, counted */
 typedef struct SutraEngine SutraEngine; /* devices, one thread pool, one queue */
 typedef struct SutraJob SutraJob;       /* one asynchronous request */
 typedef struct SutraResult SutraResult; /* vectors and per-item facts of one request */
@@ -61,18 +69,16 @@ typedef enum SutraStatus {
     SUTRA_E_ABI /* struct_size or plugin ABI does not fit this library */
 } SutraStatus;
 
-/* Filled by the callee, owned by the caller. 512 bytes for ever. `message` is one line without a
- * newline. */
+/* Filled by the callee, owned by the caller. 512 bytes for ever. */
 typedef struct SutraError {
     SutraStatus status;
-    char message[500];
+    char message[500]; /* one line without a newline */
     uint16_t has_item; /* 1: one input of the call is to blame; 0: the call as a whole failed */
     uint16_t reason;   /* message + reason: without the "item N: " that may come first */
     uint32_t item;     /* index of that input */
 } SutraError;
 
-/* Arithmetic of the encoder. DEFAULT is FP32: exact to rounding against the reference
- * implementation. */
+/* Arithmetic of the encoder. DEFAULT is FP32: exact to rounding against the reference. */
 typedef enum SutraCompute {
     SUTRA_COMPUTE_DEFAULT = 0,
     SUTRA_COMPUTE_FP32,
@@ -84,11 +90,17 @@ typedef enum SutraCompute {
 } SutraCompute;
 
 /* Element type of output vectors. Each is made from the final float vector x (truncated to dim,
- * then normalised): F32      x                                    4 bytes an element F16      x
- * rounded to nearest even            2 I8       round(127 x), clamped to [-127,127]  1   (meant for
- * normalised vectors) U8       I8 + 128                             1 UBINARY  bit = x > 0, most
- * significant first  1/8 (dim must be a multiple of 8) BINARY   UBINARY - 128, as int8 1/8  as
- * sentence-transformers' quantize_embeddings */
+ * then normalised):
+ *
+ *   type      element                               bytes
+ *   F32       x                                     4
+ *   F16       x, rounded to nearest even            2
+ *   I8        round(127 x), clamped to [-127, 127]  1     meant for normalised vectors
+ *   U8        I8 + 128                              1
+ *   UBINARY   a bit: x > 0, most significant first  1/8   dim must be a multiple of 8
+ *   BINARY    UBINARY - 128, as int8                1/8   the same
+ *
+ * UBINARY and BINARY are as sentence-transformers' quantize_embeddings makes them. */
 typedef enum SutraDtype {
     SUTRA_F32 = 0,
     SUTRA_F16,
@@ -115,32 +127,37 @@ typedef enum SutraPooling {
     SUTRA_POOL_LAST           /* last token */
 } SutraPooling;
 
+/* SutraEmbedOptions.truncation */
 enum {
-    SUTRA_TRUNCATE_MODEL = 0,
-    SUTRA_TRUNCATE_RIGHT,
-    SUTRA_TRUNCATE_LEFT,
-    SUTRA_TRUNCATE_ERROR
-}; /* right: keep the start */
-/* MODEL: where the model has a Normalize, also after a cut that the caller asks for.
- * YES:   always, after the cut.
- * NO:    not after the cut. The model's own Normalize is part of the model and runs before it. */
-enum { SUTRA_NORMALIZE_MODEL = 0, SUTRA_NORMALIZE_YES, SUTRA_NORMALIZE_NO };
-enum { SUTRA_WHEN_FULL_BLOCK = 0, SUTRA_WHEN_FULL_FAIL };
-enum { SUTRA_ITEM_TRUNCATED = 1u << 0, SUTRA_ITEM_CACHED = 1u << 1 }; /* SutraItem.flags */
+    SUTRA_TRUNCATE_MODEL = 0, /* as the model's tokenizer does */
+    SUTRA_TRUNCATE_RIGHT,     /* keep the start */
+    SUTRA_TRUNCATE_LEFT,      /* keep the end */
+    SUTRA_TRUNCATE_ERROR      /* a text that is too long fails with LIMIT */
+};
 
-/* One text. Set text (UTF-8, may hold NUL bytes, need not end with one) or token_ids (taken as they
- * are, special tokens included), not both. pair is the second text of SUTRA_OUT_SCORES. prompt_name
- * picks one of the model's prompts, put before the text; NULL takes the model's default prompt, ""
- * none. token_ids take neither a pair nor a prompt: with them pair must be NULL, and prompt_name
- * NULL or "". A size without its pointer is ARGUMENT; all zero is the empty text. */
+/* SutraEmbedOptions.normalize
+ *   MODEL   where the model has a Normalize, also after a cut that the caller asks for
+ *   YES     always, after the cut
+ *   NO      not after the cut; the model's own Normalize is part of the model and runs before it */
+enum { SUTRA_NORMALIZE_MODEL = 0, SUTRA_NORMALIZE_YES, SUTRA_NORMALIZE_NO };
+
+/* SutraEmbedOptions.when_full */
+enum { SUTRA_WHEN_FULL_BLOCK = 0, SUTRA_WHEN_FULL_FAIL };
+
+/* SutraItem.flags */
+enum { SUTRA_ITEM_TRUNCATED = 1u << 0, SUTRA_ITEM_CACHED = 1u << 1 };
+
+/* One text: either text or token_ids is set, not both. A size without its pointer is ARGUMENT; all
+ * zero is the empty text. */
 typedef struct SutraInput {
-    const char *text;
-    size_t text_size; /* bytes */
-    const char *pair;
-    size_t pair_size; /* bytes */
-    const int32_t *token_ids;
+    const char *text;         /* UTF-8; may hold NUL bytes, need not end with one */
+    size_t text_size;         /* bytes */
+    const char *pair;         /* second text of SUTRA_OUT_SCORES; NULL with token_ids */
+    size_t pair_size;         /* bytes */
+    const int32_t *token_ids; /* taken as they are, special tokens included */
     size_t num_token_ids;
-    const char *prompt_name;
+    const char *prompt_name; /* a prompt of the model, put before the text; "": none; NULL: the
+                                model's default prompt. With token_ids: NULL or "" */
     uint64_t reserved[2];
 } SutraInput;
 
@@ -150,8 +167,9 @@ typedef struct SutraItem {
     uint32_t tokens_seen; /* tokens of the whole text, special tokens included */
     uint32_t tokens_used; /* tokens that went through the encoder */
     uint32_t flags;       /* SUTRA_ITEM_… */
-    uint64_t queue_ns, tokenize_ns,
-        compute_ns; /* waiting; this text's tokenisation; its batch's encoder time */
+    uint64_t queue_ns;    /* waiting */
+    uint64_t tokenize_ns; /* this text's tokenisation */
+    uint64_t compute_ns;  /* its batch's encoder time */
     uint64_t reserved[2];
 } SutraItem;
 
@@ -219,9 +237,12 @@ typedef struct SutraEmbedOptions {
 } SutraEmbedOptions;
 
 /* Borrowed from the result.
- *   POOLED, SCORES: data [num_items, dim], row i is input i; offsets, indices are NULL
- *   TOKENS:         data [offsets[num_items], dim], input i owns rows offsets[i] … offsets[i+1]
- *   SPARSE:         data [offsets[num_items]] weights at vocabulary indices[…] */
+ *
+ *   output           data                           input i owns
+ *   POOLED, SCORES   [num_items, dim]               row i; offsets and indices are NULL
+ *   TOKENS           [offsets[num_items], dim]      rows offsets[i] … offsets[i+1]
+ *   SPARSE           [offsets[num_items]] weights   offsets[i] … offsets[i+1], at vocabulary
+ *                                                   indices[…] */
 typedef struct SutraResultView {
     uint32_t struct_size;
     SutraOutput output;
@@ -234,26 +255,27 @@ typedef struct SutraResultView {
     const SutraItem *items; /* [num_items] */
 } SutraResultView;
 
-/* Borrowed from the tokens. Input i owns tokens cu_seqlens[i] … cu_seqlens[i+1]. begin/end are
- * offsets into the text in Unicode code points, 0,0 for special tokens, as the `tokenizers` library
- * counts them. */
+/* Borrowed from the tokens. Input i owns tokens cu_seqlens[i] … cu_seqlens[i+1]. */
 typedef struct SutraTokensView {
     uint32_t struct_size;
     size_t num_items;
-    const size_t *cu_seqlens; /* [num_items + 1] */
-    const int32_t *token_ids, *type_ids;
-    const uint32_t *begin, *end;
+    const size_t *cu_seqlens;            /* [num_items + 1] */
+    const int32_t *token_ids, *type_ids; /* [cu_seqlens[num_items]], like begin and end */
+    const uint32_t *begin, *end; /* offsets into the text in Unicode code points, as `tokenizers`
+                                    counts them; 0, 0 of special tokens */
     const uint32_t *tokens_seen; /* [num_items] before truncation */
 } SutraTokensView;
 
-/* Called once a job, on an engine thread. `result` belongs to the callee, who frees it whatever
- * err->status is: when some inputs failed, it is set (see sutra_embed), and err holds the first
- * failure. It is NULL when the job failed as a whole: it was cancelled, timed out, ran out of
- * memory, or could not be started. err is never NULL, says SUTRA_OK on success, and is valid until
- * done returns. */
+/* Called once a job, on an engine thread.
+ *
+ *   result   belongs to the callee, who frees it whatever err->status is: when some inputs failed,
+ *            it is set (see sutra_embed), and err holds the first failure. NULL when the job failed
+ *            as a whole: it was cancelled, timed out, ran out of memory, or could not be started
+ *   err      never NULL, says SUTRA_OK on success, and is valid until done returns */
 typedef void (*SutraDone)(void *user, SutraResult *result, const SutraError *err);
 
 /* ---- library ---- */
+
 SUTRA_API const char *sutra_version(void);                   /* "0.1.0"; static */
 SUTRA_API const char *sutra_status_name(SutraStatus status); /* "SUTRA_E_IO"; static; never NULL */
 SUTRA_API const char *sutra_compute_name(SutraCompute compute); /* "int8"; static; never NULL */
@@ -264,29 +286,36 @@ SUTRA_API const char *sutra_compute_name(SutraCompute compute); /* "int8"; stati
 SUTRA_API SutraStatus sutra_system_describe(char *json, size_t capacity, size_t *size,
                                             SutraError *err);
 
-/* Whether this machine's processor has instructions for a precision: 1 or 0. The cpu device computes
- * bf16 and int8 on every processor, but without them no faster than fp32. */
+/* Whether this machine's processor has instructions for a precision: 1 or 0. The cpu device
+ * computes bf16 and int8 on every processor, but without them no faster than fp32. */
 SUTRA_API int sutra_compute_is_native(SutraCompute compute);
 
 /* ---- models ---- */
+
 /* Opens a folder in Hugging Face layout. A local path only: no name is looked up and nothing is
  * downloaded. The files are mapped and must not be truncated while the model is open. Errors: IO
  * (cannot be read), FORMAT (damaged), UNSUPPORTED (architecture, option or dtype; names it), LIMIT,
  * MEMORY. */
 SUTRA_API SutraStatus sutra_model_open(const char *path, const SutraModelOptions *options,
                                        SutraModel **model, SutraError *err);
+
 /* One more reference; returns model. */
 SUTRA_API SutraModel *sutra_model_retain(SutraModel *model);
+
 /* Gives one reference back. Calls and jobs that are not over hold one of their own, engines hold
  * none: with the last one goes all memory of the model, what engines made from it included. */
 SUTRA_API void sutra_model_free(SutraModel *model);
+
 /* Writes a bundle: the model packed for this machine's processor and the model's precision, to be
  * opened as PATH.sutra without copying anything. The file appears whole or not at all. Errors: IO,
  * UNSUPPORTED. */
 SUTRA_API SutraStatus sutra_model_save(const SutraModel *model, const char *path, SutraError *err);
+
 /* Reads every byte of a bundle and checks it; of another model, what opening checks. Errors: IO,
  * FORMAT (names what is damaged), UNSUPPORTED. */
 SUTRA_API SutraStatus sutra_model_verify(const char *path, SutraError *err);
+
+/* What the model says of itself. */
 SUTRA_API SutraStatus sutra_model_info(const SutraModel *model, SutraModelInfo *info,
                                        SutraError *err);
 
@@ -296,15 +325,20 @@ SUTRA_API SutraStatus sutra_model_info(const SutraModel *model, SutraModelInfo *
  * UTF-8; ABI one whose reserved words are not zero. */
 SUTRA_API SutraStatus sutra_tokenize(const SutraModel *model, const SutraInput *inputs, size_t n,
                                      uint32_t max_tokens, SutraTokens **tokens, SutraError *err);
+
 SUTRA_API SutraStatus sutra_tokens_view(const SutraTokens *tokens, SutraTokensView *view,
                                         SutraError *err);
 SUTRA_API void sutra_tokens_free(SutraTokens *tokens);
 
 /* ---- engine ---- */
+
 SUTRA_API SutraStatus sutra_engine_create(const SutraEngineOptions *options, SutraEngine **engine,
                                           SutraError *err);
+
+/* JSON counts, written as by sutra_system_describe. */
 SUTRA_API SutraStatus sutra_engine_stats(const SutraEngine *engine, char *json, size_t capacity,
                                          size_t *size, SutraError *err);
+
 /* Runs all submitted jobs to their end first, callbacks included; those that were cancelled are not
  * run. Afterwards every job is done, and can still be waited for, cancelled and freed. A callback
  * that submits meanwhile gets CANCELLED. No other thread may be in a call on this engine, but
@@ -345,13 +379,16 @@ SUTRA_API SutraStatus sutra_submit(SutraEngine *engine, const SutraModel *model,
                                    const SutraInput *inputs, size_t n,
                                    const SutraEmbedOptions *options, SutraDone done, void *user,
                                    SutraJob **job, SutraError *err);
+
 /* timeout_ns UINT64_MAX waits for ever. result may be NULL. *result is set when the job ran, even
  * if some inputs failed (see sutra_embed). It is NULL when the job failed as a whole or is not done
  * yet, and when its result was handed out before, to `done` or to another call. Errors: TIMEOUT
  * (not done yet, or options.timeout_ns); CANCELLED; else as sutra_embed. */
 SUTRA_API SutraStatus sutra_job_wait(SutraJob *job, uint64_t timeout_ns, SutraResult **result,
                                      SutraError *err);
-SUTRA_API void sutra_job_cancel(SutraJob *job); /* a job that has not started ends with CANCELLED */
+
+/* A job that has not started ends with CANCELLED. */
+SUTRA_API void sutra_job_cancel(SutraJob *job);
 SUTRA_API void sutra_job_free(SutraJob *job);
 
 SUTRA_API SutraStatus sutra_result_view(const SutraResult *result, SutraResultView *view,
@@ -359,13 +396,15 @@ SUTRA_API SutraStatus sutra_result_view(const SutraResult *result, SutraResultVi
 SUTRA_API void sutra_result_free(SutraResult *result);
 
 /* ---- vectors ---- */
+
 /* out [na, nb]: similarity of each row of a [na, dim] with each row of b [nb, dim]. F32, F16, I8,
  * U8: cosine. BINARY, UBINARY: 1 - 2 hamming / dim, which estimates the cosine of the vectors they
  * were made from. */
 SUTRA_API SutraStatus sutra_similarity(SutraDtype dtype, uint32_t dim, const void *a, size_t na,
                                        const void *b, size_t nb, float *out, SutraError *err);
-SUTRA_API size_t sutra_row_bytes(
-    SutraDtype dtype, uint32_t dim); /* bytes of one vector; 0 if the pair is not valid */
+
+/* Bytes of one vector; 0 if the pair is not valid. */
+SUTRA_API size_t sutra_row_bytes(SutraDtype dtype, uint32_t dim);
 
 #ifdef __cplusplus
 }

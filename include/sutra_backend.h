@@ -1,15 +1,25 @@
 /* sutra_backend.h - the plugin ABI: what a device backend is given and what it must do.
  *
  * A backend sees tensor roles, never weight names; enumerations, never a model family; resolved
- * options, never JSON. Order of calls: sutra_backend_entry once; device_count, device_info,
- * supports; load; context_create; run any number of times; context_free; unload. run() blocks. One
- * thread at a time per context; overlap comes from two or more contexts. Outputs live in the
- * context until its next run; the caller copies them out, so a hung context can be abandoned
- * without touching user memory. The CPU backend (src/backend/cpu_backend.c) fills the same table as
- * a plugin does.
+ * options, never JSON. The CPU backend (src/backend/cpu_backend.c) fills the same table as a plugin
+ * does.
  *
- * A function that fails returns why and writes one line to err->message; err is never NULL and comes
- * zeroed. Without a line the caller names the backend and the function.
+ * Order of calls:
+ *
+ *   sutra_backend_entry                    once
+ *   device_count, device_info, supports
+ *   load                                   a model on a device
+ *     context_create
+ *       run                                any number of times; blocks
+ *     context_free
+ *   unload
+ *
+ * One thread at a time per context; overlap comes from two or more contexts. Outputs live in the
+ * context until its next run; the caller copies them out, so a hung context can be abandoned
+ * without touching user memory.
+ *
+ * A function that fails returns why and writes one line to err->message; err is never NULL and
+ * comes zeroed. Without a line the caller names the backend and the function.
  */
 #ifndef SUTRA_BACKEND_H
 #define SUTRA_BACKEND_H
@@ -54,12 +64,12 @@ typedef enum SutraRole {
     SUTRA_ROLE_FFN_DOWN_BIAS,
     SUTRA_ROLE_FFN_NORM_WEIGHT,
     SUTRA_ROLE_FFN_NORM_BIAS,
-    SUTRA_ROLE_PACKED_CPU, /* all but the embedding tables, as the CPU backend packs them, 64-byte
-                              aligned; shape: layout version, GEMM nr, SutraCompute, ISA. Other
-                              backends have no use for it */
-    SUTRA_ROLE_TOKEN_EMBEDDING_SCALE,    /* [vocab_size] of F32, finite, not negative: with a token
-                                            embedding of I8 */
-    SUTRA_ROLE_POSITION_EMBEDDING_SCALE, /* [max_positions], the same */
+    /* All but the embedding tables, as the CPU backend packs them, 64-byte aligned; shape: layout
+     * version, GEMM nr, SutraCompute, ISA. Other backends have no use for it. */
+    SUTRA_ROLE_PACKED_CPU,
+    /* With an embedding of I8, F32, finite, not negative. */
+    SUTRA_ROLE_TOKEN_EMBEDDING_SCALE,    /* [vocab_size] */
+    SUTRA_ROLE_POSITION_EMBEDDING_SCALE, /* [max_positions] */
     SUTRA_ROLE_COUNT
 } SutraRole;
 
@@ -73,6 +83,7 @@ typedef struct SutraTensor {
     uint64_t size;    /* bytes */
 } SutraTensor;
 
+/* SutraSpec.position */
 enum {
     SUTRA_POSITION_LEARNED = 0,
     SUTRA_POSITION_RELATIVE,
@@ -80,8 +91,11 @@ enum {
     SUTRA_POSITION_ALIBI,
     SUTRA_POSITION_NONE
 };
+
+/* SutraSpec.norm, norm_kind */
 enum { SUTRA_NORM_POST = 0, SUTRA_NORM_PRE };
 enum { SUTRA_NORM_LAYER = 0, SUTRA_NORM_RMS };
+
 typedef enum SutraActivation {
     SUTRA_ACT_NONE = 0,
     SUTRA_ACT_GELU_ERF,
@@ -91,32 +105,41 @@ typedef enum SutraActivation {
     SUTRA_ACT_TANH
 } SutraActivation;
 
-/* One step after the encoder, in order. */
+/* SutraHead.kind */
 enum { SUTRA_HEAD_POOLING = 0, SUTRA_HEAD_NORMALIZE };
+
+/* One step after the encoder, in order. */
 typedef struct SutraHead {
-    uint32_t kind;
+    uint32_t kind;       /* SUTRA_HEAD_… */
     uint32_t in, out;    /* features */
     uint32_t activation; /* SutraActivation; a pooling head: SutraPooling */
 } SutraHead;
 
+/* What an encoder is, in numbers. */
 typedef struct SutraSpec {
     uint32_t struct_size;
-    uint32_t num_layers, hidden_size, num_heads, num_kv_heads, head_size, ffn_size, vocab_size,
-        max_positions;
-    uint32_t num_types; /* rows of the type embedding; 0: none */
-    uint32_t position, norm, norm_kind, activation, gated, causal, num_experts;
+    uint32_t num_layers, hidden_size;
+    uint32_t num_heads, num_kv_heads, head_size;
+    uint32_t ffn_size, vocab_size, max_positions;
+    uint32_t num_types;       /* rows of the type embedding; 0: none */
+    uint32_t position;        /* SUTRA_POSITION_… */
+    uint32_t norm, norm_kind; /* SUTRA_NORM_POST or PRE; SUTRA_NORM_LAYER or RMS */
+    uint32_t activation;      /* SutraActivation, of the feed-forward */
+    uint32_t gated, causal;   /* 0 or 1 */
+    uint32_t num_experts;     /* 0: none */
     uint32_t position_offset; /* position of a text's first token (RoBERTa: pad id + 1) */
-    const uint32_t *window;   /* [num_layers] how far a token sees to either side (causal: to the
-                                 left), in tokens; 0: to the end. NULL: 0 in all layers */
-    const float *rope_base;   /* [num_layers] or NULL */
+    /* [num_layers] how far a token sees to either side (causal: to the left), in tokens; 0: to the
+     * end. NULL: 0 in all layers. */
+    const uint32_t *window;
+    const float *rope_base; /* [num_layers] or NULL */
     float norm_eps;
     const SutraHead *heads; /* [num_heads_out] the model's own chain; a batch says what to do */
     uint32_t num_heads_out;
 } SutraSpec;
 
 /* Threads that a run may use besides its caller. run() calls body(arg, rank) on the calling thread
- * with rank 0, and at the same time on other threads, each with a rank of its own below size. It may
- * leave out threads that are not free before rank 0 returns: body must do all of the work with
+ * with rank 0, and at the same time on other threads, each with a rank of its own below size. It
+ * may leave out threads that are not free before rank 0 returns: body must do all of the work with
  * whichever ranks come. It returns when every call has returned. */
 typedef struct SutraTeam {
     uint32_t size;
@@ -142,8 +165,7 @@ typedef struct SutraBatch {
     uint32_t normalize;     /* 0 or one of SUTRA_BATCH_NORMALIZE… */
     SutraPooling pooling;   /* never SUTRA_POOL_MODEL */
     const SutraTeam *team;  /* or NULL: the calling thread alone */
-    uint8_t *numeric_error; /* [num_seqs], set to 1 where a vector holds NaN or infinity; zeroed by
-                               the caller */
+    uint8_t *numeric_error; /* [num_seqs], zeroed; set to 1 where a vector holds NaN or infinity */
 } SutraBatch;
 
 typedef struct SutraHost {
@@ -166,20 +188,25 @@ typedef struct SutraBackend {
     uint32_t struct_size, abi;
     const char *name;
     SutraStatus (*device_count)(uint32_t *count, SutraError *err);
-    SutraStatus (*device_info)(uint32_t device, SutraDeviceInfo *info,
-                               SutraError *err); /* also the health probe */
+
+    /* Also the health probe. */
+    SutraStatus (*device_info)(uint32_t device, SutraDeviceInfo *info, SutraError *err);
+
     /* Asked before load, and before the first run of an output. Errors: UNSUPPORTED (names what of
-     * the spec, precision or output it cannot do), DEVICE */
+     * the spec, precision or output it cannot do), DEVICE. */
     SutraStatus (*supports)(uint32_t device, const SutraSpec *spec, SutraCompute compute,
                             SutraOutput output, SutraError *err);
+
     SutraStatus (*load)(uint32_t device, const SutraSpec *spec, const SutraTensor *tensors,
                         size_t n, SutraCompute compute, void **model, SutraError *err);
     void (*unload)(void *model);
-    /* max_team: the largest team of a run's batch; 1 for none */
+
+    /* max_team: the largest team of a run's batch; 1 for none. */
     SutraStatus (*context_create)(void *model, uint32_t max_tokens, uint32_t max_seqs,
                                   uint32_t max_team, void **context, SutraError *err);
-    /* view: num_items = num_seqs, row_bytes = sutra_row_bytes(dtype, dim), data; the rest is not read.
-     * data [num_seqs] rows, or [num_tokens] for SUTRA_OUT_TOKENS */
+
+    /* view: num_items = num_seqs, row_bytes = sutra_row_bytes(dtype, dim), data; the rest is not
+     * read. data [num_seqs] rows, or [num_tokens] for SUTRA_OUT_TOKENS. */
     SutraStatus (*run)(void *context, const SutraBatch *batch, SutraResultView *view,
                        SutraError *err);
     void (*context_free)(void *context);

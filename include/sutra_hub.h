@@ -1,9 +1,11 @@
 /* sutra_hub.h - models by name: the registry, the shared Hugging Face cache, and downloading.
  *
  * Two libraries implement it:
- *   libsutra_registry.a   sutra_registry_*, sutra_cache_*: tables and file names; no network, no
- * TLS libsutra-hub.so       sutra_hub_*: libcurl and libcrypto. Meant to be opened with dlopen by
- * who downloads, since TLS costs milliseconds at start
+ *
+ *   libsutra_registry.a   sutra_registry_*, sutra_cache_*, sutra_hub_environment: tables and file
+ *                         names; no network, no TLS
+ *   libsutra-hub.so       the other sutra_hub_*: libcurl and libcrypto. Meant to be opened with
+ *                         dlopen by who downloads, since TLS costs milliseconds at start
  *
  * How to use it, in order: sutra_cache_directory, sutra_cache_find (the model's folder if it is
  * there), else sutra_hub_pull (or sutra_hub_import from a local folder), then sutra_model_open on
@@ -89,8 +91,8 @@ SUTRA_API SutraStatus sutra_cache_directory(SutraGetEnv get, char *path, size_t 
  * sutra_registry_resolve; revision: branch, tag or commit, NULL: "main". Models put there by other
  * tools are found too. A model is complete when every file of its manifest has the stated size, or,
  * without a manifest, when config.json, a tokenizer, the weights and the modules are there.
- * Errors: ARGUMENT (unknown name), IO (not in the cache: names the revisions that are; or incomplete:
- * names what is missing). */
+ * Errors: ARGUMENT (unknown name), IO (not in the cache: names the revisions that are; or
+ * incomplete: names what is missing). */
 SUTRA_API SutraStatus sutra_cache_find(const char *cache_dir, const char *name,
                                        const char *revision, char *path, size_t capacity,
                                        SutraError *err);
@@ -174,14 +176,23 @@ typedef struct SutraHubResult {
     char path[SUTRA_HUB_PATH_MAX]; /* snapshot folder, for sutra_model_open */
 } SutraHubResult;
 
-/* Fills what the environment says about the hub into *options: cache_dir, endpoint (HF_ENDPOINT),
- * token (HF_TOKEN, else the file HF_TOKEN_PATH or HF_HOME/token), offline (HF_HUB_OFFLINE), proxy
- * (https_proxy, all_proxy; http_proxy for an http endpoint), no_proxy, ca_file (SSL_CERT_FILE,
- * CURL_CA_BUNDLE). Part of libsutra_registry.a. Strings lie in *store, which must outlive options.
- * Errors: as sutra_cache_directory. */
+/* Where sutra_hub_environment puts strings. */
 typedef struct SutraHubStore {
     char cache_dir[SUTRA_HUB_PATH_MAX], token[1024];
 } SutraHubStore;
+
+/* Fills what the environment says about the hub into *options; strings lie in *store, which must
+ * outlive options. Part of libsutra_registry.a.
+ *
+ *   cache_dir   as sutra_cache_directory
+ *   endpoint    HF_ENDPOINT
+ *   token       HF_TOKEN, else the file HF_TOKEN_PATH or HF_HOME/token
+ *   offline     HF_HUB_OFFLINE
+ *   proxy       https_proxy, all_proxy; http_proxy for an http endpoint
+ *   no_proxy    no_proxy
+ *   ca_file     SSL_CERT_FILE, CURL_CA_BUNDLE
+ *
+ * Errors: as sutra_cache_directory. */
 SUTRA_API SutraStatus sutra_hub_environment(SutraGetEnv get, SutraHubStore *store,
                                             SutraHubOptions *options, SutraError *err);
 

@@ -49,9 +49,9 @@ SUTRA_API SutraStatus sutra_top_k(SutraDtype dtype, uint32_t dim, const void *qu
 
 /* What a file of texts begins with: *skip is 3 for a byte order mark of UTF-8, which is no part of
  * the first text, else 0. `data`: its first SUTRA_TEXT_START bytes, or all before its first "\n".
- * Errors: FORMAT when it is compressed (gzip, zstd, bzip2, xz), a Git LFS pointer, or in UTF-16 or UTF-32, told by their
- * byte order mark or by NULs in every other place; the message begins with `where` and says what to
- * do. */
+ * Errors: FORMAT when it is compressed (gzip, zstd, bzip2, xz), a Git LFS pointer, or in UTF-16 or
+ * UTF-32, told by their byte order mark or by NULs in every other place; the message begins with
+ * `where` and says what to do. */
 SUTRA_API SutraStatus sutra_text_start(const void *data, size_t size, const char *where,
                                        size_t *skip, SutraError *err);
 
@@ -158,10 +158,11 @@ typedef enum SutraEmbeddingFormat {
 /* Scale and zero of the rows that a linear of int8 reads. */
 typedef enum SutraScales {
     SUTRA_SCALES_DYNAMIC = 0, /* each row has its own */
-    SUTRA_SCALES_MIN_MAX,     /* all rows have one, from the calibration texts: the whole range, */
-    SUTRA_SCALES_PERCENTILE,  /* all but 1 of 20,000 values at either end, */
-    SUTRA_SCALES_MSE,         /* least squared error, */
-    SUTRA_SCALES_ENTROPY      /* least Kullback-Leibler divergence */
+    /* All rows have one, from the calibration texts: */
+    SUTRA_SCALES_MIN_MAX,    /* the whole range */
+    SUTRA_SCALES_PERCENTILE, /* all but 1 of 20,000 values at either end */
+    SUTRA_SCALES_MSE,        /* least squared error */
+    SUTRA_SCALES_ENTROPY     /* least Kullback-Leibler divergence */
 } SutraScales;
 
 typedef struct SutraQuantizeOptions {
@@ -174,40 +175,46 @@ typedef struct SutraQuantizeOptions {
     const SutraInput *inputs;    /* [num_inputs] calibration texts, at least two that have tokens */
     size_t num_inputs;
     SutraScales scales; /* int8; all but DYNAMIC need texts */
-    double
-        smooth; /* int8: alpha of SmoothQuant (Xiao et al. 2022) where a linear reads a norm, 0 … 1;
-                           needs texts. 0: none */
+    /* int8: alpha of SmoothQuant (Xiao et al. 2022) where a linear reads a norm, 0 … 1; needs
+     * texts. 0: none. */
+    double smooth;
     double keep; /* least quality, percent, 0 … 100: linears stay in bf16 until it holds. 0: any */
     uint32_t compare;     /* 1: the report has the table "comparison"; int8; needs texts */
     uint32_t num_threads; /* 0: every core this process may run on */
 } SutraQuantizeOptions;
 
-/* Writes the model in folder `path` to `output`, a .sutra file, with its linears in another precision;
- * all or nothing. report may be NULL; else to be freed by sutra_bench_report_free:
+/* Writes the model in folder `path` to `output`, a .sutra file, with its linears in another
+ * precision; all or nothing. report may be NULL; else to be freed by sutra_bench_report_free:
  *
- *   linears     layer, name, format, error (percent: root of the mean squared error of what it makes of
- *               calibration rows over that of the exact; without texts, of its weights), alone (percent:
- *               100 - the quality where this linear alone is quantised; "-" where keep did not need it),
- *               bytes (weights, biases, scales), ms (time it took)
- *   totals      what, value, unit; quality with texts or keep
- *   comparison  scales, smoothing, quality, least (percent: the smallest cosine of a text)
+ *   table        columns
+ *   linears      layer, name, format
+ *                error   percent: root of the mean squared error of what it makes of calibration
+ *                        rows over that of the exact; without texts, of its weights
+ *                alone   percent: 100 - the quality where this linear alone is quantised; "-" where
+ *                        keep did not need it
+ *                bytes   weights, biases, scales
+ *                ms      time it took
+ *   totals       what, value, unit; quality with texts or keep
+ *   comparison   scales, smoothing, quality
+ *                least   percent: the smallest cosine of a text
  *
- * Quality is 100 x the mean cosine of vectors to those of fp32. Of calibration texts the 1st, 3rd, …
- * give the statistics and the others the quality; without any, keep measures it on a few texts that
- * come with the library. Texts without tokens are left out. No prompt is added.
+ * Quality is 100 x the mean cosine of vectors to those of fp32. Of calibration texts the 1st, 3rd,
+ * … give the statistics and the others the quality; without any, keep measures it on a few texts
+ * that come with the library. Texts without tokens are left out. No prompt is added.
  *
- * Errors: ARGUMENT (options that do not go together, keep cannot be reached, texts without tokens); ABI;
- * UNSUPPORTED (a precision that is not known; a .sutra file, which has no plain weights); FORMAT (names a
- * weight that is NaN or infinite); NUMERIC; those of sutra_model_open, sutra_model_save and
- * sutra_tokenize. */
+ * Errors: ARGUMENT (options that do not go together, keep cannot be reached, texts without tokens);
+ * ABI; UNSUPPORTED (a precision that is not known; a .sutra file, which has no plain weights);
+ * FORMAT (names a weight that is NaN or infinite); NUMERIC; those of sutra_model_open,
+ * sutra_model_save and sutra_tokenize. */
 SUTRA_API SutraStatus sutra_quantize(const char *path, const char *output,
                                      const SutraQuantizeOptions *options, SutraBenchReport **report,
                                      SutraError *err);
 
 /* ---- benchmarks ----
- * Each gives a report of tables. All figures of a report, ceilings too, are measured in that run, in
- * turns. GFLOP/s of a thread are by its processor time where the report says so, else by wall time;
- * a share of the ceiling above 105 % is no result: its row says so in the column "note". One
+ *
+ * Each gives a report of tables. All figures of a report, ceilings too, are measured in that run,
+ * in turns. GFLOP/s of a thread are by its processor time where the report says so, else by wall
+ * time; a share of the ceiling above 105 % is no result: its row says so in the column "note". One
  * benchmark at a time in a process (others wait). */
 
 typedef struct SutraBenchCell {
@@ -241,13 +248,16 @@ typedef struct SutraBenchOptions {
  * sutra_embed; ABI. */
 SUTRA_API SutraStatus sutra_bench_throughput(const SutraBenchOptions *options,
                                              SutraBenchReport **report, SutraError *err);
+
 /* Roofline of every kernel of the ISA in force: the ceiling is the lesser of the fma peak and of
  * intensity x bandwidth at the kernel's own working set. Errors: as above. */
 SUTRA_API SutraStatus sutra_bench_kernels(const SutraBenchOptions *options,
                                           SutraBenchReport **report, SutraError *err);
+
 /* Time of each operation of an engine at work. Errors: as above. */
 SUTRA_API SutraStatus sutra_bench_breakdown(const SutraBenchOptions *options,
                                             SutraBenchReport **report, SutraError *err);
+
 /* What each step brings over a naive encoder. Errors: as above; NUMERIC when a variant's vectors
  * are not the engine's. */
 SUTRA_API SutraStatus sutra_bench_ablation(const SutraBenchOptions *options,

@@ -3,7 +3,11 @@
 
 usage: tools/check_layering.py [--self-test]
 
- - a folder includes only what LAYERS gives it; programs see public headers and their own files
+ - a folder includes only what LAYERS gives it, and calls nothing else either; programs see public headers and
+   their own files
+ - no circles between the modules of a folder: a module is what has one stem (x.h, x.c); it needs another when
+   its header includes the other's, or when it uses a su_ or sutra_ function that the other defines
+ - a function of a public header is defined once, where HOMES says
  - kernels know no model, allocation, thread or input and output
  - OS_HEADERS only where OS_FOLDERS lists the folder
  - memory comes from base/memory.h; the library neither prints, exits nor reads the environment
@@ -48,6 +52,20 @@ PUBLIC_USERS = {
     "sutra_tools.h": ("src/tools", "src/bench", "cli"),
 }
 ENGINE = tuple(f for f in LAYERS if f.startswith("src/"))
+
+# Public header -> where its functions are defined.
+HOMES = {
+    "include/sutra.h": ("src/api/api_",),
+    "include/sutra_hub.h": ("src/hub/",),
+    "include/sutra_tools.h": ("src/tools/", "src/bench/"),
+}
+# Function -> its file, where that is another.
+HOME_EXCEPTIONS = {
+    # Every layer puts these names into its messages and files.
+    "sutra_version": "src/base/status.c",
+    "sutra_status_name": "src/base/status.c",
+    "sutra_compute_name": "src/base/status.c",
+}
 
 KERNEL_FORBIDDEN = {"stdlib.h", "stdio.h", "pthread.h", "threads.h", "base/memory.h", "base/thread_pool.h",
                     "base/file_map.h", "base/json_file.h"}
@@ -128,6 +146,94 @@ def check_source(path, text):
                 yield f"{path}:{line_of(code, match.start())}: {what} {name}"
 
 
+FUNCTION = re.compile(r"^(?!static\b|typedef\b|return\b)[A-Za-z_][\w \t*]*?[\s*(]((?:su|sutra)_\w+)\)?"
+                      r"\s*\([^;{}]*\)\s*\{", re.M)
+PUBLIC_FUNCTION = re.compile(r"\bSUTRA_API\b[^;{}()]*?\b(sutra_\w+)\s*\(")
+NAME = re.compile(r"\b(?:su|sutra)_\w+")
+
+
+def definitions(code):
+    """path -> text without comments. Returns function -> files that define it."""
+    defined = {}
+    for path, text in sorted(code.items()):
+        if path.endswith(".c"):
+            for name in FUNCTION.findall(text):
+                defined.setdefault(name, []).append(path)
+    return defined
+
+
+def check_homes(code, defined):
+    for header, homes in HOMES.items():
+        for name in PUBLIC_FUNCTION.findall(code.get(header, "")):
+            files = defined.get(name, [])
+            expected = HOME_EXCEPTIONS.get(name)
+            good = files == [expected] if expected else len(files) == 1 and files[0].startswith(homes)
+            if not good:
+                yield (f"{header}: {name} is defined in {', '.join(files) or 'no file'}, "
+                       f"not in {expected or ' or '.join(home + '*' for home in homes)}")
+
+
+def check_calls(code, defined):
+    """Calls of functions that the caller's folder may not know. Tools and hub are on the level of the public API."""
+    for path, text in sorted(code.items()):
+        folder = folder_of(path)
+        for name in sorted(set(NAME.findall(text))) if path.endswith(".c") else ():
+            owner = folder_of(defined[name][0]) if name in defined else folder
+            if owner == folder or owner.removeprefix("src/") in LAYERS[folder]:
+                continue
+            public = name.startswith("sutra_") and folder in ("src/tools", "src/bench", "src/hub")
+            if public or name in HOME_EXCEPTIONS:
+                continue
+            yield f"{path}: {folder} may not call {name} of {owner}"
+
+
+def needs(code, texts, defined):
+    """Module -> the modules of its folder that it needs."""
+    edges = {}
+    for path, text in sorted(code.items()):
+        module = path.rsplit(".", 1)[0]
+        if path.endswith(".h"):
+            wanted = {"src/" + match.group(2) for match in INCLUDE.finditer(texts[path])}
+        else:  # what it includes may only declare what it defines
+            wanted = {defined[name][0] for name in NAME.findall(text) if name in defined}
+        for other in wanted:
+            stem = other.rsplit(".", 1)[0]
+            if stem != module and folder_of(other) == folder_of(path):
+                edges.setdefault(module, set()).add(stem)
+    return edges
+
+
+def check_circles(code, texts, defined):
+    """One shortest circle for each set of modules that need each other."""
+    edges = needs(code, texts, defined)
+    reported = set()
+    for start in sorted(edges):
+        if start in reported:
+            continue
+        routes, seen = [[start]], set()
+        while routes:
+            route = routes.pop(0)
+            for following in sorted(edges.get(route[-1], ())):
+                if following == start:
+                    reported.update(route)
+                    yield "circle: " + " -> ".join([*route, start])
+                    routes = []
+                    break
+                if following not in seen:
+                    seen.add(following)
+                    routes.append([*route, following])
+
+
+def check_modules(files):
+    code = {path: code_only(text) for path, text in files.items()
+            if path.endswith((".c", ".h")) and folder_of(path) in ENGINE}
+    public = {path: code_only(files[path]) for path in HOMES if path in files}
+    defined = definitions(code)
+    yield from check_homes(public, defined)
+    yield from check_calls(code, defined)
+    yield from check_circles(code, files, defined)
+
+
 def check_guard(path, text):
     stem = re.sub(r"\W", "_", Path(path).name).upper()
     expected = stem if path.startswith("include/") else "SU_" + stem.removeprefix("SU_")
@@ -152,7 +258,7 @@ def check_tree(files):
             problems += check_source(path, text)
         if path.endswith(".h") and path.startswith(("src/", "include/")):
             problems += check_guard(path, text)
-    return problems
+    return problems + list(check_modules(files))
 
 
 def read_tree(root):
@@ -189,6 +295,18 @@ BAD = [  # path -> text that must be found, and a word of the message
     ({"src/model/x.c": 'char *f(void) { return getenv("HOME"); }'}, "may not use getenv"),
     ({"src/model/x.c": "", "src/weights/x.c": ""}, "same name"),
     ({"src/model/x.h": "#ifndef X_H\n#define X_H\n#endif\n"}, "header guard"),
+    ({"src/model/x.c": "void su_x(void)\n{\n    su_y();\n}", "src/model/y.c": "void su_y(void) { su_x(); }"},
+     "circle: src/model/x -> src/model/y -> src/model/x"),
+    ({"src/model/x.h": GUARDED % '#include "model/y.h"', "src/model/y.h": GUARDED.replace("_X_", "_Y_") %
+      '#include "model/x.h"'}, "circle: src/model/x -> src/model/y"),
+    ({"src/model/x.h": GUARDED % '#include "model/y.h"', "src/model/x.c": "int su_x(int a,\n         int b)\n{\n}",
+      "src/model/y.c": "int su_y(void) { return su_z(); }", "src/model/z.c": "int su_z(void) { f(su_x); }",
+      "src/model/y.h": GUARDED.replace("_X_", "_Y_") % ""}, "circle: src/model/x -> src/model/y -> src/model/z"),
+    ({"src/api/api_x.c": "void sutra_x(void) {}", "src/pipeline/y.c": "void su_y(void) { sutra_x(); }"},
+     "may not call sutra_x of src/api"),
+    ({"include/sutra.h": GUARDED.replace("SU_X", "SUTRA") % "SUTRA_API void sutra_x(void);",
+      "src/pipeline/y.c": "void sutra_x(void) {}"}, "sutra_x is defined in src/pipeline/y.c"),
+    ({"include/sutra.h": GUARDED.replace("SU_X", "SUTRA") % "SUTRA_API void sutra_x(void);"}, "defined in no file"),
     ({"docs/X.md": "see " + "/ho" + "me/me/notes"}, "a path of one machine"),
 ]
 GOOD = [
@@ -197,6 +315,10 @@ GOOD = [
     {"src/model/y.c": "void f(H *h) { h->free(h); su_free(h); const char *s = \"exit(1)\"; }"},
     {"cli/x.c": '#include <unistd.h>\n#include "sutra.h"\n#include "options.h"\nint main(void) { exit(1); }'},
     {"src/base/x.h": GUARDED % ""},
+    {"src/model/x.c": "void su_x(void) { su_y(); } // su_z", "src/model/y.c": "static void f(void) { su_y(); }\n"
+     "void su_y(void) { f(); }", "src/model/z.c": "void su_z(void) { su_x(); }"},
+    {"include/sutra.h": GUARDED.replace("SU_X", "SUTRA") % "SUTRA_API const char *sutra_x(int a,\n  int b);",
+     "src/api/api_x.c": "const char *sutra_x(int a,\n  int b)\n{\n}", "src/tools/y.c": "void su_y(void) { sutra_x(); }"},
     {"tools/x.sh": "ls /usr/bin /tmp/x ~/home/x build/opt/x"},
 ]
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # usage: tools/lint.sh format    clang-format the tree in place
-#        tools/lint.sh check     clang-format, cppcheck, clang-tidy, shellcheck, layering; runs all, fails if one does
+#        tools/lint.sh check     clang-format, line width, cppcheck, clang-tidy, shellcheck, layering; runs all, fails if one does
 # shellcheck disable=SC2317 # functions are called by run
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -33,13 +33,17 @@ run() {
     "$1" || { printf 'lint: %s failed\n' "$1"; status=1; }
 }
 
-layering() { python3 tools/check_layering.py; }
+layering() { python3 tools/check_layering.py --self-test && python3 tools/check_layering.py; }
+
+# clang-format leaves long comments as they are.
+width() { python3 tools/check_width.py --self-test && python3 tools/check_width.py; }
 
 status=0
 case ${1:-} in
 format) sources '*.c' '*.h' | xargs clang-format -i ;;
 check)
     run format_check
+    run width
     run shellcheck_run
     run layering
     run cppcheck_run

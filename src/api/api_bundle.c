@@ -3,7 +3,8 @@
  *   cache_dir/<name>-<packing>-<hash of folder, packing, version>.sutra
  *
  * One folder has one bundle a packing; when the folder's files change it is written again. Whatever
- * goes wrong with the cache, the folder itself is opened: a cache can make opening fast, not fail. */
+ * goes wrong with the cache, the folder itself is opened: a cache can make opening fast, not
+ * fail. */
 #include "api/model_open.h"
 
 #include "backend/cpu_backend.h"

@@ -1,13 +1,11 @@
-/* sutra.h: engines, embedding, jobs. Checks arguments and hands on to the pipeline. */
+/* sutra.h: engines, embedding, submission. Checks arguments and hands on to the pipeline. */
+#include "api/json_print.h"
 #include "backend/cpu_backend.h"
 #include "base/cpu_features.h"
 #include "base/file_map.h"
 #include "base/status.h"
-#include "kernels/kernels.h"
 #include "pipeline/job_queue.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -107,8 +105,8 @@ static SutraStatus warm_up(SutraEngine *engine, const SutraModel *model,
     if (status != SUTRA_OK) return status;
 
     su_file_map_populate(model->tokenizer_image, model->tokenizer_image_size);
-    /* A wide request touches every page of all threads; small ones after it bring the weights back into
-     * the caches as they lie there between small requests. */
+    /* A wide request touches every page of all threads; small ones after it bring the weights back
+     * into the caches as they lie there between small requests. */
     enum { WIDE = 64, SMALL = 4 };
     static const char text[] = "the quick brown fox jumps over the lazy dog";
     SutraInput inputs[WIDE];
@@ -190,55 +188,15 @@ SutraStatus sutra_submit(SutraEngine *engine, const SutraModel *model, const Sut
     return su_job_submit(engine->queue, model, inputs, n, &o, done, user, job, err);
 }
 
-/* Formats into json [capacity]; LIMIT when it does not fit. */
-__attribute__((format(printf, 5, 6))) static SutraStatus
-write_json(char *json, size_t capacity, size_t *size, SutraError *err, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    int length = vsnprintf(json, json ? capacity : 0, format, args);
-    va_end(args);
-    if (length < 0) SU_RAISE(err, SUTRA_E_ARGUMENT, "formatting failed");
-    if (size) *size = (size_t)length;
-    if (!json || (size_t)length >= capacity)
-        SU_RAISE(err, SUTRA_E_LIMIT, "%d bytes and a NUL do not fit into %zu", length,
-                 json ? capacity : 0);
-    return SUTRA_OK;
-}
-
 SutraStatus sutra_engine_stats(const SutraEngine *engine, char *json, size_t capacity, size_t *size,
                                SutraError *err)
 {
     if (!engine) SU_RAISE(err, SUTRA_E_ARGUMENT, "engine is NULL");
-    return write_json(json, capacity, size, err,
-                      "{\"threads\": %u, \"requests\": %llu, \"texts\": %llu, \"tokens\": %llu, "
-                      "\"failed\": %llu}",
-                      engine->num_threads, (unsigned long long)atomic_load(&engine->requests),
-                      (unsigned long long)atomic_load(&engine->texts),
-                      (unsigned long long)atomic_load(&engine->tokens),
-                      (unsigned long long)atomic_load(&engine->failed));
-}
-
-int sutra_compute_is_native(SutraCompute compute)
-{
-    SutraDeviceInfo info = {.struct_size = sizeof info};
-    SutraError ignored = {0};
-    if (su_cpu_backend()->device_info(0, &info, &ignored) != SUTRA_OK) return 0;
-    return (unsigned)compute < 32 && info.computes >> compute & 1;
-}
-
-SutraStatus sutra_system_describe(char *json, size_t capacity, size_t *size, SutraError *err)
-{
-    SuIsa isa;
-    SuKernels kernels;
-    SU_TRY(su_isa_select(&isa, err));
-    su_kernels_init(&kernels, isa);
-    return write_json(
-        json, capacity, size, err,
-        "{\"version\": \"%s\", \"isa\": \"%s\", \"isa_of_processor\": \"%s\", \"cores\": %u, "
-        "\"kernels\": {\"gemm_f32\": \"%s\", \"gemm_bf16\": \"%s\", \"gemm_int8\": \"%s\", "
-        "\"attention_f32\": \"%s\"}, \"backends\": [\"cpu\"]}",
-        sutra_version(), su_isa_name(isa), su_isa_name(su_isa_detect()), su_cpu_count(),
-        kernels.gemm_f32.name, kernels.gemm_bf16.name, kernels.gemm_int8.name,
-        kernels.attention_f32.name);
+    return su_json_print(json, capacity, size, err,
+                         "{\"threads\": %u, \"requests\": %llu, \"texts\": %llu, \"tokens\": %llu, "
+                         "\"failed\": %llu}",
+                         engine->num_threads, (unsigned long long)atomic_load(&engine->requests),
+                         (unsigned long long)atomic_load(&engine->texts),
+                         (unsigned long long)atomic_load(&engine->tokens),
+                         (unsigned long long)atomic_load(&engine->failed));
 }

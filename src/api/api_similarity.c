@@ -2,6 +2,7 @@
 #include "base/cpu_features.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "batch/row_bytes.h"
 #include "kernels/kernels.h"
 
 #include <math.h>
@@ -11,7 +12,7 @@
 static void row_to_float(const SuKernels *kernels, SutraDtype dtype, const void *rows, size_t row,
                          uint32_t dim, float *to)
 {
-    const unsigned char *bytes = (const unsigned char *)rows + row * sutra_row_bytes(dtype, dim);
+    const unsigned char *bytes = (const unsigned char *)rows + row * su_row_bytes(dtype, dim);
     switch (dtype) {
     case SUTRA_F32:
         kernels->scale_f32((const float *)(const void *)bytes, 1.0f, dim, to);
@@ -51,7 +52,7 @@ SutraStatus sutra_similarity(SutraDtype dtype, uint32_t dim, const void *a, size
     enum { BLOCK = 64 };
     SuIsa isa;
     SuKernels kernels;
-    if (dim == 0 || !sutra_row_bytes(dtype, dim))
+    if (dim == 0 || !su_row_bytes(dtype, dim))
         SU_RAISE(err, SUTRA_E_ARGUMENT, "dim %u is not valid for this element type", dim);
     if ((!a && na) || (!b && nb) || (!out && na && nb))
         SU_RAISE(err, SUTRA_E_ARGUMENT, "a, b or out is NULL");

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "base/status.h"
+#include "batch/row_bytes.h"
 #include "encoder/encoder.h"
 
 #include <stdio.h>
@@ -20,8 +21,8 @@ static SutraStatus check_device(uint32_t device, SutraError *err)
     return SUTRA_OK;
 }
 
-/* Precisions in which this processor is as fast as in fp32 or faster; in the others it computes too,
- * slowly. */
+/* Precisions in which this processor is as fast as in fp32 or faster; in the others it computes
+ * too, slowly. */
 static uint32_t computes_of(SuIsa isa)
 {
     uint32_t computes = 1u << SUTRA_COMPUTE_FP32;
@@ -203,7 +204,7 @@ static SutraStatus check_batch(const SuEncoderContext *context, const SutraBatch
         SU_RAISE(err, SUTRA_E_LIMIT, "a batch of %u tokens in %u texts is larger than its context",
                  batch->num_tokens, batch->num_seqs);
     if (batch->dim == 0 || batch->dim > spec->hidden_size ||
-        !sutra_row_bytes(batch->dtype, batch->dim))
+        !su_row_bytes(batch->dtype, batch->dim))
         SU_RAISE(err, SUTRA_E_ARGUMENT,
                  "dim %u is not valid for %u hidden elements and this output type", batch->dim,
                  spec->hidden_size);
@@ -232,7 +233,7 @@ static SutraStatus run(void *opaque, const SutraBatch *batch, SutraResultView *v
     view->dtype = batch->dtype;
     view->dim = batch->dim;
     view->num_items = batch->num_seqs;
-    view->row_bytes = sutra_row_bytes(batch->dtype, batch->dim);
+    view->row_bytes = su_row_bytes(batch->dtype, batch->dim);
     view->data = context->qkv;
     view->offsets = NULL;
     view->indices = NULL;

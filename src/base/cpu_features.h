@@ -1,7 +1,7 @@
 /* cpu_features.h - what this machine can do, and which kernels may be used.
  *
- * Levels are ordered; each includes the ones below it, but for AVXVNNI, which those above do not need.
- * SUTRA_ISA=NAME (su_isa_name) chooses a
+ * Levels are ordered; each includes the ones below it, but for AVXVNNI, which those above do not
+ * need. SUTRA_ISA=NAME (su_isa_name) chooses a
  * level (it is the one environment variable the library reads); a level the processor lacks is an
  * error, never a silent fallback. */
 #ifndef SU_CPU_FEATURES_H
@@ -22,10 +22,10 @@ typedef enum SuIsa {
     SU_ISA_COUNT
 } SuIsa;
 
-/* Whether this machine has the instructions of a level. AVX2 stands for AVX2, FMA and F16C; AVX512 for
- * F, BW, DQ and VL; AVXVNNI, AVX512VNNI and AVX512BF16 for what their names say, the last having VNNI
- * too. AMX stands for tiles of bf16 and int8 whose state the system keeps (many virtual machines do
- * not) and lets this process use, which the first call asks for. Thread-safe. */
+/* Whether this machine has the instructions of a level. AVX2 stands for AVX2, FMA and F16C; AVX512
+ * for F, BW, DQ and VL; AVXVNNI, AVX512VNNI and AVX512BF16 for what their names say, the last
+ * having VNNI too. AMX stands for tiles of bf16 and int8 whose state the system keeps (many virtual
+ * machines do not) and lets this process use, which the first call asks for. Thread-safe. */
 bool su_isa_available(SuIsa isa);
 
 /* The fastest level of this processor: the highest one it has, but for AVX512BF16 on Intel's, whose
@@ -42,8 +42,9 @@ const char *su_isa_name(SuIsa isa);
 /* Cores this process may run on; at least 1. */
 uint32_t su_cpu_count(void);
 
-/* The same from another source of the mask, for tests. affinity fills bytes at mask, a cpu_set_t of that
- * size, and fails with EINVAL where the kernel's is larger: returns 0, or -1 and sets errno. */
+/* The same from another source of the mask, for tests. affinity fills bytes at mask, a cpu_set_t of
+ * that size, and fails with EINVAL where the kernel's is larger: returns 0, or -1 and sets
+ * errno. */
 uint32_t su_cpu_count_from(int (*affinity)(size_t bytes, void *mask));
 
 /* Data caches that a core has or shares, levels 1 to 3; 0 where the system does not say. */

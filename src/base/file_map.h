@@ -1,8 +1,8 @@
 /* file_map.h - whole files, mapped read-only.
  *
  * The mapping lives until su_file_map_close. Only regular files are opened; an empty file maps to
- * size 0 with a valid pointer. A Git LFS pointer, which a clone without LFS leaves in a file's place,
- * is refused by that name, whatever the file was to be. */
+ * size 0 with a valid pointer. A Git LFS pointer, which a clone without LFS leaves in a file's
+ * place, is refused by that name, whatever the file was to be. */
 #ifndef SU_FILE_MAP_H
 #define SU_FILE_MAP_H
 
@@ -20,8 +20,8 @@ SutraStatus su_file_map_open(const char *path, SuFileMap *map, SutraError *err);
 void su_file_map_close(SuFileMap *map);
 /* True if the bytes are the beginning of a Git LFS pointer. */
 bool su_is_lfs_pointer(const void *data, size_t size);
-/* Part of a mapping that will be read soon, all over: enters its pages now, not one by one. Where the
- * system cannot, nothing happens. */
+/* Part of a mapping that will be read soon, all over: enters its pages now, not one by one. Where
+ * the system cannot, nothing happens. */
 void su_file_map_populate(const void *data, size_t size);
 
 bool su_file_exists(const char *path); /* a regular file */

@@ -1,11 +1,12 @@
-/* file_write.h - files that appear whole or not at all, and what is needed to keep a folder of them.
+/* file_write.h - files that appear whole or not at all, and what is needed to keep a folder of
+ * them.
  *
  * A writer fills a file of another name beside the final one, and renames it when everything is on
  * the disk. Any number of writers of one path may run at once: the last to commit wins.
  *
  * A process that dies meanwhile leaves only that other file, whose name ends in SU_TEMPORARY. The
- * next writer of the path removes it, and tells it from that of a living writer by its lock (flock),
- * which the system takes from the dead; where a file system knows no locks it stays until
+ * next writer of the path removes it, and tells it from that of a living writer by its lock
+ * (flock), which the system takes from the dead; where a file system knows no locks it stays until
  * su_directory_sweep finds it old. */
 #ifndef SU_FILE_WRITE_H
 #define SU_FILE_WRITE_H
@@ -32,9 +33,9 @@ SutraStatus su_file_writer_commit(SuFileWriter *writer, SutraError *err);
 /* Closes the writer and removes what it wrote. Legal after a failed open. */
 void su_file_writer_discard(SuFileWriter *writer);
 
-/* What tells whether a file is still the one that was seen before. Programs can set mtime, as copies
- * and archives do; ctime, of the last change of status, moves with every write, and also where only
- * the name, the mode or the number of links changed. */
+/* What tells whether a file is still the one that was seen before. Programs can set mtime, as
+ * copies and archives do; ctime, of the last change of status, moves with every write, and also
+ * where only the name, the mode or the number of links changed. */
 typedef struct SuFileFacts {
     uint64_t size, mtime_ns, ctime_ns, inode, device;
 } SuFileFacts;

@@ -20,7 +20,8 @@ SutraStatus su_error_set(SutraError *err, SutraStatus status, const char *format
 #define su_error_set(err, status, ...) ((su_error_set)((err), (status), __VA_ARGS__), (status))
 #endif
 
-/* The same for one input of a call, with the reason as it is. named: the message starts with "item N: ".
+/* The same for one input of a call, with the reason as it is. named: the message starts with "item
+ * N: ".
  */
 SutraStatus su_error_set_item(SutraError *err, SutraStatus status, size_t item, bool named,
                               const char *reason);

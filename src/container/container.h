@@ -1,10 +1,11 @@
 /* container.h - the .sutra file: named sections with digests. Knows nothing of what is in them.
  *
- *   0    header   | magic 8 | version 4 | sections 4 | file size 8 | reserved 8 | digest 16 | 0 16 |
- *   64   table    one entry of 64 bytes a section:
- *                 | name 32 | offset 8 | size 8 | digest 16 |
- *   …    sections in the order of the table, each at a multiple of 64 bytes, those of 64 KiB and
- *                 more at a multiple of 4096; zeros between them; the last one ends the file
+ *   0    header     | magic 8 | version 4 | sections 4 | file size 8 | reserved 8 |
+ *                   | digest 16 | 0 16 |
+ *   64   table      one entry of 64 bytes a section:
+ *                   | name 32 | offset 8 | size 8 | digest 16 |
+ *   …    sections   in the order of the table, each at a multiple of 64 bytes, those of 64 KiB and
+ *                   more at a multiple of 4096; zeros between them; the last one ends the file
  *
  * All numbers are little-endian. Digests are XXH3-128 in canonical (big-endian) form: an entry's is
  * that of its section, the header's is that of the header with zeros in the digest's place followed
@@ -71,8 +72,8 @@ typedef struct SuContainerWriter {
     size_t num_sections, capacity;
 } SuContainerWriter;
 
-/* A container of exactly num_sections. Errors: IO, MEMORY. After any failure of the functions below:
- * su_container_writer_discard. */
+/* A container of exactly num_sections. Errors: IO, MEMORY. After any failure of the functions
+ * below: su_container_writer_discard. */
 SutraStatus su_container_writer_open(const char *path, size_t num_sections,
                                      SuContainerWriter *writer, SutraError *err);
 /* Errors: ARGUMENT (name not valid or used before, too many sections), IO. */

@@ -1,5 +1,6 @@
 /* What is read from the last layer: pooled vectors or token vectors, normalised and converted.
  * Output rows overwrite context->qkv, which is free by then. */
+#include "batch/row_bytes.h"
 #include "encoder/encoder.h"
 
 #include <string.h>
@@ -39,7 +40,7 @@ static void pool_text(SuEncoderContext *context, const SutraBatch *batch, size_t
         encoder->kernels.pool_f32(batch->pooling, context->x + begin * hidden, hidden,
                                   skipped_tokens(batch, seq), tokens, hidden, row);
     unsigned char *out =
-        (unsigned char *)context->qkv + seq * sutra_row_bytes(batch->dtype, batch->dim);
+        (unsigned char *)context->qkv + seq * su_row_bytes(batch->dtype, batch->dim);
     if (!su_output_row(&encoder->kernels, row, (uint32_t)hidden, batch, out))
         batch->numeric_error[seq] = 1;
 }
@@ -47,8 +48,7 @@ static void pool_text(SuEncoderContext *context, const SutraBatch *batch, size_t
 static void write_tokens(SuEncoderContext *context, const SutraBatch *batch, size_t seq, float *row)
 {
     const SuEncoder *encoder = context->encoder;
-    size_t hidden = encoder->spec.hidden_size,
-           row_bytes = sutra_row_bytes(batch->dtype, batch->dim);
+    size_t hidden = encoder->spec.hidden_size, row_bytes = su_row_bytes(batch->dtype, batch->dim);
     for (size_t t = batch->cu_seqlens[seq]; t < batch->cu_seqlens[seq + 1]; t++) {
         memcpy(row, context->x + t * hidden, hidden * sizeof *row);
         unsigned char *out = (unsigned char *)context->qkv + t * row_bytes;

@@ -1,25 +1,9 @@
 /* From a float row to the element type that was asked for; see SutraDtype. */
+#include "batch/row_bytes.h"
 #include "encoder/encoder.h"
 
 #include <math.h>
 #include <string.h>
-
-size_t sutra_row_bytes(SutraDtype dtype, uint32_t dim)
-{
-    switch (dtype) {
-    case SUTRA_F32:
-        return (size_t)dim * 4;
-    case SUTRA_F16:
-        return (size_t)dim * 2;
-    case SUTRA_I8:
-    case SUTRA_U8:
-        return dim;
-    case SUTRA_BINARY:
-    case SUTRA_UBINARY:
-        return dim % 8 ? 0 : dim / 8;
-    }
-    return 0;
-}
 
 static bool all_finite(const float *row, uint32_t n)
 {
@@ -101,7 +85,7 @@ bool su_output_row(const SuKernels *kernels, float *row, uint32_t hidden, const 
         finite = normalize_row(kernels, row, dim) && finite;
     finite = finite && all_finite(row, dim);
     if (!finite) {
-        memset(out, 0, sutra_row_bytes(dtype, dim));
+        memset(out, 0, su_row_bytes(dtype, dim));
         return false;
     }
     convert(row, dim, dtype, out);

@@ -62,8 +62,8 @@ static SuFileRole encoder_file_role(const char *name)
     return shard || !strcmp(name, SU_WEIGHTS_INDEX_NAME) ? SU_FILE_SHARD : SU_FILE_OTHER;
 }
 
-/* The file's name in the encoder's folder, which is the model's own or "0_Transformer"; NULL: it lies
- * in another. */
+/* The file's name in the encoder's folder, which is the model's own or "0_Transformer"; NULL: it
+ * lies in another. */
 static const char *name_in_encoder(const char *name)
 {
     const char *slash = strchr(name, '/');

@@ -54,8 +54,9 @@ typedef struct SuModelFolder {
  * su_model_folder_check_parts. */
 SutraStatus su_model_folder_check(const char *folder, SuModelFolder *found, SutraError *err);
 
-/* config.json, a tokenizer, model.safetensors or every shard of the index in the folder of the first
- * module of modules.json, and the configuration of every pooling and dense module after it. */
+/* config.json, a tokenizer, model.safetensors or every shard of the index in the folder of the
+ * first module of modules.json, and the configuration of every pooling and dense module after
+ * it. */
 SutraStatus su_model_folder_check_parts(const char *folder, SuModelFolder *found, SutraError *err);
 
 #endif

@@ -6,7 +6,8 @@
  *   model.source    what the bundle was made from: library version, folder, its files
  *   model.tensors   role, layer, type, shape and section of each tensor below
  *   tokenizer       the compiled tokenizer (tokenizer/tokenizer_image.h)
- *   tensor.N        embedding tables as stored, or of int8 with their scales; the weights packed for one GEMM
+ *   tensor.N        embedding tables as stored, or of int8 with their scales; the weights packed
+ *                   for one GEMM
  *
  * docs/FORMATS.md has every field. */
 #ifndef SU_BUNDLE_H
@@ -17,9 +18,10 @@
 
 #define SU_BUNDLE_VERSION 2u
 
-/* Writes model to `path`: given [num_given], which are the packed weights (SUTRA_ROLE_PACKED_CPU) and
- * the embedding tables that are to be others than the model's, and the model's own tables. source: of
- * su_bundle_source, or empty. All or nothing, see base/file_write.h. Errors: IO, MEMORY. */
+/* Writes model to `path`: given [num_given], which are the packed weights (SUTRA_ROLE_PACKED_CPU)
+ * and the embedding tables that are to be others than the model's, and the model's own tables.
+ * source: of su_bundle_source, or empty. All or nothing, see base/file_write.h. Errors: IO,
+ * MEMORY. */
 SutraStatus su_bundle_write(const SutraModel *model, const SutraTensor *given, size_t num_given,
                             const SuByteWriter *source, const char *path, SutraError *err);
 
@@ -31,15 +33,15 @@ SutraStatus su_bundle_read(SutraModel *model, const char *path, const SutraModel
 /* Reads and checks every byte of a bundle. Errors: as su_bundle_read. */
 SutraStatus su_bundle_verify(const char *path, SutraError *err);
 
-/* What a model in `folder` is made from: name, size, times of change and inode of every file that it
- * could be read from. Equal bytes: nothing has changed. Errors: IO, MEMORY. */
+/* What a model in `folder` is made from: name, size, times of change and inode of every file that
+ * it could be read from. Equal bytes: nothing has changed. Errors: IO, MEMORY. */
 SutraStatus su_bundle_source(const char *folder, SuByteWriter *source, SutraError *err);
 
 /* True if there is a bundle at `path` that was made from this source by this version. */
 bool su_bundle_is_current(const char *path, const SuByteWriter *source);
 
-/* Where the bundle of `folder` in that packing is kept, to be su_free'd; NULL when the folder cannot
- * be found or out of memory. */
+/* Where the bundle of `folder` in that packing is kept, to be su_free'd; NULL when the folder
+ * cannot be found or out of memory. */
 char *su_bundle_cache_path(const char *cache_dir, const char *folder, const char *packing);
 
 /* True if `path` is a file that is taken for a bundle. */

@@ -288,19 +288,6 @@ SutraStatus su_bundle_read(SutraModel *model, const char *path, const SutraModel
     return status;
 }
 
-SutraStatus su_bundle_verify(const char *path, SutraError *err)
-{
-    SuContainer container;
-    SutraModel *model;
-    SU_TRY(su_container_open(path, &container, err));
-    SutraStatus status = su_container_verify(&container, err);
-    su_container_close(&container);
-    if (status != SUTRA_OK) return status;
-    SU_TRY(su_model_open(path, NULL, &model, err));
-    su_model_destroy(model);
-    return SUTRA_OK;
-}
-
 bool su_bundle_is_path(const char *path)
 {
     static const char ending[] = ".sutra";

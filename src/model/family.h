@@ -76,8 +76,8 @@ SutraStatus su_family_bind(const SuFamily *family, const SuTensorTable *table, c
                            SutraSpec *spec, SutraTensor **tensors, size_t *num_tensors,
                            SutraError *err);
 
-/* The name that `family` gives to a weight, for messages: without its prefix. Of a role that the family
- * does not have: "a tensor". */
+/* The name that `family` gives to a weight, for messages: without its prefix. Of a role that the
+ * family does not have: "a tensor". */
 void su_family_tensor_name(const char *family, uint32_t role, uint32_t layer, char *name,
                            size_t capacity);
 

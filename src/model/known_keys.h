@@ -9,8 +9,8 @@
 #include "base/json_file.h"
 
 typedef struct SuKnownKeys {
-    /* NULL-terminated lists, or NULL. Only keys of `known` are accepted; with known NULL any key but
-     * those of `refused`, because the reference ignores what it does not know. */
+    /* NULL-terminated lists, or NULL. Only keys of `known` are accepted; with known NULL any key
+     * but those of `refused`, because the reference ignores what it does not know. */
     const char *const *known, *const *refused;
 } SuKnownKeys;
 

@@ -1,12 +1,16 @@
 /* model.h - what SutraModel is: everything read from a model's folder, immutable once opened.
  *
- *   folder:  config.json, model.safetensors (or model.safetensors.index.json and shards),
- * tokenizer.json or vocab.txt, modules.json, N_Pooling/config.json, sentence_bert_config.json,
- * config_sentence_transformers.json, tokenizer_config.json
- *   -> spec (enumerations and sizes), tensors (roles into the mapped files), tokenizer, prompts,
- * defaults
+ *   file of the folder                       what is read from it
+ *   config.json                              spec (enumerations and sizes), family
+ *   model.safetensors,                       tensors: roles into the mapped files
+ *     or model.safetensors.index.json and shards
+ *   tokenizer.json or vocab.txt,             tokenizer, max_tokens, truncate_left
+ *     tokenizer_config.json, sentence_bert_config.json
+ *   modules.json, N_Pooling/config.json      pooling, normalize, pool_prompt
+ *   config_sentence_transformers.json        prompts, default_prompt
+ *   sutra.json                               name, revision, digest
  *
- * or a bundle made from such a folder (bundle.h), which fills the same struct.
+ * A bundle made from such a folder (bundle.h) fills the same struct.
  *
  * Families (src/model/family_*.c) are tables from weight names to roles; nothing below src/model
  * knows a weight name. */
@@ -30,8 +34,8 @@ typedef struct SuResident {
     struct SuResident *next;
 } SuResident;
 
-/* What an engine made from a model, without a reference of its own: it goes before the model does. The
- * engine has it in a list too, so one lock guards the links of all models. */
+/* What an engine made from a model, without a reference of its own: it goes before the model does.
+ * The engine has it in a list too, so one lock guards the links of all models. */
 typedef struct SuModelLink {
     struct SuModelLink *next;
     void (*drop)(struct SuModelLink *link); /* frees it; the links are locked */
@@ -55,8 +59,8 @@ struct SutraModel {
     SutraCompute compute;
     SutraPooling pooling; /* never SUTRA_POOL_MODEL */
     bool normalize;
-    uint32_t truncate_dim; /* vectors are cut to this many elements; 0: not */
-    bool pool_prompt; /* include_prompt of the pooling config; true: prompt tokens are pooled too */
+    uint32_t truncate_dim;  /* vectors are cut to this many elements; 0: not */
+    bool pool_prompt;       /* include_prompt of the pooling config: prompt tokens are pooled too */
     bool truncate_left;     /* tokenizer's truncation_side */
     uint32_t max_tokens;    /* special tokens included; ≤ positions that the model has */
     uint32_t max_positions; /* longest text the position scheme can take; 0: no limit */
@@ -83,7 +87,13 @@ struct SutraModel {
 /* See sutra_model_open. */
 SutraStatus su_model_open(const char *path, const SutraModelOptions *options, SutraModel **model,
                           SutraError *err);
-/* When references reach 0: drops the links, then unloads the residents. */
+/* One more reference; returns model. */
+SutraModel *su_model_retain(SutraModel *model);
+
+/* Gives one reference back; with the last one the model ends. */
+void su_model_free(SutraModel *model);
+
+/* The model's end, whatever its references: drops the links, then unloads the residents. */
 void su_model_destroy(SutraModel *model);
 
 void su_model_links_lock(void);

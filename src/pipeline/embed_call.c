@@ -54,8 +54,7 @@ static void fail_item(Call *call, size_t i, SutraStatus status, const char *mess
     note_failure(call, i, status, message);
 }
 
-/* ---- tokens of one text
- * ------------------------------------------------------------------------------------------- */
+/* ---- tokens of one text ---- */
 
 typedef struct Tokens {
     const int32_t *ids, *types;
@@ -126,9 +125,7 @@ static SutraStatus check_length(const SuEmbedPlan *plan, const Tokens *tokens, S
     return SUTRA_OK;
 }
 
-/* ---- batches
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- batches ---- */
 
 static void copy_rows(Call *call, const SuRaggedBatch *batch, const SutraResultView *view,
                       uint64_t compute_ns)
@@ -258,7 +255,8 @@ static size_t batch_goal(const Call *call)
     return goal < SMALLEST_BATCH ? SMALLEST_BATCH : goal;
 }
 
-/* An empty batch no larger than the session's contexts; another model may have needed larger ones. */
+/* An empty batch no larger than the session's contexts; another model may have needed larger
+ * ones. */
 static SuWorker *start_worker(Call *call, uint32_t rank)
 {
     SuWorker *worker = &call->engine->workers[rank];
@@ -314,7 +312,7 @@ SutraStatus su_embed_call(SutraEngine *engine, const SutraModel *model, const Su
                           uint64_t queue_ns, SutraError *err)
 {
     SuSession *session = NULL;
-    SutraModel *held = sutra_model_retain((SutraModel *)model);
+    SutraModel *held = su_model_retain((SutraModel *)model);
     pthread_mutex_lock(&engine->call_lock);
     SutraStatus status =
         su_session_prepare(engine, model, plan->output, plan->max_tokens, &session, err);
@@ -339,7 +337,7 @@ SutraStatus su_embed_call(SutraEngine *engine, const SutraModel *model, const Su
         }
     }
     pthread_mutex_unlock(&engine->call_lock);
-    sutra_model_free(held);
+    su_model_free(held);
     return status;
 }
 

@@ -3,14 +3,17 @@
  *   SutraEngine
  *   ├── pool                 one thread pool
  *   ├── workers[threads]     per thread: tokenizer scratch, a batch under construction
- *   ├── sessions             per model in use: the resident weights and one backend context per
- * thread └── queue                asynchronous jobs and their dispatcher thread (job_queue.c)
+ *   ├── sessions             per model in use: the resident weights, a backend context per thread
+ *   └── queue                asynchronous jobs and their dispatcher thread (job_queue.c)
  *
  * A request (embed_call.c) takes one of two ways; the recipes of the kernels make both give the
- * same bytes: wide   each thread claims a few texts at a time, tokenises them and takes them
- * through all layers alone: no barrier, tokenisation of one thread overlaps the encoder of another,
- * results are written straight to their rows team   a small request is tokenised by the caller and
- * every layer is shared out among all threads
+ * same bytes:
+ *
+ *   wide   each thread claims a few texts at a time, tokenises them and takes them through all
+ *          layers alone: no barrier, tokenisation of one thread overlaps the encoder of another,
+ *          results are written straight to their rows
+ *   team   a small request is tokenised by the caller, and every layer is shared out among all
+ *          threads
  *
  * Calls of one engine take turns (call_lock). Everything a call needs is allocated when a session
  * is prepared. */
@@ -27,8 +30,9 @@ typedef struct SuWorker {
     unsigned char *memory; /* of batch */
 } SuWorker;
 
-/* A model prepared for this engine. It lies in a list of both; the last reference to the model frees it,
- * from any thread, and so does the end of the engine. Calls hold a reference to their model. */
+/* A model prepared for this engine. It lies in a list of both; the last reference to the model
+ * frees it, from any thread, and so does the end of the engine. Calls hold a reference to their
+ * model. */
 typedef struct SuSession {
     SuModelLink link; /* first */
     SutraEngine *engine;
@@ -76,13 +80,14 @@ typedef struct SuEmbedTarget {
     SutraItem *items;      /* [n] or NULL */
 } SuEmbedTarget;
 
-/* Makes *reason, of a backend's function that returned status, fit to be shown: a plugin may have written
- * nothing, or no end. Returns the status, DEVICE in place of one that is not known. */
+/* Makes *reason, of a backend's function that returned status, fit to be shown: a plugin may have
+ * written nothing, or no end. Returns the status, DEVICE in place of one that is not known. */
 SutraStatus su_backend_reason(const SutraBackend *backend, const char *function, SutraStatus status,
                               SutraError *reason);
 
 /* Errors: ARGUMENT (the input contradicts itself). */
 SutraStatus su_input_check(const SutraInput *input, SutraError *err);
+
 /* Errors: ABI (names the item): an input of a caller that is newer than this library. */
 SutraStatus su_inputs_check_reserved(const SutraInput *inputs, size_t n, SutraError *err);
 
@@ -90,8 +95,8 @@ SutraStatus su_inputs_check_reserved(const SutraInput *inputs, size_t n, SutraEr
 SutraStatus su_embed_plan(const SutraModel *model, const SutraEmbedOptions *options,
                           SuEmbedPlan *plan, SutraError *err);
 
-/* Prepares model and engine for an output and texts of up to max_tokens; allocates nothing if that has been done.
- * call_lock and a reference to the model are held. */
+/* Prepares model and engine for an output and texts of up to max_tokens; allocates nothing if that
+ * has been done. call_lock and a reference to the model are held. */
 SutraStatus su_session_prepare(SutraEngine *engine, const SutraModel *model, SutraOutput output,
                                uint32_t max_tokens, SuSession **session, SutraError *err);
 void su_session_free_all(SutraEngine *engine);
@@ -110,6 +115,8 @@ SutraStatus su_embed_count_tokens(SutraEngine *engine, const SutraModel *model,
 struct SutraResult {
     SutraResultView view;
 };
+void su_result_free(SutraResult *result);
+
 SutraStatus su_embed_to_result(SutraEngine *engine, const SutraModel *model,
                                const SutraInput *inputs, size_t n, const SutraEmbedOptions *options,
                                uint64_t queue_ns, SutraResult **result, SutraError *err);
@@ -119,8 +126,8 @@ SutraStatus su_job_queue_create(SutraEngine *engine, uint64_t max_queued_tokens,
                                 SutraError *err);
 void su_job_queue_free(SuJobQueue *queue); /* runs what is queued first */
 
-/* "struct_size is N, this library knows up to M": copies the caller's options over defaults of
- * zero. */
+/* Copies the caller's options over defaults of zero. Errors: ABI ("struct_size is N, this library
+ * knows up to M"). */
 SutraStatus su_options_read(void *options, uint32_t known, const void *given, const char *name,
                             SutraError *err);
 

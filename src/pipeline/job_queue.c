@@ -3,9 +3,10 @@
  *   submitted ──► queued ──► running ──► done
  *                    └── cancel, timeout ──► done (CANCELLED, TIMEOUT)
  *
- * A job has two owners, the queue and the user's handle; the one that lets go last frees it. The queue
- * in turn is owned by its engine and by its jobs, so that a job can be waited for when the engine is
- * gone: all jobs are done by then. Jobs of equal priority run in the order of submission. */
+ * A job has two owners, the queue and the user's handle; the one that lets go last frees it. The
+ * queue in turn is owned by its engine and by its jobs, so that a job can be waited for when the
+ * engine is gone: all jobs are done by then. Jobs of equal priority run in the order of
+ * submission. */
 #include "pipeline/job_queue.h"
 
 #include "base/clock.h"
@@ -57,8 +58,8 @@ static void release_queue(SuJobQueue *queue)
 static void release_job(SutraJob *job)
 {
     if (atomic_fetch_sub(&job->owners, 1) != 1) return;
-    sutra_model_free((SutraModel *)job->model);
-    sutra_result_free(job->result);
+    su_model_free((SutraModel *)job->model);
+    su_result_free(job->result);
     release_queue(job->queue);
     su_free(job);
 }
@@ -147,9 +148,7 @@ void su_job_queue_free(SuJobQueue *queue)
     release_queue(queue);
 }
 
-/* ---- submission
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- submission ---- */
 
 static void *copy_bytes(SuArena *arena, const void *from, size_t size)
 {
@@ -192,8 +191,8 @@ static void insert(SuJobQueue *queue, SutraJob *job)
     *at = job;
 }
 
-/* Waits for room, or fails; starts the dispatcher. The dispatcher itself, in a callback, never waits:
- * nobody else makes room. lock is held. */
+/* Waits for room, or fails; starts the dispatcher. The dispatcher itself, in a callback, never
+ * waits: nobody else makes room. lock is held. */
 static SutraStatus admit(SuJobQueue *queue, const SutraJob *job, SutraError *err)
 {
     if (queue->stop) SU_RAISE(err, SUTRA_E_CANCELLED, "the engine is being freed");
@@ -226,7 +225,7 @@ SutraStatus su_job_submit(SuJobQueue *queue, const SutraModel *model, const Sutr
     job->engine = queue->engine;
     job->queue = queue;
     atomic_fetch_add(&queue->owners, 1);
-    job->model = sutra_model_retain((SutraModel *)model);
+    job->model = su_model_retain((SutraModel *)model);
     job->done = done;
     job->user = user;
     job->submitted_ns = su_clock_ns();
@@ -249,8 +248,7 @@ SutraStatus su_job_submit(SuJobQueue *queue, const SutraModel *model, const Sutr
     return SUTRA_OK;
 }
 
-/* ---- the user's handle
- * -------------------------------------------------------------------------------------------- */
+/* ---- the user's handle ---- */
 
 static struct timespec deadline_after(uint64_t timeout_ns)
 {
@@ -259,8 +257,7 @@ static struct timespec deadline_after(uint64_t timeout_ns)
                              .tv_nsec = (long)(end % 1000000000u)};
 }
 
-SutraStatus sutra_job_wait(SutraJob *job, uint64_t timeout_ns, SutraResult **result,
-                           SutraError *err)
+SutraStatus su_job_wait(SutraJob *job, uint64_t timeout_ns, SutraResult **result, SutraError *err)
 {
     if (result) *result = NULL;
     if (!job) SU_RAISE(err, SUTRA_E_ARGUMENT, "job is NULL");
@@ -283,12 +280,12 @@ SutraStatus sutra_job_wait(SutraJob *job, uint64_t timeout_ns, SutraResult **res
     return job->status;
 }
 
-void sutra_job_cancel(SutraJob *job)
+void su_job_cancel(SutraJob *job)
 {
     if (job) atomic_store(&job->cancelled, true);
 }
 
-void sutra_job_free(SutraJob *job)
+void su_job_free(SutraJob *job)
 {
     if (job) release_job(job);
 }

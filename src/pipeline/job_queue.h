@@ -9,4 +9,9 @@ SutraStatus su_job_submit(SuJobQueue *queue, const SutraModel *model, const Sutr
                           size_t n, const SutraEmbedOptions *options, SutraDone done, void *user,
                           SutraJob **out, SutraError *err);
 
+/* See sutra_job_wait, _cancel and _free. */
+SutraStatus su_job_wait(SutraJob *job, uint64_t timeout_ns, SutraResult **result, SutraError *err);
+void su_job_cancel(SutraJob *job);
+void su_job_free(SutraJob *job);
+
 #endif

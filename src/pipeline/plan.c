@@ -1,5 +1,6 @@
 /* Options of a request, checked and completed from the model. */
 #include "base/status.h"
+#include "batch/row_bytes.h"
 #include "pipeline/engine.h"
 
 #include <string.h>
@@ -88,7 +89,7 @@ SutraStatus su_embed_plan(const SutraModel *model, const SutraEmbedOptions *opti
     if (plan->dim > model->spec.hidden_size)
         SU_RAISE(err, SUTRA_E_ARGUMENT, "dim %u is more than the model's %u", plan->dim,
                  model->spec.hidden_size);
-    plan->row_bytes = sutra_row_bytes(plan->dtype, plan->dim);
+    plan->row_bytes = su_row_bytes(plan->dtype, plan->dim);
     if (!plan->row_bytes)
         SU_RAISE(err, SUTRA_E_ARGUMENT, "dim %u is not a multiple of 8, which binary output needs",
                  plan->dim);

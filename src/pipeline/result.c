@@ -69,21 +69,11 @@ SutraStatus su_embed_to_result(SutraEngine *engine, const SutraModel *model,
     bool some_item = false;
     for (size_t i = 0; i < n; i++) some_item |= result->view.items[i].status != SUTRA_OK;
     if (status != SUTRA_OK && !some_item) {
-        sutra_result_free(result); /* the call as a whole failed */
+        su_result_free(result); /* the call as a whole failed */
         return status;
     }
     *out = result;
     return status;
 }
 
-SutraStatus sutra_result_view(const SutraResult *result, SutraResultView *view, SutraError *err)
-{
-    if (!result || !view) SU_RAISE(err, SUTRA_E_ARGUMENT, "result or view is NULL");
-    uint32_t size = view->struct_size;
-    if (size < sizeof size) SU_RAISE(err, SUTRA_E_ABI, "SutraResultView: struct_size is not set");
-    memcpy(view, &result->view, size < sizeof *view ? size : sizeof *view);
-    view->struct_size = size;
-    return SUTRA_OK;
-}
-
-void sutra_result_free(SutraResult *result) { su_free_aligned(result); }
+void su_result_free(SutraResult *result) { su_free_aligned(result); }

@@ -184,8 +184,8 @@ static SutraStatus grow_contexts(SutraEngine *engine, SuSession *session, uint32
     return SUTRA_OK;
 }
 
-/* max_tokens: of the session's contexts. A worker's batch is at least as large as those of the session
- * in use, which is the size that a call takes of it. */
+/* max_tokens: of the session's contexts. A worker's batch is at least as large as those of the
+ * session in use, which is the size that a call takes of it. */
 static SutraStatus grow_workers(SutraEngine *engine, uint32_t max_tokens, SutraError *err)
 {
     if (max_tokens <= engine->worker_tokens) return SUTRA_OK;

@@ -54,14 +54,15 @@ typedef struct SuAddedCursor {
     SuAddedPiece pending;
 } SuAddedCursor;
 
-/* Copies the token, its pattern too if it has one; one without content is ignored, as the reference does. Errors: MEMORY. */
+/* Copies the token, its pattern too if it has one; one without content is ignored, as the reference
+ * does. Errors: MEMORY. */
 SutraStatus su_added_tokens_add(SuAddedTokens *added, const SuAddedToken *token, SutraError *err);
 
 /* After the last add: numbers the tokens as the reference does (the id of the same text in the
  * vocabulary, else the next one from the vocabulary's size on, whatever the file says) and builds
- * the sets. Of tokens with the same content the last one is kept. Errors: FORMAT (a file's id is not
- * the one that the token gets, or belongs to another token; two tokens are equal when normalised, or
- * nothing is left of one), MEMORY. */
+ * the sets. Of tokens with the same content the last one is kept. Errors: FORMAT (a file's id is
+ * not the one that the token gets, or belongs to another token; two tokens are equal when
+ * normalised, or nothing is left of one), MEMORY. */
 SutraStatus su_added_tokens_finish(SuAddedTokens *added, const SuVocabulary *vocabulary,
                                    const SuNormalizer *normalizer, const char *where,
                                    SutraError *err);

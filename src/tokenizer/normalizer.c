@@ -1,7 +1,7 @@
 #include "tokenizer/normalizer.h"
 
 #include "base/memory.h"
-#include "tokenizer/tokenizer_json.h"
+#include "tokenizer/component_json.h"
 #include "unicode/case.h"
 #include "unicode/category.h"
 #include "unicode/normalize.h"

@@ -1,7 +1,7 @@
 #include "tokenizer/post_processor.h"
 
 #include "base/memory.h"
-#include "tokenizer/tokenizer_json.h"
+#include "tokenizer/component_json.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 #include "tokenizer/pre_tokenizer.h"
 
-#include "tokenizer/tokenizer_json.h"
+#include "tokenizer/component_json.h"
 #include "unicode/category.h"
 #include "unicode/utf8.h"
 

@@ -30,7 +30,8 @@ typedef struct SuEncodeRequest {
     bool no_special_tokens; /* leave the post-processor's tokens out */
 } SuEncodeRequest;
 
-/* Borrowed from the scratch until its next use; the arrays are never NULL, but for begin and end. */
+/* Borrowed from the scratch until its next use; the arrays are never NULL, but for begin and
+ * end. */
 typedef struct SuEncoding {
     const int32_t *token_ids; /* [num_tokens] */
     const int32_t *type_ids;  /* [num_tokens] */
@@ -40,10 +41,10 @@ typedef struct SuEncoding {
     size_t tokens_seen; /* before truncation */
 } SuEncoding;
 
-/* `where` (a path) begins error messages. json and vocab are not needed after the call. Ids may have
- * gaps; an id or text that is there twice is an error (in vocab.txt the last line of a text counts,
- * as in the reference). Sections that do not change ids (truncation, padding, decoder) are ignored.
- * Errors: FORMAT, UNSUPPORTED (names the component and lists what is known), MEMORY. */
+/* `where` (a path) begins error messages. json and vocab are not needed after the call. Ids may
+ * have gaps; an id or text that is there twice is an error (in vocab.txt the last line of a text
+ * counts, as in the reference). Sections that do not change ids (truncation, padding, decoder) are
+ * ignored. Errors: FORMAT, UNSUPPORTED (names the component and lists what is known), MEMORY. */
 SutraStatus su_tokenizer_from_json(const void *json, size_t size, const char *where,
                                    SuTokenizer **tokenizer, SutraError *err);
 

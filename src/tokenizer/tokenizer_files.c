@@ -12,7 +12,7 @@
 #include "tokenizer/tokenizer_files.h"
 
 #include "base/memory.h"
-#include "tokenizer/tokenizer_json.h"
+#include "tokenizer/component_json.h"
 #include "tokenizer/tokenizer_parts.h"
 #include "unicode/category.h"
 #include "unicode/utf8.h"

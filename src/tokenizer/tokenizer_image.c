@@ -205,7 +205,8 @@ static SutraStatus check_header(const ImageHeader *header, size_t size, const ch
     return SUTRA_OK;
 }
 
-/* A search ends at a free slot: there must be one, and in tables that were built here one is near. */
+/* A search ends at a free slot: there must be one, and in tables that were built here one is
+ * near. */
 static bool has_free_slot(const SuWordTable *table)
 {
     size_t slot = 0, num_slots = (size_t)1 << (64 - table->shift);

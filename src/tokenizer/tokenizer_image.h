@@ -19,8 +19,8 @@
 SutraStatus su_tokenizer_image_create(const SuTokenizer *tokenizer, unsigned char **image,
                                       size_t *size, SutraError *err);
 
-/* data [size], aligned to 64 bytes, is borrowed until su_tokenizer_free. Errors: FORMAT, UNSUPPORTED
- * (another version), MEMORY. */
+/* data [size], aligned to 64 bytes, is borrowed until su_tokenizer_free. Errors: FORMAT,
+ * UNSUPPORTED (another version), MEMORY. */
 SutraStatus su_tokenizer_open_image(const void *data, size_t size, const char *where,
                                     SuTokenizer **tokenizer, SutraError *err);
 

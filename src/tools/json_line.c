@@ -1,8 +1,8 @@
 /* json_line.c - chosen fields of one line of JSON, read as Python's json module reads them.
  *
  * The line is checked as a whole, in one pass and without memory of its own; the values of other
- * fields are passed over, whatever numbers they hold. Nesting is a stack of bits: 1 for an object, 0
- * for an array. */
+ * fields are passed over, whatever numbers they hold. Nesting is a stack of bits: 1 for an object,
+ * 0 for an array. */
 #include "base/status.h"
 #include "sutra_tools.h"
 

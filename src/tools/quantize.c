@@ -6,7 +6,6 @@
 #include "model/bundle.h"
 #include "report.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -67,17 +66,6 @@ static SutraStatus open_model(SuQuantizer *quantizer, const char *path, SutraErr
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
                  "%s: its weights are packed: give the folder that it was made from", path);
     return su_quantize_check_finite(quantizer, err);
-}
-
-void su_quantize_progress(const SuQuantizer *quantizer, const char *format, ...)
-{
-    char line[96];
-    if (!quantizer->options.progress) return;
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
-    quantizer->options.progress(quantizer->options.user, line);
 }
 
 /* The model's tensors with the tables that replace some of them. */

@@ -56,7 +56,8 @@ typedef struct SuQuality {
 /* Errors: FORMAT, naming the tensor. */
 SutraStatus su_quantize_check_finite(const SuQuantizer *quantizer, SutraError *err);
 
-/* s8 rows [n] of x: scale = max |x| / 127, elements rounded to nearest; 0 where a row is all zeros. */
+/* s8 rows [n] of x: scale = max |x| / 127, elements rounded to nearest; 0 where a row is all
+ * zeros. */
 void su_quantize_row_s8(const float *x, size_t n, int8_t *to, float *scale);
 /* Token and position embeddings. Errors: MEMORY. */
 SutraStatus su_quantize_tables(SuQuantizer *quantizer, SutraError *err);
@@ -64,9 +65,12 @@ SutraStatus su_quantize_tables(SuQuantizer *quantizer, SutraError *err);
 /* Linear `index` of all, as it is stored: [out, in], to be su_free'd. Errors: MEMORY. */
 SutraStatus su_quantize_weights(const SuQuantizer *quantizer, size_t index, float **weights,
                                 size_t *in, size_t *out, SutraError *err);
-/* Root of the mean squared error over that of the weights [out, in], in a recipe. Errors: MEMORY. */
+/* Root of the mean squared error over that of the weights [out, in], in a recipe. Errors:
+ * MEMORY. */
 SutraStatus su_quantize_weight_error(const SuLinearRecipe *recipe, const float *weights, size_t in,
                                      size_t out, double *error, SutraError *err);
+/* "qkv", "attention out", "up", "down"; static. */
+const char *su_quantize_linear_name(size_t index);
 const SuLinear *su_quantize_linear(const SuEncoder *encoder, size_t index);
 
 /* Texts, the fp32 encoder, its vectors; with calibration texts the statistics. Errors: as
@@ -75,9 +79,9 @@ SutraStatus su_quantize_calibrate(SuQuantizer *quantizer, SutraError *err);
 /* Frees what calibration made; recipes with factors are of no use afterwards. */
 void su_quantize_calibration_free(SuQuantizer *quantizer);
 
-/* Recipes of all linears: int8 by a method. smooth 0: without factors; else those that read the output
- * of a norm have them, as in the paper: of what attention and activation put out, the outliers are of
- * few tokens, and weights that take them in lose more than rows gain. */
+/* Recipes of all linears: int8 by a method. smooth 0: without factors; else those that read the
+ * output of a norm have them, as in the paper: of what attention and activation put out, the
+ * outliers are of few tokens, and weights that take them in lose more than rows gain. */
 void su_quantize_plan(SuQuantizer *quantizer, SutraScales scales, double smooth);
 
 /* Of an encoder with these recipes, with `tensors` of the quantizer if `tables`. Errors: MEMORY,
@@ -85,12 +89,12 @@ void su_quantize_plan(SuQuantizer *quantizer, SutraScales scales, double smooth)
 SutraStatus su_quantize_quality(const SuQuantizer *quantizer, const SuLinearRecipe *recipes,
                                 bool tables, SuQuality *quality, SutraError *err);
 
-/* Leaves linears in bf16, those first that lose most alone, until options.keep holds. Errors: ARGUMENT
- * (it does not with all of them). */
+/* Leaves linears in bf16, those first that lose most alone, until options.keep holds. Errors:
+ * ARGUMENT (it does not with all of them). */
 SutraStatus su_quantize_keep(SuQuantizer *quantizer, SutraError *err);
 
-/* The tables "linears" and "totals", of the encoder as it is written; "comparison" if asked for, which
- * changes the plan. */
+/* The tables "linears" and "totals", of the encoder as it is written; "comparison" if asked for,
+ * which changes the plan. */
 SutraStatus su_quantize_report(SuQuantizer *quantizer, SutraError *err);
 SutraStatus su_quantize_compare(SuQuantizer *quantizer, SutraError *err);
 

@@ -1,6 +1,6 @@
-/* tokenizer_json.h - reading of tokenizer.json that its sections share. */
-#ifndef SU_TOKENIZER_JSON_H
-#define SU_TOKENIZER_JSON_H
+/* component_json.h - values of tokenizer.json, as each of its sections reads them. */
+#ifndef SU_COMPONENT_JSON_H
+#define SU_COMPONENT_JSON_H
 
 #include "base/json_file.h"
 

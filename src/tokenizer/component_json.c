@@ -1,0 +1,34 @@
+#include "tokenizer/component_json.h"
+
+#include <math.h>
+
+SutraStatus su_tokenizer_component_type(const json_t *json, const char *section, const char *where,
+                                        const char **type, SutraError *err)
+{
+    *type = json_string_value(json_object_get(json, "type"));
+    if (!*type)
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s is not an object with a type", where, section);
+    return SUTRA_OK;
+}
+
+SutraStatus su_tokenizer_require_bool(const json_t *json, const char *section, const char *key,
+                                      const char *where, bool *value, SutraError *err)
+{
+    const json_t *found = json_object_get(json, key);
+    if (!json_is_boolean(found))
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s.%s is not true or false", where, section, key);
+    *value = json_is_true(found);
+    return SUTRA_OK;
+}
+
+SutraStatus su_tokenizer_id(const json_t *json, const char *name, const char *where, int32_t *id,
+                            SutraError *err)
+{
+    double value = json_number_value(json);
+    if (!json_is_number(json) || value != floor(value))
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: %.64s is not an integer", where, name);
+    if (value < 0 || value >= INT32_MAX)
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: %.64s: id %.17g is out of range", where, name, value);
+    *id = (int32_t)value;
+    return SUTRA_OK;
+}

@@ -1,0 +1,99 @@
+/* The weights of one linear: as stored, as a recipe has them, as the encoder holds them. */
+#include "base/memory.h"
+#include "quantize.h"
+#include "tensor_read.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct LinearRole {
+    const char *name;
+    SutraRole weight;
+    size_t parts; /* matrices under each other: roles weight, weight + 2, … */
+} LinearRole;
+
+static const LinearRole linear_roles[SU_LAYER_LINEARS] = {
+    {"qkv", SUTRA_ROLE_QUERY_WEIGHT, 3},
+    {"attention out", SUTRA_ROLE_ATTENTION_OUT_WEIGHT, 1},
+    {"up", SUTRA_ROLE_FFN_UP_WEIGHT, 1},
+    {"down", SUTRA_ROLE_FFN_DOWN_WEIGHT, 1},
+};
+
+SutraStatus su_quantize_weights(const SuQuantizer *quantizer, size_t index, float **weights,
+                                size_t *in, size_t *out, SutraError *err)
+{
+    const LinearRole *role = &linear_roles[index % SU_LAYER_LINEARS];
+    uint32_t layer = (uint32_t)(index / SU_LAYER_LINEARS);
+    const SutraTensor *first = su_model_tensor(quantizer->model, role->weight, layer);
+    *weights = NULL;
+    if (!first) SU_RAISE(err, SUTRA_E_FORMAT, "layer %u has no %s", layer, role->name);
+    size_t part = su_tensor_elements(first);
+    *in = (size_t)first->shape[1];
+    *out = (size_t)first->shape[0] * role->parts;
+    *weights = su_alloc(part * role->parts, sizeof **weights);
+    if (!*weights) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for the weights of a linear");
+    for (size_t i = 0; i < role->parts; i++) {
+        const SutraTensor *tensor =
+            su_model_tensor(quantizer->model, (SutraRole)(role->weight + 2 * i), layer);
+        if (tensor) su_tensor_read(&quantizer->kernels, tensor, 0, part, *weights + i * part);
+    }
+    return SUTRA_OK;
+}
+
+/* One row of weights as a linear of that recipe has it. */
+static void requantize(const SuLinearRecipe *recipe, const float *x, size_t n, int8_t *scratch,
+                       float *y)
+{
+    float scale;
+    memcpy(y, x, n * sizeof *y);
+    if (recipe->format != SU_FORMAT_INT8) return;
+    for (size_t i = 0; recipe->factor && i < n; i++) y[i] /= recipe->factor[i];
+    su_quantize_row_s8(y, n, scratch, &scale);
+    for (size_t i = 0; i < n; i++)
+        y[i] = (float)scratch[i] * scale * (recipe->factor ? recipe->factor[i] : 1.0f);
+}
+
+/* To nearest, ties to even, as su_gemm_pack_bf16 does to finite numbers. */
+static float round_bf16(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits = (bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+SutraStatus su_quantize_weight_error(const SuLinearRecipe *recipe, const float *weights, size_t in,
+                                     size_t out, double *error, SutraError *err)
+{
+    float *row = su_alloc(in, sizeof *row);
+    int8_t *scratch = su_alloc(in, 1);
+    double wrong = 0, all = 0;
+    for (size_t o = 0; row && scratch && o < out; o++) {
+        const float *x = weights + o * in;
+        requantize(recipe, x, in, scratch, row);
+        for (size_t i = 0; i < in; i++) {
+            double y = recipe->format == SU_FORMAT_BF16 ? round_bf16(row[i]) : row[i];
+            wrong += (y - x[i]) * (y - x[i]);
+            all += (double)x[i] * x[i];
+        }
+    }
+    bool complete = row && scratch;
+    su_free(row);
+    su_free(scratch);
+    if (!complete) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for a row of weights");
+    *error = all > 0 ? sqrt(wrong / all) : 0;
+    return SUTRA_OK;
+}
+
+const char *su_quantize_linear_name(size_t index)
+{
+    return linear_roles[index % SU_LAYER_LINEARS].name;
+}
+
+const SuLinear *su_quantize_linear(const SuEncoder *encoder, size_t index)
+{
+    const SuLayer *layer = &encoder->layers[index / SU_LAYER_LINEARS];
+    const SuLinear *linears[] = {&layer->qkv, &layer->attention_out, &layer->up, &layer->down};
+    return linears[index % SU_LAYER_LINEARS];
+}
