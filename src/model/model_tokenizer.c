@@ -2,9 +2,9 @@
  *
  * Longest text, the first that is given: sentence_bert_config.json's processing_kwargs.text.
  * max_length, tokenizer_args.model_max_length, max_seq_length; else the smaller of
- * tokenizer_config.json's model_max_length (or max_len) and the positions. Never more than the
- * positions. Side of truncation: tokenizer_args.truncation_side, tokenizer_config.json's,
- * tokenizer.json's truncation.direction. */
+ * tokenizer_config.json's model_max_length (else max_len, of tokenizer_args or of that file) and
+ * the positions. Never more than the positions. Side of truncation: tokenizer_args.truncation_side,
+ * tokenizer_config.json's, tokenizer.json's truncation.direction. */
 #include "base/memory.h"
 #include "model/known_keys.h"
 #include "model/model_parts.h"
@@ -74,8 +74,8 @@ static SutraStatus read_processing(const SuConfigFile *bert, double *length, Sut
         SU_TRY(get_object(processing, buckets[i], bert->path, &bucket, err));
         json_object_foreach(bucket, key, value)
         {
-            bool is_padding = strncmp(key, "pad", 3) == 0;
-            if (is_padding || strcmp(key, "max_length") == 0 || json_is_true(value)) continue;
+            bool harmless = strncmp(key, "pad", 3) == 0 || strcmp(key, "return_tensors") == 0;
+            if (harmless || strcmp(key, "max_length") == 0 || json_is_true(value)) continue;
             SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: processing_kwargs: %s is not supported",
                      bert->path, key);
         }
@@ -136,10 +136,14 @@ static SutraStatus read_limits(SutraModel *model, const TokenizerConfigs *config
     double length = NAN;
     if (configs->bert.root) SU_TRY(read_bert_lengths(configs, &length, err));
     const SuConfigFile *file = &configs->tokenizer;
-    bool given = json_object_get(file->root, "model_max_length");
-    if (isnan(length))
-        SU_TRY(read_length(file->root, given ? "model_max_length" : "max_len", file->path, &length,
+    if (isnan(length) && json_object_get(file->root, "model_max_length")) {
+        SU_TRY(read_length(file->root, "model_max_length", file->path, &length, err));
+    } else if (isnan(length)) {
+        bool argued = json_object_get(configs->arguments, "max_len");
+        const SuConfigFile *from = argued ? &configs->bert : file;
+        SU_TRY(read_length(argued ? configs->arguments : file->root, "max_len", from->path, &length,
                            err));
+    }
     model->max_tokens = model->max_positions;
     if (length < model->max_positions) model->max_tokens = (uint32_t)length;
     return read_side(configs, &model->truncate_left, err);
