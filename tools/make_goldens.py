@@ -327,6 +327,8 @@ FOLDERS = {
         tokenizer_json(), {"max_len": 9}, sentence_bert_config={"tokenizer_args": {"max_len": 6}})),
     "length-of-json": variant(folder(
         tokenizer_json(truncation={"direction": "Right", "max_length": 5, "strategy": "LongestFirst", "stride": 0}))),
+    "processing-common": variant(folder(tokenizer_json(), sentence_bert_config={"processing_kwargs": {
+        "common": {"max_length": 5, "return_tensors": "pt"}, "text": {"max_length": 8, "truncation": "longest_first"}}})),
     "max-len": variant(folder(tokenizer_json(), {"max_len": 6})),
     "vocab-lowercase-first": variant(
         {"vocab.txt": "\n".join(DISTINCT) + "\n",

@@ -1,10 +1,10 @@
 /* The tokenizer and its limits, from the encoder's folder.
  *
- * Longest text, the first that is given: sentence_bert_config.json's processing_kwargs.text.
- * max_length, tokenizer_args.model_max_length, max_seq_length; else the smaller of
- * tokenizer_config.json's model_max_length (else max_len, of tokenizer_args or of that file) and
- * the positions. Never more than the positions. Side of truncation: tokenizer_args.truncation_side,
- * tokenizer_config.json's, tokenizer.json's truncation.direction. */
+ * Longest text, the first that is given: sentence_bert_config.json's max_length in
+ * processing_kwargs.common or .text, tokenizer_args.model_max_length, max_seq_length; else the
+ * smaller of tokenizer_config.json's model_max_length (else max_len, of tokenizer_args or of that
+ * file) and the positions. Never more than the positions. Side of truncation:
+ * tokenizer_args.truncation_side, tokenizer_config.json's, tokenizer.json's truncation.direction. */
 #include "base/memory.h"
 #include "model/known_keys.h"
 #include "model/model_parts.h"
@@ -62,11 +62,41 @@ static SutraStatus get_object(const json_t *object, const char *key, const char 
     return SUTRA_OK;
 }
 
-/* Options of each call of the reference's tokenizer. Only the length changes what is computed here;
- * padding does not, and truncation is always on. */
-static SutraStatus read_processing(const SuConfigFile *bert, double *length, SutraError *err)
+static bool pads_left(const TokenizerConfigs *configs)
 {
-    static const char *const buckets[] = {"common", "text"};
+    const json_t *padding = json_object_get(configs->json, "padding");
+    const json_t *sides[] = {json_object_get(configs->arguments, "padding_side"),
+                             json_object_get(configs->tokenizer.root, "padding_side"),
+                             json_object_get(padding, "direction")};
+    for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
+        const char *side = json_string_value(sides[i]);
+        if (side) return strcmp(side, "left") == 0 || strcmp(side, "Left") == 0;
+    }
+    return false;
+}
+
+/* What the reference's tokenizer does anyway, or what changes no vector. Padding of a text alone
+ * moves its positions where it stands on the left. */
+static bool is_harmless_option(const char *key, const json_t *value, bool left)
+{
+    const char *text = json_string_value(value);
+    if (strcmp(key, "padding_side") == 0) return text && strcmp(text, "right") == 0;
+    if (strcmp(key, "padding") == 0 && text) return !left || strcmp(text, "max_length") != 0;
+    if (strcmp(key, "pad_to_multiple_of") == 0) return !left;
+    if (strncmp(key, "pad", 3) == 0 || strcmp(key, "return_tensors") == 0) return true;
+    if (strcmp(key, "truncation") == 0 && text)
+        return strcmp(text, "longest_first") == 0 || strcmp(text, "only_first") == 0;
+    return json_is_true(value) &&
+           (strcmp(key, "truncation") == 0 || strcmp(key, "add_special_tokens") == 0 ||
+            strcmp(key, "return_attention_mask") == 0);
+}
+
+/* Options of each call of the reference's tokenizer. */
+static SutraStatus read_processing(const TokenizerConfigs *configs, double *length, SutraError *err)
+{
+    const SuConfigFile *bert = &configs->bert;
+    bool left = pads_left(configs);
+    static const char *const buckets[] = {"text", "common"}; /* the latter wins */
     json_t *processing, *bucket, *value;
     const char *key;
     SU_TRY(get_object(bert->root, "processing_kwargs", bert->path, &processing, err));
@@ -74,8 +104,7 @@ static SutraStatus read_processing(const SuConfigFile *bert, double *length, Sut
         SU_TRY(get_object(processing, buckets[i], bert->path, &bucket, err));
         json_object_foreach(bucket, key, value)
         {
-            bool harmless = strncmp(key, "pad", 3) == 0 || strcmp(key, "return_tensors") == 0;
-            if (harmless || strcmp(key, "max_length") == 0 || json_is_true(value)) continue;
+            if (strcmp(key, "max_length") == 0 || is_harmless_option(key, value, left)) continue;
             SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: processing_kwargs: %s is not supported",
                      bert->path, key);
         }
@@ -91,7 +120,7 @@ static SutraStatus read_bert_lengths(const TokenizerConfigs *configs, double *le
     const SuConfigFile *bert = &configs->bert;
     SU_TRY(read_length(bert->root, "max_seq_length", bert->path, length, err));
     SU_TRY(read_length(configs->arguments, "model_max_length", bert->path, length, err));
-    return read_processing(bert, length, err);
+    return read_processing(configs, length, err);
 }
 
 /* What the encoder's output is used for; anything but token embeddings is another kind of model. */
