@@ -229,6 +229,21 @@ static SutraStatus read_bert_config(TokenizerConfigs *configs, SutraError *err)
 
 /* ---- the files ---- */
 
+/* Without modules.json the reference puts texts into the template. */
+static SutraStatus check_chat_template(const char *folder, const SuConfigFile *tokenizer,
+                                       SutraError *err)
+{
+    char *path = su_path_join(folder, "chat_template.jinja");
+    if (!path) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", folder);
+    bool found = su_path_exists(path) ||
+                 !su_json_is_inactive(json_object_get(tokenizer->root, "chat_template"));
+    su_free(path);
+    if (found)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: a chat_template in a folder without modules.json is not supported", folder);
+    return SUTRA_OK;
+}
+
 static SutraStatus read_configs(const SuModuleChain *chain, TokenizerConfigs *configs,
                                 SutraError *err)
 {
@@ -241,7 +256,7 @@ static SutraStatus read_configs(const SuModuleChain *chain, TokenizerConfigs *co
     SU_TRY(su_known_keys_check(&su_keys_of_tokenizer_config, configs->tokenizer.root, "",
                                configs->tokenizer.path, err));
     SU_TRY(su_tokenizer_class(&configs->tokenizer, &configs->config, &configs->rebuilt, err));
-    if (!chain->from_file) return SUTRA_OK;
+    if (!chain->from_file) return check_chat_template(folder, &configs->tokenizer, err);
     SU_TRY(open_bert_config(folder, &configs->bert, err));
     return configs->bert.root ? read_bert_config(configs, err) : SUTRA_OK;
 }
