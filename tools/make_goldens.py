@@ -237,6 +237,11 @@ def token(content, i=None, **flags):
     return made if i is None else {"id": i, **made}
 
 
+def marked(content, **flags):
+    """As tokenizer_config.json has tokens that are objects."""
+    return {**token(content, **flags), "__type": "AddedToken"}
+
+
 def tokenizer_json(vocab=DISTINCT, added=("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"), lowercase=True, types=(0, 0, 0),
                    special=True, **more):
     pieces = [{"SpecialToken": {"id": "[CLS]", "type_id": types[0]}}, {"Sequence": {"id": "A", "type_id": types[1]}},
@@ -282,6 +287,24 @@ FOLDERS = {
     "special-map": variant(folder(
         tokenizer_json(FEWER, added=()), special_tokens_map={"mask_token": token("[MASK]", lstrip=True, normalized=True),
                                                       "additional_special_tokens": ["er"]})),
+    "split-named": variant(folder(
+        tokenizer_json(), {"split_special_tokens": True, "cls_token": marked("[CLS]", lstrip=True, special=False),
+                           "added_tokens_decoder": {"2": token("[CLS]", special=False), "3": token("[SEP]", special=False)}})),
+    "split-generic": variant(folder(tokenizer_json(), {
+        **GENERIC, "split_special_tokens": True, "added_tokens_decoder": {
+            "1": token("[UNK]", special=False), "4": {"content": "[MASK]", "special": False}}})),
+    "default-normalized": variant(folder(
+        tokenizer_json(FEWER, added=()), {"mask_token": {"content": "[MASK]", "__type": "AddedToken"},
+                                          "eos_token": marked("RIVER", normalized=True)}), texts=TEXTS_WITH_TOKENS + ["the [mask] river"]),
+    "lists-of-both-names": variant(folder(tokenizer_json(FEWER), {
+        "additional_special_tokens": ["river"], "extra_special_tokens": {"x": "er"}, "y_token": {"content": "ing"},
+        "z_token": marked("paper"), "add_bos_token": "stone"})),
+    "map-of-names": variant(folder(tokenizer_json(FEWER), special_tokens_map={
+        "extra_special_tokens": {"x_token": "river"}, "additional_special_tokens": ["er"]})),
+    "text-and-object": variant(folder(tokenizer_json(added=()), {
+        "eos_token": "[MASK]", "mask_token": marked("[MASK]", lstrip=True), "extra_special_tokens": [marked("river", special=False)],
+        "bos_token": "river"})),
+    "plain-class": variant(folder(tokenizer_json(lowercase=False), {"tokenizer_class": "PreTrainedTokenizer"})),
     "own-token-names": variant(folder(tokenizer_json(FEWER), {"entity_token": "river", "extra_special_tokens": {"x": "ing"}})),
     "generic-class": variant(folder(
         tokenizer_json(FEWER, lowercase=False, types=(1, 1, 0)),
@@ -300,8 +323,12 @@ FOLDERS = {
     "side-of-json": variant(folder(
         tokenizer_json(truncation={"direction": "Left", "max_length": 5, "strategy": "LongestFirst", "stride": 0}),
         {"model_max_length": 7})),
+    "max-len-of-args": variant(folder(
+        tokenizer_json(), {"max_len": 9}, sentence_bert_config={"tokenizer_args": {"max_len": 6}})),
     "length-of-json": variant(folder(
         tokenizer_json(truncation={"direction": "Right", "max_length": 5, "strategy": "LongestFirst", "stride": 0}))),
+    "processing-common": variant(folder(tokenizer_json(), sentence_bert_config={"processing_kwargs": {
+        "common": {"max_length": 5, "return_tensors": "pt"}, "text": {"max_length": 8, "truncation": "longest_first"}}})),
     "max-len": variant(folder(tokenizer_json(), {"max_len": 6})),
     "vocab-lowercase-first": variant(
         {"vocab.txt": "\n".join(DISTINCT) + "\n",
@@ -312,6 +339,7 @@ FOLDERS = {
         "config_sentence_transformers.json": {"prompts": {"a": "find: ", "b": "find ☃"}}}, prompts=(None, "a", "b", "query"),
         texts=[text for text in TEXTS_WITH_TOKENS if text]),
     "path-dot": variant({"modules.json": [{**m, "path": m["path"] or "."} for m in modules_config()]}),
+    "path-dot-slash": variant({"modules.json": [{**m, "path": "./" + m["path"]} for m in modules_config()]}),
     "other-architecture": variant(overlay_config(architectures=["Contriever"])),
 }
 

@@ -137,12 +137,13 @@ static SutraStatus module_kind(const char *type, const char *where, ModuleKind *
              where, type);
 }
 
-/* folder/path, where path may be empty (the folder itself) or end with '/'. */
+/* folder/path, where path may be empty (the folder itself), begin with "./" or end with '/'. */
 static SutraStatus module_folder(const char *folder, const char *path, const char *where,
                                  char **out, SutraError *err)
 {
+    if (strcmp(path, ".") == 0) path = "";
+    if (strncmp(path, "./", 2) == 0) path += 2;
     size_t size = strlen(path);
-    if (strcmp(path, ".") == 0 || strcmp(path, "./") == 0) path = "", size = 0;
     if (size && path[size - 1] == '/') size--;
     char *relative = su_strndup(path, size);
     if (!relative) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", where);

@@ -1,10 +1,10 @@
 /* The tokenizer and its limits, from the encoder's folder.
  *
- * Longest text, the first that is given: sentence_bert_config.json's processing_kwargs.text.
- * max_length, tokenizer_args.model_max_length, max_seq_length; else the smaller of
- * tokenizer_config.json's model_max_length (or max_len) and the positions. Never more than the
- * positions. Side of truncation: tokenizer_args.truncation_side, tokenizer_config.json's,
- * tokenizer.json's truncation.direction. */
+ * Longest text, the first that is given: sentence_bert_config.json's max_length in
+ * processing_kwargs.common or .text, tokenizer_args.model_max_length, max_seq_length; else the
+ * smaller of tokenizer_config.json's model_max_length (else max_len, of tokenizer_args or of that
+ * file) and the positions. Never more than the positions. Side of truncation:
+ * tokenizer_args.truncation_side, tokenizer_config.json's, tokenizer.json's truncation.direction. */
 #include "base/memory.h"
 #include "model/known_keys.h"
 #include "model/model_parts.h"
@@ -62,11 +62,41 @@ static SutraStatus get_object(const json_t *object, const char *key, const char 
     return SUTRA_OK;
 }
 
-/* Options of each call of the reference's tokenizer. Only the length changes what is computed here;
- * padding does not, and truncation is always on. */
-static SutraStatus read_processing(const SuConfigFile *bert, double *length, SutraError *err)
+static bool pads_left(const TokenizerConfigs *configs)
 {
-    static const char *const buckets[] = {"common", "text"};
+    const json_t *padding = json_object_get(configs->json, "padding");
+    const json_t *sides[] = {json_object_get(configs->arguments, "padding_side"),
+                             json_object_get(configs->tokenizer.root, "padding_side"),
+                             json_object_get(padding, "direction")};
+    for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
+        const char *side = json_string_value(sides[i]);
+        if (side) return strcmp(side, "left") == 0 || strcmp(side, "Left") == 0;
+    }
+    return false;
+}
+
+/* What the reference's tokenizer does anyway, or what changes no vector. Padding of a text alone
+ * moves its positions where it stands on the left. */
+static bool is_harmless_option(const char *key, const json_t *value, bool left)
+{
+    const char *text = json_string_value(value);
+    if (strcmp(key, "padding_side") == 0) return text && strcmp(text, "right") == 0;
+    if (strcmp(key, "padding") == 0 && text) return !left || strcmp(text, "max_length") != 0;
+    if (strcmp(key, "pad_to_multiple_of") == 0) return !left;
+    if (strncmp(key, "pad", 3) == 0 || strcmp(key, "return_tensors") == 0) return true;
+    if (strcmp(key, "truncation") == 0 && text)
+        return strcmp(text, "longest_first") == 0 || strcmp(text, "only_first") == 0;
+    return json_is_true(value) &&
+           (strcmp(key, "truncation") == 0 || strcmp(key, "add_special_tokens") == 0 ||
+            strcmp(key, "return_attention_mask") == 0);
+}
+
+/* Options of each call of the reference's tokenizer. */
+static SutraStatus read_processing(const TokenizerConfigs *configs, double *length, SutraError *err)
+{
+    const SuConfigFile *bert = &configs->bert;
+    bool left = pads_left(configs);
+    static const char *const buckets[] = {"text", "common"}; /* the latter wins */
     json_t *processing, *bucket, *value;
     const char *key;
     SU_TRY(get_object(bert->root, "processing_kwargs", bert->path, &processing, err));
@@ -74,8 +104,7 @@ static SutraStatus read_processing(const SuConfigFile *bert, double *length, Sut
         SU_TRY(get_object(processing, buckets[i], bert->path, &bucket, err));
         json_object_foreach(bucket, key, value)
         {
-            bool is_padding = strncmp(key, "pad", 3) == 0;
-            if (is_padding || strcmp(key, "max_length") == 0 || json_is_true(value)) continue;
+            if (strcmp(key, "max_length") == 0 || is_harmless_option(key, value, left)) continue;
             SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: processing_kwargs: %s is not supported",
                      bert->path, key);
         }
@@ -91,7 +120,7 @@ static SutraStatus read_bert_lengths(const TokenizerConfigs *configs, double *le
     const SuConfigFile *bert = &configs->bert;
     SU_TRY(read_length(bert->root, "max_seq_length", bert->path, length, err));
     SU_TRY(read_length(configs->arguments, "model_max_length", bert->path, length, err));
-    return read_processing(bert, length, err);
+    return read_processing(configs, length, err);
 }
 
 /* What the encoder's output is used for; anything but token embeddings is another kind of model. */
@@ -136,10 +165,14 @@ static SutraStatus read_limits(SutraModel *model, const TokenizerConfigs *config
     double length = NAN;
     if (configs->bert.root) SU_TRY(read_bert_lengths(configs, &length, err));
     const SuConfigFile *file = &configs->tokenizer;
-    bool given = json_object_get(file->root, "model_max_length");
-    if (isnan(length))
-        SU_TRY(read_length(file->root, given ? "model_max_length" : "max_len", file->path, &length,
+    if (isnan(length) && json_object_get(file->root, "model_max_length")) {
+        SU_TRY(read_length(file->root, "model_max_length", file->path, &length, err));
+    } else if (isnan(length)) {
+        bool argued = json_object_get(configs->arguments, "max_len");
+        const SuConfigFile *from = argued ? &configs->bert : file;
+        SU_TRY(read_length(argued ? configs->arguments : file->root, "max_len", from->path, &length,
                            err));
+    }
     model->max_tokens = model->max_positions;
     if (length < model->max_positions) model->max_tokens = (uint32_t)length;
     return read_side(configs, &model->truncate_left, err);
@@ -196,6 +229,21 @@ static SutraStatus read_bert_config(TokenizerConfigs *configs, SutraError *err)
 
 /* ---- the files ---- */
 
+/* Without modules.json the reference puts texts into the template. */
+static SutraStatus check_chat_template(const char *folder, const SuConfigFile *tokenizer,
+                                       SutraError *err)
+{
+    char *path = su_path_join(folder, "chat_template.jinja");
+    if (!path) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", folder);
+    bool found = su_path_exists(path) ||
+                 !su_json_is_inactive(json_object_get(tokenizer->root, "chat_template"));
+    su_free(path);
+    if (found)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: a chat_template in a folder without modules.json is not supported", folder);
+    return SUTRA_OK;
+}
+
 static SutraStatus read_configs(const SuModuleChain *chain, TokenizerConfigs *configs,
                                 SutraError *err)
 {
@@ -208,7 +256,7 @@ static SutraStatus read_configs(const SuModuleChain *chain, TokenizerConfigs *co
     SU_TRY(su_known_keys_check(&su_keys_of_tokenizer_config, configs->tokenizer.root, "",
                                configs->tokenizer.path, err));
     SU_TRY(su_tokenizer_class(&configs->tokenizer, &configs->config, &configs->rebuilt, err));
-    if (!chain->from_file) return SUTRA_OK;
+    if (!chain->from_file) return check_chat_template(folder, &configs->tokenizer, err);
     SU_TRY(open_bert_config(folder, &configs->bert, err));
     return configs->bert.root ? read_bert_config(configs, err) : SUTRA_OK;
 }

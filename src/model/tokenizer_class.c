@@ -13,7 +13,8 @@ static const char *const rebuilt_classes[] = {
     "MobileBertTokenizer", "ConvBertTokenizer",           "SqueezeBertTokenizer",
     "LxmertTokenizer",     "DPRQuestionEncoderTokenizer", "DPRContextEncoderTokenizer",
     "LayoutLMTokenizer"};
-static const char *const generic_classes[] = {"PreTrainedTokenizerFast", "TokenizersBackend"};
+static const char *const generic_classes[] = {"PreTrainedTokenizerFast", "PreTrainedTokenizer",
+                                              "TokenizersBackend"};
 
 /* `name` is `known`, or the same with "Fast" after it. */
 static bool is_class(const char *name, const char *known)

@@ -58,7 +58,7 @@ static int by_id(const void *a, const void *b)
     return (x->id > y->id) - (x->id < y->id);
 }
 
-/* Of tokens with the same content one stays, in the first one's place. */
+/* Of tokens with the same content one stays, in the first one's place; special once is special. */
 static void drop_duplicates(SuAddedTokens *added)
 {
     size_t kept = 0;
@@ -73,6 +73,7 @@ static void drop_duplicates(SuAddedTokens *added)
         SuAddedToken *dropped = token->fallback ? token : last;
         size_t order = last->order;
         last->named = token->named = last->named || token->named;
+        if (!token->fallback) last->special = token->special = last->special || token->special;
         free_token(dropped);
         if (dropped == last) *last = *token;
         last->order = order;

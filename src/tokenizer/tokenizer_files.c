@@ -23,6 +23,9 @@
 
 #define MAX_CHARS_PER_WORD 100u
 
+const char *const su_special_token_names[SU_NUM_SPECIAL_NAMES] = {
+    "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
+
 /* ---- vocab.txt: the line number is the id; white space at a line's end is no part of it ---- */
 
 static size_t trim_end(const char *line, size_t size)
@@ -55,10 +58,11 @@ static SutraStatus read_lines(const char *text, size_t size, const char *where,
 
 typedef struct Builder {
     const SuTokenizerFiles *files;
-    json_t *settings; /* owned */
-    bool has_decoder; /* settings hold an added_tokens_decoder */
-    bool late_extra;  /* the extra tokens came from special_tokens_map.json's older name, which the
-                         reference looks at too late to call tokens of added_tokens.json special */
+    json_t *settings;  /* owned */
+    json_t *own_names; /* owned; special tokens by names of the model's own */
+    bool has_decoder;  /* settings hold an added_tokens_decoder */
+    bool late_extra;   /* the extra tokens came from special_tokens_map.json's older name, which the
+                          reference looks at too late to call tokens of added_tokens.json special */
     SuTokenizer *tokenizer;
 } Builder;
 
@@ -75,11 +79,19 @@ static bool set(json_t *object, const char *key, json_t *new_value)
     return json_object_set_new(object, key, new_value) == 0;
 }
 
-/* A token of special_tokens_map.json is special, whatever it says. */
+/* Only this mark makes a token of an object in tokenizer_config.json. */
+static bool is_marked(const json_t *object)
+{
+    const char *type = json_string_value(json_object_get(object, "__type"));
+    return type && strcmp(type, "AddedToken") == 0;
+}
+
+/* A token of special_tokens_map.json is special, whatever it says, and needs no mark. */
 static json_t *as_special(const json_t *token)
 {
     json_t *copy = json_copy((json_t *)token);
-    if (json_is_object(copy) && !set(copy, "special", json_true())) {
+    if (json_is_object(copy) &&
+        !(set(copy, "special", json_true()) && set(copy, "__type", json_string("AddedToken")))) {
         json_decref(copy);
         return NULL;
     }
@@ -95,6 +107,46 @@ static bool rename_additional(json_t *settings, bool replace_empty)
         return true;
     return json_object_set(settings, "extra_special_tokens", older) == 0 &&
            json_object_del(settings, "additional_special_tokens") == 0;
+}
+
+static bool is_standard_name(const char *key)
+{
+    for (size_t i = 0; i < SU_NUM_SPECIAL_NAMES; i++)
+        if (strcmp(key, su_special_token_names[i]) == 0) return true;
+    return false;
+}
+
+/* Any other "…_token" is a special token of the model's own. */
+static bool is_own_name(const char *key, const json_t *value)
+{
+    size_t size = strlen(key);
+    return size > 6 && strcmp(key + size - 6, "_token") == 0 && !is_standard_name(key) &&
+           (json_is_string(value) || is_marked(value));
+}
+
+/* extra_special_tokens may be an object of names instead of a list. */
+static bool take_extra_names(Builder *builder)
+{
+    json_t *extra = json_object_get(builder->settings, "extra_special_tokens");
+    if (!json_is_object(extra)) return true;
+    return json_object_update(builder->own_names, extra) == 0 &&
+           json_object_del(builder->settings, "extra_special_tokens") == 0;
+}
+
+/* Names of texts count after names of objects and those of special_tokens_map.json. */
+static bool take_own_names(Builder *builder)
+{
+    const char *key;
+    json_t *value;
+    void *next;
+    json_object_foreach_safe(builder->settings, next, key, value)
+    {
+        if (!json_is_string(value) || !is_own_name(key, value)) continue;
+        if (json_object_set(builder->own_names, key, value) ||
+            json_object_del(builder->settings, key))
+            return false;
+    }
+    return take_extra_names(builder);
 }
 
 /* The two lists, each token once: by its text, as equal tokens have equal texts. */
@@ -129,8 +181,10 @@ static bool take_special_map(Builder *builder)
     {
         if (is_truthy(json_object_get(builder->files->arguments, key))) continue;
         json_t *taken;
-        if (strcmp(key, "extra_special_tokens") == 0 && json_is_array(value))
-            taken = merge_lists(json_object_get(builder->settings, key), value);
+        if (strcmp(key, "extra_special_tokens") == 0)
+            taken = json_is_array(value)
+                        ? merge_lists(json_object_get(builder->settings, key), value)
+                        : json_copy(value);
         else
             taken = as_special(value);
         if (!set(builder->settings, key, taken)) return false;
@@ -138,30 +192,63 @@ static bool take_special_map(Builder *builder)
     return true;
 }
 
-static SutraStatus read_settings(Builder *builder, SutraError *err)
+static bool merge_settings(Builder *builder)
 {
     const SuTokenizerFiles *files = builder->files;
-    builder->settings = files->config ? json_copy((json_t *)files->config) : json_object();
-    bool made = builder->settings;
-    if (made && files->arguments)
-        made = json_object_update(builder->settings, (json_t *)files->arguments) == 0;
-    made = made && rename_additional(builder->settings, true);
-    const json_t *decoder = json_object_get(builder->settings, "added_tokens_decoder");
-    builder->has_decoder = decoder && !json_is_null(decoder);
-    if (made && !builder->has_decoder && files->special_tokens_map) {
-        made = take_special_map(builder);
-        builder->late_extra = !json_object_get(builder->settings, "extra_special_tokens");
-        made = made && rename_additional(builder->settings, false);
+    json_t *settings = builder->settings;
+    if (files->json) { /* switches of other tokenizers, not tokens */
+        json_object_del(settings, "add_bos_token");
+        json_object_del(settings, "add_eos_token");
     }
-    if (!made) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", files->where);
+    if (files->arguments && json_object_update(settings, (json_t *)files->arguments)) return false;
+    if (!rename_additional(settings, true) || !take_own_names(builder)) return false;
+    const json_t *decoder = json_object_get(settings, "added_tokens_decoder");
+    builder->has_decoder = decoder && !json_is_null(decoder);
+    if (!builder->has_decoder && files->special_tokens_map) {
+        if (!take_special_map(builder) || !take_extra_names(builder)) return false;
+        builder->late_extra = !json_object_get(settings, "extra_special_tokens");
+    }
+    return rename_additional(settings, false);
+}
+
+static SutraStatus read_settings(Builder *builder, SutraError *err)
+{
+    const json_t *config = builder->files->config;
+    builder->settings = config ? json_copy((json_t *)config) : json_object();
+    builder->own_names = json_object();
+    if (!builder->settings || !builder->own_names || !merge_settings(builder))
+        SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", builder->files->where);
     return SUTRA_OK;
 }
 
 /* ---- tokens ---- */
 
+static bool is_same(const json_t *token, const char *text)
+{
+    const char *other = token_text(token);
+    return other && strcmp(other, text) == 0;
+}
+
+/* A token that has a name is special, whatever it says. */
+static bool becomes_special(const Builder *builder, const char *text)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(builder->settings, key, value)
+    {
+        bool names = is_standard_name(key) || is_own_name(key, value);
+        if (names && is_same(value, text)) return true;
+    }
+    json_object_foreach(builder->own_names, key, value)
+    {
+        if (is_same(value, text)) return true;
+    }
+    return false;
+}
+
 /* A token as these files write one: its text, or an object with content and flags. */
-static SutraStatus read_token(const json_t *json, const char *name, const char *where,
-                              SuAddedToken *token, SutraError *err)
+static SutraStatus read_token(const Builder *builder, const json_t *json, const char *name,
+                              const char *where, SuAddedToken *token, SutraError *err)
 {
     const json_t *content = json_is_object(json) ? json_object_get(json, "content") : json;
     if (!json_is_string(content))
@@ -169,7 +256,9 @@ static SutraStatus read_token(const json_t *json, const char *name, const char *
     token->content = (char *)json_string_value(content);
     token->size = json_string_length(content);
     if (!json_is_object(json)) return SUTRA_OK;
+    token->special = false;
     SU_TRY(su_json_get_bool(json, "special", where, &token->special, err));
+    token->special |= becomes_special(builder, token->content);
     token->normalized = !token->special;
     SU_TRY(su_json_get_bool(json, "single_word", where, &token->single_word, err));
     SU_TRY(su_json_get_bool(json, "lstrip", where, &token->lstrip, err));
@@ -213,24 +302,21 @@ static SutraStatus read_decoder(const Builder *builder, const json_t *decoder, D
         Declared *next = &declared[*count];
         *next = (Declared){.token = {.normalized = true}};
         SU_TRY(read_id(key, where, &next->id, err));
-        SU_TRY(read_token(value, "added_tokens_decoder", where, &next->token, err));
+        SU_TRY(read_token(builder, value, "added_tokens_decoder", where, &next->token, err));
         (*count)++;
     }
     return SUTRA_OK;
 }
 
+/* As becomes_special, but of the standard names and the extra tokens. */
 static bool is_named_special(const Builder *builder, const char *text)
 {
     const json_t *extra = json_object_get(builder->settings, "extra_special_tokens");
-    for (size_t i = 0; i < SU_NUM_SPECIAL_NAMES; i++) {
-        const char *named =
-            token_text(json_object_get(builder->settings, su_special_token_names[i]));
-        if (named && strcmp(named, text) == 0) return true;
-    }
-    for (size_t i = 0; i < json_array_size(extra) && !builder->late_extra; i++) {
-        const char *named = token_text(json_array_get(extra, i));
-        if (named && strcmp(named, text) == 0) return true;
-    }
+    for (size_t i = 0; i < SU_NUM_SPECIAL_NAMES; i++)
+        if (is_same(json_object_get(builder->settings, su_special_token_names[i]), text))
+            return true;
+    for (size_t i = 0; i < json_array_size(extra) && !builder->late_extra; i++)
+        if (is_same(json_array_get(extra, i), text)) return true;
     return false;
 }
 
@@ -247,6 +333,7 @@ static SutraStatus read_added_file(const Builder *builder, Declared *declared, s
         SU_TRY(su_tokenizer_id(id, text, where, &next->id, err));
         next->token.special = is_named_special(builder, text);
         next->token.normalized = !next->token.special;
+        next->token.special |= becomes_special(builder, text);
     }
     return SUTRA_OK;
 }
@@ -260,7 +347,7 @@ static SutraStatus read_added_section(const Builder *builder, Declared *declared
         const json_t *json = json_array_get(list, i);
         Declared *next = &declared[(*count)++];
         *next = (Declared){.token = {.normalized = true}};
-        SU_TRY(read_token(json, "added_tokens", builder->files->where, &next->token, err));
+        SU_TRY(read_token(builder, json, "added_tokens", builder->files->where, &next->token, err));
         SU_TRY(su_tokenizer_id(json_object_get(json, "id"), next->token.content,
                                builder->files->where, &next->id, err));
     }
@@ -300,28 +387,31 @@ static SutraStatus add_declared(const Builder *builder, SutraError *err)
     return status;
 }
 
-static SutraStatus add_special(const Builder *builder, const json_t *json, const char *name,
-                               SutraError *err)
+/* A declared token of the same text wins. Otherwise the later one does, but that the reference
+ * takes two texts, or two objects, for the same token. */
+static bool is_fallback(const SuAddedTokens *added, const SuAddedToken *token)
 {
-    SuAddedToken token = {.id = -1};
-    SU_TRY(read_token(json, name, builder->files->config_where, &token, err));
-    if (token.size != strlen(token.content))
-        SU_RAISE(err, SUTRA_E_FORMAT, "%s: %.64s holds a NUL", builder->files->config_where, name);
-    token.special = token.fallback = token.named = true;
-    return su_added_tokens_add(&builder->tokenizer->added, &token, err);
-}
-
-const char *const su_special_token_names[SU_NUM_SPECIAL_NAMES] = {
-    "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
-
-static bool is_standard_name(const char *key)
-{
-    for (size_t i = 0; i < SU_NUM_SPECIAL_NAMES; i++)
-        if (strcmp(key, su_special_token_names[i]) == 0) return true;
+    for (size_t i = 0; i < added->count; i++) {
+        const SuAddedToken *other = &added->tokens[i];
+        if (other->size == token->size &&
+            memcmp(other->content, token->content, token->size) == 0 &&
+            (!other->named || other->bare == token->bare))
+            return true;
+    }
     return false;
 }
 
-/* Any other "…_token" of the settings is a special token of the model's own. */
+static SutraStatus add_special(const Builder *builder, const json_t *json, const char *name,
+                               SutraError *err)
+{
+    SuAddedToken token = {.id = -1, .special = true, .named = true, .bare = json_is_string(json)};
+    SU_TRY(read_token(builder, json, name, builder->files->config_where, &token, err));
+    if (token.size != strlen(token.content))
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: %.64s holds a NUL", builder->files->config_where, name);
+    token.fallback = is_fallback(&builder->tokenizer->added, &token);
+    return su_added_tokens_add(&builder->tokenizer->added, &token, err);
+}
+
 static SutraStatus add_own_names(const Builder *builder, SutraError *err)
 {
     const json_t *extra = json_object_get(builder->settings, "extra_special_tokens");
@@ -329,13 +419,10 @@ static SutraStatus add_own_names(const Builder *builder, SutraError *err)
     json_t *value;
     json_object_foreach(builder->settings, key, value)
     {
-        size_t size = strlen(key);
-        bool token = size > 6 && strcmp(key + size - 6, "_token") == 0 && token_text(value);
-        if (token && !is_standard_name(key)) SU_TRY(add_special(builder, value, key, err));
+        if (is_own_name(key, value)) SU_TRY(add_special(builder, value, key, err));
     }
-    if (json_is_object(extra))
-        json_object_foreach((json_t *)extra, key, value)
-            SU_TRY(add_special(builder, value, key, err));
+    json_object_foreach(builder->own_names, key, value)
+        SU_TRY(add_special(builder, value, key, err));
     for (size_t i = 0; i < json_array_size(extra); i++)
         SU_TRY(add_special(builder, json_array_get(extra, i), "extra_special_tokens", err));
     return SUTRA_OK;
@@ -500,6 +587,7 @@ SutraStatus su_tokenizer_from_files(const SuTokenizerFiles *files, SuTokenizer *
     if (!builder.tokenizer) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", files->where);
     SutraStatus status = build(&builder, err);
     json_decref(builder.settings);
+    json_decref(builder.own_names);
     if (status == SUTRA_OK)
         *tokenizer = builder.tokenizer;
     else
