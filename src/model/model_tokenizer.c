@@ -4,7 +4,8 @@
  * processing_kwargs.common or .text, tokenizer_args.model_max_length, max_seq_length; else the
  * smaller of tokenizer_config.json's model_max_length (else max_len, of tokenizer_args or of that
  * file) and the positions. Never more than the positions. Side of truncation:
- * tokenizer_args.truncation_side, tokenizer_config.json's, tokenizer.json's truncation.direction. */
+ * tokenizer_args.truncation_side, tokenizer_config.json's, tokenizer.json's truncation.direction.
+ */
 #include "base/memory.h"
 #include "model/known_keys.h"
 #include "model/model_parts.h"
