@@ -138,7 +138,7 @@ full() {
     need "build, tsan" build tsan
     tests tsan
     step "lint" tools/lint.sh check
-    fuzz 60
+    fuzz 45
 }
 
 # fuzz SECONDS: each fuzz target counts; 0: the seeds alone.
