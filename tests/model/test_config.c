@@ -365,6 +365,22 @@ static void keys_that_would_change_vectors_are_named(void **state)
     drop_model();
 }
 
+/* Without modules.json the reference puts texts into it. */
+static void a_chat_template_without_modules_is_named(void **state)
+{
+    (void)state;
+    fresh_model();
+    folder_write_text(folder, "chat_template.jinja", "{{ messages }}");
+    su_model_destroy(open_path(folder));
+    folder_delete(folder, "modules.json");
+    expect_path_error(folder, SUTRA_E_UNSUPPORTED, "a chat_template in a folder without modules");
+    folder_delete(folder, "chat_template.jinja");
+    su_model_destroy(open_path(folder));
+    folder_patch(folder, TOKENIZER, "{\"chat_template\": \"{{ messages }}\"}");
+    expect_path_error(folder, SUTRA_E_UNSUPPORTED, "a chat_template in a folder without modules");
+    drop_model();
+}
+
 /* The reference would fill the embedding with random numbers. */
 static void missing_type_embeddings_are_named(void **state)
 {
@@ -407,6 +423,7 @@ int main(void)
         cmocka_unit_test(a_token_without_a_row_is_named_where_it_occurs),
         cmocka_unit_test(wrong_weights_are_named),
         cmocka_unit_test(keys_that_would_change_vectors_are_named),
+        cmocka_unit_test(a_chat_template_without_modules_is_named),
         cmocka_unit_test(missing_type_embeddings_are_named),
         cmocka_unit_test(nothing_stays_mapped),
     };
