@@ -37,7 +37,7 @@ LAYERS = {
     "src/api": ("base", "kernels", "batch", "tokenizer", "model", "backend", "pipeline"),
     # Besides the public API, quantize makes encoders of its own; the bench times kernels, the tokenizer and the encoder
     # that an engine made.
-    "src/tools": ("base", "kernels", "tokenizer", "encoder", "backend", "model"),
+    "src/tools": ("base", "unicode", "kernels", "tokenizer", "encoder", "backend", "model"),
     "src/bench": ("base", "kernels", "tokenizer", "encoder", "backend", "model", "tools"),
     "src/hub": ("base",),
     "cli": (),

@@ -85,3 +85,11 @@ SutraStatus su_json_get_string(const json_t *object, const char *key, const char
     *value = text;
     return SUTRA_OK;
 }
+
+bool su_json_is_inactive(const json_t *value)
+{
+    return !value || json_is_null(value) || json_is_false(value) ||
+           (json_is_string(value) && json_string_length(value) == 0) ||
+           (json_is_array(value) && json_array_size(value) == 0) ||
+           (json_is_object(value) && json_object_size(value) == 0);
+}

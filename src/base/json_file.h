@@ -32,4 +32,7 @@ SutraStatus su_json_get_double(const json_t *object, const char *key, const char
 SutraStatus su_json_get_string(const json_t *object, const char *key, const char *where,
                                const char **value, SutraError *err);
 
+/* The value asks for nothing: it is absent, null, false, "", [] or {}. */
+bool su_json_is_inactive(const json_t *value);
+
 #endif

@@ -61,14 +61,6 @@ const SuKnownKeys su_keys_of_config_arguments = {
                   "return_dict", HUB_KEYS),
 };
 
-bool su_json_is_inactive(const json_t *value)
-{
-    return !value || json_is_null(value) || json_is_false(value) ||
-           (json_is_string(value) && json_string_length(value) == 0) ||
-           (json_is_array(value) && json_array_size(value) == 0) ||
-           (json_is_object(value) && json_object_size(value) == 0);
-}
-
 static bool holds(const char *const *list, const char *key)
 {
     for (; list && *list; list++)

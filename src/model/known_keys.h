@@ -22,7 +22,4 @@ extern const SuKnownKeys su_keys_of_config, su_keys_of_tokenizer_config, su_keys
 SutraStatus su_known_keys_check(const SuKnownKeys *keys, const json_t *object, const char *section,
                                 const char *where, SutraError *err);
 
-/* The value asks for nothing. */
-bool su_json_is_inactive(const json_t *value);
-
 #endif

@@ -74,9 +74,8 @@ static SutraStatus take_token_ids(const SutraInput *input, const SuEmbedPlan *pl
 
 /* Tokens of the prompt that pooling leaves out: as many as it has alone, cut like a text; one less
  * where the last of them is a special token (nearly always the closing one). */
-static SutraStatus prompt_length(const SutraModel *model, SuTokenizerScratch *scratch,
-                                 const char *prompt, const SuEmbedPlan *plan, uint32_t *length,
-                                 SutraError *err)
+static SutraStatus prompt_length(const SutraModel *model, SuWorker *worker, const char *prompt,
+                                 const SuEmbedPlan *plan, uint32_t *length, SutraError *err)
 {
     SuEncoding encoding;
     SuEncodeRequest request = {.text = prompt,
@@ -85,16 +84,20 @@ static SutraStatus prompt_length(const SutraModel *model, SuTokenizerScratch *sc
                                .truncate_left = plan->truncation == SUTRA_TRUNCATE_LEFT};
     *length = 0;
     if (!*prompt || model->pool_prompt) return SUTRA_OK;
-    SU_TRY(su_tokenizer_encode(model->tokenizer, scratch, &request, &encoding, err));
-    *length = (uint32_t)encoding.num_tokens;
-    if (*length && su_tokenizer_is_named_special(model->tokenizer, encoding.token_ids[*length - 1]))
-        (*length)--;
+    if (prompt != worker->prompt) {
+        SU_TRY(su_tokenizer_encode(model->tokenizer, worker->scratch, &request, &encoding, err));
+        size_t last = encoding.num_tokens ? encoding.num_tokens - 1 : 0;
+        bool special = encoding.num_tokens &&
+                       su_tokenizer_is_named_special(model->tokenizer, encoding.token_ids[last]);
+        worker->prompt = prompt;
+        worker->prompt_tokens = (uint32_t)(special ? last : encoding.num_tokens);
+    }
+    *length = worker->prompt_tokens;
     return SUTRA_OK;
 }
 
-static SutraStatus tokenize_text(const SutraModel *model, SuTokenizerScratch *scratch,
-                                 const SutraInput *input, const SuEmbedPlan *plan, Tokens *tokens,
-                                 SutraError *err)
+static SutraStatus tokenize_text(const SutraModel *model, SuWorker *worker, const SutraInput *input,
+                                 const SuEmbedPlan *plan, Tokens *tokens, SutraError *err)
 {
     SU_TRY(su_input_check(input, err));
     if (input->token_ids) return take_token_ids(input, plan, tokens, err);
@@ -102,7 +105,7 @@ static SutraStatus tokenize_text(const SutraModel *model, SuTokenizerScratch *sc
     const char *prompt = "";
     uint32_t skip = 0;
     SU_TRY(su_model_prompt(model, input->prompt_name, &prompt, err));
-    SU_TRY(prompt_length(model, scratch, prompt, plan, &skip, err));
+    SU_TRY(prompt_length(model, worker, prompt, plan, &skip, err));
     SuEncoding encoding;
     SuEncodeRequest request = {.prefix = prompt,
                                .prefix_size = strlen(prompt),
@@ -110,7 +113,7 @@ static SutraStatus tokenize_text(const SutraModel *model, SuTokenizerScratch *sc
                                .text_size = input->text_size,
                                .max_tokens = plan->max_tokens,
                                .truncate_left = plan->truncation == SUTRA_TRUNCATE_LEFT};
-    SU_TRY(su_tokenizer_encode(model->tokenizer, scratch, &request, &encoding, err));
+    SU_TRY(su_tokenizer_encode(model->tokenizer, worker->scratch, &request, &encoding, err));
     if (encoding.num_tokens == 0) SU_RAISE(err, SUTRA_E_ARGUMENT, "the text has no tokens");
     *tokens = (Tokens){encoding.token_ids, encoding.type_ids, encoding.num_tokens,
                        encoding.tokens_seen, skip};
@@ -215,7 +218,7 @@ static void add_text(Call *call, SuWorker *worker, size_t i, void *context, cons
     SutraError reason = {0};
     uint64_t start = su_clock_ns();
     SutraStatus status =
-        tokenize_text(call->model, worker->scratch, &call->inputs[i], call->plan, &tokens, &reason);
+        tokenize_text(call->model, worker, &call->inputs[i], call->plan, &tokens, &reason);
     if (status == SUTRA_OK) status = check_length(call->plan, &tokens, &reason);
     describe_item(call, i, &tokens, su_clock_ns() - start);
     if (status != SUTRA_OK) {
@@ -261,6 +264,7 @@ static SuWorker *start_worker(Call *call, uint32_t rank)
 {
     SuWorker *worker = &call->engine->workers[rank];
     worker->batch.max_tokens = worker->batch.max_seqs = call->session->max_tokens;
+    worker->prompt = NULL;
     su_ragged_batch_clear(&worker->batch);
     return worker;
 }
@@ -347,11 +351,12 @@ SutraStatus su_embed_count_tokens(SutraEngine *engine, const SutraModel *model,
 {
     SutraStatus status = SUTRA_OK;
     pthread_mutex_lock(&engine->call_lock);
+    SuWorker *worker = &engine->workers[0];
+    worker->prompt = NULL;
     offsets[0] = 0;
     for (size_t i = 0; i < n && status == SUTRA_OK; i++) {
         Tokens tokens = {0};
-        SutraStatus item =
-            tokenize_text(model, engine->workers[0].scratch, &inputs[i], plan, &tokens, err);
+        SutraStatus item = tokenize_text(model, worker, &inputs[i], plan, &tokens, err);
         if (item == SUTRA_E_MEMORY) status = item;
         offsets[i + 1] = offsets[i] + (item == SUTRA_OK ? tokens.used : 0);
     }

@@ -28,6 +28,8 @@ typedef struct SuWorker {
     SuTokenizerScratch *scratch;
     SuRaggedBatch batch;
     unsigned char *memory; /* of batch */
+    const char *prompt;    /* counted last in this call; NULL: none */
+    uint32_t prompt_tokens;
 } SuWorker;
 
 /* A model prepared for this engine. It lies in a list of both; the last reference to the model

@@ -27,6 +27,11 @@ typedef struct SuVocabulary {
 SutraStatus su_vocabulary_add(SuVocabulary *vocabulary, const char *text, size_t size, int32_t id,
                               SutraError *err);
 
+/* All lines of a vocab.txt, with su_vocabulary_finish: a line's number is its token's id. Errors:
+ * FORMAT (not UTF-8), LIMIT, MEMORY. */
+SutraStatus su_vocabulary_read_lines(SuVocabulary *vocabulary, const char *text, size_t size,
+                                     const char *where, SutraError *err);
+
 /* Sorts by id. last_wins: of equal texts the last one added stays, and the others'
  * ids are without a token. Errors: FORMAT (an id twice, or a text twice; names it), MEMORY. */
 SutraStatus su_vocabulary_finish(SuVocabulary *vocabulary, bool last_wins, const char *where,

@@ -5,6 +5,7 @@
  * 0 for an array. */
 #include "base/status.h"
 #include "sutra_tools.h"
+#include "unicode/utf8.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -220,19 +221,6 @@ static SutraStatus scan_object(Scan *scan, VisitField visit, void *user)
     return scan->at == scan->end ? SUTRA_OK : raise_at(scan, "the end of the line");
 }
 
-static size_t encode_utf8(uint32_t point, char *text)
-{
-    if (point < 0x80) {
-        text[0] = (char)point;
-        return 1;
-    }
-    size_t size = point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
-    static const unsigned char leads[] = {0, 0, 0xc0, 0xe0, 0xf0};
-    for (size_t i = size - 1; i > 0; i--, point >>= 6) text[i] = (char)(0x80 | (point & 0x3f));
-    text[0] = (char)(leads[size] | point);
-    return size;
-}
-
 /* The character of the escape after the backslash at (*at)[-1]; false: half of a surrogate pair. */
 static bool take_escape(const char **at, const char *end, uint32_t *point)
 {
@@ -267,7 +255,7 @@ static bool decode(const char *raw, size_t raw_size, char *text, size_t *size)
         if (!next) break;
         at++;
         if (!take_escape(&at, end, &point)) return false;
-        out += encode_utf8(point, out);
+        out += su_utf8_encode(point, out);
     }
     *size = (size_t)(out - text);
     return true;
@@ -286,7 +274,7 @@ static bool is_key(const char *raw, size_t raw_size, const char *name)
         character[0] = *next++;
         if (character[0] == '\\') {
             if (!take_escape(&next, end, &point)) return false;
-            size = encode_utf8(point, character);
+            size = su_utf8_encode(point, character);
         }
         if (name_size - at < size || memcmp(name + at, character, size) != 0) return false;
         at += size;

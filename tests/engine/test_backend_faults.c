@@ -2,7 +2,7 @@
 #include "backend/cpu_backend.h"
 #include "pipeline/engine.h"
 #include "support/fake_backend.h"
-#include "support/tiny_model.h"
+#include "support/tiny_engine.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,32 +14,22 @@
 
 enum { HIDDEN = 64 };
 
-static char *path;
-static SutraModel *model;
-static SutraEngine *engine;
+static TinyEngine tiny;
 
 static int set_up(void **state)
 {
     (void)state;
-    SutraError err = {0};
     const SutraEngineOptions options = {.struct_size = sizeof options, .num_threads = 2};
     fake = (FakeBackend){.status = SUTRA_E_DEVICE};
-    path = tiny_model_write(&(TinyModel){HIDDEN, 2, 1, 64, 128, NULL, 8});
-    if (sutra_model_open(path, NULL, &model, &err) != SUTRA_OK ||
-        sutra_engine_create(&options, &engine, &err) != SUTRA_OK) {
-        print_error("%s\n", err.message);
-        return -1;
-    }
-    engine->backend = fake_backend();
+    tiny_engine_open(&(TinyModel){HIDDEN, 2, 1, 64, 128, NULL, 8}, &options, &tiny);
+    tiny.engine->backend = fake_backend();
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    sutra_engine_free(engine);
-    sutra_model_free(model);
-    tiny_model_remove(path);
+    tiny_engine_close(&tiny);
     return 0;
 }
 
@@ -49,7 +39,8 @@ static SutraStatus embed(SutraError *err)
     float vector[HIDDEN];
     memset(err, 'x', sizeof *err);
     err->message[sizeof err->message - 1] = '\0';
-    return sutra_embed_into(engine, model, &input, 1, NULL, vector, sizeof vector, NULL, err);
+    return sutra_embed_into(tiny.engine, tiny.model, &input, 1, NULL, vector, sizeof vector, NULL,
+                            err);
 }
 
 static void check_step(FakeStep step, const char *function)
@@ -81,7 +72,8 @@ static void what_is_not_supported_is_not_loaded(void **state)
     const SutraInput input = {.text = "a b c", .text_size = 5};
     const SutraEmbedOptions tokens = {.struct_size = sizeof tokens, .output = SUTRA_OUT_TOKENS};
     SutraResult *result = NULL;
-    assert_int_equal(sutra_embed(engine, model, &input, 1, &tokens, &result, NULL), SUTRA_OK);
+    assert_int_equal(sutra_embed(tiny.engine, tiny.model, &input, 1, &tokens, &result, NULL),
+                     SUTRA_OK);
     assert_int_equal(fake.supports_calls, 4);
     sutra_result_free(result);
 }
@@ -95,11 +87,11 @@ static void refuses(SutraSpec spec, const char *expected)
         fail_msg("%s: %s \"%s\"", expected, sutra_status_name(status), err.message);
 }
 
-#define REFUSES(field, value, expected)  \
-    do {                                 \
-        SutraSpec changed = model->spec; \
-        changed.field = value;           \
-        refuses(changed, expected);      \
+#define REFUSES(field, value, expected)       \
+    do {                                      \
+        SutraSpec changed = tiny.model->spec; \
+        changed.field = value;                \
+        refuses(changed, expected);           \
     } while (0)
 
 static void the_cpu_backend_names_what_it_cannot_run(void **state)
@@ -108,11 +100,11 @@ static void the_cpu_backend_names_what_it_cannot_run(void **state)
     SutraError err = {0};
     const SutraHead wide = {.kind = SUTRA_HEAD_POOLING, .in = HIDDEN, .out = 2 * HIDDEN};
     const SutraHead unknown = {.kind = SUTRA_HEAD_NORMALIZE + 1, .in = HIDDEN, .out = HIDDEN};
-    assert_int_equal(
-        su_cpu_backend()->supports(0, &model->spec, SUTRA_COMPUTE_FP32, SUTRA_OUT_POOLED, &err),
-        SUTRA_OK);
+    assert_int_equal(su_cpu_backend()->supports(0, &tiny.model->spec, SUTRA_COMPUTE_FP32,
+                                                SUTRA_OUT_POOLED, &err),
+                     SUTRA_OK);
     REFUSES(position, SUTRA_POSITION_ROPE, "position");
-    REFUSES(position_offset, model->spec.max_positions, "position");
+    REFUSES(position_offset, tiny.model->spec.max_positions, "position");
     REFUSES(norm, SUTRA_NORM_PRE, "post-norm");
     REFUSES(norm_kind, SUTRA_NORM_RMS, "RMS");
     REFUSES(gated, 1, "gated");
@@ -121,7 +113,7 @@ static void the_cpu_backend_names_what_it_cannot_run(void **state)
     REFUSES(head_size, 12, "head size 12");
     REFUSES(num_layers, 0, "layers");
     REFUSES(activation, SUTRA_ACT_TANH + 1, "activation");
-    SutraSpec spec = model->spec;
+    SutraSpec spec = tiny.model->spec;
     spec.num_heads_out = 1;
     spec.heads = &wide;
     refuses(spec, "head 0");

@@ -1,6 +1,5 @@
 /* The engine through sutra.h: options, items, outputs, errors, jobs, concurrent callers. */
-#include "support/tiny_model.h"
-#include "sutra.h"
+#include "support/tiny_engine.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -18,43 +17,23 @@
 
 enum { HIDDEN = 64 };
 
-typedef struct Fixture {
-    char *path;
-    SutraModel *model;
-    SutraEngine *engine;
-} Fixture;
-
 static int set_up(void **state)
 {
-    Fixture *fixture = calloc(1, sizeof *fixture);
-    SutraError err = {0};
-    SutraEngineOptions options = {
+    static TinyEngine tiny;
+    const SutraEngineOptions options = {
         .struct_size = sizeof options, .num_threads = 2, .max_queued_tokens = 600};
-    fixture->path = tiny_model_write(&(TinyModel){HIDDEN, 2, 2, 128, 256, NULL, 5});
-    if (sutra_model_open(fixture->path, NULL, &fixture->model, &err) != SUTRA_OK)
-        print_error("%s\n", err.message);
-    assert_non_null(fixture->model);
-    assert_int_equal(sutra_engine_create(&options, &fixture->engine, &err), SUTRA_OK);
-    *state = fixture;
+    tiny_engine_open(&(TinyModel){HIDDEN, 2, 2, 128, 256, NULL, 5}, &options, &tiny);
+    *state = &tiny;
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    Fixture *fixture = *state;
-    sutra_engine_free(fixture->engine);
-    sutra_model_free(fixture->model);
-    tiny_model_remove(fixture->path);
-    free(fixture);
+    tiny_engine_close(*state);
     return 0;
 }
 
-static SutraInput text_input(const char *text)
-{
-    return (SutraInput){.text = text, .text_size = strlen(text)};
-}
-
-static SutraResultView embed(Fixture *f, const SutraInput *inputs, size_t n,
+static SutraResultView embed(TinyEngine *f, const SutraInput *inputs, size_t n,
                              const SutraEmbedOptions *options, SutraStatus expected,
                              SutraResult **result, SutraError *err)
 {
@@ -68,7 +47,7 @@ static SutraResultView embed(Fixture *f, const SutraInput *inputs, size_t n,
 
 static void test_items(void **state)
 {
-    Fixture *f = *state;
+    TinyEngine *f = *state;
     SutraError err = {0};
     SutraResult *result;
     SutraInput inputs[] = {text_input(""), text_input("a b c d e f g h"), text_input("\xff")};
@@ -99,7 +78,7 @@ static void test_items(void **state)
 /* Left truncation keeps the end: the same as embedding only what is kept. */
 static void test_truncate_left(void **state)
 {
-    Fixture *f = *state;
+    TinyEngine *f = *state;
     SutraError err = {0};
     SutraResult *a, *b;
     SutraInput whole = text_input("a b c d e f"), end = text_input("d e f");
@@ -114,7 +93,7 @@ static void test_truncate_left(void **state)
 
 static void test_token_output(void **state)
 {
-    Fixture *f = *state;
+    TinyEngine *f = *state;
     SutraError err = {0};
     SutraResult *tokens, *pooled;
     SutraInput inputs[] = {text_input("a b c"), text_input("d")};
@@ -161,7 +140,7 @@ static bool is_nearest_half(uint16_t bits, double x)
 
 static void test_dtypes(void **state)
 {
-    Fixture *f = *state;
+    TinyEngine *f = *state;
     SutraError err = {0};
     SutraResult *result, *other;
     SutraInput input = text_input("quick brown fox");
@@ -198,7 +177,7 @@ static void test_dtypes(void **state)
 
 static void test_bad_options(void **state)
 {
-    Fixture *f = *state;
+    TinyEngine *f = *state;
     SutraError err = {0};
     SutraResult *result;
     SutraInput input = text_input("a");
@@ -242,7 +221,7 @@ static void note_line(void *user, int level, const char *line)
 /* A model that is made ready is worth a line; one that is ready is not. */
 static void test_log(void **state)
 {
-    Fixture *f = *state;
+    TinyEngine *f = *state;
     Log log = {0};
     SutraEngine *engine;
     SutraInput input = text_input("a b c");
@@ -268,7 +247,7 @@ static void test_log(void **state)
 
 static void test_job_equals_embed(void **state)
 {
-    Fixture *f = *state;
+    TinyEngine *f = *state;
     SutraError err = {0};
     SutraResult *direct, *queued = NULL;
     char text[] = "one two three";
@@ -344,7 +323,7 @@ static void hold(void *user, SutraResult *result, const SutraError *err)
 
 static void test_queue_full_cancel_timeout(void **state)
 {
-    Fixture *f = *state;
+    TinyEngine *f = *state;
     SutraError err = {0};
     Gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER};
     SutraInput input = text_input("a");
@@ -391,7 +370,7 @@ static void test_queue_full_cancel_timeout(void **state)
  * ------------------------------------------------------------------------------------------- */
 
 typedef struct Caller {
-    Fixture *fixture;
+    TinyEngine *fixture;
     const float *expected;
     int mismatches;
 } Caller;
@@ -411,7 +390,7 @@ static void *call_often(void *arg)
 
 static void test_concurrent_callers(void **state)
 {
-    Fixture *f = *state;
+    TinyEngine *f = *state;
     float expected[HIDDEN];
     SutraInput input = text_input("the quick brown fox jumps");
     assert_int_equal(sutra_embed_into(f->engine, f->model, &input, 1, NULL, expected,

@@ -1,6 +1,5 @@
 /* Inputs that contradict themselves: the same answer from every function that takes SutraInput. */
-#include "support/tiny_model.h"
-#include "sutra.h"
+#include "support/tiny_engine.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,30 +11,21 @@
 
 enum { HIDDEN = 64 };
 
-static char *path;
-static SutraModel *model;
-static SutraEngine *engine;
+static TinyEngine tiny;
 static const int32_t ids[] = {2, 40, 41, 3};
 
 static int set_up(void **state)
 {
     (void)state;
-    SutraError err = {0};
     const SutraEngineOptions options = {.struct_size = sizeof options, .num_threads = 1};
-    path = tiny_model_write(&(TinyModel){HIDDEN, 2, 1, 64, 128, NULL, 8});
-    if (sutra_model_open(path, NULL, &model, &err) == SUTRA_OK &&
-        sutra_engine_create(&options, &engine, &err) == SUTRA_OK)
-        return 0;
-    print_error("%s\n", err.message);
-    return -1;
+    tiny_engine_open(&(TinyModel){HIDDEN, 2, 1, 64, 128, NULL, 8}, &options, &tiny);
+    return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    sutra_engine_free(engine);
-    sutra_model_free(model);
-    tiny_model_remove(path);
+    tiny_engine_close(&tiny);
     return 0;
 }
 
@@ -55,15 +45,18 @@ static void embed_refuses(const SutraInput *input, const char *expected)
     SutraResult *result = NULL;
     SutraJob *job = NULL;
     const SutraEmbedOptions tokens = {.struct_size = sizeof tokens, .output = SUTRA_OUT_TOKENS};
-    check("sutra_embed", sutra_embed(engine, model, input, 1, NULL, &result, &err), &err, expected);
-    sutra_result_free(result);
-    check("sutra_embed, tokens", sutra_embed(engine, model, input, 1, &tokens, &result, &err), &err,
+    check("sutra_embed", sutra_embed(tiny.engine, tiny.model, input, 1, NULL, &result, &err), &err,
           expected);
+    sutra_result_free(result);
+    check("sutra_embed, tokens",
+          sutra_embed(tiny.engine, tiny.model, input, 1, &tokens, &result, &err), &err, expected);
     sutra_result_free(result);
     check("sutra_embed_into",
-          sutra_embed_into(engine, model, input, 1, NULL, vector, sizeof vector, NULL, &err), &err,
-          expected);
-    assert_int_equal(sutra_submit(engine, model, input, 1, NULL, NULL, NULL, &job, &err), SUTRA_OK);
+          sutra_embed_into(tiny.engine, tiny.model, input, 1, NULL, vector, sizeof vector, NULL,
+                           &err),
+          &err, expected);
+    assert_int_equal(sutra_submit(tiny.engine, tiny.model, input, 1, NULL, NULL, NULL, &job, &err),
+                     SUTRA_OK);
     check("sutra_job_wait", sutra_job_wait(job, UINT64_MAX, &result, &err), &err, expected);
     sutra_job_free(job);
     sutra_result_free(result);
@@ -73,7 +66,7 @@ static void tokenize_refuses(const SutraInput *input, const char *expected)
 {
     SutraError err = {0};
     SutraTokens *tokens = NULL;
-    check("sutra_tokenize", sutra_tokenize(model, input, 1, 0, &tokens, &err), &err, expected);
+    check("sutra_tokenize", sutra_tokenize(tiny.model, input, 1, 0, &tokens, &err), &err, expected);
     assert_null(tokens);
 }
 
@@ -98,11 +91,11 @@ static void nothing_at_all_is_the_empty_text(void **state)
     float vectors[2][HIDDEN];
     SutraTokens *tokens = NULL;
     SutraTokensView view = {.struct_size = sizeof view};
-    assert_int_equal(
-        sutra_embed_into(engine, model, inputs, 2, NULL, vectors, sizeof vectors, NULL, NULL),
-        SUTRA_OK);
+    assert_int_equal(sutra_embed_into(tiny.engine, tiny.model, inputs, 2, NULL, vectors,
+                                      sizeof vectors, NULL, NULL),
+                     SUTRA_OK);
     assert_memory_equal(vectors[0], vectors[1], sizeof vectors[0]);
-    assert_int_equal(sutra_tokenize(model, inputs, 2, 0, &tokens, NULL), SUTRA_OK);
+    assert_int_equal(sutra_tokenize(tiny.model, inputs, 2, 0, &tokens, NULL), SUTRA_OK);
     assert_int_equal(sutra_tokens_view(tokens, &view, NULL), SUTRA_OK);
     assert_int_equal(view.cu_seqlens[1], view.cu_seqlens[2] - view.cu_seqlens[1]);
     sutra_tokens_free(tokens);
@@ -115,12 +108,12 @@ static void reserved_words_are_zero(void **state)
     float vector[HIDDEN];
     SutraTokens *tokens = NULL;
     SutraJob *job = NULL;
-    assert_int_equal(
-        sutra_embed_into(engine, model, &input, 1, NULL, vector, sizeof vector, NULL, NULL),
-        SUTRA_E_ABI);
-    assert_int_equal(sutra_submit(engine, model, &input, 1, NULL, NULL, NULL, &job, NULL),
+    assert_int_equal(sutra_embed_into(tiny.engine, tiny.model, &input, 1, NULL, vector,
+                                      sizeof vector, NULL, NULL),
                      SUTRA_E_ABI);
-    assert_int_equal(sutra_tokenize(model, &input, 1, 0, &tokens, NULL), SUTRA_E_ABI);
+    assert_int_equal(sutra_submit(tiny.engine, tiny.model, &input, 1, NULL, NULL, NULL, &job, NULL),
+                     SUTRA_E_ABI);
+    assert_int_equal(sutra_tokenize(tiny.model, &input, 1, 0, &tokens, NULL), SUTRA_E_ABI);
 }
 
 static void token_ids_are_taken_as_they_are(void **state)
@@ -139,9 +132,9 @@ static void token_ids_are_taken_as_they_are(void **state)
     embed_refuses(&with_pair, "pair is for text");
     embed_refuses(&with_prompt, "prompt_name \"query\" is for text");
     tokenize_refuses(&alone, "token_ids cannot be tokenised");
-    assert_int_equal(
-        sutra_embed_into(engine, model, &alone, 1, NULL, vector, sizeof vector, NULL, NULL),
-        SUTRA_OK);
+    assert_int_equal(sutra_embed_into(tiny.engine, tiny.model, &alone, 1, NULL, vector,
+                                      sizeof vector, NULL, NULL),
+                     SUTRA_OK);
 }
 
 static void check_item(SutraStatus status, const SutraError *err, uint32_t item, const char *reason)
@@ -165,25 +158,26 @@ static void the_failing_item_is_in_the_error(void **state)
     float vectors[4][HIDDEN];
     SutraTokens *tokens = NULL;
     SutraJob *job = NULL;
-    SutraStatus status =
-        sutra_embed_into(engine, model, inputs, 4, NULL, vectors, sizeof vectors, NULL, &err);
+    SutraStatus status = sutra_embed_into(tiny.engine, tiny.model, inputs, 4, NULL, vectors,
+                                          sizeof vectors, NULL, &err);
     check_item(status, &err, 2, "text is NULL, its size is 3");
     assert_int_equal(strncmp(err.message, "item 2: ", 8), 0);
-    status =
-        sutra_embed_into(engine, model, inputs + 3, 1, NULL, vectors, sizeof vectors, NULL, &err);
+    status = sutra_embed_into(tiny.engine, tiny.model, inputs + 3, 1, NULL, vectors, sizeof vectors,
+                              NULL, &err);
     check_item(status, &err, 0, "text is NULL, its size is 4");
     assert_int_equal(err.reason, 0);
-    assert_int_equal(sutra_submit(engine, model, inputs, 4, NULL, NULL, NULL, &job, &err),
+    assert_int_equal(sutra_submit(tiny.engine, tiny.model, inputs, 4, NULL, NULL, NULL, &job, &err),
                      SUTRA_OK);
     check_item(sutra_job_wait(job, UINT64_MAX, NULL, &err), &err, 2, "text is NULL, its size is 3");
     sutra_job_free(job);
-    check_item(sutra_tokenize(model, inputs, 4, 0, &tokens, &err), &err, 2,
+    check_item(sutra_tokenize(tiny.model, inputs, 4, 0, &tokens, &err), &err, 2,
                "text is NULL, its size is 3");
-    check_item(sutra_tokenize(model, newer, 2, 0, &tokens, &err), &err, 1,
+    check_item(sutra_tokenize(tiny.model, newer, 2, 0, &tokens, &err), &err, 1,
                "reserved words are not zero");
-    status = sutra_embed_into(engine, model, newer, 2, NULL, vectors, sizeof vectors, NULL, &err);
+    status = sutra_embed_into(tiny.engine, tiny.model, newer, 2, NULL, vectors, sizeof vectors,
+                              NULL, &err);
     check_item(status, &err, 1, "reserved words are not zero");
-    status = sutra_embed_into(engine, model, inputs, 4, NULL, vectors, 1, NULL, &err);
+    status = sutra_embed_into(tiny.engine, tiny.model, inputs, 4, NULL, vectors, 1, NULL, &err);
     assert_int_equal(status, SUTRA_E_ARGUMENT);
     assert_int_equal(err.has_item, 0);
 }

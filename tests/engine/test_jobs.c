@@ -1,6 +1,5 @@
 /* Jobs through sutra.h: their life after the engine's, submitting from callbacks, partial results. */
-#include "support/tiny_model.h"
-#include "sutra.h"
+#include "support/tiny_engine.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -15,51 +14,29 @@
 
 enum { HIDDEN = 64, QUEUE_TOKENS = 600, LARGE = 500 };
 
-typedef struct Fixture {
-    char *path;
-    SutraModel *model;
-    SutraEngine *engine; /* a test may free it and set NULL */
-} Fixture;
-
 static int set_up(void **state)
 {
-    Fixture *fixture = calloc(1, sizeof *fixture);
-    SutraError err = {0};
+    static TinyEngine tiny;
     const SutraEngineOptions options = {
         .struct_size = sizeof options, .num_threads = 2, .max_queued_tokens = QUEUE_TOKENS};
-    if (!fixture) return -1;
-    fixture->path = tiny_model_write(&(TinyModel){HIDDEN, 2, 1, 64, 512, NULL, 7});
-    if (sutra_model_open(fixture->path, NULL, &fixture->model, &err) != SUTRA_OK ||
-        sutra_engine_create(&options, &fixture->engine, &err) != SUTRA_OK) {
-        print_error("%s\n", err.message);
-        return -1;
-    }
-    *state = fixture;
+    tiny_engine_open(&(TinyModel){HIDDEN, 2, 1, 64, 512, NULL, 7}, &options, &tiny);
+    *state = &tiny;
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    Fixture *fixture = *state;
-    sutra_engine_free(fixture->engine);
-    sutra_model_free(fixture->model);
-    tiny_model_remove(fixture->path);
-    free(fixture);
+    tiny_engine_close(*state);
     return 0;
 }
 
-static SutraInput text_input(const char *text)
-{
-    return (SutraInput){.text = text, .text_size = strlen(text)};
-}
-
-static void free_engine(Fixture *f)
+static void free_engine(TinyEngine *f)
 {
     sutra_engine_free(f->engine);
     f->engine = NULL;
 }
 
-static SutraJob *submit(Fixture *f, const SutraInput *inputs, size_t n)
+static SutraJob *submit(TinyEngine *f, const SutraInput *inputs, size_t n)
 {
     SutraJob *job = NULL;
     assert_int_equal(sutra_submit(f->engine, f->model, inputs, n, NULL, NULL, NULL, &job, NULL),
@@ -71,7 +48,7 @@ static SutraJob *submit(Fixture *f, const SutraInput *inputs, size_t n)
 
 static void a_job_outlives_its_engine(void **state)
 {
-    Fixture *f = *state;
+    TinyEngine *f = *state;
     SutraError err = {0};
     SutraResult *result = NULL;
     SutraInput input = text_input("a b c");
@@ -103,7 +80,7 @@ static void *wait_for_job(void *arg)
 static void threads_wait_while_the_engine_is_freed(void **state)
 {
     enum { WAITERS = 4 };
-    Fixture *f = *state;
+    TinyEngine *f = *state;
     pthread_t threads[WAITERS];
     Waiter waiters[WAITERS];
     SutraInput input = text_input("a b c");
@@ -121,7 +98,7 @@ static void threads_wait_while_the_engine_is_freed(void **state)
 /* ---- submitting from a callback ---- */
 
 typedef struct Chain {
-    Fixture *fixture;
+    TinyEngine *fixture;
     SutraInput next;
     bool again;            /* submit until it is refused */
     pthread_mutex_t gate;  /* held by the test while it prepares */
@@ -138,7 +115,7 @@ static void free_result(void *user, SutraResult *result, const SutraError *err)
 static void submit_another(void *user, SutraResult *result, const SutraError *err)
 {
     Chain *chain = user;
-    Fixture *f = chain->fixture;
+    TinyEngine *f = chain->fixture;
     (void)err;
     sutra_result_free(result);
     pthread_mutex_lock(&chain->gate);
@@ -147,7 +124,7 @@ static void submit_another(void *user, SutraResult *result, const SutraError *er
                                     chain->again ? submit_another : free_result, chain, NULL, NULL);
 }
 
-static Chain new_chain(Fixture *f, SutraInput next)
+static Chain new_chain(TinyEngine *f, SutraInput next)
 {
     return (Chain){
         .fixture = f, .next = next, .gate = PTHREAD_MUTEX_INITIALIZER, .submitted = SUTRA_E_IO};
@@ -172,7 +149,7 @@ static void finish(SutraJob *job)
 /* A job counts as queued until its callback is called, no longer. */
 static void a_callback_may_submit_as_much_as_its_job_took(void **state)
 {
-    Fixture *f = *state;
+    TinyEngine *f = *state;
     int32_t ids[LARGE] = {2};
     SutraInput large = {.token_ids = ids, .num_token_ids = LARGE};
     Chain chain = new_chain(f, large);
@@ -183,7 +160,7 @@ static void a_callback_may_submit_as_much_as_its_job_took(void **state)
 /* The thread that makes room is the one that would wait for it. */
 static void a_full_queue_is_busy_from_a_callback(void **state)
 {
-    Fixture *f = *state;
+    TinyEngine *f = *state;
     int32_t ids[LARGE] = {2};
     SutraInput small = text_input("a"), large = {.token_ids = ids, .num_token_ids = LARGE};
     Chain chain = new_chain(f, large);
@@ -198,7 +175,7 @@ static void a_full_queue_is_busy_from_a_callback(void **state)
 /* Without an end to what callbacks submit, freeing the engine would never return. */
 static void an_engine_that_is_freed_takes_no_more_jobs(void **state)
 {
-    Fixture *f = *state;
+    TinyEngine *f = *state;
     SutraInput small = text_input("a");
     Chain chain = new_chain(f, small);
     chain.again = true;
@@ -237,7 +214,7 @@ static void check_second_failed(const SutraResult *result, SutraStatus status,
 /* The rows of the other inputs come with the error, to whomever the result goes. */
 static void a_failing_input_leaves_the_other_rows(void **state)
 {
-    Fixture *f = *state;
+    TinyEngine *f = *state;
     const SutraInput inputs[] = {text_input("a b c"), text_input("\xff")};
     SutraError err = {0};
     Outcome outcome = {0};
@@ -267,7 +244,7 @@ static void a_failing_input_leaves_the_other_rows(void **state)
 /* The first job's callback holds the dispatcher, so that the second cannot be done. */
 static void a_job_that_has_no_result_gives_null(void **state)
 {
-    Fixture *f = *state;
+    TinyEngine *f = *state;
     SutraInput small = text_input("a");
     Chain chain = new_chain(f, small);
     SutraResult *result = (SutraResult *)f;
@@ -287,7 +264,7 @@ static void a_job_that_has_no_result_gives_null(void **state)
 
 static void a_call_that_fails_as_a_whole_fills_the_items(void **state)
 {
-    Fixture *f = *state;
+    TinyEngine *f = *state;
     const SutraEmbedOptions wide = {.struct_size = sizeof wide, .dim = HIDDEN + 1};
     const SutraInput inputs[] = {text_input("a b c"), text_input("\xff")};
     SutraItem items[2];

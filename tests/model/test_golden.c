@@ -136,6 +136,30 @@ static void run_token_ids(Variant *variant, const json_t *test_case)
     }
 }
 
+/* A text with each prompt of the model, in turn in one call: the bits of a call of its own. */
+static void run_mixed_prompts(Variant *variant, const json_t *cases)
+{
+    enum { ROUNDS = 3, MOST = 32 };
+    SutraInput inputs[MOST];
+    SutraResultView mixed, alone;
+    size_t num_cases = json_array_size(cases), n = ROUNDS * num_cases;
+    if (num_cases < 2) return;
+    assert_in_range(n, 1, MOST);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *test_case = json_array_get(cases, i % num_cases);
+        const char *prompt = json_string_value(json_object_get(test_case, "prompt_name"));
+        inputs[i] = text_input(variant, i / num_cases % variant->num_texts, prompt);
+    }
+    SutraResult *result = embed(variant, inputs, n, SUTRA_OUT_POOLED, &mixed);
+    for (size_t i = 0; i < n; i++) {
+        SutraResult *one = embed(variant, &inputs[i], 1, SUTRA_OUT_POOLED, &alone);
+        const unsigned char *row = (const unsigned char *)mixed.data + i * mixed.row_bytes;
+        assert_memory_equal(row, alone.data, mixed.row_bytes);
+        sutra_result_free(one);
+    }
+    sutra_result_free(result);
+}
+
 static void run_states(Variant *variant, const json_t *test_case)
 {
     size_t k;
@@ -172,6 +196,7 @@ static void variant_equals_the_reference(void **state)
         if (json_object_get(variant->expected, "typed")) continue;
         if (json_array_size(cases) == 1 || (prompt && !*prompt)) run_token_ids(variant, test_case);
     }
+    run_mixed_prompts(variant, cases);
     run_states(variant, json_array_get(cases, 0));
     assert_int_equal(variant->next - variant->floats, variant->num_floats);
     print_message("           largest deviation %.1e of the norm\n", variant->worst);

@@ -15,16 +15,6 @@ static bool must_fail(FakeStep step, SutraError *err)
     return true;
 }
 
-static SutraStatus device_count(uint32_t *count, SutraError *err)
-{
-    return su_cpu_backend()->device_count(count, err);
-}
-
-static SutraStatus device_info(uint32_t device, SutraDeviceInfo *info, SutraError *err)
-{
-    return su_cpu_backend()->device_info(device, info, err);
-}
-
 static SutraStatus supports(uint32_t device, const SutraSpec *spec, SutraCompute compute,
                             SutraOutput output, SutraError *err)
 {
@@ -77,18 +67,14 @@ static void context_free(void *context)
 
 const SutraBackend *fake_backend(void)
 {
-    static const SutraBackend backend = {
-        .struct_size = sizeof backend,
-        .abi = SUTRA_BACKEND_ABI,
-        .name = "fake",
-        .device_count = device_count,
-        .device_info = device_info,
-        .supports = supports,
-        .load = load,
-        .unload = unload,
-        .context_create = context_create,
-        .run = run,
-        .context_free = context_free,
-    };
+    static SutraBackend backend;
+    backend = *su_cpu_backend();
+    backend.name = "fake";
+    backend.supports = supports;
+    backend.load = load;
+    backend.unload = unload;
+    backend.context_create = context_create;
+    backend.run = run;
+    backend.context_free = context_free;
     return &backend;
 }
