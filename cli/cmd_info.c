@@ -9,10 +9,13 @@
 
 typedef struct InfoArgs {
     CliModelArgs model;
+    uint32_t profile;
     bool json;
 } InfoArgs;
 
 static const CliOption own_options[] = {
+    {"profile", 0, CLI_OPTION_CHOICE, CLI_PROFILE_WORDS, offsetof(InfoArgs, profile),
+     "show what a profile comes to on this machine, and why", 0, 0},
     {"json", 0, CLI_OPTION_FLAG, NULL, offsetof(InfoArgs, json), "print one line of JSON", 0, 0},
 };
 static const CliOptionGroup groups[] = {
@@ -116,12 +119,51 @@ static SutraStatus show(const InfoArgs *args, const char *name, SutraError *err)
     return status;
 }
 
+static void print_profile(CliOutput *out, const SutraConfig *config, bool json)
+{
+    const char *compute = sutra_compute_name(config->compute);
+    const char *dtype = cli_dtype_name(config->dtype);
+    if (!json) {
+        print_text(out, "profile", config->profile);
+        print_text(out, "model", config->model->name);
+        print_text(out, "compute", compute);
+        print_number(out, "dimensions", config->dim);
+        print_text(out, "output dtype", dtype);
+        print_number(out, "bytes a vector", sutra_row_bytes(config->dtype, config->dim));
+        print_text(out, "because", config->reason);
+        return;
+    }
+    cli_output_write(out, "{", 1);
+    print_json_text(out, "profile", config->profile);
+    print_json_text(out, "model", config->model->name);
+    print_json_text(out, "compute", compute);
+    print_json_text(out, "output_dtype", dtype);
+    print_json_text(out, "reason", config->reason);
+    cli_output_print(out, "\"dim\":%u,\"row_bytes\":%zu}\n", config->dim,
+                     sutra_row_bytes(config->dtype, config->dim));
+}
+
+static SutraStatus show_profile(const InfoArgs *args, SutraError *err)
+{
+    SutraConfig config;
+    CliOutput out;
+    SutraStatus status = cli_profile_config(args->profile, &config, err);
+    if (status == SUTRA_OK) status = cli_output_open(&out, NULL, false, err);
+    if (status != SUTRA_OK) return status;
+    print_profile(&out, &config, args->json);
+    return cli_output_commit(&out, err);
+}
+
 static int run_info(const void *given, const CliArguments *rest)
 {
     const InfoArgs *args = given;
     SutraError err = {0};
     if (rest->count > 1 || (rest->count && args->model.model))
         return cli_usage("info", "takes one model: %s", rest->items[rest->count - 1]);
+    if (args->profile && (rest->count || args->model.model))
+        return cli_usage("info", "--profile chooses the model: give it without one");
+    if (args->profile)
+        return show_profile(args, &err) == SUTRA_OK ? CLI_DONE : cli_fail("%s", err.message);
     const char *name = rest->count ? rest->items[0] : args->model.model;
     return show(args, name, &err) == SUTRA_OK ? CLI_DONE : cli_fail("%s", err.message);
 }
@@ -132,7 +174,8 @@ const CliCommand cli_info_command = {
     .summary = "show a model's facts",
     .details = "Shows what a model is: family, sizes, pooling, prompts, revision.\n"
                "\n"
-               "  sutra info all-MiniLM-L6-v2",
+               "  sutra info all-MiniLM-L6-v2\n"
+               "  sutra info --profile auto",
     .groups = groups,
     .num_groups = CLI_COUNT(groups),
     .args_size = sizeof(InfoArgs),

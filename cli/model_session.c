@@ -2,7 +2,6 @@
 
 #include "atomic_file.h"
 #include "console.h"
-#include "sutra_hub.h"
 #include "sutra_tools.h"
 
 #include <limits.h>
@@ -28,7 +27,11 @@ const CliOption cli_cache_options[1] = {
      0, 0},
 };
 
-const CliOption cli_engine_options[5] = {
+const CliOption cli_engine_options[6] = {
+    {"profile", 0, CLI_OPTION_CHOICE, CLI_PROFILE_WORDS, offsetof(CliModelArgs, profile),
+     "choose model, precision, and size and type of the vectors for this machine; --compute, --dim "
+     "and --output-dtype beside it win (sutra info --profile shows it)",
+     0, 0},
     {"compute", 0, CLI_OPTION_CHOICE, CLI_COMPUTE_WORDS, offsetof(CliModelArgs, compute),
      "arithmetic of the encoder (default: that of a .sutra file, else fp32, which is exact)", 0, 0},
     {"min-quality", 0, CLI_OPTION_TEXT, "PERCENT", offsetof(CliModelArgs, min_quality),
@@ -58,7 +61,8 @@ const CliOption cli_embed_options[7] = {
      "put the model's prompt of that name before every text; an empty name: none", 0, 0},
 };
 
-enum { COMPUTE_FP32 = 1, COMPUTE_AUTO = 5, LONG_TEXT_ERROR = 2, LONG_TEXT_WINDOW = 3 };
+enum { COMPUTE_FP32 = 1, COMPUTE_BF16 = 2, COMPUTE_INT8 = 4, COMPUTE_AUTO = 5 };
+enum { LONG_TEXT_ERROR = 2, LONG_TEXT_WINDOW = 3 };
 
 SutraStatus cli_find_model(const char *name, const char *revision, char *path, size_t capacity,
                            SutraError *err)
@@ -83,6 +87,39 @@ SutraStatus cli_find_model(const char *name, const char *revision, char *path, s
     SutraStatus status = sutra_cache_directory(getenv, cache, sizeof cache, err);
     if (status != SUTRA_OK) return status;
     return sutra_cache_find(cache, name, revision, path, capacity, err);
+}
+
+SutraStatus cli_profile_config(uint32_t profile, SutraConfig *config, SutraError *err)
+{
+    static const char *const names[] = {"", "ultra-efficient", "efficient", "high-quality", "auto"};
+    *config = (SutraConfig){.struct_size = sizeof *config};
+    return sutra_config_from_name(names[profile], config, err);
+}
+
+const char *cli_dtype_name(SutraDtype dtype)
+{
+    static const char *const names[] = {"float32", "float16", "int8", "uint8", "binary", "ubinary"};
+    return names[dtype];
+}
+
+/* --profile stands for the options that are not given. */
+static SutraStatus apply_profile(CliSession *session, CliModelArgs *args, SutraError *err)
+{
+    static const uint32_t places[] = {[SUTRA_COMPUTE_FP32] = COMPUTE_FP32,
+                                      [SUTRA_COMPUTE_BF16] = COMPUTE_BF16,
+                                      [SUTRA_COMPUTE_INT8] = COMPUTE_INT8};
+    SutraConfig *config = &session->config;
+    if (!args->profile) return SUTRA_OK;
+    if (args->model)
+        return cli_raise(err, SUTRA_E_ARGUMENT, "--profile chooses the model: give it without -m");
+    SutraStatus status = cli_profile_config(args->profile, config, err);
+    if (status != SUTRA_OK) return status;
+    args->model = config->model->name;
+    if (!args->compute) args->compute = places[config->compute];
+    cli_message("--profile takes %s: %s in %s, %u dimensions of %s (%s)", config->profile,
+                config->model->name, sutra_compute_name(config->compute), config->dim,
+                cli_dtype_name(config->dtype), config->reason);
+    return SUTRA_OK;
 }
 
 static SutraCompute compute_of(uint32_t place)
@@ -210,10 +247,13 @@ SutraStatus cli_session_open(CliSession *session, const CliModelArgs *args, bool
                              SutraError *err)
 {
     char path[PATH_MAX];
+    CliModelArgs settled = *args;
     *session = (CliSession){.info = {.struct_size = sizeof session->info}};
-    SutraStatus status = cli_find_model(args->model, args->revision, path, sizeof path, err);
-    if (status == SUTRA_OK) status = open_model(session, args, path, err);
-    if (status == SUTRA_OK && with_engine) status = create_engine(session, args, err);
+    SutraStatus status = apply_profile(session, &settled, err);
+    if (status == SUTRA_OK)
+        status = cli_find_model(settled.model, settled.revision, path, sizeof path, err);
+    if (status == SUTRA_OK) status = open_model(session, &settled, path, err);
+    if (status == SUTRA_OK && with_engine) status = create_engine(session, &settled, err);
     if (status != SUTRA_OK) cli_session_close(session);
     return status;
 }
@@ -260,6 +300,10 @@ SutraStatus cli_embed_plan(const CliSession *session, const CliEmbedArgs *args,
                                    .dim = args->dim,
                                    .max_tokens = args->max_tokens,
                                    .pooling = poolings[args->pooling]};
+    if (session->config.profile) {
+        if (!args->dtype) options->dtype = session->config.dtype;
+        if (!args->dim && session->config.is_cut) options->dim = session->config.dim;
+    }
     if (args->no_normalize) options->normalize = SUTRA_NORMALIZE_NO;
     if (args->long_text == LONG_TEXT_ERROR) options->truncation = SUTRA_TRUNCATE_ERROR;
     SutraStatus status = cli_check_prompt(session, args->prompt_name, err);

@@ -4,10 +4,12 @@
 
 #include "option_table.h"
 #include "sutra.h"
+#include "sutra_hub.h"
 
 /* What every command on a model takes. */
 typedef struct CliModelArgs {
     const char *model, *revision;
+    uint32_t profile; /* place in CLI_PROFILE_WORDS */
     uint32_t compute; /* place in CLI_COMPUTE_WORDS */
     const char *min_quality;
     bool strict;
@@ -17,11 +19,12 @@ typedef struct CliModelArgs {
 } CliModelArgs;
 
 #define CLI_DEFAULT_MODEL "all-MiniLM-L6-v2"
+#define CLI_PROFILE_WORDS "ultra-efficient|efficient|high-quality|auto"
 #define CLI_COMPUTE_WORDS "fp32|bf16|fp16|int8|auto"
 
 /* -m and --revision; what commands that use the cache of packed models take; the options of
  * commands that embed. */
-extern const CliOption cli_model_options[2], cli_cache_options[1], cli_engine_options[5];
+extern const CliOption cli_model_options[2], cli_cache_options[1], cli_engine_options[6];
 
 /* What every command that embeds takes. */
 typedef struct CliEmbedArgs {
@@ -36,6 +39,7 @@ typedef struct CliSession {
     SutraModel *model;
     SutraEngine *engine; /* NULL when opened without */
     SutraModelInfo info;
+    SutraConfig config; /* of --profile; its profile is NULL without */
 } CliSession;
 
 /* The folder of the model called `name`: a path that exists, else a name looked up in the cache;
@@ -43,6 +47,12 @@ typedef struct CliSession {
  * a name; NULL: main. Errors: IO, ARGUMENT, saying what to do. */
 SutraStatus cli_find_model(const char *name, const char *revision, char *path, size_t capacity,
                            SutraError *err);
+
+/* What a place in CLI_PROFILE_WORDS means on this machine. */
+SutraStatus cli_profile_config(uint32_t profile, SutraConfig *config, SutraError *err);
+
+/* "float32"; static */
+const char *cli_dtype_name(SutraDtype dtype);
 
 /* Folder of the cache of packed models, as SUTRA_CACHE, XDG_CACHE_HOME and HOME say; false: none.
  */

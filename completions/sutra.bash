@@ -43,6 +43,10 @@ _sutra() {
         mapfile -t COMPREPLY < <(compgen -W "truncate error window" -- "$current")
         return
         ;;
+    --profile)
+        mapfile -t COMPREPLY < <(compgen -W "ultra-efficient efficient high-quality auto" -- "$current")
+        return
+        ;;
     --compute)
         mapfile -t COMPREPLY < <(compgen -W "fp32 bf16 fp16 int8 auto int4w" -- "$current")
         return
@@ -72,14 +76,14 @@ _sutra() {
         ;;
     esac
     case ${COMP_WORDS[1]} in
-    embed) words="-m --model --revision --no-cache -i --input --field -o --output --format --json --dim --output-dtype --pooling --no-normalize --max-tokens --long-text --prompt-name --compute --min-quality --strict --threads --device -h --help" ;;
+    embed) words="-m --model --revision --no-cache -i --input --field -o --output --format --json --dim --output-dtype --pooling --no-normalize --max-tokens --long-text --prompt-name --profile --compute --min-quality --strict --threads --device -h --help" ;;
     tokenize) words="-m --model --revision --no-cache -i --input --field --max-tokens --json -h --help" ;;
-    similarity) words="-m --model --revision --no-cache -i --input --with --field --json --dim --output-dtype --pooling --no-normalize --max-tokens --long-text --prompt-name --compute --min-quality --strict --threads --device -h --help" ;;
-    eval) words="-m --model --revision --no-cache --dim --output-dtype --pooling --no-normalize --max-tokens --long-text --prompt-name --document-prompt --json --compute --min-quality --strict --threads --device -h --help" ;;
+    similarity) words="-m --model --revision --no-cache -i --input --with --field --json --dim --output-dtype --pooling --no-normalize --max-tokens --long-text --prompt-name --profile --compute --min-quality --strict --threads --device -h --help" ;;
+    eval) words="-m --model --revision --no-cache --dim --output-dtype --pooling --no-normalize --max-tokens --long-text --prompt-name --document-prompt --json --profile --compute --min-quality --strict --threads --device -h --help" ;;
     bench) words="-m --model --revision -i --input --threads --compute --quick --json -h --help" ;;
     pull) words="--revision --from --json -h --help" ;;
     list) words="--json -h --help" ;;
-    info) words="-m --model --revision --json -h --help" ;;
+    info) words="-m --model --revision --profile --json -h --help" ;;
     convert) words="-m --model --revision -o --output --json -h --help" ;;
     quantize) words="-m --model --revision -o --output --compute --embeddings --calibrate --scales --smooth --keep --compare --threads --json -h --help" ;;
     verify) words="-m --model --revision --json -h --help" ;;

@@ -292,6 +292,9 @@ SUTRA_API int sutra_compute_is_native(SutraCompute compute);
 
 /* ---- models ---- */
 
+/* Whether this library opens models of a family, by config.json's model_type ("bert"): 1 or 0. */
+SUTRA_API int sutra_family_is_known(const char *model_type);
+
 /* Opens a folder in Hugging Face layout. A local path only: no name is looked up and nothing is
  * downloaded. The files are mapped and must not be truncated while the model is open. Errors: IO
  * (cannot be read), FORMAT (damaged), UNSUPPORTED (architecture, option or dtype; names it), LIMIT,

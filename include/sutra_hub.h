@@ -2,8 +2,8 @@
  *
  * Two libraries implement it:
  *
- *   libsutra_registry.a   sutra_registry_*, sutra_cache_*, sutra_hub_environment: tables and file
- *                         names; no network, no TLS
+ *   libsutra_registry.a   sutra_registry_*, sutra_config_*, sutra_cache_*, sutra_hub_environment:
+ *                         tables and file names; no network, no TLS
  *   libsutra-hub.so       the other sutra_hub_*: libcurl and libcrypto. Meant to be opened with
  *                         dlopen by who downloads, since TLS costs milliseconds at start
  *
@@ -75,6 +75,39 @@ SUTRA_API size_t sutra_registry_suggest(const char *name, const char **names, si
  * org/name. Errors: ARGUMENT (neither; names the closest registry names); LIMIT. */
 SUTRA_API SutraStatus sutra_registry_resolve(const char *name, char *repo, size_t capacity,
                                              SutraError *err);
+
+/* ---- profiles ---- */
+
+/* A model, and how to use it. Everything is static. */
+typedef struct SutraConfig {
+    uint32_t struct_size;
+    const char *profile;             /* which it is; of "auto", which it came to */
+    const SutraRegistryModel *model; /* what to find in the cache, or to pull */
+    SutraCompute compute;            /* of SutraModelOptions; this processor has it */
+    uint32_t dim;                    /* of SutraEmbedOptions, like dtype */
+    SutraDtype dtype;
+    uint32_t is_cut;  /* 1: dim is less than the model has */
+    char reason[512]; /* one line: why these */
+} SutraConfig;
+
+/* The configuration of a profile on this machine:
+ *
+ *   ultra-efficient   256 dimensions, ubinary: 32 bytes a vector; int8, else bf16
+ *   efficient         384 dimensions, float32; int8, else bf16
+ *   high-quality      768 dimensions, float32; bf16
+ *   auto              efficient or high-quality, by cores, instructions and memory
+ *
+ * Precisions that the processor has no instructions for give way to fp32. Models are those of the
+ * registry whose family this build opens. Errors: ARGUMENT (no such profile; names them), ABI,
+ * UNSUPPORTED; ARGUMENT or UNSUPPORTED from SUTRA_ISA. */
+SUTRA_API SutraStatus sutra_config_from_name(const char *profile, SutraConfig *config,
+                                             SutraError *err);
+
+/* The same with vectors of `dim` elements: the smallest model that has so many, else one that was
+ * trained for such a length, else the smallest one that has more. The profile says precision and
+ * type. Errors: as above; ARGUMENT (no model has so many; names the sizes). */
+SUTRA_API SutraStatus sutra_config_for_dimension(uint32_t dim, const char *profile,
+                                                 SutraConfig *config, SutraError *err);
 
 /* ---- cache ---- */
 

@@ -1,10 +1,16 @@
 /* sutra.h: models. */
 #include "api/model_open.h"
 #include "base/status.h"
+#include "model/family.h"
 #include "model/model.h"
 #include "pipeline/engine.h"
 
 #include <string.h>
+
+int sutra_family_is_known(const char *model_type)
+{
+    return model_type && su_family_is_known(model_type);
+}
 
 SutraStatus sutra_model_open(const char *path, const SutraModelOptions *options, SutraModel **model,
                              SutraError *err)

@@ -67,6 +67,8 @@ static const SuFamily *family_of_model_type(const char *model_type)
     return NULL;
 }
 
+bool su_family_is_known(const char *model_type) { return family_of_model_type(model_type) != NULL; }
+
 static bool has_architecture(const SuFamily *family, const char *architecture)
 {
     for (const char *const *prefix = family->architectures; *prefix; prefix++)

@@ -64,6 +64,9 @@ extern const SuFamily su_family_bert;
 SutraStatus su_family_find(const json_t *config, const char *where, const SuFamily **family,
                            SutraError *err);
 
+/* Whether a family has this model_type. */
+bool su_family_is_known(const char *model_type);
+
 /* Fills *spec, all but heads. Sizes are bounded: no later product of two overflows 64 bits. */
 SutraStatus su_family_configure(const SuFamily *family, const json_t *config, const char *where,
                                 SutraSpec *spec, SutraError *err);

@@ -21,6 +21,30 @@ class Models(Base):
         self.assertRegex(sutra("info", MODEL).decode(), rf"(?m)^dimensions +{config['hidden_size']}$")
         sutra("info", MODEL, MODEL, code=2, stderr="takes one model")
 
+    def test_profiles(self):
+        config = json.loads(sutra("info", "--json", "--profile", "efficient"))
+        self.assertEqual((config["model"], config["dim"], config["row_bytes"]), ("all-MiniLM-L6-v2", 384, 1536))
+        facts = json.loads(sutra("info", "--json", "--profile", "ultra-efficient"))
+        self.assertEqual((facts["dim"], facts["output_dtype"], facts["row_bytes"]), (256, "ubinary", 32))
+        self.assertRegex(sutra("info", "--profile", "auto").decode(), "(?m)^because +auto is .* here: ")
+        sutra("info", "--profile", "efficient", MODEL, code=2, stderr="--profile chooses the model")
+        sutra("embed", "--profile", "efficient", "-m", MODEL, "a", code=1, stderr="--profile chooses the model")
+        # A small model in the place of the profile's.
+        cache = {"HF_HUB_CACHE": str(self.dir / "cache"), "SUTRA_MODEL": "not-this-one"}
+        folder = self.dir / "cache/models--sentence-transformers--all-MiniLM-L6-v2"
+        sutra("embed", "--profile", "efficient", "a", env=cache, code=1, stderr="sutra pull all-MiniLM-L6-v2")
+        shutil.copytree(MODEL, folder / "snapshots" / ("a" * 40))
+        (folder / "refs").mkdir()
+        (folder / "refs/main").write_text("a" * 40, encoding="ascii")
+        said = f"--profile takes efficient: all-MiniLM-L6-v2 in {config['compute']}, 384 dimensions of float32"
+        self.assertEqual(sutra("embed", "--profile", "efficient", "a", env=cache, stderr=said),
+                         embed("a", "--compute", config["compute"]))
+        self.assertEqual(sutra("embed", "--profile", "efficient", "--compute", "fp32", "a", env=cache, stderr=said),
+                         embed("a"))
+        self.assertEqual(sutra("embed", "--profile", "ultra-efficient", "--dim", "32", "a", env=cache, stderr="takes"),
+                         embed("a", "--compute", facts["compute"], "--dim", "32", "--output-dtype", "ubinary"))
+        sutra("embed", "--profile", "ultra-efficient", "a", env=cache, code=1, stderr="dim 256")
+
     def test_list_of_an_empty_cache(self):
         cache = {"HF_HUB_CACHE": str(self.dir / "cache")}
         models = read_jsonl(sutra("list", "--json", env=cache))
