@@ -185,6 +185,11 @@ class Bench(unittest.TestCase):
         for word in ("loaded", "packing", "batching", "fusion", "flash", "threads"):
             self.assertTrue(any(word in name for name in without), word)
         self.assertEqual([row["from"] for row in found["start"]], ["folder", "folder, making the bundle", "bundle"])
+        types = ["float32", "float16", "int8, fixed", "uint8, fixed", "int8, ranges", "uint8, ranges", "binary", "ubinary"]
+        self.assertEqual([(row["dim"], row["type"]) for row in found["output"]],
+                         [(dim, kind) for dim in (384, 1024) for kind in types])
+        for row in found["output"]:
+            self.positive(row, "fused ns", "separate ns", "times")
         for row in found["flash"]:
             self.positive(row, "tokens", "flash ms", "window ms", "all scores ms", "flash MB")
             scores = row["all scores MB"] - row["flash MB"]
