@@ -292,6 +292,44 @@ static void test_ranges(void **state)
     sutra_result_free(result);
 }
 
+/* Every type, whole dimensions and cut ones: a text's bytes are those that it has alone. */
+static void test_types_in_batches(void **state)
+{
+    enum { TEXTS = 40 };
+    Fixture *f = *state;
+    SutraError err = {0};
+    SutraInput inputs[TEXTS];
+    char texts[TEXTS][128];
+    float ranges[2 * HIDDEN];
+    for (int i = 0; i < HIDDEN; i++) ranges[i] = -0.5f, ranges[HIDDEN + i] = 0.5f;
+    for (int i = 0; i < TEXTS; i++) {
+        size_t used = 0;
+        for (int word = 0; word <= i % 23; word++)
+            used += (size_t)snprintf(texts[i] + used, sizeof texts[i] - used, "%c ",
+                                     'a' + (i * 5 + word * 3) % 26);
+        inputs[i] = text_input(texts[i]);
+    }
+    for (int c = 0; c < 16; c++) {
+        uint32_t dim = c < 8 ? HIDDEN : 21;
+        float own[2 * HIDDEN];
+        memcpy(own, ranges, dim * sizeof *own);
+        memcpy(own + dim, ranges + HIDDEN, dim * sizeof *own);
+        SutraDtype dtype = c % 8 == 6 ? SUTRA_I8 : c % 8 == 7 ? SUTRA_U8 : (SutraDtype)(c % 8);
+        SutraEmbedOptions options = {
+            .struct_size = sizeof options, .dim = dim, .dtype = dtype, .ranges = NULL};
+        if (c % 8 >= 6) options.ranges = own;
+        SutraResult *result, *alone;
+        SutraResultView all = embed(f, inputs, TEXTS, &options, SUTRA_OK, &result, &err);
+        for (size_t i = 0; i < TEXTS; i++) {
+            SutraResultView one = embed(f, &inputs[i], 1, &options, SUTRA_OK, &alone, &err);
+            assert_memory_equal((const char *)all.data + i * all.row_bytes, one.data,
+                                one.row_bytes);
+            sutra_result_free(alone);
+        }
+        sutra_result_free(result);
+    }
+}
+
 static void expect_bad_range(Fixture *f, SutraDtype dtype, float least, float most)
 {
     SutraError err = {0};
@@ -581,6 +619,7 @@ int main(void)
         cmocka_unit_test(test_dtypes),
         cmocka_unit_test(test_padded_bits),
         cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_types_in_batches),
         cmocka_unit_test(test_bad_ranges),
         cmocka_unit_test(test_bad_options),
         cmocka_unit_test(test_log),
