@@ -75,6 +75,11 @@ class Bench(unittest.TestCase):
             "sum_of_squares_f32": (2 * n, n, 0),
             "dot_f32": (2 * n, 2 * n, 0),
             "scale_f32": (n, n, n),
+            "output_f32": (3 * n, n, n),
+            "output_f16": (3 * n, n, n / 2),
+            "output_u8": (3 * n, n, n / 4),
+            "output_ranged_u8": (5 * n, 3 * n, n / 4),
+            "output_bits": (3 * n, n, n / 32),
             "widen_f16": (0, n / 2, n),
             "widen_bf16": (0, n / 2, n),
         }[row["kernel"]]
