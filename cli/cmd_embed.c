@@ -3,8 +3,10 @@
 #include "console.h"
 #include "embed_stream.h"
 #include "json_text.h"
+#include "ranges_option.h"
 #include "row_writer.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -77,6 +79,7 @@ typedef struct EmbedRun {
     CliRowWriter writer;
     CliEmbedStream stream;
     SutraEmbedOptions options;
+    float *ranges;
     uint32_t dim;
 } EmbedRun;
 
@@ -108,8 +111,10 @@ static SutraStatus begin(EmbedRun *run, const EmbedArgs *args, const CliArgument
     if (status == SUTRA_OK) status = cli_session_open(&run->session, &args->model, true, err);
     if (status == SUTRA_OK)
         status = cli_embed_plan(&run->session, &args->embed, &run->options, err);
+    if (status == SUTRA_OK)
+        status = cli_settle_ranges(&run->session, &args->embed, &run->options, &run->ranges, err);
     if (status != SUTRA_OK) return status;
-    run->dim = args->embed.dim                           ? args->embed.dim
+    run->dim = run->options.dim                          ? run->options.dim
                : run->options.output == SUTRA_OUT_POOLED ? run->session.info.dim
                                                          : run->session.info.hidden_size;
     run->writer = (CliRowWriter){.output = &run->output,
@@ -183,6 +188,7 @@ static int run_embed(const void *given, const CliArguments *rest)
     cli_output_abort(&run.output);
     cli_session_close(&run.session);
     cli_reader_close(&run.reader);
+    free(run.ranges);
     return code;
 }
 
@@ -196,6 +202,7 @@ const CliCommand cli_embed_command = {
         "\n"
         "  sutra embed -i texts.txt -o vectors.npy\n"
         "  sutra embed --dim 128 \"first text\" \"second text\"\n"
+        "  sutra embed -i corpus.txt -o corpus.npy --output-dtype int8 --calibrate corpus.txt\n"
         "  zcat corpus.jsonl.gz | sutra embed -i - --field text -o corpus.safetensors",
     .groups = groups,
     .num_groups = CLI_COUNT(groups),

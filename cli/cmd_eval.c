@@ -4,9 +4,11 @@
 #include "json_text.h"
 #include "model_session.h"
 #include "number_text.h"
+#include "ranges_option.h"
 #include "suggest.h"
 #include "sutra_tools.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -78,6 +80,7 @@ static SutraStatus evaluate(const Task *task, const EvalArgs *args, const char *
 {
     CliSession session = {0};
     SutraEmbedOptions embed;
+    float *ranges = NULL;
     SutraEvalResult result = {.struct_size = sizeof result};
     struct stat facts;
     if (stat(path, &facts) != 0)
@@ -85,6 +88,8 @@ static SutraStatus evaluate(const Task *task, const EvalArgs *args, const char *
     SutraStatus status = cli_session_open(&session, &args->model, true, err);
     if (status == SUTRA_OK) status = cli_embed_plan(&session, &args->embed, &embed, err);
     if (status == SUTRA_OK) status = cli_check_prompt(&session, args->document_prompt, err);
+    if (status == SUTRA_OK)
+        status = cli_settle_ranges(&session, &args->embed, &embed, &ranges, err);
     if (status == SUTRA_OK) {
         SutraEvalOptions options = {.struct_size = sizeof options,
                                     .embed = &embed,
@@ -99,6 +104,7 @@ static SutraStatus evaluate(const Task *task, const EvalArgs *args, const char *
         cli_message("warning: %llu texts were truncated to %u tokens",
                     (unsigned long long)result.truncated,
                     embed.max_tokens ? embed.max_tokens : session.info.max_tokens);
+    free(ranges);
     cli_session_close(&session);
     return status;
 }

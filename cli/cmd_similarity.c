@@ -4,6 +4,7 @@
 #include "embed_stream.h"
 #include "json_text.h"
 #include "number_text.h"
+#include "ranges_option.h"
 #include "utf8_check.h"
 
 #include <stdlib.h>
@@ -162,21 +163,25 @@ static SutraStatus compare(const SimilarityArgs *args, CliReader *input, CliRead
     SutraEmbedOptions options;
     Side rows = {0}, others = {0};
     CliOutput out = {0};
+    float *ranges = NULL;
     SutraStatus status = cli_session_open(&session, &args->model, true, err);
     if (status == SUTRA_OK) status = cli_embed_plan(&session, &args->embed, &options, err);
+    if (status == SUTRA_OK)
+        status = cli_settle_ranges(&session, &args->embed, &options, &ranges, err);
     if (status == SUTRA_OK)
         status = embed_side(&session, &options, args->embed.prompt_name, input, &rows, err);
     if (status == SUTRA_OK && args->with)
         status = embed_side(&session, &options, args->embed.prompt_name, with, &others, err);
     if (status == SUTRA_OK) status = cli_output_open(&out, NULL, false, err);
     if (status == SUTRA_OK) {
-        uint32_t dim = args->embed.dim ? args->embed.dim : session.info.dim;
+        uint32_t dim = options.dim ? options.dim : session.info.dim;
         status = print_table(args, &options, dim, &rows, args->with ? &others : &rows, &out, err);
     }
     if (status == SUTRA_OK) status = cli_output_commit(&out, err);
     cli_output_abort(&out);
     free_side(&rows);
     free_side(&others);
+    free(ranges);
     cli_session_close(&session);
     return status;
 }

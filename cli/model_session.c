@@ -44,11 +44,24 @@ const CliOption cli_engine_options[6] = {
      "cpu, cuda:0, … or auto (default: auto)", 0, 0},
 };
 
-const CliOption cli_embed_options[7] = {
+const CliOption cli_embed_options[10] = {
     {"dim", 0, CLI_OPTION_NUMBER, "N", offsetof(CliEmbedArgs, dim),
      "keep the first N elements of a vector, then normalise", 1, 1u << 20},
-    {"output-dtype", 0, CLI_OPTION_CHOICE, "float32|float16|int8|uint8|binary|ubinary",
-     offsetof(CliEmbedArgs, dtype), "element type of the vectors (default: float32)", 0, 0},
+    {"output-dtype", 0, CLI_OPTION_CHOICE,
+     "float32|float16|int8|uint8|binary|ubinary|int8-fixed|uint8-fixed",
+     offsetof(CliEmbedArgs, dtype),
+     "element type of the vectors (default: float32); int8 and uint8 with --ranges or --calibrate "
+     "have the codes of sentence-transformers, else those of int8-fixed and uint8-fixed: "
+     "round(127 x), uint8 plus 128",
+     0, 0},
+    {"ranges", 0, CLI_OPTION_TEXT, "FILE", offsetof(CliEmbedArgs, ranges),
+     "int8 and uint8: the smallest and largest value of each element, a .npy file of float32 "
+     "[2, dim]",
+     0, 0},
+    {"calibrate", 0, CLI_OPTION_TEXT, "FILE", offsetof(CliEmbedArgs, calibrate),
+     "int8 and uint8: take these values from the vectors of FILE's texts, one a line", 0, 0},
+    {"save-ranges", 0, CLI_OPTION_TEXT, "FILE", offsetof(CliEmbedArgs, save_ranges),
+     "with --calibrate: keep them in FILE, for --ranges", 0, 0},
     {"pooling", 0, CLI_OPTION_CHOICE, "cls|mean|max|mean-sqrt|weighted-mean|last",
      offsetof(CliEmbedArgs, pooling), "how token vectors become one (default: the model's)", 0, 0},
     {"no-normalize", 0, CLI_OPTION_FLAG, NULL, offsetof(CliEmbedArgs, no_normalize),
@@ -63,6 +76,7 @@ const CliOption cli_embed_options[7] = {
 
 enum { COMPUTE_FP32 = 1, COMPUTE_BF16 = 2, COMPUTE_INT8 = 4, COMPUTE_AUTO = 5 };
 enum { LONG_TEXT_ERROR = 2, LONG_TEXT_WINDOW = 3 };
+enum { DTYPE_FIXED = 7 }; /* int8-fixed and what follows it in --output-dtype */
 
 SutraStatus cli_find_model(const char *name, const char *revision, char *path, size_t capacity,
                            SutraError *err)
@@ -283,18 +297,39 @@ SutraStatus cli_check_prompt(const CliSession *session, const char *name, SutraE
                      session->info.name, known);
 }
 
+static SutraStatus check_ranges(const CliEmbedArgs *args, SutraDtype dtype, SutraError *err)
+{
+    const char *given = args->ranges        ? "--ranges"
+                        : args->calibrate   ? "--calibrate"
+                        : args->save_ranges ? "--save-ranges"
+                                            : NULL;
+    if (!given) return SUTRA_OK;
+    if (args->ranges && args->calibrate)
+        return cli_raise(err, SUTRA_E_ARGUMENT, "--ranges contradicts --calibrate; give either");
+    if (args->save_ranges && !args->calibrate)
+        return cli_raise(err, SUTRA_E_ARGUMENT, "--save-ranges needs --calibrate FILE");
+    if (args->dtype >= DTYPE_FIXED || (dtype != SUTRA_I8 && dtype != SUTRA_U8))
+        return cli_raise(err, SUTRA_E_ARGUMENT, "%s goes with --output-dtype int8 and uint8 only",
+                         given);
+    if (args->calibrate && strcmp(args->calibrate, "-") == 0)
+        return cli_raise(err, SUTRA_E_ARGUMENT, "--calibrate takes a file, not standard input");
+    return SUTRA_OK;
+}
+
 SutraStatus cli_embed_plan(const CliSession *session, const CliEmbedArgs *args,
                            SutraEmbedOptions *options, SutraError *err)
 {
     static const SutraPooling poolings[] = {
         SUTRA_POOL_MODEL,     SUTRA_POOL_CLS,           SUTRA_POOL_MEAN, SUTRA_POOL_MAX,
         SUTRA_POOL_MEAN_SQRT, SUTRA_POOL_WEIGHTED_MEAN, SUTRA_POOL_LAST};
-    static const SutraDtype dtypes[] = {SUTRA_F32, SUTRA_F32,    SUTRA_F16,    SUTRA_I8,
-                                        SUTRA_U8,  SUTRA_BINARY, SUTRA_UBINARY};
+    static const SutraDtype dtypes[] = {SUTRA_F32,    SUTRA_F32,     SUTRA_F16, SUTRA_I8, SUTRA_U8,
+                                        SUTRA_BINARY, SUTRA_UBINARY, SUTRA_I8,  SUTRA_U8};
     if (args->long_text == LONG_TEXT_WINDOW)
         return cli_raise(
             err, SUTRA_E_UNSUPPORTED,
             "--long-text window is not supported by this version; use truncate or error");
+    SutraStatus status = check_ranges(args, dtypes[args->dtype], err);
+    if (status != SUTRA_OK) return status;
     *options = (SutraEmbedOptions){.struct_size = sizeof *options,
                                    .dtype = dtypes[args->dtype],
                                    .dim = args->dim,
@@ -306,7 +341,7 @@ SutraStatus cli_embed_plan(const CliSession *session, const CliEmbedArgs *args,
     }
     if (args->no_normalize) options->normalize = SUTRA_NORMALIZE_NO;
     if (args->long_text == LONG_TEXT_ERROR) options->truncation = SUTRA_TRUNCATE_ERROR;
-    SutraStatus status = cli_check_prompt(session, args->prompt_name, err);
+    status = cli_check_prompt(session, args->prompt_name, err);
     if (status != SUTRA_OK) return status;
     /* A request without texts checks the options against the model. */
     SutraResult *result = NULL;

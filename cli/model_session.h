@@ -31,9 +31,10 @@ typedef struct CliEmbedArgs {
     uint32_t dim, dtype, pooling, max_tokens, long_text;
     bool no_normalize;
     const char *prompt_name;
+    const char *ranges, *calibrate, *save_ranges; /* see ranges_option.h */
 } CliEmbedArgs;
 
-extern const CliOption cli_embed_options[7];
+extern const CliOption cli_embed_options[10];
 
 typedef struct CliSession {
     SutraModel *model;

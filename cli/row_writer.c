@@ -42,7 +42,7 @@ void cli_rows_begin(CliRowWriter *writer, uint32_t format, uint32_t dim)
 {
     bool packed = writer->dtype == SUTRA_BINARY || writer->dtype == SUTRA_UBINARY;
     writer->format = formats[format];
-    writer->columns = packed ? dim / 8 : dim;
+    writer->columns = packed ? (uint32_t)sutra_row_bytes(writer->dtype, dim) : dim;
     writer->row_bytes = sutra_row_bytes(writer->dtype, dim);
     writer->format->header(writer, writer->expected == CLI_ROWS_UNKNOWN ? 0 : writer->expected,
                            false);

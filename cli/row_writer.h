@@ -33,7 +33,7 @@ struct CliRowWriter {
     CliOutput *output;
     const CliRowFormat *format;
     SutraDtype dtype;
-    uint32_t columns; /* stored elements of a row: dim, or dim / 8 of the binary types */
+    uint32_t columns; /* stored elements of a row: dim, or the bytes of the binary types */
     size_t row_bytes;
     const char *model, *revision; /* noted in safetensors files */
     uint64_t expected, written;   /* rows */

@@ -32,7 +32,19 @@ _sutra() {
         return
         ;;
     --output-dtype)
-        mapfile -t COMPREPLY < <(compgen -W "float32 float16 int8 uint8 binary ubinary" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "float32 float16 int8 uint8 binary ubinary int8-fixed uint8-fixed" -- "$current")
+        return
+        ;;
+    --ranges)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return
+        ;;
+    --calibrate)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return
+        ;;
+    --save-ranges)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
     --pooling)
@@ -63,10 +75,6 @@ _sutra() {
         mapfile -t COMPREPLY < <(compgen -W "int8 fp32" -- "$current")
         return
         ;;
-    --calibrate)
-        mapfile -t COMPREPLY < <(compgen -f -- "$current")
-        return
-        ;;
     --scales)
         mapfile -t COMPREPLY < <(compgen -W "dynamic min-max percentile mse entropy" -- "$current")
         return
@@ -76,10 +84,10 @@ _sutra() {
         ;;
     esac
     case ${COMP_WORDS[1]} in
-    embed) words="-m --model --revision --no-cache -i --input --field -o --output --format --json --dim --output-dtype --pooling --no-normalize --max-tokens --long-text --prompt-name --profile --compute --min-quality --strict --threads --device -h --help" ;;
+    embed) words="-m --model --revision --no-cache -i --input --field -o --output --format --json --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --prompt-name --profile --compute --min-quality --strict --threads --device -h --help" ;;
     tokenize) words="-m --model --revision --no-cache -i --input --field --max-tokens --json -h --help" ;;
-    similarity) words="-m --model --revision --no-cache -i --input --with --field --json --dim --output-dtype --pooling --no-normalize --max-tokens --long-text --prompt-name --profile --compute --min-quality --strict --threads --device -h --help" ;;
-    eval) words="-m --model --revision --no-cache --dim --output-dtype --pooling --no-normalize --max-tokens --long-text --prompt-name --document-prompt --json --profile --compute --min-quality --strict --threads --device -h --help" ;;
+    similarity) words="-m --model --revision --no-cache -i --input --with --field --json --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --prompt-name --profile --compute --min-quality --strict --threads --device -h --help" ;;
+    eval) words="-m --model --revision --no-cache --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --prompt-name --document-prompt --json --profile --compute --min-quality --strict --threads --device -h --help" ;;
     bench) words="-m --model --revision -i --input --threads --compute --quick --json -h --help" ;;
     pull) words="--revision --from --json -h --help" ;;
     list) words="--json -h --help" ;;

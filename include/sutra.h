@@ -97,10 +97,15 @@ typedef enum SutraCompute {
  *   F16       x, rounded to nearest even            2
  *   I8        round(127 x), clamped to [-127, 127]  1     meant for normalised vectors
  *   U8        I8 + 128                              1
- *   UBINARY   a bit: x > 0, most significant first  1/8   dim must be a multiple of 8
+ *   U8        with ranges: clamp(floor(             1     min, max: those of the element;
+ *             (x - min) / ((max - min) / 255)),           the quotient is x - min where
+ *             0, 255)                                     (max - min) / 255 is 0
+ *   I8        with ranges: U8 - 128                 1
+ *   UBINARY   a bit: x > 0, most significant first  1/8   the last byte is filled up with zeros
  *   BINARY    UBINARY - 128, as int8                1/8   the same
  *
- * UBINARY and BINARY are as sentence-transformers' quantize_embeddings makes them. */
+ * UBINARY, BINARY, and I8 and U8 with ranges have the bytes of sentence-transformers'
+ * quantize_embeddings, computed in float32 as it does. */
 typedef enum SutraDtype {
     SUTRA_F32 = 0,
     SUTRA_F16,
@@ -234,6 +239,10 @@ typedef struct SutraEmbedOptions {
     uint8_t priority;    /* 0 normal … 255 first, sutra_submit only */
     uint64_t timeout_ns; /* give up if not started within; 0: never. sutra_submit only */
     SutraPooling pooling;
+    /* [2, dim], I8 and U8 only: the smallest (row 0) and largest (row 1) value of each element of
+     * the final vector, finite, as sutra_ranges finds them (SutraDtype). NULL: the fixed range
+     * -1 … 1. Borrowed as inputs are: until return by blocking calls, copied by sutra_submit. */
+    const float *ranges;
 } SutraEmbedOptions;
 
 /* Borrowed from the result.
@@ -401,10 +410,21 @@ SUTRA_API void sutra_result_free(SutraResult *result);
 /* ---- vectors ---- */
 
 /* out [na, nb]: similarity of each row of a [na, dim] with each row of b [nb, dim]. F32, F16, I8,
- * U8: cosine. BINARY, UBINARY: 1 - 2 hamming / dim, which estimates the cosine of the vectors they
- * were made from. */
+ * U8: cosine, of the signed codes (U8: less 128). BINARY, UBINARY: 1 - 2 hamming / dim, which
+ * estimates the cosine of the vectors they were made from; bits past dim do not count.
+ *
+ * Codes made with ranges are not proportional to x: each element has its own step and zero. Their
+ * cosine compares the int8 codes as they are, as sentence-transformers and its users do; it is no
+ * estimate of the vectors' cosine. */
 SUTRA_API SutraStatus sutra_similarity(SutraDtype dtype, uint32_t dim, const void *a, size_t na,
                                        const void *b, size_t nb, float *out, SutraError *err);
+
+/* ranges [2, dim] of SutraEmbedOptions: the smallest (row 0) and largest (row 1) value of each
+ * element over rows [n, dim] of F32 vectors; of zeros, the sign is not specified. Errors: ARGUMENT
+ * (no row, dim 0, a pointer is NULL), NUMERIC (names the row and element that is NaN or
+ * infinite). */
+SUTRA_API SutraStatus sutra_ranges(const float *rows, size_t n, uint32_t dim, float *ranges,
+                                   SutraError *err);
 
 /* Bytes of one vector; 0 if the pair is not valid. */
 SUTRA_API size_t sutra_row_bytes(SutraDtype dtype, uint32_t dim);

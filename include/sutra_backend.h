@@ -166,6 +166,9 @@ typedef struct SutraBatch {
     SutraPooling pooling;   /* never SUTRA_POOL_MODEL */
     const SutraTeam *team;  /* or NULL: the calling thread alone */
     uint8_t *numeric_error; /* [num_seqs], zeroed; set to 1 where a vector holds NaN or infinity */
+    /* [2, dim] of I8 and U8, finite, not decreasing (SutraEmbedOptions.ranges); NULL: the fixed
+     * range. A backend without them answers UNSUPPORTED. */
+    const float *ranges;
 } SutraBatch;
 
 typedef struct SutraHost {

@@ -185,7 +185,7 @@ SutraStatus sutra_submit(SutraEngine *engine, const SutraModel *model, const Sut
     SU_TRY(su_embed_plan(model, options, &plan, err));
     SU_TRY(su_options_read(&o, sizeof o, options, "SutraEmbedOptions", err));
     o.struct_size = sizeof o;
-    return su_job_submit(engine->queue, model, inputs, n, &o, done, user, job, err);
+    return su_job_submit(engine->queue, model, inputs, n, &o, &plan, done, user, job, err);
 }
 
 SutraStatus sutra_engine_stats(const SutraEngine *engine, char *json, size_t capacity, size_t *size,

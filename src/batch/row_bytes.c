@@ -12,7 +12,7 @@ size_t su_row_bytes(SutraDtype dtype, uint32_t dim)
         return dim;
     case SUTRA_BINARY:
     case SUTRA_UBINARY:
-        return dim % 8 ? 0 : dim / 8;
+        return dim / 8 + (dim % 8 != 0);
     }
     return 0;
 }

@@ -3,6 +3,7 @@
  *   steps    from a naive encoder upwards, each step added to those before it
  *   without  everything on, one step left out
  *   start    from nothing to the first vector: folder, bundle, loaded model
+ *   output   rows to their output form, in one pass and in several
  *   flash    long texts, beside attention that keeps all scores
  *
  * Times are of the encoder, from token ids to vectors; every variant's vectors are compared with
@@ -352,6 +353,7 @@ static SutraStatus measure(SuBenchAblation *bench, SutraError *err)
     SU_TRY(measure_steps(bench, &all, &seconds, err));
     SU_TRY(measure_without(bench, &all, seconds, err));
     SU_TRY(su_bench_ablation_start(bench, err));
+    SU_TRY(su_bench_ablation_output(bench, err));
     SU_TRY(su_bench_ablation_flash(bench, err));
     return su_report_status(report, err);
 }

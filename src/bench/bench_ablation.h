@@ -23,6 +23,9 @@ typedef struct SuBenchAblation {
 
 /* Table "start": time from nothing to the first vector. */
 SutraStatus su_bench_ablation_start(SuBenchAblation *bench, SutraError *err);
+/* Table "output": rows to their output form, in one pass and in several. Errors: NUMERIC when the
+ * two ways do not agree. */
+SutraStatus su_bench_ablation_output(SuBenchAblation *bench, SutraError *err);
 /* Table "flash": attention by length. Errors: NUMERIC when the two ways do not agree. */
 SutraStatus su_bench_ablation_flash(SuBenchAblation *bench, SutraError *err);
 

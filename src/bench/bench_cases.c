@@ -94,6 +94,32 @@ static void call_widen_bf16(const SuBenchCase *at, const SuBenchOperands *x)
     at->of->kernels.widen_bf16((const uint16_t *)(const void *)x->a, at->n, x->c);
 }
 
+static void call_output_f32(const SuBenchCase *at, const SuBenchOperands *x)
+{
+    at->of->kernels.output_f32(x->a, 0.5f, at->n, x->c);
+}
+
+static void call_output_f16(const SuBenchCase *at, const SuBenchOperands *x)
+{
+    at->of->kernels.output_f16(x->a, 0.5f, at->n, (uint16_t *)(void *)x->c);
+}
+
+static void call_output_u8(const SuBenchCase *at, const SuBenchOperands *x)
+{
+    at->of->kernels.output_u8(x->a, 0.5f, at->n, 0x80, (uint8_t *)x->c);
+}
+
+/* A step may be negative or 0 here: the time is the same. */
+static void call_output_ranged(const SuBenchCase *at, const SuBenchOperands *x)
+{
+    at->of->kernels.output_ranged_u8(x->a, 0.5f, x->b, x->bias, at->n, 0x80, (uint8_t *)x->c);
+}
+
+static void call_output_bits(const SuBenchCase *at, const SuBenchOperands *x)
+{
+    at->of->kernels.output_bits(x->a, 0.5f, at->n, 0, (uint8_t *)x->c);
+}
+
 static void add(SuBenchCases *cases, SuBenchCase at)
 {
     at.of = cases;
@@ -180,7 +206,12 @@ static void add_vectors(SuBenchCases *cases)
     size_t n = cases->shape.hidden;
     const RowKernel table[] = {
         {"sum_of_squares_f32", "output", n, su_bench_cost_sum_of_squares(n), call_squares},
-        {"scale_f32", "output", n, su_bench_cost_scale(n), call_scale},
+        {"scale_f32", "similarity", n, su_bench_cost_scale(n), call_scale},
+        {"output_f32", "output", n, su_bench_cost_output(n, 32, false), call_output_f32},
+        {"output_f16", "output", n, su_bench_cost_output(n, 16, false), call_output_f16},
+        {"output_u8", "output", n, su_bench_cost_output(n, 8, false), call_output_u8},
+        {"output_ranged_u8", "output", n, su_bench_cost_output(n, 8, true), call_output_ranged},
+        {"output_bits", "output", n, su_bench_cost_output(n, 1, false), call_output_bits},
         {"dot_f32", "similarity", n, su_bench_cost_dot(n), call_dot},
         {"widen_f16", "stored rows", n, su_bench_cost_widen(n), call_widen_f16},
         {"widen_bf16", "stored rows", n, su_bench_cost_widen(n), call_widen_bf16},

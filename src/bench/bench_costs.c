@@ -72,6 +72,14 @@ SuBenchCost su_bench_cost_widen(size_t n)
     return (SuBenchCost){.read = HALF * (double)n, .written = FLOAT * (double)n};
 }
 
+/* An element: 1 for the scale, 2 for the check; rounding and packing count as none. */
+SuBenchCost su_bench_cost_output(size_t n, uint32_t bits, bool ranged)
+{
+    return (SuBenchCost){.flops = (ranged ? 5.0 : 3.0) * (double)n,
+                         .read = (ranged ? 3.0 : 1.0) * FLOAT * (double)n,
+                         .written = (double)bits * (double)n / 8};
+}
+
 double su_bench_flops_of_text(const SutraSpec *spec, double tokens)
 {
     double hidden = spec->hidden_size, width = (double)spec->num_heads * spec->head_size;

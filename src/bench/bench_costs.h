@@ -25,6 +25,8 @@ SuBenchCost su_bench_cost_sum_of_squares(size_t n);
 SuBenchCost su_bench_cost_dot(size_t n);
 SuBenchCost su_bench_cost_scale(size_t n);
 SuBenchCost su_bench_cost_widen(size_t n);
+/* An output row of elements of `bits` bits; ranged: with ranges. */
+SuBenchCost su_bench_cost_output(size_t n, uint32_t bits, bool ranged);
 
 /* Products of a whole text of that many tokens through the encoder. */
 double su_bench_flops_of_text(const SutraSpec *spec, double tokens);

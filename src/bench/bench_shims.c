@@ -192,6 +192,44 @@ static void time_scale(const float *x, float scale, size_t n, float *y)
     add(slot_of_thread(), SU_BENCH_OUTPUT, start, su_bench_cost_scale(n).flops);
 }
 
+/* What every kernel of output rows adds. */
+static bool add_output(uint64_t start, size_t n, bool finite)
+{
+    add(slot_of_thread(), SU_BENCH_OUTPUT, start, su_bench_cost_scale(n).flops);
+    return finite;
+}
+
+static bool time_output_f32(const float *x, float scale, size_t n, float *y)
+{
+    uint64_t start = su_bench_ticks();
+    return add_output(start, n, inner.output_f32(x, scale, n, y));
+}
+
+static bool time_output_f16(const float *x, float scale, size_t n, uint16_t *y)
+{
+    uint64_t start = su_bench_ticks();
+    return add_output(start, n, inner.output_f16(x, scale, n, y));
+}
+
+static bool time_output_u8(const float *x, float scale, size_t n, uint8_t flip, uint8_t *y)
+{
+    uint64_t start = su_bench_ticks();
+    return add_output(start, n, inner.output_u8(x, scale, n, flip, y));
+}
+
+static bool time_output_ranged_u8(const float *x, float scale, const float *least,
+                                  const float *step, size_t n, uint8_t flip, uint8_t *y)
+{
+    uint64_t start = su_bench_ticks();
+    return add_output(start, n, inner.output_ranged_u8(x, scale, least, step, n, flip, y));
+}
+
+static bool time_output_bits(const float *x, float scale, size_t n, uint8_t flip, uint8_t *y)
+{
+    uint64_t start = su_bench_ticks();
+    return add_output(start, n, inner.output_bits(x, scale, n, flip, y));
+}
+
 void su_bench_shims_install(SuEncoder *encoder)
 {
     SuKernels *kernels = &encoder->kernels;
@@ -212,6 +250,11 @@ void su_bench_shims_install(SuEncoder *encoder)
     kernels->pool_f32 = time_pool;
     kernels->sum_of_squares_f32 = time_sum_of_squares;
     kernels->scale_f32 = time_scale;
+    kernels->output_f32 = time_output_f32;
+    kernels->output_f16 = time_output_f16;
+    kernels->output_u8 = time_output_u8;
+    kernels->output_ranged_u8 = time_output_ranged_u8;
+    kernels->output_bits = time_output_bits;
     su_bench_shims_reset();
 }
 

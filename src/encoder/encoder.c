@@ -30,6 +30,7 @@ void su_encoder_run(SuEncoderContext *context, const SutraBatch *batch)
 {
     const SutraTeam *team = batch->team;
     Run run = {context, batch, team && team->size > 1 ? team->size : 1};
+    su_output_steps(batch, context->range_steps);
     su_parallel_region_init(&context->region);
     if (run.size > 1)
         team->run(team->self, run_rank, &run);

@@ -67,13 +67,14 @@ typedef struct SuEncoder {
  *   x [tokens, hidden] | qkv [3 heads, tokens, head] (output rows at the end) |
  *   attention [tokens, hidden] | read [seqs, hidden] | ffn [ffn_rows, ffn_size] |
  *   the same converted: rows [tokens] (of x, of attention), read_rows [seqs], ffn_rows |
- *   for each rank: one row */
+ *   range_steps [hidden] | for each rank: one row */
 typedef struct SuEncoderContext {
     const SuEncoder *encoder;
     uint32_t max_tokens, max_seqs, max_team;
     float *x, *qkv, *attention, *read, *ffn;
     uint32_t ffn_block; /* rows of ffn */
     SuRows rows, read_rows, ffn_rows;
+    float *range_steps;            /* [dim] of the batch's ranges */
     float **rank_row;              /* [max_team] */
     const SuRowObserver *observer; /* NULL but in calibration, whose batches have no team */
     SuParallelRegion region;
@@ -125,9 +126,14 @@ void su_encoder_heads(SuEncoderContext *context, const SutraBatch *batch, SuRegi
 bool su_encoder_reads_one_row(const SuEncoder *encoder, const SutraBatch *batch);
 size_t su_encoder_read_token(const SutraBatch *batch, size_t seq);
 
+/* steps [dim]: what a step of batch->ranges is, (largest - smallest) / 255, or 1 where that is 0;
+ * nothing without ranges. */
+void su_output_steps(const SutraBatch *batch, float *steps);
+
 /* One float row [hidden] to its output form: keep dim elements, normalise before or after that,
- * convert, all as the batch says. False if it holds NaN or infinity. */
-bool su_output_row(const SuKernels *kernels, float *row, uint32_t hidden, const SutraBatch *batch,
-                   void *out);
+ * convert, all as the batch says. steps: of su_output_steps. False if it holds NaN or infinity;
+ * out is zero then. */
+bool su_output_row(const SuKernels *kernels, const float *row, uint32_t hidden,
+                   const SutraBatch *batch, const float *steps, void *out);
 
 #endif

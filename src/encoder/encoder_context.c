@@ -51,6 +51,7 @@ static void carve(SuEncoderContext *context, SuArena *arena)
     converted = widest_rows(encoder, SU_LINEAR_QKV, SU_LINEAR_UP);
     context->rows = carve_rows(arena, tokens, converted);
     context->read_rows = carve_rows(arena, context->max_seqs, converted);
+    context->range_steps = su_arena_carve(arena, hidden * sizeof(float));
     context->rank_row = su_arena_carve(arena, context->max_team * sizeof *context->rank_row);
     for (uint32_t i = 0; i < context->max_team; i++) {
         float *row = su_arena_carve(arena, 4 * hidden * sizeof(float));

@@ -3,8 +3,6 @@
 #include "batch/row_bytes.h"
 #include "encoder/encoder.h"
 
-#include <string.h>
-
 bool su_encoder_reads_one_row(const SuEncoder *encoder, const SutraBatch *batch)
 {
     size_t width = (size_t)encoder->spec.num_heads * encoder->spec.head_size;
@@ -34,25 +32,27 @@ static void pool_text(SuEncoderContext *context, const SutraBatch *batch, size_t
     const SuEncoder *encoder = context->encoder;
     size_t hidden = encoder->spec.hidden_size;
     size_t begin = batch->cu_seqlens[seq], tokens = batch->cu_seqlens[seq + 1] - begin;
+    const float *pooled = row;
     if (su_encoder_reads_one_row(encoder, batch))
-        memcpy(row, context->read + seq * hidden, hidden * sizeof *row);
+        pooled = context->read + seq * hidden;
     else
         encoder->kernels.pool_f32(batch->pooling, context->x + begin * hidden, hidden,
                                   skipped_tokens(batch, seq), tokens, hidden, row);
     unsigned char *out =
         (unsigned char *)context->qkv + seq * su_row_bytes(batch->dtype, batch->dim);
-    if (!su_output_row(&encoder->kernels, row, (uint32_t)hidden, batch, out))
+    if (!su_output_row(&encoder->kernels, pooled, (uint32_t)hidden, batch, context->range_steps,
+                       out))
         batch->numeric_error[seq] = 1;
 }
 
-static void write_tokens(SuEncoderContext *context, const SutraBatch *batch, size_t seq, float *row)
+static void write_tokens(SuEncoderContext *context, const SutraBatch *batch, size_t seq)
 {
     const SuEncoder *encoder = context->encoder;
     size_t hidden = encoder->spec.hidden_size, row_bytes = su_row_bytes(batch->dtype, batch->dim);
     for (size_t t = batch->cu_seqlens[seq]; t < batch->cu_seqlens[seq + 1]; t++) {
-        memcpy(row, context->x + t * hidden, hidden * sizeof *row);
         unsigned char *out = (unsigned char *)context->qkv + t * row_bytes;
-        if (!su_output_row(&encoder->kernels, row, (uint32_t)hidden, batch, out))
+        if (!su_output_row(&encoder->kernels, context->x + t * hidden, (uint32_t)hidden, batch,
+                           context->range_steps, out))
             batch->numeric_error[seq] = 1;
     }
 }
@@ -63,7 +63,7 @@ void su_encoder_heads(SuEncoderContext *context, const SutraBatch *batch, SuRegi
     while (su_loop_next(thread, &loop))
         for (size_t i = loop.begin; i < loop.end; i++) {
             if (batch->output == SUTRA_OUT_TOKENS)
-                write_tokens(context, batch, i, context->rank_row[thread->rank]);
+                write_tokens(context, batch, i);
             else
                 pool_text(context, batch, i, context->rank_row[thread->rank]);
         }

@@ -226,6 +226,20 @@ typedef struct SuKernels {
      * x[i] factor[i] where factor is not NULL. Returns scale and zero. */
     SuRowScale (*quantize_u8)(const float *x, const float *factor, const SuRowScale *fixed,
                               size_t n, uint8_t *y);
+
+    /* Output rows: the elements of a SutraDtype from v = x scale, in one pass. True if every v is
+     * finite; else y holds anything. y must not overlap x. flip: 0; 0x80 for the signed form. */
+    /* y = v */
+    bool (*output_f32)(const float *x, float scale, size_t n, float *y);
+    /* to nearest, ties to even; infinity past the largest half */
+    bool (*output_f16)(const float *x, float scale, size_t n, uint16_t *y);
+    /* y = (clamp(round(127 v), -127, 127) + 128) ^ flip */
+    bool (*output_u8)(const float *x, float scale, size_t n, uint8_t flip, uint8_t *y);
+    /* y = clamp(floor((v - least) / step), 0, 255) ^ flip; least, step [n]: finite, step above 0 */
+    bool (*output_ranged_u8)(const float *x, float scale, const float *least, const float *step,
+                             size_t n, uint8_t flip, uint8_t *y);
+    /* y [ceil(n / 8)] = bits ^ flip, a bit: v > 0, most significant first, those past n zero */
+    bool (*output_bits)(const float *x, float scale, size_t n, uint8_t flip, uint8_t *y);
 } SuKernels;
 
 void su_kernels_init(SuKernels *kernels, SuIsa isa);

@@ -186,7 +186,8 @@ static void run_batch(Call *call, SuWorker *worker, void *context, const SutraTe
                       .normalize = call->plan->normalize,
                       .pooling = call->plan->pooling,
                       .team = team,
-                      .numeric_error = batch->numeric_error};
+                      .numeric_error = batch->numeric_error,
+                      .ranges = call->plan->ranges};
     SutraResultView view = {.struct_size = sizeof view};
     SutraError reason = {0};
     uint64_t start = su_clock_ns();

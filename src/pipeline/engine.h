@@ -72,6 +72,7 @@ typedef struct SuEmbedPlan {
     uint32_t dim, max_tokens, normalize;
     uint8_t truncation; /* SUTRA_TRUNCATE_RIGHT, _LEFT or _ERROR */
     size_t row_bytes;
+    const float *ranges; /* [2, dim] of the caller, or NULL */
 } SuEmbedPlan;
 
 /* Where results go: row i at data + i * row_bytes, or data + offsets[i] * row_bytes for token

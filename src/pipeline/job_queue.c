@@ -21,6 +21,7 @@ struct SutraJob {
     SutraEngine *engine;
     const SutraModel *model; /* retained */
     SutraInput *inputs;      /* [n], with their text, in this block of memory */
+    float *ranges;           /* [2, dim] or NULL, in it too */
     size_t n, cost;          /* cost: bytes of text / 4, an estimate of its tokens */
     SutraEmbedOptions options;
     SutraDone done;
@@ -158,11 +159,13 @@ static void *copy_bytes(SuArena *arena, const void *from, size_t size)
     return to;
 }
 
-/* Copies the job and its inputs; with arena->base NULL only measures. */
-static SutraJob *copy_job(SuArena *arena, const SutraInput *inputs, size_t n)
+/* Copies the job, its inputs and the plan's ranges; with arena->base NULL only measures. */
+static SutraJob *copy_job(SuArena *arena, const SutraInput *inputs, size_t n,
+                          const SuEmbedPlan *plan)
 {
     SutraJob *job = su_arena_carve(arena, sizeof *job);
     SutraInput *own = su_arena_carve(arena, n * sizeof *own);
+    float *ranges = copy_bytes(arena, plan->ranges, (size_t)plan->dim * 2 * sizeof *ranges);
     size_t cost = 0;
     for (size_t i = 0; i < n; i++) {
         const SutraInput *input = &inputs[i];
@@ -179,7 +182,7 @@ static SutraJob *copy_job(SuArena *arena, const SutraInput *inputs, size_t n)
                 (input->token_ids ? input->num_token_ids : 0) + 2;
     }
     if (!job) return NULL;
-    *job = (SutraJob){.inputs = own, .n = n, .cost = cost, .owners = 2};
+    *job = (SutraJob){.inputs = own, .ranges = ranges, .n = n, .cost = cost, .owners = 2};
     return job;
 }
 
@@ -212,16 +215,17 @@ static SutraStatus admit(SuJobQueue *queue, const SutraJob *job, SutraError *err
 }
 
 SutraStatus su_job_submit(SuJobQueue *queue, const SutraModel *model, const SutraInput *inputs,
-                          size_t n, const SutraEmbedOptions *options, SutraDone done, void *user,
-                          SutraJob **out, SutraError *err)
+                          size_t n, const SutraEmbedOptions *options, const SuEmbedPlan *plan,
+                          SutraDone done, void *user, SutraJob **out, SutraError *err)
 {
     SuArena arena = {0};
-    copy_job(&arena, inputs, n);
+    copy_job(&arena, inputs, n, plan);
     unsigned char *memory = su_alloc(arena.used, 1);
     if (!memory) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for a job of %zu texts", n);
     arena = (SuArena){.base = memory, .size = arena.used};
-    SutraJob *job = copy_job(&arena, inputs, n);
+    SutraJob *job = copy_job(&arena, inputs, n, plan);
     job->options = *options;
+    job->options.ranges = job->ranges;
     job->engine = queue->engine;
     job->queue = queue;
     atomic_fetch_add(&queue->owners, 1);

@@ -4,10 +4,10 @@
 
 #include "pipeline/engine.h"
 
-/* *options is complete (su_options_read). out may be NULL when done is given. */
+/* *options is complete (su_options_read), *plan made of it. out may be NULL when done is given. */
 SutraStatus su_job_submit(SuJobQueue *queue, const SutraModel *model, const SutraInput *inputs,
-                          size_t n, const SutraEmbedOptions *options, SutraDone done, void *user,
-                          SutraJob **out, SutraError *err);
+                          size_t n, const SutraEmbedOptions *options, const SuEmbedPlan *plan,
+                          SutraDone done, void *user, SutraJob **out, SutraError *err);
 
 /* See sutra_job_wait, _cancel and _free. */
 SutraStatus su_job_wait(SutraJob *job, uint64_t timeout_ns, SutraResult **result, SutraError *err);

@@ -3,6 +3,7 @@
 #include "batch/row_bytes.h"
 #include "pipeline/engine.h"
 
+#include <math.h>
 #include <string.h>
 
 SutraStatus su_options_read(void *options, uint32_t known, const void *given, const char *name,
@@ -72,6 +73,21 @@ static uint32_t plan_normalize(const SutraModel *model, const SutraEmbedOptions 
     return SUTRA_BATCH_NORMALIZE_WHOLE;
 }
 
+static SutraStatus plan_ranges(const SutraEmbedOptions *o, SuEmbedPlan *plan, SutraError *err)
+{
+    if (!o->ranges) return SUTRA_OK;
+    if (o->dtype != SUTRA_I8 && o->dtype != SUTRA_U8)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "ranges go with int8 and uint8 output only");
+    for (uint32_t i = 0; i < plan->dim; i++) {
+        float least = o->ranges[i], most = o->ranges[plan->dim + i];
+        if (!isfinite(least) || !isfinite(most) || most < least || !isfinite(most - least))
+            SU_RAISE(err, SUTRA_E_ARGUMENT, "ranges: element %u has no range from %g to %g", i,
+                     (double)least, (double)most);
+    }
+    plan->ranges = o->ranges;
+    return SUTRA_OK;
+}
+
 SutraStatus su_embed_plan(const SutraModel *model, const SutraEmbedOptions *options,
                           SuEmbedPlan *plan, SutraError *err)
 {
@@ -90,9 +106,7 @@ SutraStatus su_embed_plan(const SutraModel *model, const SutraEmbedOptions *opti
         SU_RAISE(err, SUTRA_E_ARGUMENT, "dim %u is more than the model's %u", plan->dim,
                  model->spec.hidden_size);
     plan->row_bytes = su_row_bytes(plan->dtype, plan->dim);
-    if (!plan->row_bytes)
-        SU_RAISE(err, SUTRA_E_ARGUMENT, "dim %u is not a multiple of 8, which binary output needs",
-                 plan->dim);
+    SU_TRY(plan_ranges(&o, plan, err));
     plan->normalize = plan_normalize(model, &o, plan->dim);
     return plan_length(model, &o, plan, err);
 }

@@ -50,7 +50,12 @@ SutraStatus su_eval_run_begin(SuEvalRun *run, SutraEngine *engine, const SutraMo
             SU_RAISE(err, SUTRA_E_ABI, "SutraEvalOptions: struct_size %u", options->struct_size);
         memcpy(&run->options, options, options->struct_size);
     }
-    if (run->options.embed) run->embed = *run->options.embed;
+    if (run->options.embed) {
+        uint32_t size = run->options.embed->struct_size;
+        if (size < sizeof size || size > sizeof run->embed)
+            SU_RAISE(err, SUTRA_E_ABI, "SutraEmbedOptions: struct_size %u", size);
+        memcpy(&run->embed, run->options.embed, size);
+    }
     SutraModelInfo info = {.struct_size = sizeof info};
     SU_TRY(sutra_model_info(model, &info, err));
     run->dim = run->embed.dim ? run->embed.dim : info.dim;

@@ -2,6 +2,7 @@
 """What sutra embed writes: formats, element types, and the files they go to."""
 
 import json
+import math
 import os
 import struct
 import subprocess
@@ -81,6 +82,8 @@ class Formats(Base):
             "ubinary": ("|u1", [packed(row) for row in floats]),
             "binary": ("|i1", [[x - 128 for x in packed(row)] for row in floats]),
         }
+        for name in ("int8", "uint8"):
+            expected[f"{name}-fixed"] = expected[name]
         for name, (descr, rows) in expected.items():
             with self.subTest(name):
                 npy, header = read_npy(embed("--output-dtype", name, "--format", "npy", *TEXTS))
@@ -92,6 +95,36 @@ class Formats(Base):
                 self.assertEqual(as_f32(text), as_f32(rows))
                 tensors = read_safetensors(embed("--output-dtype", name, "--format", "safetensors", *TEXTS))[0]
                 self.assertEqual(tensors, rows)
+
+    def test_binary_rows_end_in_zero_bits(self):
+        for dim in (1, 12, 15, 17):
+            rows = [packed(row) for row in self.vectors("--dim", dim, *TEXTS)]
+            self.assertEqual(len(rows[0]), -(-dim // 8))
+            for kind, less in (("ubinary", 0), ("binary", 128)):
+                args = "--dim", dim, "--output-dtype", kind, *TEXTS
+                expected = [[x - less for x in row] for row in rows]
+                npy, header = read_npy(embed("--format", "npy", *args))
+                self.assertEqual((npy, header["shape"]), (expected, (len(TEXTS), len(rows[0]))))
+                self.assertEqual(read_safetensors(embed("--format", "safetensors", *args))[0], expected)
+                self.assertEqual([r["embedding"] for r in read_jsonl(embed(*args))], expected)
+                self.assertEqual(as_f32(read_csv(embed("--format", "csv", *args))), as_f32(expected))
+
+    def test_ranges(self):
+        """Calibrated by the first texts, kept, read back; the last text lies outside."""
+        source, kept = self.write("a.txt", "\n".join(TEXTS[:3]) + "\n"), self.dir / "ranges.npy"
+        for more in ((), ("--dim", 20), ("--no-normalize",)):
+            floats = self.vectors(*more, *TEXTS)
+            low, high = ([pick(column) for column in zip(*floats[:3])] for pick in (min, max))
+            codes = [[code(x, least, most) for x, least, most in zip(row, low, high)] for row in floats]
+            self.assertEqual({0, 255} & {c for row in codes for c in row}, {0, 255})
+            for kind, less in (("uint8", 0), ("int8", 128)):
+                rows = [[c - less for c in row] for row in codes]
+                args = *more, "--output-dtype", kind, "--format", "npy", *TEXTS
+                got, header = read_npy(embed("--calibrate", source, "--save-ranges", kept, *args))
+                self.assertEqual((got, header["descr"]), (rows, "|i1" if less else "|u1"))
+                ranges, header = read_npy(kept.read_bytes())
+                self.assertEqual((ranges, header["descr"]), ([low, high], "<f4"))
+                self.assertEqual(read_npy(embed("--ranges", kept, *args))[0], rows)
 
     def test_no_texts_no_rows(self):
         source = self.write("empty.txt", b"")
@@ -117,7 +150,17 @@ def rint(x):
 
 
 def packed(row):
-    return [sum((row[i + j] > 0) << (7 - j) for j in range(8)) for i in range(0, len(row), 8)]
+    return [sum((x > 0) << (7 - j) for j, x in enumerate(row[i:i + 8])) for i in range(0, len(row), 8)]
+
+
+def f32(x):
+    return struct.unpack("<f", struct.pack("<f", x))[0]
+
+
+def code(x, least, most):
+    """As sentence-transformers has it, each operation in float32."""
+    step = f32(f32(most - least) / 255) or 1.0
+    return min(max(math.floor(f32(f32(x - least) / step)), 0), 255)
 
 
 class Files(Base):

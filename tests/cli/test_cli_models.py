@@ -2,6 +2,7 @@
 """sutra info, list and pull."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -44,6 +45,17 @@ class Models(Base):
         self.assertEqual(sutra("embed", "--profile", "ultra-efficient", "--dim", "32", "a", env=cache, stderr="takes"),
                          embed("a", "--compute", facts["compute"], "--dim", "32", "--output-dtype", "ubinary"))
         sutra("embed", "--profile", "ultra-efficient", "a", env=cache, code=1, stderr="dim 256")
+        real = os.environ.get("SUTRA_TEST_MODEL", "")
+        if not Path(real, "model.safetensors").exists():
+            print("no SUTRA_TEST_MODEL: the cut of ultra-efficient was not tried")
+            return
+        (folder / "refs/main").write_text("b" * 40, encoding="ascii")
+        shutil.copytree(real, folder / "snapshots" / ("b" * 40))
+        texts = ("a green garden", "the river at night")
+        own = ("-m", real, "--compute", facts["compute"], "--dim", "256", "--output-dtype", "ubinary")
+        for command in ("embed", "similarity"):
+            self.assertEqual(sutra(command, "--profile", "ultra-efficient", *texts, env=cache, stderr="takes"),
+                             sutra(command, *own, *texts))
 
     def test_list_of_an_empty_cache(self):
         cache = {"HF_HUB_CACHE": str(self.dir / "cache")}

@@ -122,7 +122,7 @@ static void top_k_of_few(void **state)
     assert_true(indices[2] == SIZE_MAX && isinf(scores[2]) && scores[2] < 0);
     assert_int_equal(sutra_top_k(SUTRA_F32, 2, query, 1, documents, 2, 0, indices, scores, &err),
                      SUTRA_E_ARGUMENT);
-    assert_int_equal(sutra_top_k(SUTRA_BINARY, 2, query, 1, documents, 2, 1, indices, scores, &err),
+    assert_int_equal(sutra_top_k(SUTRA_BINARY, 0, query, 1, documents, 2, 1, indices, scores, &err),
                      SUTRA_E_ARGUMENT);
 }
 

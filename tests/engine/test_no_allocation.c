@@ -84,14 +84,18 @@ static void test_embed_into(void **state)
     assert_int_equal(sutra_model_warmup(engine, model, NULL, &err), SUTRA_OK);
     assert_true(allocations > before); /* the counter counts */
 
+    float ranges[2 * 64];
+    for (int i = 0; i < 64; i++) ranges[i] = -1.0f, ranges[64 + i] = 1.0f;
+    const SutraEmbedOptions codes = {
+        .struct_size = sizeof codes, .dtype = SUTRA_I8, .ranges = ranges};
     uint32_t random = 77;
     long during = 0;
     uint64_t tokens = 0;
     for (int batch = 0; batch < 1000; batch++) {
         size_t n = random_batch(&random);
         before = allocations;
-        SutraStatus status =
-            sutra_embed_into(engine, model, inputs, n, NULL, out, sizeof out, items, &err);
+        SutraStatus status = sutra_embed_into(engine, model, inputs, n, batch % 2 ? &codes : NULL,
+                                              out, sizeof out, items, &err);
         during += allocations - before;
         assert_int_equal(status, SUTRA_OK);
         for (size_t i = 0; i < n; i++) tokens += items[i].tokens_used;

@@ -48,6 +48,15 @@ static void growing_structs_start_with_their_size(void **state)
     ASSERT_STARTS_WITH_SIZE(SutraBackend);
 }
 
+/* Fields that came later lie behind those that were there. */
+static void options_grow_at_their_end(void **state)
+{
+    (void)state;
+    assert_int_equal(offsetof(SutraEmbedOptions, pooling), 32);
+    assert_int_equal(offsetof(SutraEmbedOptions, ranges), 40);
+    assert_true(offsetof(SutraBatch, ranges) > offsetof(SutraBatch, numeric_error));
+}
+
 /* Numbers are part of the ABI: new enumerators go to the end. */
 static void enumerators_keep_their_numbers(void **state)
 {
@@ -92,6 +101,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(array_structs_do_not_grow),
         cmocka_unit_test(growing_structs_start_with_their_size),
+        cmocka_unit_test(options_grow_at_their_end),
         cmocka_unit_test(enumerators_keep_their_numbers),
         cmocka_unit_test(version_matches_the_header),
         cmocka_unit_test(every_status_has_a_name),

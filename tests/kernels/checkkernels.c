@@ -39,6 +39,11 @@ static const Entry entries[] = {
     {"widen_s8", check_widen_s8},
     {"narrow_bf16", check_narrow_bf16},
     {"quantize_u8", check_quantize_u8},
+    {"output_f32", check_output_f32},
+    {"output_f16", check_output_f16},
+    {"output_u8", check_output_u8},
+    {"output_ranged_u8", check_output_ranged_u8},
+    {"output_bits", check_output_bits},
 };
 enum { NUM_ENTRIES = sizeof entries / sizeof entries[0] };
 

@@ -94,5 +94,10 @@ void check_widen_bf16(Ck *ck);
 void check_widen_s8(Ck *ck);
 void check_narrow_bf16(Ck *ck);
 void check_quantize_u8(Ck *ck);
+void check_output_f32(Ck *ck);
+void check_output_f16(Ck *ck);
+void check_output_u8(Ck *ck);
+void check_output_ranged_u8(Ck *ck);
+void check_output_bits(Ck *ck);
 
 #endif

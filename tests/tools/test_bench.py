@@ -75,6 +75,11 @@ class Bench(unittest.TestCase):
             "sum_of_squares_f32": (2 * n, n, 0),
             "dot_f32": (2 * n, 2 * n, 0),
             "scale_f32": (n, n, n),
+            "output_f32": (3 * n, n, n),
+            "output_f16": (3 * n, n, n / 2),
+            "output_u8": (3 * n, n, n / 4),
+            "output_ranged_u8": (5 * n, 3 * n, n / 4),
+            "output_bits": (3 * n, n, n / 32),
             "widen_f16": (0, n / 2, n),
             "widen_bf16": (0, n / 2, n),
         }[row["kernel"]]
@@ -185,6 +190,11 @@ class Bench(unittest.TestCase):
         for word in ("loaded", "packing", "batching", "fusion", "flash", "threads"):
             self.assertTrue(any(word in name for name in without), word)
         self.assertEqual([row["from"] for row in found["start"]], ["folder", "folder, making the bundle", "bundle"])
+        types = ["float32", "float16", "int8, fixed", "uint8, fixed", "int8, ranges", "uint8, ranges", "binary", "ubinary"]
+        self.assertEqual([(row["dim"], row["type"]) for row in found["output"]],
+                         [(dim, kind) for dim in (384, 1024) for kind in types])
+        for row in found["output"]:
+            self.positive(row, "fused ns", "separate ns", "times")
         for row in found["flash"]:
             self.positive(row, "tokens", "flash ms", "window ms", "all scores ms", "flash MB")
             scores = row["all scores MB"] - row["flash MB"]

@@ -137,4 +137,9 @@ void su_kernels_init_ref(SuKernels *kernels)
     kernels->widen_s8 = su_widen_s8_ref;
     kernels->narrow_bf16 = su_narrow_bf16_ref;
     kernels->quantize_u8 = su_quantize_u8_ref;
+    kernels->output_f32 = su_output_f32_ref;
+    kernels->output_f16 = su_output_f16_ref;
+    kernels->output_u8 = su_output_u8_ref;
+    kernels->output_ranged_u8 = su_output_ranged_u8_ref;
+    kernels->output_bits = su_output_bits_ref;
 }

@@ -26,6 +26,12 @@ void su_widen_s8_ref(const int8_t *x, float scale, size_t n, float *y);
 void su_narrow_bf16_ref(const float *x, size_t n, uint16_t *y);
 SuRowScale su_quantize_u8_ref(const float *x, const float *factor, const SuRowScale *fixed,
                               size_t n, uint8_t *y);
+bool su_output_f32_ref(const float *x, float scale, size_t n, float *y);
+bool su_output_f16_ref(const float *x, float scale, size_t n, uint16_t *y);
+bool su_output_u8_ref(const float *x, float scale, size_t n, uint8_t flip, uint8_t *y);
+bool su_output_ranged_u8_ref(const float *x, float scale, const float *least, const float *step,
+                             size_t n, uint8_t flip, uint8_t *y);
+bool su_output_bits_ref(const float *x, float scale, size_t n, uint8_t flip, uint8_t *y);
 /* Scale and zero of a row whose least and largest elements (and 0) are low and high. False: y is
  * all zeros. */
 bool su_quantize_row(float low, float high, bool finite, const SuRowScale *fixed, SuRowScale *row);

@@ -44,7 +44,16 @@ SU_INLINE void vec_store_bf16(uint16_t *x, Vec v, size_t n)
     else
         memcpy(x, &low, n * sizeof *x);
 }
-SU_INLINE void vec_store_u8(uint8_t *x, const Vec v[4], int32_t zero, size_t n)
+SU_INLINE void vec_store_f16(uint16_t *x, Vec v, size_t n)
+{
+    __m128i halves = _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    if (n >= VEC_LANES)
+        _mm_storeu_si128((__m128i *)(void *)x, halves);
+    else
+        memcpy(x, &halves, n * sizeof *x);
+}
+SU_INLINE void vec_store_flipped_u8(uint8_t *x, const Vec v[4], int32_t zero, uint8_t flip,
+                                    size_t n)
 {
     const __m256i shift = _mm256_set1_epi32(zero);
     __m256i q[4];
@@ -53,10 +62,27 @@ SU_INLINE void vec_store_u8(uint8_t *x, const Vec v[4], int32_t zero, size_t n)
     __m256i bytes =
         _mm256_packus_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
     bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+    bytes = _mm256_xor_si256(bytes, _mm256_set1_epi8((char)flip));
     if (n >= 4 * VEC_LANES)
         _mm256_storeu_si256((__m256i *)(void *)x, bytes);
     else
         memcpy(x, &bytes, n);
+}
+SU_INLINE void vec_store_u8(uint8_t *x, const Vec v[4], int32_t zero, size_t n)
+{
+    vec_store_flipped_u8(x, v, zero, 0, n);
+}
+SU_INLINE uint64_t vec_positive_bits(const Vec v[4])
+{
+    const __m256i order = _mm256_setr_epi32(7, 6, 5, 4, 3, 2, 1, 0);
+    uint64_t bits = 0;
+    SU_UNROLL
+    for (int i = 0; i < 4; i++) {
+        __m256 turned = _mm256_permutevar8x32_ps(v[i], order);
+        __m256 above = _mm256_cmp_ps(turned, _mm256_setzero_ps(), _CMP_GT_OQ);
+        bits |= (uint64_t)(unsigned)_mm256_movemask_ps(above) << (VEC_LANES * i);
+    }
+    return bits;
 }
 SU_INLINE Vec vec_load_half(const float *words, const int part)
 {
@@ -76,6 +102,10 @@ SU_INLINE Vec vec_negate(Vec x) { return _mm256_xor_ps(x, _mm256_set1_ps(-0.0f))
 SU_INLINE Vec vec_round(Vec x)
 {
     return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+SU_INLINE Vec vec_floor(Vec x)
+{
+    return _mm256_round_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
 }
 /* One addition to the exponent; a NaN converts to the integer whose low bits are 0. */
 SU_INLINE Vec vec_scale2(Vec x, Vec n)

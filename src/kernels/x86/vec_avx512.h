@@ -47,9 +47,19 @@ SU_INLINE void vec_store_bf16(uint16_t *x, Vec v, size_t n)
     _mm256_mask_storeu_epi16(x, lanes_below(n), _mm512_cvtepi32_epi16(rounded));
 #endif
 }
+/* The first n lanes (1 … VEC_LANES) as halves: to nearest, ties to even. */
+SU_INLINE void vec_store_f16(uint16_t *x, Vec v, size_t n)
+{
+    __m256i halves = _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    if (n >= VEC_LANES)
+        _mm256_storeu_si256((__m256i *)(void *)x, halves);
+    else
+        _mm256_mask_storeu_epi16(x, lanes_below(n), halves);
+}
 /* The first n lanes (1 … 4 VEC_LANES) of four vectors, as integers (to nearest, ties to even) plus
- * zero, clamped to 0 … 255. A lane is below 2^31. */
-SU_INLINE void vec_store_u8(uint8_t *x, const Vec v[4], int32_t zero, size_t n)
+ * zero, clamped to 0 … 255, ^ flip. A lane is below 2^31. */
+SU_INLINE void vec_store_flipped_u8(uint8_t *x, const Vec v[4], int32_t zero, uint8_t flip,
+                                    size_t n)
 {
     const __m512i shift = _mm512_set1_epi32(zero);
     __m512i q[4];
@@ -59,10 +69,29 @@ SU_INLINE void vec_store_u8(uint8_t *x, const Vec v[4], int32_t zero, size_t n)
         _mm512_packus_epi16(_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3]));
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     bytes = _mm512_permutexvar_epi32(order, bytes);
+    bytes = _mm512_xor_si512(bytes, _mm512_set1_epi8((char)flip));
     if (n >= 4 * VEC_LANES)
         _mm512_storeu_si512(x, bytes);
     else
         _mm512_mask_storeu_epi8(x, ((__mmask64)1 << n) - 1, bytes);
+}
+SU_INLINE void vec_store_u8(uint8_t *x, const Vec v[4], int32_t zero, size_t n)
+{
+    vec_store_flipped_u8(x, v, zero, 0, n);
+}
+/* A bit for each lane of four vectors: set where it is above 0. Eight lanes are a byte, the first
+ * of them its most significant bit; the bytes ascend from the least significant one. */
+SU_INLINE uint64_t vec_positive_bits(const Vec v[4])
+{
+    const __m512i order = _mm512_setr_epi32(7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8);
+    uint64_t bits = 0;
+    SU_UNROLL
+    for (int i = 0; i < 4; i++) {
+        __m512 turned = _mm512_permutexvar_ps(order, v[i]);
+        uint64_t mask = _mm512_cmp_ps_mask(turned, _mm512_setzero_ps(), _CMP_GT_OQ);
+        bits |= mask << (VEC_LANES * i);
+    }
+    return bits;
 }
 /* Half `part` (0: the low one) of each of VEC_LANES words of two bf16. */
 SU_INLINE Vec vec_load_half(const float *words, const int part)
@@ -84,6 +113,11 @@ SU_INLINE Vec vec_negate(Vec x) { return _mm512_xor_ps(x, _mm512_set1_ps(-0.0f))
 SU_INLINE Vec vec_round(Vec x)
 {
     return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+/* To the integer below. */
+SU_INLINE Vec vec_floor(Vec x)
+{
+    return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
 }
 /* x 2^n, of integers n for which the result is a normal number; NaN where x is. */
 SU_INLINE Vec vec_scale2(Vec x, Vec n) { return _mm512_scalef_ps(x, n); }
