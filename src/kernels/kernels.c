@@ -24,8 +24,8 @@ void su_kernels_init(SuKernels *kernels, SuIsa isa)
     }
 #elif defined(__aarch64__)
     if (isa >= SU_ISA_NEON) su_kernels_init_neon(kernels);
-    if (isa >= SU_ISA_DOTPROD) kernels->gemm_int8 = su_gemm_int8_12x8_dotprod;
-    if (isa >= SU_ISA_I8MM) kernels->gemm_int8 = su_gemm_int8_12x8_i8mm;
+    if (isa >= SU_ISA_DOTPROD) kernels->gemm_int8 = su_gemm_int8_9x8_dotprod;
+    if (isa >= SU_ISA_I8MM) kernels->gemm_int8 = su_gemm_int8_9x8_i8mm;
 #endif
 }
 

@@ -3,7 +3,7 @@
 #include "kernels/arm/vec_neon.h"
 
 #define MR 12
-#define GELU_ROWS 4
+#define GELU_ROWS 3
 #define NARROW 0
 #include "kernels/gemm_words_f32.h"
 

@@ -5,10 +5,10 @@
 #include "kernels/kernels.h"
 
 extern const SuGemm su_gemm_f32_12x8_neon;
-extern const SuGemm su_gemm_bf16_12x8_neon;
-extern const SuGemm su_gemm_int8_12x8_neon;
-extern const SuGemm su_gemm_int8_12x8_dotprod;
-extern const SuGemm su_gemm_int8_12x8_i8mm;
+extern const SuGemm su_gemm_bf16_9x8_neon;
+extern const SuGemm su_gemm_int8_9x8_neon;
+extern const SuGemm su_gemm_int8_9x8_dotprod;
+extern const SuGemm su_gemm_int8_9x8_i8mm;
 extern const SuAttentionF32 su_attention_f32_neon;
 
 #endif

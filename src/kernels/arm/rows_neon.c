@@ -36,8 +36,8 @@ void su_kernels_init_neon(SuKernels *kernels)
 {
     init_rows(kernels);
     kernels->gemm_f32 = su_gemm_f32_12x8_neon;
-    kernels->gemm_bf16 = su_gemm_bf16_12x8_neon;
-    kernels->gemm_int8 = su_gemm_int8_12x8_neon;
+    kernels->gemm_bf16 = su_gemm_bf16_9x8_neon;
+    kernels->gemm_int8 = su_gemm_int8_9x8_neon;
     kernels->attention_f32 = su_attention_f32_neon;
     kernels->widen_f16 = widen_f16;
     kernels->widen_bf16 = widen_bf16;

@@ -1,9 +1,9 @@
-/* int8 GEMM on NEON without dot products, register tile 12 x 8, four elements of k a step. */
+/* int8 GEMM on NEON without dot products, register tile 9 x 8, four elements of k a step. */
 #define A_SHIFT 128
 #include "kernels/arm/gemm_words_int8_neon.h"
 
-#define MR 12
-#define GELU_ROWS 4
+#define MR 9
+#define GELU_ROWS 3
 
 /* Two products of 16 bits add up to at most 2 x 128 x 127 = 32,512: w is -127 … 127. */
 SU_INLINE Acc acc_step(Acc acc, Word a, Word w)
@@ -14,5 +14,5 @@ SU_INLINE Acc acc_step(Acc acc, Word a, Word w)
 
 #include "kernels/gemm_tiles.h"
 
-const SuGemm su_gemm_int8_12x8_neon = {
-    .mr = MR, .nr = PANEL, .a_size = A_ELEMENT, .name = "gemm_int8_12x8_neon", .run = run};
+const SuGemm su_gemm_int8_9x8_neon = {
+    .mr = MR, .nr = PANEL, .a_size = A_ELEMENT, .name = "gemm_int8_9x8_neon", .run = run};
