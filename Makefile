@@ -38,7 +38,7 @@ demo: ## everything from a bare Debian to vectors: packages (asks; YES=1), build
 check: ## what a newcomer runs: sets itself up, then every test, also under ASan/UBSan, fuzz seeds, the reference tokenizer
 	@tools/check.sh quick
 
-check-full: ## the rest: ThreadSanitizer, failing allocations, longer fuzzing, linters
+check-full: ## the rest: ThreadSanitizer, failing allocations, longer fuzzing, linters, arm64 under QEMU
 	@tools/check.sh full
 
 conformance: ## against sentence-transformers on the shared data (needs torch; SUTRA_PEERS_PYTHON names a Python with it)

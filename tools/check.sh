@@ -133,11 +133,27 @@ quick() {
     fuzz 0
 }
 
+# Kernels and program for arm64 under QEMU; the kernels alone where Debian's arm64 libraries cannot be had.
+arm64() {
+    if [ "$(uname -m)" = aarch64 ]; then
+        echo "arm64: this machine is one, its kernels ran above"
+    elif tools/setup.sh arm64; then
+        need "build, arm64" build arm64
+        tests arm64 -R '^(checkkernels|test_(status|memory|file_map|json_file|thread_pool|parallel_for|cpu_features))$'
+        step "program, arm64" tools/check_arm64.sh
+    else
+        echo "SKIPPED: program, arm64: its libraries cannot be had (above); the kernels need none"
+        need "build, arm64-kernels" build arm64-kernels
+        tests arm64-kernels -R '^checkkernels$'
+    fi
+}
+
 full() {
-    set_up lint
+    set_up lint arm
     need "build, tsan" build tsan
     tests tsan
     step "lint" tools/lint.sh check
+    arm64
     fuzz 45
 }
 

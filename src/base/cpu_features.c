@@ -13,12 +13,16 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <sys/syscall.h>
+#elif defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 enum { LARGEST_MASK = 1 << 17 }; /* bytes: a million processors */
 
 static const char *const isa_names[SU_ISA_COUNT] = {"scalar",     "avx2",       "avxvnni", "avx512",
-                                                    "avx512vnni", "avx512bf16", "amx"};
+                                                    "avx512vnni", "avx512bf16", "amx",     "neon",
+                                                    "dotprod",    "i8mm"};
 
 const char *su_isa_name(SuIsa isa) { return (unsigned)isa < SU_ISA_COUNT ? isa_names[isa] : "?"; }
 
@@ -83,15 +87,32 @@ bool su_isa_available(SuIsa isa)
         return su_isa_available(SU_ISA_AVX512VNNI) && __builtin_cpu_supports("avx512bf16");
     case SU_ISA_AMX:
         return su_isa_available(SU_ISA_AVX512BF16) && may_use_tiles();
-    case SU_ISA_COUNT:
-        break;
+    default:
+        return false;
     }
-    return false;
 }
 
 static bool is_slow(SuIsa isa) { return isa == SU_ISA_AVX512BF16 && __builtin_cpu_is("intel"); }
 #else
+#if defined(__aarch64__)
+bool su_isa_available(SuIsa isa)
+{
+    switch (isa) {
+    case SU_ISA_SCALAR:
+        return true;
+    case SU_ISA_NEON:
+        return (getauxval(AT_HWCAP) & HWCAP_ASIMD) != 0;
+    case SU_ISA_DOTPROD:
+        return su_isa_available(SU_ISA_NEON) && (getauxval(AT_HWCAP) & HWCAP_ASIMDDP);
+    case SU_ISA_I8MM:
+        return su_isa_available(SU_ISA_DOTPROD) && (getauxval(AT_HWCAP2) & HWCAP2_I8MM);
+    default:
+        return false;
+    }
+}
+#else
 bool su_isa_available(SuIsa isa) { return isa == SU_ISA_SCALAR; }
+#endif
 
 static bool is_slow(SuIsa isa)
 {
@@ -121,10 +142,11 @@ SutraStatus su_isa_select(SuIsa *isa, SutraError *err)
         *isa = (SuIsa)level;
         return SUTRA_OK;
     }
-    SU_RAISE(
-        err, SUTRA_E_ARGUMENT,
-        "SUTRA_ISA=%s is not known: scalar, avx2, avxvnni, avx512, avx512vnni, avx512bf16 or amx",
-        wanted);
+    SU_RAISE(err, SUTRA_E_ARGUMENT,
+             "SUTRA_ISA=%s is not known: scalar, avx2, avxvnni, avx512, avx512vnni, avx512bf16, "
+             "amx, neon, "
+             "dotprod or i8mm",
+             wanted);
 }
 
 /* Counts what a mask of the kernel's size holds; 0: it could not be had. */

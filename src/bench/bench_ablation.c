@@ -225,8 +225,9 @@ static size_t plan_steps(const SuBenchAblation *bench, SuBenchVariant steps[MAX_
             [SU_ISA_SCALAR] = "+ kernels: scalar",
             [SU_ISA_AVX2] = "+ SIMD: avx2",
             [SU_ISA_AVX512] = "+ SIMD: avx512",
+            [SU_ISA_NEON] = "+ SIMD: neon",
         };
-        if (!names[isa]) continue; /* brings nothing to fp32 */
+        if (!names[isa] || !su_isa_available((SuIsa)isa)) continue; /* brings nothing to fp32 */
         at.name = names[isa];
         at.isa = (SuIsa)isa;
         steps[n++] = at;
@@ -249,7 +250,7 @@ static size_t plan_without(const SuBenchVariant *all, SuBenchVariant variants[MA
     static const struct {
         const char *name;
         SuIsa isa, above; /* what is left; the least level that this leaves out */
-    } isas[] = {{"without SIMD: scalar", SU_ISA_SCALAR, SU_ISA_AVX2},
+    } isas[] = {{"without SIMD: scalar", SU_ISA_SCALAR, SU_ISA_SCALAR + 1},
                 {"without avx512: avx2", SU_ISA_AVX2, SU_ISA_AVX512}};
     size_t n = 0;
     for (size_t i = 0; i < 6; i++) variants[i] = *all;
@@ -267,7 +268,8 @@ static size_t plan_without(const SuBenchVariant *all, SuBenchVariant variants[MA
         variants[n].name = "without threads";
         variants[n++].threads = 1;
     }
-    for (size_t i = 0; i < 2 && all->isa >= isas[i].above; i++) {
+    for (size_t i = 0; i < 2; i++) {
+        if (all->isa < isas[i].above || !su_isa_available(isas[i].isa)) continue;
         variants[n] = *all;
         variants[n].name = isas[i].name;
         variants[n++].isa = isas[i].isa;

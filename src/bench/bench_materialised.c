@@ -40,6 +40,11 @@ static void softmax(SuIsa isa, float *scores, size_t rows, size_t keys)
         su_softmax2_avx2(scores, rows, keys);
         return;
     }
+#elif defined(__aarch64__)
+    if (isa >= SU_ISA_NEON) {
+        su_softmax2_neon(scores, rows, keys);
+        return;
+    }
 #endif
     (void)isa;
     su_naive_softmax(scores, rows, keys, 1);

@@ -8,6 +8,7 @@
 double su_bench_fma_scalar(size_t rounds);
 double su_bench_fma_avx2(size_t rounds);
 double su_bench_fma_avx512(size_t rounds);
+double su_bench_fma_neon(size_t rounds);
 
 /* Products of whole tiles, of bf16 or of int8, into four of them in turn; only where AMX may be
  * used. */
@@ -18,10 +19,12 @@ double su_bench_tiles_int8_amx(size_t rounds);
 float su_bench_read_scalar(const float *x, size_t n);
 float su_bench_read_avx2(const float *x, size_t n);
 float su_bench_read_avx512(const float *x, size_t n);
+float su_bench_read_neon(const float *x, size_t n);
 
 /* y = x */
 void su_bench_copy_scalar(const float *x, size_t n, float *y);
 void su_bench_copy_avx2(const float *x, size_t n, float *y);
 void su_bench_copy_avx512(const float *x, size_t n, float *y);
+void su_bench_copy_neon(const float *x, size_t n, float *y);
 
 #endif

@@ -1,6 +1,7 @@
 #include "kernels/x86/vec_avx2.h"
 
-#include "bench_peak_x86.h"
+#define CHAINS 12
+#include "bench_peak_vectors.h"
 
 double su_bench_fma_avx2(size_t rounds) { return run_fma(rounds); }
 float su_bench_read_avx2(const float *x, size_t n) { return run_read(x, n); }

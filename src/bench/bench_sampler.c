@@ -120,6 +120,8 @@ static double run_fma(SuIsa isa, size_t rounds)
 #if defined(__x86_64__)
     if (isa >= SU_ISA_AVX512) return su_bench_fma_avx512(rounds);
     if (isa >= SU_ISA_AVX2) return su_bench_fma_avx2(rounds);
+#elif defined(__aarch64__)
+    if (isa >= SU_ISA_NEON) return su_bench_fma_neon(rounds);
 #endif
     (void)isa;
     return su_bench_fma_scalar(rounds);
@@ -185,12 +187,16 @@ static void read_body(void *arg, uint32_t rank)
     const Traffic *traffic = arg;
     const float *x = traffic->sampler->memory + rank * traffic->sampler->rank_floats;
     volatile float keep;
-#if defined(__x86_64__)
     SuIsa isa = traffic->sampler->isa;
+#if defined(__x86_64__)
     keep = isa >= SU_ISA_AVX512 ? su_bench_read_avx512(x, traffic->floats)
            : isa >= SU_ISA_AVX2 ? su_bench_read_avx2(x, traffic->floats)
                                 : su_bench_read_scalar(x, traffic->floats);
+#elif defined(__aarch64__)
+    keep = isa >= SU_ISA_NEON ? su_bench_read_neon(x, traffic->floats)
+                              : su_bench_read_scalar(x, traffic->floats);
 #else
+    (void)isa;
     keep = su_bench_read_scalar(x, traffic->floats);
 #endif
     (void)keep;
@@ -201,15 +207,21 @@ static void copy_body(void *arg, uint32_t rank)
     const Traffic *traffic = arg;
     float *x = traffic->sampler->memory + rank * traffic->sampler->rank_floats;
     size_t half = traffic->floats / 2;
-#if defined(__x86_64__)
     SuIsa isa = traffic->sampler->isa;
+#if defined(__x86_64__)
     if (isa >= SU_ISA_AVX512)
         su_bench_copy_avx512(x, half, x + half);
     else if (isa >= SU_ISA_AVX2)
         su_bench_copy_avx2(x, half, x + half);
     else
         su_bench_copy_scalar(x, half, x + half);
+#elif defined(__aarch64__)
+    if (isa >= SU_ISA_NEON)
+        su_bench_copy_neon(x, half, x + half);
+    else
+        su_bench_copy_scalar(x, half, x + half);
 #else
+    (void)isa;
     su_bench_copy_scalar(x, half, x + half);
 #endif
 }

@@ -13,6 +13,7 @@
 
 void su_softmax2_avx2(float *x, size_t rows, size_t n);
 void su_softmax2_avx512(float *x, size_t rows, size_t n);
+void su_softmax2_neon(float *x, size_t rows, size_t n);
 
 enum { SU_SOFTMAX_LANES = 16 };
 

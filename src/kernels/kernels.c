@@ -1,5 +1,6 @@
 #include "kernels/kernels.h"
 
+#include "kernels/arm/kernels_arm.h"
 #include "kernels/ref/kernels_ref.h"
 #include "kernels/x86/kernels_x86.h"
 
@@ -21,6 +22,10 @@ void su_kernels_init(SuKernels *kernels, SuIsa isa)
         kernels->gemm_int8 = su_gemm_int8_32x32_amx;
         kernels->attention_bf16 = su_attention_bf16_amx;
     }
+#elif defined(__aarch64__)
+    if (isa >= SU_ISA_NEON) su_kernels_init_neon(kernels);
+    if (isa >= SU_ISA_DOTPROD) kernels->gemm_int8 = su_gemm_int8_9x8_dotprod;
+    if (isa >= SU_ISA_I8MM) kernels->gemm_int8 = su_gemm_int8_9x8_i8mm;
 #endif
 }
 

@@ -248,5 +248,6 @@ void su_kernels_init(SuKernels *kernels, SuIsa isa);
 void su_kernels_init_ref(SuKernels *kernels);
 void su_kernels_init_avx2(SuKernels *kernels);
 void su_kernels_init_avx512(SuKernels *kernels);
+void su_kernels_init_neon(SuKernels *kernels);
 
 #endif

@@ -15,7 +15,7 @@ SU_INLINE void horner_step(Vec *y, const Vec *x, const int count, float c)
     for (int i = 0; i < count; i++) y[i] = vec_fma(y[i], x[i], vec_set1(c));
 }
 
-/* max and min give their second operand when one is NaN: x goes second. */
+/* max and min give NaN when their second operand is one: x goes second. */
 SU_INLINE void vec_exp2_in_step(Vec *x, const int count)
 {
     Vec n[8], y[8];
@@ -116,7 +116,7 @@ SU_INLINE Vec vec_activate(SutraActivation activation, Vec x)
     case SUTRA_ACT_GELU_TANH:
         return vec_gelu_tanh(x);
     case SUTRA_ACT_RELU:
-        return vec_max(vec_zero(), x);
+        return vec_relu(x);
     case SUTRA_ACT_SILU:
         return vec_silu(x);
     case SUTRA_ACT_TANH:

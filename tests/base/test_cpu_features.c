@@ -62,9 +62,32 @@ static void an_unknown_name_is_an_error_that_lists_the_names(void **state)
         assert_int_equal(su_isa_select(&isa, &err), SUTRA_E_ARGUMENT);
         assert_non_null(strstr(err.message, wrong[i]));
         assert_non_null(strstr(err.message, "scalar, avx2"));
-        assert_non_null(strstr(err.message, "avx512bf16 or amx"));
+        assert_non_null(strstr(err.message, "avx512bf16, amx, neon, dotprod or i8mm"));
     }
 }
+
+#if defined(__aarch64__)
+/* Whether a child survives an instruction of a level: a witness in an emulator too, whose /proc/cpuinfo
+ * may be its host's. In numbers, since not every assembler knows them. */
+static bool instruction_works(SuIsa level)
+{
+    int status = 0;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        signal(SIGILL, SIG_DFL);
+        if (level == SU_ISA_NEON)
+            __asm__ volatile(".inst 0x4e20d400" ::: "v0"); /* fadd v0.4s, v0.4s, v0.4s */
+        else if (level == SU_ISA_DOTPROD)
+            __asm__ volatile(".inst 0x4e809400" ::: "v0"); /* sdot v0.4s, v0.16b, v0.16b */
+        else
+            __asm__ volatile(".inst 0x4e809c00" ::: "v0"); /* usdot v0.4s, v0.16b, v0.16b */
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+#endif
 
 #if defined(__x86_64__)
 /* Whether a child survives the use of a tile: /proc/cpuinfo lists AMX where the system or a hypervisor
@@ -95,8 +118,8 @@ static bool tiles_work(void)
 }
 #endif
 
-/* What /proc/cpuinfo says is an independent witness. */
-static void detection_agrees_with_the_kernel(void **state)
+/* An independent witness: what /proc/cpuinfo says, or the instructions themselves. */
+static void detection_agrees_with_the_machine(void **state)
 {
     (void)state;
 #if defined(__x86_64__)
@@ -117,18 +140,29 @@ static void detection_agrees_with_the_kernel(void **state)
     line[strcspn(line, "\n")] = ' ';
     /* a level and those below it, AVXVNNI being needed by none */
     bool has[SU_ISA_COUNT] = {true};
-    for (int level = SU_ISA_AVX2; level < SU_ISA_COUNT; level++) {
+    for (int level = SU_ISA_AVX2; level <= SU_ISA_AMX; level++) {
         has[level] = has[level - 1 == SU_ISA_AVXVNNI ? SU_ISA_AVX2 : level - 1];
         for (int i = 0; i < 5 && needed[level][i]; i++)
             has[level] = has[level] && strstr(line, needed[level][i]);
         if (level == SU_ISA_AMX) has[level] = has[level] && tiles_work();
         assert_int_equal(su_isa_available((SuIsa)level), has[level]);
     }
+    for (int level = SU_ISA_NEON; level < SU_ISA_COUNT; level++)
+        assert_false(su_isa_available((SuIsa)level));
     assert_true(has[su_isa_detect()]);
     bool slow = strstr(vendor, "GenuineIntel") && has[SU_ISA_AVX512BF16];
     for (int level = (int)su_isa_detect() + 1; level < SU_ISA_COUNT; level++)
         assert_true(!has[level] || (level == SU_ISA_AVX512BF16 && slow));
     assert_false(slow && su_isa_detect() == SU_ISA_AVX512BF16);
+#elif defined(__aarch64__)
+    SuIsa highest = SU_ISA_SCALAR;
+    for (int level = SU_ISA_AVX2; level <= SU_ISA_AMX; level++)
+        assert_false(su_isa_available((SuIsa)level));
+    for (int level = SU_ISA_NEON; level < SU_ISA_COUNT; level++) {
+        assert_int_equal(su_isa_available((SuIsa)level), instruction_works((SuIsa)level));
+        if (su_isa_available((SuIsa)level)) highest = (SuIsa)level;
+    }
+    assert_int_equal(su_isa_detect(), highest);
 #else
     assert_int_equal(su_isa_detect(), SU_ISA_SCALAR);
 #endif
@@ -212,7 +246,7 @@ int main(void)
         cmocka_unit_test_setup(the_variable_chooses_a_level_that_the_processor_has,
                                clean_environment),
         cmocka_unit_test_setup(an_unknown_name_is_an_error_that_lists_the_names, clean_environment),
-        cmocka_unit_test_setup(detection_agrees_with_the_kernel, clean_environment),
+        cmocka_unit_test_setup(detection_agrees_with_the_machine, clean_environment),
         cmocka_unit_test_setup(the_core_count_is_what_the_process_may_use, clean_environment),
         cmocka_unit_test_setup(cores_are_counted_whatever_the_size_of_the_mask, clean_environment),
         cmocka_unit_test_setup(memory_sizes_agree_with_the_kernel, clean_environment),

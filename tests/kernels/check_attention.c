@@ -81,9 +81,8 @@ static void run(const SuAttentionF32 *kernel, const Problem *p, float *out)
                                       .after = p->after});
 }
 
-static void compare_levels(Ck *ck, Problem *p)
+static void compare_made(Ck *ck, const Problem *p)
 {
-    make_problem(ck, p);
     const SuAttentionF32 *ref = &ck->ref.attention_f32;
     size_t size = bytes(p->num_queries, p->out_stride, p->head_size);
     float *expected = ck_output(ck, EXPECTED, size, p->shift);
@@ -95,6 +94,12 @@ static void compare_levels(Ck *ck, Problem *p)
         ck_same(ck, kernel->name, out, expected, size / sizeof *out);
         ck_check_canaries(ck);
     }
+}
+
+static void compare_levels(Ck *ck, Problem *p)
+{
+    make_problem(ck, p);
+    compare_made(ck, p);
 }
 
 static void randomise(Ck *ck, Problem *p)
@@ -129,6 +134,16 @@ static void compare_shapes(Ck *ck)
         Problem p = dense(7, keys, 32);
         compare_levels(ck, &p);
     }
+}
+
+/* Scores halfway between integers, which exp2 rounds to even. */
+static void compare_ties(Ck *ck)
+{
+    Problem p = dense(70, 130, 8);
+    make_problem(ck, &p);
+    for (size_t i = 0; i < p.num_queries * p.q_stride; i++) p.q[i] = i % p.q_stride == 0;
+    for (size_t j = 0; j < p.num_keys; j++) p.k[j * p.k_stride] = -0.5f * (float)(j % 40);
+    compare_made(ck, &p);
 }
 
 /* A query gives the same bytes alone and among others. */
@@ -311,6 +326,7 @@ void check_attention_f32(Ck *ck)
     check_definition(ck);
     compare_shapes(ck);
     compare_windows(ck);
+    compare_ties(ck);
     check_wide_window(ck);
     check_query_independence(ck);
     check_nan(ck);

@@ -126,6 +126,7 @@ SU_INLINE Vec vec_where_positive(Vec x, Vec then, Vec otherwise)
 {
     return _mm256_blendv_ps(otherwise, then, _mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_GT_OQ));
 }
+SU_INLINE Vec vec_relu(Vec x) { return vec_max(vec_zero(), x); }
 SU_INLINE Vec vec_max_or_nan(Vec most, Vec x)
 {
     __m256 take =

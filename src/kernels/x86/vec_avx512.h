@@ -1,6 +1,7 @@
 /* vec_avx512.h - the vector type that kernels shared by several ISAs are written in, on AVX-512.
  *
- * Comparisons of NaN, of all vec_….h: max and min give their second operand when one is NaN. */
+ * Of all vec_….h: max and min give NaN when their second operand is one, and either zero of two
+ * unlike ones. Here they give their second operand in both cases, and when the first is NaN. */
 #ifndef SU_VEC_AVX512_H
 #define SU_VEC_AVX512_H
 
@@ -138,6 +139,8 @@ SU_INLINE Vec vec_where_positive(Vec x, Vec then, Vec otherwise)
     return _mm512_mask_mov_ps(otherwise, _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GT_OQ),
                               then);
 }
+/* 0 where x < 0, else x: -0 and NaN stay. */
+SU_INLINE Vec vec_relu(Vec x) { return vec_max(vec_zero(), x); }
 /* The larger; NaN where one is. */
 SU_INLINE Vec vec_max_or_nan(Vec most, Vec x)
 {

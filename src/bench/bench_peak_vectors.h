@@ -1,11 +1,12 @@
-/* bench_peak_x86.h - the loops of bench_peak.h on the vectors of one ISA: included after
- * kernels/x86/vec_avx2.h or vec_avx512.h by the file that gives them their names. */
-#ifndef SU_BENCH_PEAK_X86_H
-#define SU_BENCH_PEAK_X86_H
+/* bench_peak_vectors.h - the loops of bench_peak.h on the vectors of one ISA: included after its
+ * vec_….h, with CHAINS (of fma, independent, all in registers) defined, by the file that gives them
+ * their names. */
+#ifndef SU_BENCH_PEAK_VECTORS_H
+#define SU_BENCH_PEAK_VECTORS_H
 
 #include "bench_peak.h"
 
-enum { CHAINS = 12, STREAMS = 8, STREAMED = STREAMS * VEC_LANES };
+enum { STREAMS = 8, STREAMED = STREAMS * VEC_LANES };
 
 SU_INLINE Vec sum_of(Vec *x, const int count)
 {

@@ -1,0 +1,16 @@
+/* int8 GEMM by USDOT of FEAT_I8MM, register tile 9 x 8, four elements of k a step. */
+#define A_SHIFT 0
+#include "kernels/arm/gemm_words_int8_neon.h"
+
+#define MR 9
+#define GELU_ROWS 3
+
+SU_INLINE Acc acc_step(Acc acc, Word a, Word w)
+{
+    return vusdotq_s32(acc, vreinterpretq_u8_s8(a), w);
+}
+
+#include "kernels/gemm_tiles.h"
+
+const SuGemm su_gemm_int8_9x8_i8mm = {
+    .mr = MR, .nr = PANEL, .a_size = A_ELEMENT, .name = "gemm_int8_9x8_i8mm", .run = run};
