@@ -3,6 +3,8 @@
 
 #include "kernels/rows_f32_vectors.h"
 
+#include "kernels/output_f32_vectors.h"
+
 static void widen_f16(const uint16_t *x, size_t n, float *y)
 {
     size_t i = 0;
@@ -35,6 +37,7 @@ static void widen_s8(const int8_t *x, float scale, size_t n, float *y)
 void su_kernels_init_neon(SuKernels *kernels)
 {
     init_rows(kernels);
+    init_output(kernels);
     kernels->gemm_f32 = su_gemm_f32_12x8_neon;
     kernels->gemm_bf16 = su_gemm_bf16_9x8_neon;
     kernels->gemm_int8 = su_gemm_int8_9x8_neon;

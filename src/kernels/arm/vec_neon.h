@@ -53,7 +53,16 @@ SU_INLINE void vec_store_bf16(uint16_t *x, Vec v, size_t n)
     else
         memcpy(x, &rounded, n * sizeof *x);
 }
-SU_INLINE void vec_store_u8(uint8_t *x, const Vec v[4], int32_t zero, size_t n)
+SU_INLINE void vec_store_f16(uint16_t *x, Vec v, size_t n)
+{
+    uint16x4_t halves = vreinterpret_u16_f16(vcvt_f16_f32(v));
+    if (n >= VEC_LANES)
+        vst1_u16(x, halves);
+    else
+        memcpy(x, &halves, n * sizeof *x);
+}
+SU_INLINE void vec_store_flipped_u8(uint8_t *x, const Vec v[4], int32_t zero, uint8_t flip,
+                                    size_t n)
 {
     const int32x4_t shift = vdupq_n_s32(zero);
     int16x4_t q[4];
@@ -61,10 +70,27 @@ SU_INLINE void vec_store_u8(uint8_t *x, const Vec v[4], int32_t zero, size_t n)
     for (int i = 0; i < 4; i++) q[i] = vqmovn_s32(vaddq_s32(vcvtnq_s32_f32(v[i]), shift));
     uint8x16_t bytes =
         vcombine_u8(vqmovun_s16(vcombine_s16(q[0], q[1])), vqmovun_s16(vcombine_s16(q[2], q[3])));
+    bytes = veorq_u8(bytes, vdupq_n_u8(flip));
     if (n >= 4 * VEC_LANES)
         vst1q_u8(x, bytes);
     else
         memcpy(x, &bytes, n);
+}
+SU_INLINE void vec_store_u8(uint8_t *x, const Vec v[4], int32_t zero, size_t n)
+{
+    vec_store_flipped_u8(x, v, zero, 0, n);
+}
+SU_INLINE uint64_t vec_positive_bits(const Vec v[4])
+{
+    static const uint32_t place[VEC_LANES] = {8, 4, 2, 1};
+    const uint32x4_t bit = vld1q_u32(place);
+    uint64_t bits = 0;
+    SU_UNROLL
+    for (int i = 0; i < 4; i++) {
+        uint32_t nibble = vaddvq_u32(vandq_u32(vcgtzq_f32(v[i]), bit));
+        bits |= (uint64_t)nibble << (i % 2 ? 0 : 4) << 8 * (i / 2);
+    }
+    return bits;
 }
 SU_INLINE Vec vec_load_half(const float *words, const int part)
 {
@@ -83,6 +109,7 @@ SU_INLINE Vec vec_fma(Vec a, Vec b, Vec c) { return vfmaq_f32(c, a, b); }
 SU_INLINE Vec vec_abs(Vec x) { return vabsq_f32(x); }
 SU_INLINE Vec vec_negate(Vec x) { return vnegq_f32(x); }
 SU_INLINE Vec vec_round(Vec x) { return vrndnq_f32(x); }
+SU_INLINE Vec vec_floor(Vec x) { return vrndmq_f32(x); }
 /* One addition to the exponent; a NaN converts to 0. */
 SU_INLINE Vec vec_scale2(Vec x, Vec n)
 {
