@@ -1,7 +1,7 @@
 /* checkkernels - every kernel of every level this processor has, against plain C bit for bit; plain
  * C against a computation in higher precision with a stated bound.
  *
- *   checkkernels [--seed N] [--emulate] [NAME]      all checks, or one
+ *   checkkernels [--seed N] [--emulate] [--half 1|2] [NAME]      all checks, half of them, or one
  *
  * The level amx runs in software where the processor or the system lacks it, or with --emulate; the code
  * around its tiles needs AVX-512.
@@ -49,7 +49,7 @@ enum { NUM_ENTRIES = sizeof entries / sizeof entries[0] };
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: checkkernels [--seed N] [--emulate] [NAME]\nnames:");
+    fprintf(stderr, "usage: checkkernels [--seed N] [--emulate] [--half 1|2] [NAME]\nnames:");
     for (int i = 0; i < NUM_ENTRIES; i++) fprintf(stderr, " %s", entries[i].name);
     fputc('\n', stderr);
     return 2;
@@ -68,13 +68,15 @@ static void print_levels(const Ck *ck, uint64_t seed)
     printf(", seed %llu\n", (unsigned long long)seed);
 }
 
-static int run_checks(uint64_t seed, bool emulate, const char *name)
+/* half: 0 for both */
+static int run_checks(uint64_t seed, bool emulate, int half, const char *name)
 {
     static Ck ck;
     unsigned failures = 0;
     bool first = true;
     for (int i = 0; i < NUM_ENTRIES; i++) {
         if (name && strcmp(name, entries[i].name) != 0) continue;
+        if (half && i % 2 != half - 1) continue;
         ck_open(&ck, seed, emulate);
         if (first) print_levels(&ck, seed);
         first = false;
@@ -96,11 +98,15 @@ int main(int argc, char **argv)
     uint64_t seed = 1;
     const char *name = NULL;
     bool emulate = false;
+    int half = 0;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
             seed = strtoull(argv[++i], NULL, 10);
         } else if (strcmp(argv[i], "--emulate") == 0) {
             emulate = true;
+        } else if (strcmp(argv[i], "--half") == 0 && i + 1 < argc) {
+            half = atoi(argv[++i]);
+            if (half < 1 || half > 2) return usage();
         } else if (argv[i][0] != '-' && !name) {
             name = argv[i];
         } else {
@@ -110,5 +116,5 @@ int main(int argc, char **argv)
     bool known = !name;
     for (int i = 0; i < NUM_ENTRIES; i++) known = known || strcmp(name, entries[i].name) == 0;
     if (!known) return usage();
-    return run_checks(seed, emulate, name);
+    return run_checks(seed, emulate, half, name);
 }
