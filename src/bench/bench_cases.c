@@ -20,6 +20,7 @@ static void call_gemm(const SuBenchCase *at, const SuBenchOperands *x)
                       .n = at->n,
                       .k = at->k,
                       .panel_end = (at->n + kernels->gemm_f32.nr - 1) / kernels->gemm_f32.nr,
+                      .block_bytes = kernels->gemm_block_bytes,
                       .activation = at->activation});
 }
 

@@ -54,6 +54,7 @@ static void linear(const Group *group, const SuBenchLinear *w, const float *x,
                           .k = w->in,
                           .panel_end = su_round_up(w->out, forward->kernels->gemm_f32.nr) /
                                        forward->kernels->gemm_f32.nr,
+                          .block_bytes = forward->kernels->gemm_block_bytes,
                           .activation = separate ? SUTRA_ACT_NONE : activation});
     if (!separate) return;
     su_naive_add_bias(to, rows, w->out, forward->variant->plain ? w->bias : w->packed_bias);

@@ -70,6 +70,7 @@ void su_linear_run(const SuKernels *kernels, const SuLinear *linear, SuRegionThr
                        .c_group_stride = io->c_group_stride,
                        .n = linear->out,
                        .k = linear->in,
+                       .block_bytes = kernels->gemm_block_bytes,
                        .activation = io->activation,
                        .c_bf16 = io->c_bf16};
     if (io->observer) io->observer->see(io->observer->user, linear, io->a.data, io->rows);

@@ -14,9 +14,9 @@
 
 enum {
     SU_GEMM_MAX_TILE = 16 * 48,
-    SU_GEMM_BLOCK_BYTES = 384 * 1024,
-    SU_GEMM_LINE = 64,   /* bytes of a cache line */
-    SU_GEMM_AHEAD = 4096 /* floats of w that are asked for ahead of use */
+    SU_GEMM_BLOCK_BYTES = 384 * 1024, /* of rows that stay in L2 */
+    SU_GEMM_LINE = 64,                /* bytes of a cache line */
+    SU_GEMM_AHEAD = 4096              /* floats of w that are asked for ahead of use */
 };
 
 /* Asks for the nr floats of w that are due SU_GEMM_AHEAD floats after b. The processor's own
@@ -86,10 +86,10 @@ static inline void su_gemm_fetch_residual(const SuGemmArgs *args, const float *r
     }
 }
 
-/* Rows of row_bytes each that stay in L2, a multiple of mr. */
-static inline size_t su_gemm_block_rows(size_t row_bytes, size_t mr)
+/* Rows of row_bytes each that fit, a multiple of mr. */
+static inline size_t su_gemm_block_rows(size_t bytes, size_t row_bytes, size_t mr)
 {
-    size_t block = SU_GEMM_BLOCK_BYTES / row_bytes / mr * mr;
+    size_t block = bytes / row_bytes / mr * mr;
     return block < mr ? mr : block;
 }
 
@@ -131,7 +131,8 @@ static inline void su_gemm_run_columns(const SuGemmArgs *args, const SuGemmTiles
 
 static inline void su_gemm_drive(const SuGemmArgs *args, const SuGemmTiles *tiles)
 {
-    size_t block = su_gemm_block_rows(args->k * tiles->a_element, tiles->mr);
+    size_t block = su_gemm_block_rows(args->block_bytes ? args->block_bytes : SU_GEMM_BLOCK_BYTES,
+                                      args->k * tiles->a_element, tiles->mr);
     size_t past = args->panel_end * tiles->panel;
     if (past > args->n) past = args->n;
     for (size_t begin = 0; begin < args->m; begin += block) {

@@ -1,15 +1,25 @@
 #include "kernels/kernels.h"
 
 #include "kernels/arm/kernels_arm.h"
+#include "kernels/gemm_driver.h"
 #include "kernels/ref/kernels_ref.h"
 #include "kernels/x86/kernels_x86.h"
 
 #include <math.h>
 #include <string.h>
 
+/* Three eighths of L2: measured with 1 and 2 MiB (docs/KERNELS.md). */
+static size_t gemm_block_bytes(void)
+{
+    size_t caches[3];
+    su_cache_sizes(caches);
+    size_t bytes = caches[1] / 8 * 3;
+    return bytes > SU_GEMM_BLOCK_BYTES ? bytes : SU_GEMM_BLOCK_BYTES;
+}
+
 void su_kernels_init(SuKernels *kernels, SuIsa isa)
 {
-    *kernels = (SuKernels){.isa = isa};
+    *kernels = (SuKernels){.isa = isa, .gemm_block_bytes = gemm_block_bytes()};
     su_kernels_init_ref(kernels);
 #if defined(__x86_64__)
     if (isa >= SU_ISA_AVX2) su_kernels_init_avx2(kernels);

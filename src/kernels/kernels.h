@@ -86,6 +86,8 @@ typedef struct SuGemmArgs {
     size_t c_group_stride;         /* elements from one group to the next */
     size_t m, n, k;                /* m may be 0 */
     size_t panel_begin, panel_end; /* panels to compute; none if they are equal */
+    size_t block_bytes; /* rows of a that meet all panels before the next ones, in bytes: as many as
+                           stay in L2; 0: a size that does on all processors. No bit depends on it */
     SutraActivation activation;
     bool c_bf16; /* to nearest, ties to even; a denormal may become zero; not of the f32 kind */
 } SuGemmArgs;
@@ -197,6 +199,7 @@ static inline float su_pool_weights(size_t first, size_t num_tokens)
 typedef struct SuKernels {
     SuIsa isa;
     SuGemm gemm_f32, gemm_bf16, gemm_int8;
+    size_t gemm_block_bytes; /* SuGemmArgs.block_bytes for this processor */
     SuAttentionF32 attention_f32;
     SuAttentionBf16 attention_bf16;
     /* y = norm(x); y may be x */

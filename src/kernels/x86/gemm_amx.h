@@ -171,7 +171,7 @@ static void run(const SuGemmArgs *args)
 {
     Pipeline pipeline;
     size_t past = args->panel_end * NR < args->n ? args->panel_end * NR : args->n;
-    size_t width = su_gemm_block_rows(su_gemm_words(args->k, ELEMENT) * 4, NR);
+    size_t width = su_gemm_block_rows(SU_GEMM_BLOCK_BYTES, su_gemm_words(args->k, ELEMENT) * 4, NR);
     if (args->m == 0 || args->panel_begin == args->panel_end) return;
     pipeline.current = 0;
     pipeline.blocks[1].rows = pipeline.blocks[1].finished = 0;
