@@ -120,7 +120,7 @@ static void report_operation(Bench *bench, const Work *work, const char *name, d
     su_report_number(report, calls);
     su_report_number(report, rate * 1e-9);
     su_report_number(report, 100 * share);
-    su_report_text(report, "%s", isnan(flops) ? "" : su_bench_session_note(&bench->session, share));
+    su_report_text(report, "%s", isnan(flops) ? "" : su_bench_note(share, 1));
 }
 
 static void report_operations(Bench *bench, const Work *work)
@@ -144,8 +144,7 @@ static void report_all(Bench *bench)
     SutraBenchReport *report = bench->session.report;
     su_report_table(report, "machine", "what|value|unit");
     su_report_fact(report, "threads", bench->session.sampler.threads, "");
-    su_report_fact(report, "fma peak, all threads at once", bench->session.sampler.peak * 1e-9,
-                   "GFLOP/s");
+    su_bench_session_peak(&bench->session);
     su_report_table(report, "rows",
                     "row|texts|tokens each|ms|ms with clocks|texts/s|GFLOP/s|share %|note");
     for (size_t i = 0; i < bench->num_work; i++) {
@@ -159,7 +158,7 @@ static void report_all(Bench *bench)
         su_report_number(report, (double)work->n / work->plain_s);
         su_report_number(report, rate * 1e-9);
         su_report_number(report, 100 * share);
-        su_report_text(report, "%s", su_bench_session_note(&bench->session, share));
+        su_report_text(report, "%s", su_bench_note(share, 1));
     }
     su_report_table(report, "breakdown",
                     "row|operation|ms|part %|us a text|calls|GFLOP/s|share %|note");

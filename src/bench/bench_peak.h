@@ -10,6 +10,15 @@ double su_bench_fma_avx2(size_t rounds);
 double su_bench_fma_avx512(size_t rounds);
 double su_bench_fma_neon(size_t rounds);
 
+/* The same with dot products: of u8 and s8 to 32 bits, of bf16 to fp32. */
+double su_bench_dot_int8_avx2(size_t rounds);
+double su_bench_dot_int8_avxvnni(size_t rounds);
+double su_bench_dot_int8_avx512(size_t rounds);
+double su_bench_dot_int8_avx512vnni(size_t rounds);
+double su_bench_dot_bf16_avx512bf16(size_t rounds);
+double su_bench_dot_int8_neon(size_t rounds);
+double su_bench_dot_int8_dotprod(size_t rounds);
+
 /* Products of whole tiles, of bf16 or of int8, into four of them in turn; only where AMX may be
  * used. */
 double su_bench_tiles_bf16_amx(size_t rounds);

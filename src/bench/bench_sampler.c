@@ -14,8 +14,8 @@ enum {
     QUICK_SAMPLE_NS = 200000,
     ROUNDS = 7,
     QUICK_ROUNDS = 2,
-    FMA_ROUNDS = 2000, /* of one call */
-    STEP = 256         /* floats: both halves of a copy are multiples of 128 */
+    CEILING_ROUNDS = 2000, /* of one call */
+    STEP = 256             /* floats: both halves of a copy are multiples of 128 */
 };
 
 typedef struct SuBenchRank {
@@ -27,6 +27,7 @@ SutraStatus su_bench_sampler_create(SuBenchSampler *sampler, SuIsa isa, uint32_t
                                     bool quick, double max_bytes, SutraError *err)
 {
     *sampler = (SuBenchSampler){.isa = isa,
+                                .ceiling = su_bench_ceiling(isa, SUTRA_COMPUTE_FP32),
                                 .threads = threads,
                                 .sample_ns = quick ? QUICK_SAMPLE_NS : SAMPLE_NS,
                                 .rounds = quick ? QUICK_ROUNDS : ROUNDS,
@@ -115,30 +116,18 @@ void su_bench_improve(SuBenchSampler *sampler, SuBenchBody body, void *arg, size
     }
 }
 
-static double run_fma(SuIsa isa, size_t rounds)
-{
-#if defined(__x86_64__)
-    if (isa >= SU_ISA_AVX512) return su_bench_fma_avx512(rounds);
-    if (isa >= SU_ISA_AVX2) return su_bench_fma_avx2(rounds);
-#elif defined(__aarch64__)
-    if (isa >= SU_ISA_NEON) return su_bench_fma_neon(rounds);
-#endif
-    (void)isa;
-    return su_bench_fma_scalar(rounds);
-}
-
-static void fma_body(void *arg, uint32_t rank)
+static void ceiling_body(void *arg, uint32_t rank)
 {
     const SuBenchSampler *sampler = arg;
     (void)rank;
-    run_fma(sampler->isa, FMA_ROUNDS);
+    sampler->ceiling.run(CEILING_ROUNDS);
 }
 
 void su_bench_sample_peak(SuBenchSampler *sampler)
 {
-    if (!sampler->fma_calls) sampler->fma_calls = su_bench_calls(sampler, fma_body, sampler);
-    SuBenchSample sample = su_bench_sample(sampler, fma_body, sampler, sampler->fma_calls);
-    double rate = sample.calls_per_s * run_fma(sampler->isa, FMA_ROUNDS);
+    if (!sampler->peak_calls) sampler->peak_calls = su_bench_calls(sampler, ceiling_body, sampler);
+    SuBenchSample sample = su_bench_sample(sampler, ceiling_body, sampler, sampler->peak_calls);
+    double rate = sample.calls_per_s * sampler->ceiling.run(CEILING_ROUNDS);
     if (rate > sampler->peak) sampler->peak = rate;
     sampler->peak_samples++;
 }
@@ -148,9 +137,9 @@ static void tiles_body(void *int8, uint32_t rank)
 {
     (void)rank;
     if (*(const bool *)int8)
-        su_bench_tiles_int8_amx(FMA_ROUNDS);
+        su_bench_tiles_int8_amx(CEILING_ROUNDS);
     else
-        su_bench_tiles_bf16_amx(FMA_ROUNDS);
+        su_bench_tiles_bf16_amx(CEILING_ROUNDS);
 }
 #endif
 
@@ -162,8 +151,8 @@ double su_bench_tile_peak(SuBenchSampler *sampler, bool int8)
         size_t calls = su_bench_calls(sampler, tiles_body, &int8);
         for (int round = 0; round < sampler->rounds; round++)
             su_bench_improve(sampler, tiles_body, &int8, calls, &best);
-        return best.calls_per_s *
-               (int8 ? su_bench_tiles_int8_amx(FMA_ROUNDS) : su_bench_tiles_bf16_amx(FMA_ROUNDS));
+        return best.calls_per_s * (int8 ? su_bench_tiles_int8_amx(CEILING_ROUNDS)
+                                        : su_bench_tiles_bf16_amx(CEILING_ROUNDS));
     }
 #endif
     (void)sampler;

@@ -10,6 +10,7 @@
 
 #include "base/cpu_features.h"
 #include "base/thread_pool.h"
+#include "bench_ceiling.h"
 
 #include <stdbool.h>
 
@@ -27,12 +28,13 @@ typedef void (*SuBenchBody)(void *arg, uint32_t rank);
 
 typedef struct SuBenchSampler {
     SuIsa isa;
+    SuBenchCeiling ceiling; /* fp32's unless set before the first sample of the peak */
     uint32_t threads;
     uint64_t sample_ns; /* length of a sample */
     int rounds;         /* samples to take of each thing */
-    double peak;        /* best FLOP/s so far, all threads */
+    double peak;        /* operations a second, best so far, all threads */
     uint32_t peak_samples;
-    size_t fma_calls; /* of one sample */
+    size_t peak_calls; /* of one sample */
 
     SuThreadPool *pool;
     struct SuBenchRank *ranks; /* [threads] */
@@ -52,7 +54,7 @@ SuBenchSample su_bench_sample(SuBenchSampler *sampler, SuBenchBody body, void *a
 void su_bench_improve(SuBenchSampler *sampler, SuBenchBody body, void *arg, size_t calls,
                       SuBenchSample *best);
 
-/* One more sample of the fma peak; sampler->peak is the best so far. */
+/* One more sample of the ceiling; sampler->peak is the best so far. */
 void su_bench_sample_peak(SuBenchSampler *sampler);
 
 /* Operations a second of the tiles of AMX, all threads, of bf16 or of int8; the best of the samples

@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "base/memory.h"
 
+#include <stdio.h>
+
 SutraStatus su_bench_session_begin(const SutraBenchOptions *given, SuBenchSession *session,
                                    SutraError *err)
 {
@@ -25,6 +27,7 @@ SutraStatus su_bench_session_open(SuBenchSession *session, SutraError *err)
     if (!session->options.model) SU_RAISE(err, SUTRA_E_ARGUMENT, "bench: model is NULL");
     SutraModelOptions model = {.struct_size = sizeof model, .compute = session->options.compute};
     SU_TRY(sutra_model_open(session->options.model, &model, &session->model, err));
+    session->sampler.ceiling = su_bench_ceiling(session->sampler.isa, session->model->compute);
     session->open_s = (double)(su_clock_ns() - start) * 1e-9;
     return sutra_engine_create(&engine, &session->engine, err);
 }
@@ -38,10 +41,12 @@ SutraStatus su_bench_session_reserve(SuBenchSession *session, size_t capacity, S
     return SUTRA_OK;
 }
 
-const char *su_bench_session_note(const SuBenchSession *session, double share)
+void su_bench_session_peak(const SuBenchSession *session)
 {
-    if (session->model->compute == SUTRA_COMPUTE_FP32) return su_bench_note(share, 1);
-    return "share of the peak in fp32";
+    const SuBenchSampler *sampler = &session->sampler;
+    char what[64];
+    snprintf(what, sizeof what, "%s peak, all threads at once", sampler->ceiling.name);
+    su_report_fact(session->report, what, sampler->peak * 1e-9, sampler->ceiling.unit);
 }
 
 SutraStatus su_bench_session_end(SuBenchSession *session, SutraStatus status,

@@ -33,8 +33,8 @@ SutraStatus su_bench_session_reserve(SuBenchSession *session, size_t capacity, S
 SutraStatus su_bench_session_end(SuBenchSession *session, SutraStatus status,
                                  SutraBenchReport **report);
 
-/* For a share of the sampler's peak, which is that of fp32: other precisions may pass it. */
-const char *su_bench_session_note(const SuBenchSession *session, double share);
+/* A fact of the report: the ceiling of the model's precision, of which shares are. */
+void su_bench_session_peak(const SuBenchSession *session);
 
 /* Table "warm sessions": opening, warm-up and the first request of sessions made anew. After
  * reserve. */

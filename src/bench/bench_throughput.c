@@ -85,7 +85,7 @@ static void report_length(SuBenchSession *bench, Length *length)
     double single_share = single / p50 / bench->sampler.peak;
     su_report_number(report, 100 * single_share);
     if (single_share > share) share = single_share;
-    su_report_text(report, "%s", su_bench_session_note(bench, share));
+    su_report_text(report, "%s", su_bench_note(share, 1));
 }
 
 /* Numbers of texts of that length. */
@@ -137,7 +137,7 @@ static void report_session(SuBenchSession *bench, double warm_s)
     su_report_fact(report, "threads", bench->sampler.threads, "");
     su_report_fact(report, "open", bench->open_s * 1e3, "ms");
     su_report_fact(report, "warm-up", warm_s * 1e3, "ms");
-    su_report_fact(report, "fma peak, all threads at once", bench->sampler.peak * 1e-9, "GFLOP/s");
+    su_bench_session_peak(bench);
 }
 
 static SutraStatus measure(SuBenchSession *bench, SutraError *err)

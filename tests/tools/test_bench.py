@@ -170,10 +170,15 @@ class Bench(unittest.TestCase):
                     self.check_breakdown(name, [row for row in found["breakdown"] if row["row"] == name], whole)
 
     def test_shares_of_other_precisions(self):
-        found = report("breakdown", "-m", MODEL, "--compute", "int8")
-        for row in found["rows"]:
-            self.positive(row, "ms", "share %")
-            self.assertEqual(row["note"], "share of the peak in fp32", row)
+        """Each precision has the ceiling of its own instruction."""
+        names = {"fp32": "fma", "bf16": "fma|vdpbf16ps|tdpbf16ps", "int8": "fma|vpmaddwd|vpdpbusd|tdpbusd|smull|sdot"}
+        for compute, instructions in names.items():
+            found = report("breakdown", "-m", MODEL, "--compute", compute)
+            (peak, rate), = [(row["what"], row["value"]) for row in found["machine"] if "peak" in row["what"]]
+            self.assertRegex(peak, f"^({instructions}) peak, all threads at once$")
+            for row in found["rows"]:
+                self.positive(row, "ms", "share %")
+                self.assertAlmostEqual(row["share %"], 100 * row["GFLOP/s"] / rate, delta=1e-6 * row["share %"])
 
     def test_ablation(self):
         found = report("ablation", "-m", MODEL, "--threads", 2)
