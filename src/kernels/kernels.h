@@ -86,8 +86,9 @@ typedef struct SuGemmArgs {
     size_t c_group_stride;         /* elements from one group to the next */
     size_t m, n, k;                /* m may be 0 */
     size_t panel_begin, panel_end; /* panels to compute; none if they are equal */
-    size_t block_bytes; /* rows of a that meet all panels before the next ones, in bytes: as many as
-                           stay in L2; 0: a size that does on all processors. No bit depends on it */
+    /* Rows of a that meet all panels before the next ones do, in bytes: as many as stay in L2; 0: a
+     * size that does on all processors. No bit depends on it. */
+    size_t block_bytes;
     SutraActivation activation;
     bool c_bf16; /* to nearest, ties to even; a denormal may become zero; not of the f32 kind */
 } SuGemmArgs;
