@@ -112,7 +112,9 @@ static SutraStatus begin(EmbedRun *run, const EmbedArgs *args, const CliArgument
     if (status == SUTRA_OK)
         status = cli_embed_plan(&run->session, &args->embed, &run->options, err);
     if (status == SUTRA_OK)
-        status = cli_settle_ranges(&run->session, &args->embed, &run->options, &run->ranges, err);
+        status = cli_settle_ranges(&run->session, &args->embed, &run->options,
+                                   (const char *const[]){args->input, args->output}, 2,
+                                   &run->ranges, err);
     if (status != SUTRA_OK) return status;
     run->dim = run->options.dim                          ? run->options.dim
                : run->options.output == SUTRA_OUT_POOLED ? run->session.info.dim

@@ -89,7 +89,7 @@ static SutraStatus evaluate(const Task *task, const EvalArgs *args, const char *
     if (status == SUTRA_OK) status = cli_embed_plan(&session, &args->embed, &embed, err);
     if (status == SUTRA_OK) status = cli_check_prompt(&session, args->document_prompt, err);
     if (status == SUTRA_OK)
-        status = cli_settle_ranges(&session, &args->embed, &embed, &ranges, err);
+        status = cli_settle_ranges(&session, &args->embed, &embed, &path, 1, &ranges, err);
     if (status == SUTRA_OK) {
         SutraEvalOptions options = {.struct_size = sizeof options,
                                     .embed = &embed,

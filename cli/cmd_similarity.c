@@ -167,7 +167,8 @@ static SutraStatus compare(const SimilarityArgs *args, CliReader *input, CliRead
     SutraStatus status = cli_session_open(&session, &args->model, true, err);
     if (status == SUTRA_OK) status = cli_embed_plan(&session, &args->embed, &options, err);
     if (status == SUTRA_OK)
-        status = cli_settle_ranges(&session, &args->embed, &options, &ranges, err);
+        status = cli_settle_ranges(&session, &args->embed, &options,
+                                   (const char *const[]){args->input, args->with}, 2, &ranges, err);
     if (status == SUTRA_OK)
         status = embed_side(&session, &options, args->embed.prompt_name, input, &rows, err);
     if (status == SUTRA_OK && args->with)

@@ -130,10 +130,20 @@ static SutraStatus apply_profile(CliSession *session, CliModelArgs *args, SutraE
     if (status != SUTRA_OK) return status;
     args->model = config->model->name;
     if (!args->compute) args->compute = places[config->compute];
-    cli_message("--profile takes %s: %s in %s, %u dimensions of %s (%s)", config->profile,
-                config->model->name, sutra_compute_name(config->compute), config->dim,
-                cli_dtype_name(config->dtype), config->reason);
     return SUTRA_OK;
+}
+
+/* What --profile came to, with the options that win beside it. */
+static void report_profile(const CliSession *session, const SutraEmbedOptions *options)
+{
+    const SutraConfig *config = &session->config;
+    uint32_t dim = options->dim ? options->dim : session->info.dim;
+    bool own = session->info.compute == config->compute && options->dtype == config->dtype &&
+               (!config->is_cut || dim == config->dim);
+    cli_message("--profile %s%s: %s in %s, %u dimensions of %s (%s)", config->profile,
+                own ? "" : " with other options", config->model->name,
+                sutra_compute_name(session->info.compute), dim, cli_dtype_name(options->dtype),
+                config->reason);
 }
 
 static SutraCompute compute_of(uint32_t place)
@@ -338,6 +348,7 @@ SutraStatus cli_embed_plan(const CliSession *session, const CliEmbedArgs *args,
     if (session->config.profile) {
         if (!args->dtype) options->dtype = session->config.dtype;
         if (!args->dim && session->config.is_cut) options->dim = session->config.dim;
+        report_profile(session, options);
     }
     if (args->no_normalize) options->normalize = SUTRA_NORMALIZE_NO;
     if (args->long_text == LONG_TEXT_ERROR) options->truncation = SUTRA_TRUNCATE_ERROR;

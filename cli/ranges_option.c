@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* rows 0 and 1: the ranges so far; rows 2 and 3: those of a block */
 typedef struct Calibration {
@@ -55,24 +56,59 @@ static SutraStatus calibrate(const CliSession *session, const CliEmbedArgs *args
     return SUTRA_OK;
 }
 
-static SutraStatus save(const char *path, const float *ranges, uint32_t dim, SutraError *err)
+static SutraStatus save(CliOutput *output, const float *ranges, uint32_t dim, SutraError *err)
 {
-    CliOutput output = {0};
-    CliRowWriter writer = {.output = &output, .dtype = SUTRA_F32, .expected = 2};
+    CliRowWriter writer = {.output = output, .dtype = SUTRA_F32, .expected = 2};
     SutraResultView view = {.struct_size = sizeof view,
                             .dim = dim,
                             .num_items = 2,
                             .row_bytes = dim * sizeof *ranges,
                             .data = ranges};
-    SutraStatus status = cli_output_open(&output, path, false, err);
-    if (status == SUTRA_OK) {
-        cli_rows_begin(&writer, CLI_FORMAT_NPY, dim);
-        cli_rows_write(&writer, &view);
-        cli_rows_end(&writer);
-        status = cli_output_commit(&output, err);
-    }
-    cli_output_abort(&output);
-    return status;
+    cli_rows_begin(&writer, CLI_FORMAT_NPY, dim);
+    cli_rows_write(&writer, &view);
+    cli_rows_end(&writer);
+    return cli_output_commit(output, err);
+}
+
+/* The folder of a path, which need not exist itself. */
+static bool folder_of(const char *path, struct stat *facts)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    bool found = folder && stat(folder, facts) == 0;
+    free(folder);
+    return found;
+}
+
+static bool is_same_inode(const struct stat *x, const struct stat *y)
+{
+    return x->st_dev == y->st_dev && x->st_ino == y->st_ino;
+}
+
+/* One file, or the same name in one folder. */
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    if (stat(a, &x) == 0 && stat(b, &y) == 0 && is_same_inode(&x, &y)) return true;
+    const char *name = strrchr(a, '/'), *other = strrchr(b, '/');
+    return strcmp(name ? name + 1 : a, other ? other + 1 : b) == 0 && folder_of(a, &x) &&
+           folder_of(b, &y) && is_same_inode(&x, &y);
+}
+
+/* Opened before anything is computed. */
+static SutraStatus open_saved(const CliEmbedArgs *args, const char *const *files, size_t num_files,
+                              CliOutput *output, SutraError *err)
+{
+    const char *path = args->save_ranges;
+    bool taken = strcmp(path, "-") == 0 || is_same_file(path, args->calibrate);
+    for (size_t i = 0; i < num_files; i++)
+        taken = taken || (files[i] && is_same_file(path, files[i]));
+    if (taken)
+        return cli_raise(err, SUTRA_E_ARGUMENT,
+                         "--save-ranges %s: give a file of its own, not one that is read or "
+                         "written otherwise",
+                         path);
+    return cli_output_open(output, path, false, err);
 }
 
 /* A request without texts checks the ranges; `source` is the file that they come from. */
@@ -89,14 +125,17 @@ static SutraStatus check(const CliSession *session, const SutraEmbedOptions *opt
 }
 
 SutraStatus cli_settle_ranges(const CliSession *session, const CliEmbedArgs *args,
-                              SutraEmbedOptions *options, float **ranges, SutraError *err)
+                              SutraEmbedOptions *options, const char *const *files,
+                              size_t num_files, float **ranges, SutraError *err)
 {
     *ranges = NULL;
     SutraStatus status = SUTRA_OK;
+    CliOutput saved = {0};
     uint32_t dim = options->dim ? options->dim : session->info.dim;
-    if (args->ranges) {
+    if (args->save_ranges) status = open_saved(args, files, num_files, &saved, err);
+    if (status == SUTRA_OK && args->ranges) {
         status = cli_read_npy(args->ranges, 2, dim, ranges, err);
-    } else if (args->calibrate) {
+    } else if (status == SUTRA_OK && args->calibrate) {
         Calibration all = {.rows = cli_alloc(4 * (size_t)dim, sizeof *all.rows), .dim = dim};
         *ranges = all.rows;
         status = calibrate(session, args, options, &all, err);
@@ -105,8 +144,8 @@ SutraStatus cli_settle_ranges(const CliSession *session, const CliEmbedArgs *arg
         options->ranges = *ranges;
         status = check(session, options, args->ranges ? args->ranges : args->calibrate, err);
     }
-    if (status == SUTRA_OK && args->save_ranges)
-        status = save(args->save_ranges, *ranges, dim, err);
+    if (status == SUTRA_OK && args->save_ranges) status = save(&saved, *ranges, dim, err);
+    cli_output_abort(&saved);
     if (status == SUTRA_OK) return SUTRA_OK;
     free(*ranges);
     *ranges = NULL;

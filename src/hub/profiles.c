@@ -82,6 +82,9 @@ static const Profile *profile_of_machine(const SuHardware *hardware, SutraConfig
              "auto is %s here: %u cores at %s are good for about %u texts of 128 tokens a second "
              "of a 768-dimensional model, and %d are wanted",
              profile->name, hardware->cores, su_isa_name(hardware->isa), rate, FAST_ENOUGH);
+    if (rate == 0)
+        snprintf(text, sizeof text, "auto is %s here: no speed was measured at %s", profile->name,
+                 su_isa_name(hardware->isa));
     if (rate >= FAST_ENOUGH && !fits)
         snprintf(text, sizeof text, "auto is %s here: %.1f GB of memory are free, and %.1f wanted",
                  profile->name, (double)hardware->memory / 1e9, (double)needed_memory / 1e9);

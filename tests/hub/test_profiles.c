@@ -86,7 +86,7 @@ static void auto_goes_by_the_machine(void **state)
         {9, SU_ISA_AVX512VNNI, 0, "efficient", "about 45 texts"},
         {10, SU_ISA_AVX512, 0, "high-quality", "10 cores at avx512"},
         {17, SU_ISA_AVX2, 0, "high-quality", "17 cores at avx2"},
-        {64, SU_ISA_SCALAR, 0, "efficient", "scalar"},
+        {64, SU_ISA_SCALAR, 0, "efficient", "no speed was measured at scalar"},
         {64, SU_ISA_AMX, (uint64_t)1 << 30, "efficient", "1.1 GB of memory are free"},
         {64, SU_ISA_AMX, (uint64_t)2 << 30, "high-quality", "64 cores"},
     };
