@@ -88,18 +88,18 @@ static SutraStatus number(SuAddedTokens *added, const SuVocabulary *vocabulary, 
     int64_t next = (int64_t)vocabulary->count;
     for (size_t i = 0; i < added->count; i++) {
         SuAddedToken *token = &added->tokens[i];
-        const SuToken *same = su_vocabulary_find(vocabulary, token->content, token->size);
-        int64_t id = same ? same->id : next++;
+        SuToken other;
+        bool same = su_vocabulary_find(vocabulary, token->content, token->size, &other);
+        int64_t id = same ? other.id : next++;
         if (id >= INT32_MAX || (token->id >= 0 && token->id != id))
             SU_RAISE(err, SUTRA_E_FORMAT,
                      "%s: added token \"%.64s\" has id %d, but the vocabulary makes it %lld", where,
                      token->content, (int)token->id, (long long)id);
         token->id = (int32_t)id;
-        const SuToken *other = same ? NULL : su_vocabulary_token(vocabulary, token->id);
-        if (other)
+        if (!same && su_vocabulary_token(vocabulary, token->id, &other))
             SU_RAISE(err, SUTRA_E_FORMAT, "%s: added token \"%.64s\" gets id %d of token \"%.*s\"",
                      where, token->content, (int)token->id,
-                     (int)(other->size < 64 ? other->size : 64), vocabulary->text + other->offset);
+                     (int)(other.size < 64 ? other.size : 64), other.text);
     }
     if (added->count) qsort(added->tokens, added->count, sizeof *added->tokens, by_id);
     return SUTRA_OK;

@@ -16,11 +16,13 @@
 const char *su_tokenizer_token(const SuTokenizer *tokenizer, int32_t id, size_t *size)
 {
     const SuAddedToken *added = su_added_tokens_with_id(&tokenizer->added, id);
-    const SuToken *token = added ? NULL : su_vocabulary_token(&tokenizer->vocabulary, id);
-    *size = added ? added->size : token ? token->size : 0;
-    return added   ? added->content
-           : token ? su_vocabulary_text(&tokenizer->vocabulary, token)
-                   : NULL;
+    SuToken token = {0};
+    if (added)
+        token = (SuToken){added->content, added->size, id};
+    else
+        su_vocabulary_token(&tokenizer->vocabulary, id, &token);
+    *size = token.size;
+    return token.text;
 }
 
 bool su_tokenizer_is_named_special(const SuTokenizer *tokenizer, int32_t id)
@@ -45,7 +47,7 @@ SutraStatus su_tokenizer_finish(SuTokenizer *tokenizer, const char *where, Sutra
 {
     const SuVocabulary *vocabulary = &tokenizer->vocabulary;
     const SuAddedTokens *added = &tokenizer->added;
-    int32_t highest = vocabulary->tokens[vocabulary->count - 1].id; /* there is an unk token */
+    int32_t highest = su_vocabulary_at(vocabulary, vocabulary->count - 1).id; /* there is unk */
     if (added->count && added->tokens[added->count - 1].id > highest)
         highest = added->tokens[added->count - 1].id;
     tokenizer->vocab_size = (uint32_t)highest + 1;

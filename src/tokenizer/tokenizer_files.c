@@ -74,9 +74,13 @@ static SutraStatus read_bert_parts(Builder *builder, SutraError *err)
                                         files->where, err));
     SU_TRY(read_switches(builder, err));
     tokenizer->pre_tokenizer = SU_PRE_TOKENIZER_BERT;
-    const char *unk = su_token_text(json_object_get(builder->settings.merged, "unk_token"));
-    return su_wordpiece_create(&tokenizer->model, &tokenizer->vocabulary, unk, "##",
-                               MAX_CHARS_PER_WORD, files->where, err);
+    const SuWordPieceOptions options = {
+        .unk_token = su_token_text(json_object_get(builder->settings.merged, "unk_token")),
+        .prefix = "##",
+        .max_chars = MAX_CHARS_PER_WORD,
+        .pre_tokenizer = tokenizer->pre_tokenizer};
+    return su_wordpiece_create(&tokenizer->model, &tokenizer->vocabulary, &options, files->where,
+                               err);
 }
 
 /* [CLS] A [SEP] B [SEP], whatever tokenizer.json has. */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define IMAGE_MAGIC 0x4b545553u /* "SUTK" */
-#define IMAGE_VERSION 2u
+#define IMAGE_VERSION 3u
 #define MAX_SLOTS (UINT64_C(1) << 28)
 
 /* Of one word table. */
@@ -24,11 +24,11 @@ typedef struct ImageHeader {
     uint32_t vocab_size;
     int32_t unk_id;
     uint32_t normalizer, clean_text, handle_chinese_chars, strip_accents, lowercase, pre_tokenizer;
-    uint32_t split_special, reserved;
+    uint32_t split_special, has_ids;
 } ImageHeader;
 
 _Static_assert(sizeof(ImageHeader) == 136, "the header has no padding");
-_Static_assert(sizeof(SuToken) == 12 && sizeof(SuLongWord) == 12 && sizeof(SuWordSlot) == 16,
+_Static_assert(sizeof(SuLongWord) == 12 && sizeof(SuWordSlot) == 16,
                "entries of the tables have no padding");
 
 /* Where the parts of one table are; the data of an image is never written through these. */
@@ -41,7 +41,8 @@ typedef struct TablePlaces {
 
 typedef struct Places {
     ImageHeader *header;
-    SuToken *tokens;
+    uint32_t *starts;
+    int32_t *ids;
     char *text;
     TablePlaces initial, continuing;
     unsigned char *small;
@@ -60,7 +61,9 @@ static void carve_table(SuArena *arena, const TableSizes *sizes, TablePlaces *pl
 static void carve(SuArena *arena, const ImageHeader *header, Places *places)
 {
     places->header = su_arena_carve(arena, sizeof *places->header);
-    places->tokens = su_arena_carve(arena, header->num_tokens * sizeof *places->tokens);
+    places->starts = su_arena_carve(arena, (header->num_tokens + 1) * sizeof *places->starts);
+    places->ids =
+        header->has_ids ? su_arena_carve(arena, header->num_tokens * sizeof *places->ids) : NULL;
     places->text = su_arena_carve(arena, header->text_size);
     carve_table(arena, &header->initial, &places->initial);
     carve_table(arena, &header->continuing, &places->continuing);
@@ -124,7 +127,8 @@ static ImageHeader make_header(const SuTokenizer *tokenizer, size_t small_size)
                          .strip_accents = normalizer->strip_accents,
                          .lowercase = normalizer->lowercase,
                          .pre_tokenizer = tokenizer->pre_tokenizer,
-                         .split_special = tokenizer->added.split_special};
+                         .split_special = tokenizer->added.split_special,
+                         .has_ids = tokenizer->vocabulary.ids != NULL};
 }
 
 static void copy_table(const SuWordTable *table, const TableSizes *sizes, const TablePlaces *to)
@@ -140,7 +144,9 @@ static void fill(const SuTokenizer *tokenizer, const ImageHeader *header, const 
 {
     const SuVocabulary *vocabulary = &tokenizer->vocabulary;
     *places->header = *header;
-    memcpy(places->tokens, vocabulary->tokens, vocabulary->count * sizeof *places->tokens);
+    memcpy(places->starts, vocabulary->starts, (vocabulary->count + 1) * sizeof *places->starts);
+    if (vocabulary->ids)
+        memcpy(places->ids, vocabulary->ids, vocabulary->count * sizeof *places->ids);
     memcpy(places->text, vocabulary->text, vocabulary->text_size);
     copy_table(&tokenizer->model.initial, &header->initial, &places->initial);
     copy_table(&tokenizer->model.continuing, &header->continuing, &places->continuing);
@@ -295,7 +301,8 @@ static SutraStatus attach(SuTokenizer *tokenizer, const Places *places, const ch
     tokenizer->vocab_size = header->vocab_size;
     tokenizer->model.unk_id = header->unk_id;
     tokenizer->model.max_chars = header->max_chars;
-    vocabulary->tokens = places->tokens;
+    vocabulary->starts = places->starts;
+    vocabulary->ids = places->ids;
     vocabulary->count = header->num_tokens;
     vocabulary->text = places->text;
     vocabulary->text_size = header->text_size;

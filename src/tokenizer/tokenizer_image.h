@@ -1,7 +1,8 @@
 /* tokenizer_image.h - a built tokenizer as bytes that can be used where they lie.
  *
  *   header       magic, version, sizes of what follows, numbers of the parts
- *   tokens       [count] place and size in `text`, id; by id
+ *   starts       [count + 1] of the tokens in `text`, by id
+ *   ids          [count] if they are not 0, 1, 2, …
  *   text         every token's bytes, then padding
  *   initial      lengths, single, slots, long slots of the words' first pieces (word_table.h)
  *   continuing   the same of the others

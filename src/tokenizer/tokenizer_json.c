@@ -55,9 +55,12 @@ static SutraStatus read_model(const json_t *root, const char *where, SuTokenizer
                  "missing",
                  where);
     SU_TRY(su_tokenizer_read_vocabulary(root, where, &tokenizer->vocabulary, err));
-    return su_wordpiece_create(&tokenizer->model, &tokenizer->vocabulary, unk, prefix,
-                               max_chars < (double)UINT32_MAX ? (size_t)max_chars : SIZE_MAX, where,
-                               err);
+    const SuWordPieceOptions options = {
+        .unk_token = unk,
+        .prefix = prefix,
+        .max_chars = max_chars < (double)UINT32_MAX ? (size_t)max_chars : SIZE_MAX,
+        .pre_tokenizer = tokenizer->pre_tokenizer};
+    return su_wordpiece_create(&tokenizer->model, &tokenizer->vocabulary, &options, where, err);
 }
 
 /* ---- added tokens ---- */

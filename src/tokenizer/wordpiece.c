@@ -1,6 +1,9 @@
 #include "tokenizer/wordpiece.h"
 
+#include "unicode/category.h"
 #include "unicode/utf8.h"
+
+#include <string.h>
 
 #define PIECES_AT_ONCE 64u
 
@@ -9,49 +12,59 @@ typedef struct Piece {
     size_t begin, end; /* bytes of the word */
 } Piece;
 
-static bool continues(const SuVocabulary *vocabulary, const SuToken *token, const char *prefix,
-                      size_t prefix_size)
+/* A word of BertPreTokenizer is one punctuation character, or has none and no white space. */
+static bool may_begin(const SuToken *token, SuPreTokenizer pre_tokenizer)
 {
-    return token->size > prefix_size &&
-           memcmp(vocabulary->text + token->offset, prefix, prefix_size) == 0;
+    size_t step = 0;
+    if (pre_tokenizer != SU_PRE_TOKENIZER_BERT) return true;
+    for (size_t at = 0; at < token->size; at += step) {
+        uint8_t properties = su_unicode_properties(su_utf8_decode(token->text + at, &step));
+        if (properties & SU_CP_SPACE) return false;
+        if ((properties & SU_CP_PUNCTUATION) && step < token->size) return false;
+    }
+    return true;
 }
 
-static void count_keys(const SuVocabulary *vocabulary, const char *prefix, size_t prefix_size,
-                       size_t counts[2][2])
+/* The token without the prefix, if it can be a piece of the table. */
+static bool take_key(const SuWordPieceOptions *options, bool initial, SuToken *token)
 {
+    size_t prefix = initial ? 0 : strlen(options->prefix);
+    if (token->size <= prefix || memcmp(token->text, options->prefix, prefix) != 0) return false;
+    token->text += prefix;
+    token->size -= prefix;
+    return !initial || may_begin(token, options->pre_tokenizer);
+}
+
+static SutraStatus fill_table(SuWordTable *table, bool initial, const SuVocabulary *vocabulary,
+                              const SuWordPieceOptions *options, SutraError *err)
+{
+    size_t counts[2] = {0};
     for (size_t i = 0; i < vocabulary->count; i++) {
-        const SuToken *token = &vocabulary->tokens[i];
-        counts[0][token->size > SU_WORD_SHORT]++;
-        if (continues(vocabulary, token, prefix, prefix_size))
-            counts[1][token->size - prefix_size > SU_WORD_SHORT]++;
+        SuToken token = su_vocabulary_at(vocabulary, i);
+        if (take_key(options, initial, &token)) counts[token.size > SU_WORD_SHORT]++;
     }
+    SU_TRY(su_word_table_create(table, counts[0], counts[1], vocabulary->text,
+                                vocabulary->text_size, err));
+    for (size_t i = 0; i < vocabulary->count; i++) {
+        SuToken token = su_vocabulary_at(vocabulary, i);
+        if (take_key(options, initial, &token))
+            su_word_table_insert(table, token.text, token.size, token.id);
+    }
+    return SUTRA_OK;
 }
 
 SutraStatus su_wordpiece_create(SuWordPiece *model, const SuVocabulary *vocabulary,
-                                const char *unk_token, const char *prefix, size_t max_chars,
-                                const char *where, SutraError *err)
+                                const SuWordPieceOptions *options, const char *where,
+                                SutraError *err)
 {
-    size_t counts[2][2] = {{0}}, prefix_size = strlen(prefix);
-    *model = (SuWordPiece){.max_chars = max_chars};
-    const SuToken *unk = su_vocabulary_find(vocabulary, unk_token, strlen(unk_token));
-    if (!unk)
+    SuToken unk;
+    *model = (SuWordPiece){.max_chars = options->max_chars};
+    if (!su_vocabulary_find(vocabulary, options->unk_token, strlen(options->unk_token), &unk))
         SU_RAISE(err, SUTRA_E_FORMAT, "%s: the unknown token \"%.64s\" is not in the vocabulary",
-                 where, unk_token);
-    model->unk_id = unk->id;
-    count_keys(vocabulary, prefix, prefix_size, counts);
-    SU_TRY(su_word_table_create(&model->initial, counts[0][0], counts[0][1], vocabulary->text,
-                                vocabulary->text_size, err));
-    SU_TRY(su_word_table_create(&model->continuing, counts[1][0], counts[1][1], vocabulary->text,
-                                vocabulary->text_size, err));
-    for (size_t i = 0; i < vocabulary->count; i++) {
-        const SuToken *token = &vocabulary->tokens[i];
-        const char *text = vocabulary->text + token->offset;
-        if (token->size > 0) su_word_table_insert(&model->initial, text, token->size, token->id);
-        if (continues(vocabulary, token, prefix, prefix_size))
-            su_word_table_insert(&model->continuing, text + prefix_size, token->size - prefix_size,
-                                 token->id);
-    }
-    return SUTRA_OK;
+                 where, options->unk_token);
+    model->unk_id = unk.id;
+    SU_TRY(fill_table(&model->initial, true, vocabulary, options, err));
+    return fill_table(&model->continuing, false, vocabulary, options, err);
 }
 
 void su_wordpiece_free(SuWordPiece *model)

@@ -3,6 +3,7 @@
 #ifndef SU_WORDPIECE_H
 #define SU_WORDPIECE_H
 
+#include "tokenizer/pre_tokenizer.h"
 #include "tokenizer/token_row.h"
 #include "tokenizer/vocabulary.h"
 #include "tokenizer/word_table.h"
@@ -20,10 +21,16 @@ typedef struct SuWordPlace {
     uint32_t first;
 } SuWordPlace;
 
+typedef struct SuWordPieceOptions {
+    const char *unk_token, *prefix; /* of continuing tokens */
+    size_t max_chars;
+    SuPreTokenizer pre_tokenizer; /* tokens that its words cannot begin with are left out */
+} SuWordPieceOptions;
+
 /* The tokens' texts are borrowed from the vocabulary. Errors: FORMAT (no unk token), MEMORY. */
 SutraStatus su_wordpiece_create(SuWordPiece *model, const SuVocabulary *vocabulary,
-                                const char *unk_token, const char *prefix, size_t max_chars,
-                                const char *where, SutraError *err);
+                                const SuWordPieceOptions *options, const char *where,
+                                SutraError *err);
 void su_wordpiece_free(SuWordPiece *model);
 
 /* Pushes the tokens of word [size]; size > 0; valid UTF-8; SU_WORD_LOAD bytes are readable from any

@@ -10,6 +10,7 @@ from pathlib import Path
 from cli_case import SOURCE, Base, lines, main, read_npy, sutra
 
 PASSAGES, FEW = 300, 40
+INT8_BYTES = 24_000_000  # of all-MiniLM-L6-v2, embeddings in int8 too
 BOUNDS = {  # mean and least cosine; points of STSb that may be lost
     "bf16": (0.9999, 0.9995, 0.05),
     "int8": (0.997, 0.985, 0.3),
@@ -57,6 +58,8 @@ class Quality(Base):
                 self.assertGreaterEqual(min(cosines), least)
                 self.assertGreaterEqual(found, score - points - 0.0051)  # figures have two digits
                 self.assertLess(min(cosines), 1 - 1e-9)  # it did compute in another precision
+                if compute == "int8":
+                    self.assertLessEqual(file.stat().st_size, INT8_BYTES)
 
     def test_int8_is_the_same_on_all_levels(self):
         """But for amx, whose attention is in bf16."""
