@@ -12,7 +12,7 @@
  *
  *   for each block of queries
  *     for each tile of keys that one of them sees
- *       scores   += k (broadcast) x q (lanes are queries), some keys at a time, and their maximum
+ *       scores    = bias + k (broadcast) x q (lanes are queries), some keys at a time, their maximum
  *       weights   = exp2(scores - maximum), and their sums
  *       out       = out * scale + weights (broadcast) x v (lanes are elements of the head)
  *
@@ -70,17 +70,36 @@ static void load_queries(Block *block, const float *q, const int vectors)
     }
 }
 
-/* Scores of `keys` keys, of which the first `valid` count, into p [keys][QUERIES]. */
-SU_INLINE void score_keys(Block *block, const float *k, size_t stride, size_t valid, float *p,
-                          Vec *largest, const int vectors, const int keys)
+/* Keys of a tile whose scores are computed at once: `valid` of them count. */
+typedef struct Keys {
+    const float *rows;
+    size_t stride, valid;
+    size_t position; /* of the first among all keys */
+} Keys;
+
+/* What the scores of key i begin with. */
+SU_INLINE Vec first_score(const Block *block, const Keys *keys, const int i, const int v)
+{
+    const size_t query = (size_t)v * VEC_LANES;
+    if (!block->args->bias || (size_t)i >= keys->valid) return vec_zero();
+    const float *bias = block->args->bias + ((ptrdiff_t)(block->position + query) -
+                                             (ptrdiff_t)(keys->position + (size_t)i));
+    size_t left = block->count - query;
+    return left >= VEC_LANES ? vec_load(bias) : vec_load_part(bias, left);
+}
+
+/* Scores of `keys` keys into p [keys][QUERIES]. */
+SU_INLINE void score_keys(Block *block, const Keys *at, float *p, Vec *largest, const int vectors,
+                          const int keys)
 {
     Vec s[MOST_KEYS][QUERY_VECTORS];
+    const size_t stride = at->stride;
     SU_UNROLL
     for (int i = 0; i < keys; i++) SU_UNROLL
-    for (int v = 0; v < vectors; v++) s[i][v] = vec_zero();
+    for (int v = 0; v < vectors; v++) s[i][v] = first_score(block, at, i, v);
     const float *q = block->q, *row[(MOST_KEYS + 2) / 3];
     SU_UNROLL
-    for (int i = 0; i < keys; i += 3) row[i / 3] = k + (size_t)i * stride;
+    for (int i = 0; i < keys; i += 3) row[i / 3] = at->rows + (size_t)i * stride;
     for (size_t e = 0; e < block->args->head_size; e++) {
         Vec x[QUERY_VECTORS];
         SU_UNROLL
@@ -98,20 +117,22 @@ SU_INLINE void score_keys(Block *block, const float *k, size_t stride, size_t va
         SU_UNROLL
         for (int v = 0; v < vectors; v++) {
             vec_store(p + i * QUERIES + v * VEC_LANES, s[i][v]);
-            if ((size_t)i < valid) largest[v] = vec_max(largest[v], s[i][v]);
+            if ((size_t)i < at->valid) largest[v] = vec_max(largest[v], s[i][v]);
         }
     }
 }
 
 /* Fewer keys than a group: the missing rows are zero and are left out of the maximum. */
-SU_INLINE void score_last_keys(Block *block, const float *k, size_t valid, float *p, Vec *largest,
-                               const int vectors, const int keys)
+SU_INLINE void score_last_keys(Block *block, Keys at, float *p, Vec *largest, const int vectors,
+                               const int keys)
 {
-    size_t head = block->args->head_size, stride = block->args->k_stride;
-    for (size_t i = 0; i < valid; i++)
-        memcpy(block->spare + i * head, k + i * stride, head * sizeof *k);
-    memset(block->spare + valid * head, 0, ((size_t)keys - valid) * head * sizeof *k);
-    score_keys(block, block->spare, head, valid, p, largest, vectors, keys);
+    size_t head = block->args->head_size;
+    for (size_t i = 0; i < at.valid; i++)
+        memcpy(block->spare + i * head, at.rows + i * at.stride, head * sizeof(float));
+    memset(block->spare + at.valid * head, 0, ((size_t)keys - at.valid) * head * sizeof(float));
+    at.rows = block->spare;
+    at.stride = head;
+    score_keys(block, &at, p, largest, vectors, keys);
 }
 
 /* Lanes below the result see nothing of what follows `position`. */
@@ -143,18 +164,21 @@ SU_INLINE void mask_scores(Block *block, const KeyTile *tile, Vec *largest, cons
 SU_INLINE void score_tile(Block *block, const KeyTile *tile, Vec *largest, const int vectors)
 {
     const int keys = vectors == 1 ? KEYS_OF_ONE : KEYS_OF_ALL;
-    const float *k = block->args->k + tile->first * block->args->k_stride;
     size_t j = tile->begin, stride = block->args->k_stride;
-    for (; j + (size_t)keys <= tile->end; j += (size_t)keys)
-        score_keys(block, k + j * stride, stride, (size_t)keys, block->p + j * QUERIES, largest,
-                   vectors, keys);
-    size_t left = tile->end - j;
-    if (left > (size_t)keys / 2)
-        score_last_keys(block, k + j * stride, left, block->p + j * QUERIES, largest, vectors,
-                        keys);
-    else if (left > 0)
-        score_last_keys(block, k + j * stride, left, block->p + j * QUERIES, largest, vectors,
-                        keys / 2);
+    Keys at = {.rows = block->args->k + (tile->first + j) * stride,
+               .stride = stride,
+               .valid = (size_t)keys,
+               .position = tile->first + j};
+    for (; j + (size_t)keys <= tile->end; j += (size_t)keys) {
+        score_keys(block, &at, block->p + j * QUERIES, largest, vectors, keys);
+        at.rows += (size_t)keys * stride;
+        at.position += (size_t)keys;
+    }
+    at.valid = tile->end - j;
+    if (at.valid > (size_t)keys / 2)
+        score_last_keys(block, at, block->p + j * QUERIES, largest, vectors, keys);
+    else if (at.valid > 0)
+        score_last_keys(block, at, block->p + j * QUERIES, largest, vectors, keys / 2);
 }
 
 /* Weights of the keys j … j + 3 and their part of the sums; sums[r] takes keys r, r + 4, … */

@@ -18,7 +18,7 @@
  *               rstd = 1 / sqrt(var + eps); y = fma((x - mean) rstd, gamma, beta)
  *   attention   keys in tiles of 64 counted from the text's first token; of a tile only the keys
  *               that the query sees count, and a tile without any changes nothing
- *               score: one fma chain over the head, ascending, in units of log2
+ *               score: one fma chain over the head, ascending, from the bias or 0, in units of log2
  *               a tile: m' = max(m, scores), p = exp2(s - m'), scale = exp2(m - m')
  *               sum = fma(sum, scale, (c0 + c1) + (c2 + c3)), where cr adds up the p of the tile's
  *               keys r, r + 4, r + 8, …, ascending, from 0
@@ -142,7 +142,11 @@ typedef struct SuAttentionF32Args {
      */
     bool local;
     size_t before, after;
-    size_t first_query; /* local: position of query 0; first_query + num_queries <= num_keys */
+    /* What is added to a score, in units of log2, by the query's position less the key's, from
+     * bias[1 - num_keys] to bias[num_keys - 1]; NULL: nothing. */
+    const float *bias;
+    /* local, or with a bias: position of query 0; first_query + num_queries <= num_keys */
+    size_t first_query;
 } SuAttentionF32Args;
 
 typedef struct SuAttentionF32 {

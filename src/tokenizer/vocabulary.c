@@ -112,7 +112,7 @@ static size_t find_place(const SuVocabulary *vocabulary, const char *text, size_
     size_t at = hash(text, size) & vocabulary->mask;
     for (; vocabulary->places[at]; at = (at + 1) & vocabulary->mask) {
         SuToken token = su_vocabulary_at(vocabulary, vocabulary->places[at] - 1);
-        if (token.size == size && memcmp(token.text, text, size) == 0) break;
+        if (token.text && token.size == size && memcmp(token.text, text, size) == 0) break;
     }
     return at;
 }

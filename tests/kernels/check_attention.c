@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { Q, K, V, OUT, EXPECTED }; /* buffers */
+enum { Q, K, V, OUT, EXPECTED, BIAS }; /* buffers */
 
 typedef struct Problem {
     size_t num_queries, num_keys, head_size;
@@ -13,8 +13,9 @@ typedef struct Problem {
     float scale; /* of q, so that scores are of a size that softmax can tell apart */
     size_t shift;
     size_t first_query, before, after;
-    bool local;
+    bool local, biased;
     float *q, *k, *v;
+    const float *bias; /* of distance 0, or NULL */
 } Problem;
 
 static const size_t head_sizes[] = {8, 16, 24, 32, 64, 72, 128, 256};
@@ -33,21 +34,30 @@ static float *rows_of(Ck *ck, int slot, const Problem *p, CkValues values, size_
     return x;
 }
 
+static const float *bias_of(Ck *ck, const Problem *p)
+{
+    size_t count = 2 * p->num_keys - 1;
+    float *bias = ck_input(ck, BIAS, count * sizeof *bias, p->shift);
+    ck_fill(ck, CK_NORMAL, bias, count);
+    return bias + (p->num_keys - 1);
+}
+
 static void make_problem(Ck *ck, Problem *p)
 {
     ck_case(
         ck,
         "attention_f32 queries %zu at %zu keys %zu head %zu strides %zu %zu %zu %zu %s scale %g "
-        "local %d before %zu after %zu",
+        "local %d before %zu after %zu biased %d",
         p->num_queries, p->first_query, p->num_keys, p->head_size, p->q_stride, p->k_stride,
         p->v_stride, p->out_stride, ck_values_name[p->values], (double)p->scale, p->local,
-        p->before, p->after);
+        p->before, p->after, p->biased);
     p->q = rows_of(ck, Q, p, p->values, p->num_queries, p->q_stride);
     for (size_t i = 0; i < p->num_queries; i++)
         for (size_t e = 0; e < p->head_size; e++) p->q[i * p->q_stride + e] *= p->scale;
     p->k =
         rows_of(ck, K, p, p->values == CK_HUGE ? CK_NORMAL : p->values, p->num_keys, p->k_stride);
     p->v = rows_of(ck, V, p, p->values, p->num_keys, p->v_stride);
+    p->bias = p->biased ? bias_of(ck, p) : NULL;
 }
 
 static Problem dense(size_t queries, size_t keys, size_t head_size)
@@ -78,7 +88,8 @@ static void run(const SuAttentionF32 *kernel, const Problem *p, float *out)
                                       .first_query = p->first_query,
                                       .local = p->local,
                                       .before = p->before,
-                                      .after = p->after});
+                                      .after = p->after,
+                                      .bias = p->bias});
 }
 
 static void compare_made(Ck *ck, const Problem *p)
@@ -154,6 +165,7 @@ static void check_query_independence(Ck *ck)
         p.local = round % 2;
         p.before = ck_between(ck, 0, 70);
         p.after = ck_between(ck, 0, 70);
+        p.biased = round / 2 % 2;
         make_problem(ck, &p);
         for (int t = 0; t < ck->num_tested; t++) {
             const SuAttentionF32 *kernel = &ck->tested[t].attention_f32;
@@ -203,7 +215,7 @@ static void check_nan(Ck *ck)
 }
 
 /* Exact result of one query, and the bound of plain C's error in units of u = 2^-24.
- *   score    head roundings of at most the sum of magnitudes: ds = head * u * sum |q k|
+ *   score    head roundings of at most the sum of magnitudes: ds = head * u * (|bias| + sum |q k|)
  *   p        relative: ln 2 (ds + u |s - m|, the subtraction) for a score and as much for the
  *            maximum, 2 u for the polynomial (0.93 ulp), and at most 2^-125 from the clamp
  *   sums     4 chains of up to 16 in tiles: (tiles + 16 + 2) roundings; out: (keys + tiles), then 2
@@ -215,13 +227,19 @@ static bool sees(const Problem *p, size_t i, size_t key)
     return key <= position ? position - key <= p->before : key - position <= p->after;
 }
 
+static double exact_bias(const Problem *p, size_t i, size_t key)
+{
+    ptrdiff_t distance = (ptrdiff_t)(p->first_query + i) - (ptrdiff_t)key;
+    return p->bias ? (double)p->bias[distance] : 0;
+}
+
 static void exact_row(const Problem *p, size_t i, double *scores, double *out, double *bound)
 {
     double maximum = -INFINITY, spread = 0, lowest = INFINITY, size_of_scores = 0;
     for (size_t j = 0; j < p->num_keys; j++) {
-        double sum = 0, size = 0;
         scores[j] = -INFINITY;
         if (!sees(p, i, j)) continue;
+        double sum = exact_bias(p, i, j), size = fabs(sum);
         for (size_t e = 0; e < p->head_size; e++) {
             double product = (double)p->q[i * p->q_stride + e] * (double)p->k[j * p->k_stride + e];
             sum += product;
@@ -277,11 +295,15 @@ static void check_definition(Ck *ck)
         p.before = n % 3 ? 20 * n : SIZE_MAX;
         p.after = n % 4 ? 13 * n : 0;
         check_against_exact(ck, &p, &worst);
+        p.local = n % 2;
+        p.biased = true;
+        check_against_exact(ck, &p, &worst);
     }
     ck_report("attention_f32", worst);
 }
 
-/* Windows that end inside, at and outside tiles and blocks, on both sides, and causal ones. */
+/* Windows that end inside, at and outside tiles and blocks, on both sides, and causal ones; no
+ * window; each with a bias and without. */
 static void compare_windows(Ck *ck)
 {
     static const size_t spans[] = {0, 1, 2, 3, 7, 15, 31, 32, 63, 64, 65, 100, 128, SIZE_MAX};
@@ -291,9 +313,10 @@ static void compare_windows(Ck *ck)
         Problem p = dense(round % 2 ? keys : ck_between(ck, 1, keys - first), keys,
                           head_sizes[round % NUM_HEAD_SIZES]);
         p.first_query = round % 2 ? 0 : first;
-        p.local = true;
+        p.local = round % 5 != 0;
         p.before = spans[round % NUM_SPANS];
         p.after = spans[ck_between(ck, 0, NUM_SPANS - 1)];
+        p.biased = round / 2 % 2;
         randomise(ck, &p);
         p.values = CK_NORMAL;
         compare_levels(ck, &p);

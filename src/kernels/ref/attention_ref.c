@@ -11,12 +11,14 @@ typedef struct State {
 } State;
 
 /* Keys begin … end - 1, all of one tile, which starts at key `tile`. */
-static void add_tile(State *state, const SuAttentionF32Args *args, const float *q, size_t tile,
+static void add_tile(State *state, const SuAttentionF32Args *args, size_t query, size_t tile,
                      size_t begin, size_t end)
 {
+    const float *q = args->q + query * args->q_stride;
+    ptrdiff_t position = (ptrdiff_t)(args->first_query + query);
     float p[SU_KEY_TILE], maximum = state->maximum, sums[4] = {0};
     for (size_t j = begin; j < end; j++) {
-        float chain = 0.0f;
+        float chain = args->bias ? args->bias[position - (ptrdiff_t)j] : 0.0f;
         for (size_t e = 0; e < args->head_size; e++)
             chain = fmaf(q[e], args->k[j * args->k_stride + e], chain);
         if (!(maximum >= chain)) maximum = chain; /* a NaN score becomes the maximum */
@@ -45,7 +47,7 @@ void su_attention_f32_ref(const SuAttentionF32Args *args)
         if (args->local && args->after < end - position - 1) end = position + args->after + 1;
         State state = {.maximum = -INFINITY};
         for (size_t tile = begin / SU_KEY_TILE * SU_KEY_TILE; tile < end; tile += SU_KEY_TILE)
-            add_tile(&state, args, args->q + i * args->q_stride, tile, begin > tile ? begin : tile,
+            add_tile(&state, args, i, tile, begin > tile ? begin : tile,
                      end - tile < SU_KEY_TILE ? end : tile + SU_KEY_TILE);
         float inverse = 1.0f / state.sum;
         for (size_t e = 0; e < args->head_size; e++)
