@@ -70,6 +70,7 @@ typedef enum SutraRole {
     /* With an embedding of I8, F32, finite, not negative. */
     SUTRA_ROLE_TOKEN_EMBEDDING_SCALE,    /* [vocab_size] */
     SUTRA_ROLE_POSITION_EMBEDDING_SCALE, /* [max_positions] */
+    SUTRA_ROLE_RELATIVE_BIAS, /* [relative_buckets, num_heads]: added to scores of all layers */
     SUTRA_ROLE_COUNT
 } SutraRole;
 
@@ -128,6 +129,10 @@ typedef struct SutraSpec {
     uint32_t gated, causal;   /* 0 or 1 */
     uint32_t num_experts;     /* 0: none */
     uint32_t position_offset; /* position of a text's first token (RoBERTa: pad id + 1) */
+    /* Of the relative bias; 0: there is none. Half of the buckets are for keys after the query; of
+     * such a half, the first half for distances of their own, the others logarithmic up to
+     * relative_distance (Raffel et al. 2020, "T5"). */
+    uint32_t relative_buckets, relative_distance;
     /* [num_layers] how far a token sees to either side (causal: to the left), in tokens; 0: to the
      * end. NULL: 0 in all layers. */
     const uint32_t *window;

@@ -1,7 +1,7 @@
 /* bundle.h - a model as a .sutra file: everything that opening a folder finds out, ready to be used
  * where it lies in the mapped file.
  *
- *   model.spec      SutraSpec and its heads, field by field
+ *   model.spec      SutraSpec and its heads, field by field (bundle_spec.c)
  *   model.facts     name, family, digest, revision, limits, pooling, prompts
  *   model.source    what the bundle was made from: library version, folder, its files
  *   model.tensors   role, layer, type, shape and section of each tensor below
@@ -16,7 +16,7 @@
 #include "base/byte_codec.h"
 #include "model/model.h"
 
-#define SU_BUNDLE_VERSION 2u
+#define SU_BUNDLE_VERSION 3u
 
 /* Writes model to `path`: given [num_given], which are the packed weights (SUTRA_ROLE_PACKED_CPU)
  * and the embedding tables that are to be others than the model's, and the model's own tables.

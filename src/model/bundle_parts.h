@@ -1,6 +1,10 @@
-/* bundle_parts.h - names of a bundle's sections, shared by its reader and its writer. */
+/* bundle_parts.h - what a bundle's reader and its writer share: names of its sections, and the
+ * section of the spec (bundle_spec.c). */
 #ifndef SU_BUNDLE_PARTS_H
 #define SU_BUNDLE_PARTS_H
+
+#include "base/byte_codec.h"
+#include "model/model.h"
 
 #define SU_SECTION_SPEC "model.spec"
 #define SU_SECTION_FACTS "model.facts"
@@ -11,5 +15,13 @@
 
 /* Embedding tables and their scales; what is read. */
 enum { SU_BUNDLE_TABLES = 5, SU_BUNDLE_MAX_TENSORS = 16 };
+
+/* `path` is the bundle's, for messages. Errors: UNSUPPORTED (names what a bundle cannot hold). */
+SutraStatus su_bundle_write_spec(const SutraSpec *spec, const char *path, SuByteWriter *to,
+                                 SutraError *err);
+/* Fills model->spec and the arrays of the model that it points to. Errors: FORMAT, UNSUPPORTED
+ * (another version), MEMORY. */
+SutraStatus su_bundle_read_spec(SutraModel *model, SuByteReader reader, const char *path,
+                                SutraError *err);
 
 #endif

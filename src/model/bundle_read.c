@@ -37,80 +37,11 @@ static SutraStatus open_section(const SuContainer *container, const char *name,
     return SUTRA_OK;
 }
 
-/* A field of the spec, in the order of the file, and its bounds. */
-typedef struct SpecField {
-    size_t offset; /* of a uint32_t in SutraSpec */
-    uint32_t min, max;
-} SpecField;
-
-#define FIELD(name, min, max)               \
-    {                                       \
-        offsetof(SutraSpec, name), min, max \
-    }
-static const SpecField spec_fields[] = {
-    FIELD(num_layers, 1, 1024),
-    FIELD(hidden_size, 1, 1u << 16),
-    FIELD(num_heads, 1, 4096),
-    FIELD(num_kv_heads, 1, 4096),
-    FIELD(head_size, 1, 1u << 16),
-    FIELD(ffn_size, 1, 1u << 20),
-    FIELD(vocab_size, 1, 1u << 24),
-    FIELD(max_positions, 1, 1u << 24),
-    FIELD(num_types, 0, 1024),
-    FIELD(position, 0, SUTRA_POSITION_NONE),
-    FIELD(norm, 0, SUTRA_NORM_PRE),
-    FIELD(norm_kind, 0, SUTRA_NORM_RMS),
-    FIELD(activation, 0, SUTRA_ACT_TANH),
-    FIELD(gated, 0, 1),
-    FIELD(causal, 0, 1),
-    FIELD(num_experts, 0, 4096),
-    FIELD(position_offset, 0, 1u << 24),
-};
-#undef FIELD
-
-static bool read_heads(SutraModel *model, SuByteReader *reader)
-{
-    SutraSpec *spec = &model->spec;
-    spec->num_heads_out = su_read_u32(reader);
-    if (spec->num_heads_out > sizeof model->heads / sizeof *model->heads) return false;
-    for (uint32_t i = 0; i < spec->num_heads_out; i++) {
-        SutraHead *head = &model->heads[i];
-        head->kind = su_read_u32(reader);
-        head->in = su_read_u32(reader);
-        head->out = su_read_u32(reader);
-        head->activation = su_read_u32(reader);
-        if (head->kind > SUTRA_HEAD_NORMALIZE || head->in != spec->hidden_size ||
-            head->out != spec->hidden_size || head->activation > SUTRA_POOL_LAST)
-            return false;
-    }
-    spec->heads = model->heads;
-    return true;
-}
-
 static SutraStatus read_spec(SutraModel *model, const SuContainer *container, SutraError *err)
 {
     SuByteReader reader;
-    SutraSpec *spec = &model->spec;
-    bool valid = true;
     SU_TRY(open_section(container, SU_SECTION_SPEC, &reader, err));
-    uint32_t version = su_read_u32(&reader);
-    if (version != SU_BUNDLE_VERSION)
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "%s: bundle version %u, this library reads %u: convert the model again",
-                 container->path, version, SU_BUNDLE_VERSION);
-    *spec = (SutraSpec){.struct_size = sizeof *spec};
-    for (size_t i = 0; i < sizeof spec_fields / sizeof *spec_fields; i++) {
-        uint32_t value = su_read_u32(&reader);
-        valid = valid && value >= spec_fields[i].min && value <= spec_fields[i].max;
-        memcpy((char *)spec + spec_fields[i].offset, &value, sizeof value);
-    }
-    spec->norm_eps = su_read_f32(&reader);
-    valid = valid && spec->norm_eps >= 0 && spec->norm_eps < 1 &&
-            (uint64_t)spec->num_heads * spec->head_size == spec->hidden_size &&
-            spec->position_offset < spec->max_positions && read_heads(model, &reader);
-    if (!valid || reader.failed || reader.at != reader.end)
-        return damaged(container->path, SU_SECTION_SPEC, err);
-    return SUTRA_OK;
+    return su_bundle_read_spec(model, reader, container->path, err);
 }
 
 static const char *known_dtype(const char *name)

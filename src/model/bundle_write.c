@@ -6,25 +6,6 @@
 
 #include <stdio.h>
 
-static void write_spec(const SutraSpec *spec, SuByteWriter *to)
-{
-    const uint32_t fields[] = {SU_BUNDLE_VERSION, spec->num_layers,   spec->hidden_size,
-                               spec->num_heads,   spec->num_kv_heads, spec->head_size,
-                               spec->ffn_size,    spec->vocab_size,   spec->max_positions,
-                               spec->num_types,   spec->position,     spec->norm,
-                               spec->norm_kind,   spec->activation,   spec->gated,
-                               spec->causal,      spec->num_experts,  spec->position_offset};
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) su_write_u32(to, fields[i]);
-    su_write_f32(to, spec->norm_eps);
-    su_write_u32(to, spec->num_heads_out);
-    for (uint32_t i = 0; i < spec->num_heads_out; i++) {
-        su_write_u32(to, spec->heads[i].kind);
-        su_write_u32(to, spec->heads[i].in);
-        su_write_u32(to, spec->heads[i].out);
-        su_write_u32(to, spec->heads[i].activation);
-    }
-}
-
 static void write_facts(const SutraModel *model, SuByteWriter *to)
 {
     const char *const names[] = {model->name, model->family, model->digest, model->revision,
@@ -114,10 +95,10 @@ static SutraStatus add_sections(SuContainerWriter *writer, const SutraModel *mod
                                 const Stored *stored, const SuByteWriter *source, SutraError *err)
 {
     SuByteWriter spec = {0}, facts = {0}, tensors = {0};
-    write_spec(&model->spec, &spec);
+    SutraStatus status = su_bundle_write_spec(&model->spec, writer->file.path, &spec, err);
     write_facts(model, &facts);
     write_tensors(stored, &tensors);
-    SutraStatus status = add_bytes(writer, SU_SECTION_SPEC, &spec, err);
+    if (status == SUTRA_OK) status = add_bytes(writer, SU_SECTION_SPEC, &spec, err);
     if (status == SUTRA_OK) status = add_bytes(writer, SU_SECTION_FACTS, &facts, err);
     if (status == SUTRA_OK) status = add_bytes(writer, SU_SECTION_SOURCE, source, err);
     if (status == SUTRA_OK) status = add_bytes(writer, SU_SECTION_TENSORS, &tensors, err);

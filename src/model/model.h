@@ -48,7 +48,9 @@ typedef struct SuPrompt {
 struct SutraModel {
     _Atomic uint32_t references;
 
-    SutraSpec spec; /* window, rope_base and heads point into memory of this struct */
+    SutraSpec spec; /* its window, rope_base and heads are the next three */
+    uint32_t *window;
+    float *rope_base;
     SutraHead heads[8];
     SutraTensor *tensors; /* [num_tensors] */
     size_t num_tensors;

@@ -1,0 +1,137 @@
+/* A bundle keeps the whole spec: every number, the arrays of layers, the heads; what it cannot hold
+ * and what is damaged are errors. */
+#include "base/memory.h"
+#include "model/bundle.h"
+#include "model/bundle_parts.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { LAYERS = 3 };
+static const uint32_t windows[LAYERS] = {64, 0, 7};
+static const float rope_bases[LAYERS] = {10000, 160000, 10000.5f};
+static const SutraHead heads[2] = {{SUTRA_HEAD_POOLING, 96, 96, SUTRA_POOL_CLS},
+                                   {SUTRA_HEAD_NORMALIZE, 96, 96, 0}};
+
+/* No two numbers alike, but for the small enumerations. */
+static SutraSpec full_spec(void)
+{
+    return (SutraSpec){.struct_size = sizeof(SutraSpec),
+                       .num_layers = LAYERS,
+                       .hidden_size = 96,
+                       .num_heads = 5,
+                       .num_kv_heads = 4,
+                       .head_size = 16,
+                       .ffn_size = 200,
+                       .vocab_size = 300,
+                       .max_positions = 77,
+                       .num_types = 2,
+                       .position = SUTRA_POSITION_ROPE,
+                       .norm = SUTRA_NORM_PRE,
+                       .norm_kind = SUTRA_NORM_RMS,
+                       .activation = SUTRA_ACT_SILU,
+                       .gated = 1,
+                       .causal = 1,
+                       .num_experts = 8,
+                       .position_offset = 9,
+                       .relative_buckets = 32,
+                       .relative_distance = 128,
+                       .window = windows,
+                       .rope_base = rope_bases,
+                       .norm_eps = 1e-7f,
+                       .heads = heads,
+                       .num_heads_out = 2};
+}
+
+static SutraStatus read_back(const unsigned char *data, size_t size, SutraModel *model,
+                             SutraError *err)
+{
+    *model = (SutraModel){0};
+    return su_bundle_read_spec(model, (SuByteReader){.at = data, .end = data + size}, "a.sutra",
+                               err);
+}
+
+static void forget(SutraModel *model)
+{
+    su_free(model->window);
+    su_free(model->rope_base);
+}
+
+static void check_round_trip(const SutraSpec *spec)
+{
+    SuByteWriter bytes = {0};
+    SutraModel model;
+    SutraError err;
+    assert_int_equal(su_bundle_write_spec(spec, "a.sutra", &bytes, &err), SUTRA_OK);
+    assert_int_equal(read_back(bytes.data, bytes.size, &model, &err), SUTRA_OK);
+    const SutraSpec found = model.spec;
+    assert_int_equal(found.window != NULL, spec->window != NULL);
+    assert_int_equal(found.rope_base != NULL, spec->rope_base != NULL);
+    if (found.window) assert_memory_equal(found.window, windows, sizeof windows);
+    if (found.rope_base) assert_memory_equal(found.rope_base, rope_bases, sizeof rope_bases);
+    assert_memory_equal(found.heads, heads, spec->num_heads_out * sizeof *heads);
+    assert_memory_equal(&found, spec, offsetof(SutraSpec, window));
+    assert_memory_equal(&found.norm_eps, &spec->norm_eps, sizeof spec->norm_eps);
+    assert_int_equal(found.num_heads_out, spec->num_heads_out);
+    forget(&model);
+    su_byte_writer_free(&bytes);
+}
+
+static void keeps_everything(void **state)
+{
+    (void)state;
+    SutraSpec spec = full_spec();
+    check_round_trip(&spec);
+    spec.window = NULL;
+    check_round_trip(&spec);
+    spec.rope_base = NULL;
+    spec.num_heads_out = 1;
+    check_round_trip(&spec);
+}
+
+static void refuses_what_it_cannot_hold(void **state)
+{
+    (void)state;
+    SutraSpec spec = full_spec();
+    SuByteWriter bytes = {0};
+    SutraError err;
+    spec.position = SUTRA_POSITION_NONE + 1;
+    assert_int_equal(su_bundle_write_spec(&spec, "a.sutra", &bytes, &err), SUTRA_E_UNSUPPORTED);
+    assert_string_equal(err.message, "a.sutra: a bundle cannot hold a model whose position is 5");
+    su_byte_writer_free(&bytes);
+}
+
+/* Short by any number of bytes, and longer by one. */
+static void notices_damage(void **state)
+{
+    (void)state;
+    SutraSpec spec = full_spec();
+    SuByteWriter bytes = {0};
+    SutraModel model;
+    SutraError err;
+    assert_int_equal(su_bundle_write_spec(&spec, "a.sutra", &bytes, &err), SUTRA_OK);
+    for (size_t size = 4; size < bytes.size; size++) {
+        assert_int_equal(read_back(bytes.data, size, &model, &err), SUTRA_E_FORMAT);
+        forget(&model);
+    }
+    assert_string_equal(err.message, "a.sutra: section model.spec is damaged");
+    su_write_u32(&bytes, 0);
+    assert_int_equal(read_back(bytes.data, bytes.size - 3, &model, &err), SUTRA_E_FORMAT);
+    forget(&model);
+    bytes.data[0]++;
+    assert_int_equal(read_back(bytes.data, bytes.size, &model, &err), SUTRA_E_UNSUPPORTED);
+    forget(&model);
+    su_byte_writer_free(&bytes);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(keeps_everything),
+                                       cmocka_unit_test(refuses_what_it_cannot_hold),
+                                       cmocka_unit_test(notices_damage)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
