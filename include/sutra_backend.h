@@ -128,7 +128,9 @@ typedef struct SutraSpec {
     uint32_t activation;      /* SutraActivation, of the feed-forward */
     uint32_t gated, causal;   /* 0 or 1 */
     uint32_t num_experts;     /* 0: none */
-    uint32_t position_offset; /* position of a text's first token (RoBERTa: pad id + 1) */
+    /* Position of a text's first token. RoBERTa: pad id + 1; a token with the pad id has that for
+     * its position, and those after it are counted as if it weren't there. */
+    uint32_t position_offset;
     /* Of the relative bias; 0: there is none. Half of the buckets are for keys after the query; of
      * such a half, the first half for distances of their own, the others logarithmic up to
      * relative_distance (Raffel et al. 2020, "T5"). */

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Makes tests/data/golden: tiny BERT models with random weights, and what sentence-transformers computes from them.
+"""Makes tests/data/golden: tiny models with random weights, and what sentence-transformers computes from them.
 
 Run with torch, transformers and sentence-transformers installed (the versions are written to golden/VERSIONS):
 
     python tools/make_goldens.py [--check | --add]
 
---check makes everything in a temporary folder and compares it with what is committed; --add makes the variants that
-are not there yet.
+--check makes everything in a temporary folder and compares it with what is committed; --add makes the models and
+variants that are not there yet.
 
     golden/texts.json                 the texts, chosen so that their lengths cross 16, 64, 128 and 512 tokens
     golden/models/NAME/               a model in Hugging Face layout
@@ -108,6 +108,37 @@ def make_weights(seed, config, peak=1.7):
     return weights
 
 
+def mpnet_weights(seed, config):
+    """Of an MPNetModel; the bias by distance is as large as the scores."""
+    renamed = {"self.query": "attn.q", "self.key": "attn.k", "self.value": "attn.v", "attention.output.dense": "attention.attn.o",
+               "attention.output.LayerNorm": "attention.LayerNorm"}
+    bias = np.random.RandomState(seed + 1000).standard_normal((32, config["num_attention_heads"])) * 1.5
+    return {**rename(make_weights(seed, {**config, "type_vocab_size": 1}), renamed),
+            "encoder.relative_attention_bias.weight": torch.from_numpy(bias.astype(np.float32))}
+
+
+def distilbert_weights(seed, config):
+    renamed = {"encoder.layer": "transformer.layer", "self.query": "q_lin", "self.key": "k_lin", "self.value": "v_lin",
+               "attention.output.dense": "attention.out_lin", "attention.output.LayerNorm": "sa_layer_norm",
+               "intermediate.dense": "ffn.lin1", "output.dense": "ffn.lin2", "output.LayerNorm": "output_layer_norm"}
+    sizes = {"hidden_size": config["dim"], "intermediate_size": config["hidden_dim"],
+             "num_hidden_layers": config["n_layers"], "type_vocab_size": 1}
+    return rename(make_weights(seed, {**config, **sizes}), renamed)
+
+
+def rename(weights, renamed):
+    """Without types; the first of the names in `renamed` counts."""
+    made = {}
+    for key, value in weights.items():
+        if "token_type" in key:
+            continue
+        for old, new in renamed.items():
+            if old in key and not (old == "output.dense" and "attention" in key):
+                key = key.replace(old, new)
+        made[key] = value
+    return made
+
+
 def bert_config(layers, hidden, heads, ffn, positions, **more):
     config = {"architectures": ["BertModel"], "attention_probs_dropout_prob": 0.0, "hidden_act": "gelu",
               "hidden_dropout_prob": 0.0, "hidden_size": hidden, "intermediate_size": ffn, "layer_norm_eps": 1e-12,
@@ -156,9 +187,12 @@ def write_tokenizer(folder):
 
 def write_model(root, name, config, weights, shards=1):
     folder = os.path.join(root, "models", name)
+    if os.path.isdir(folder):
+        return
     write_json(os.path.join(folder, "config.json"), config)
     write_json(os.path.join(folder, "modules.json"), modules_config())
-    write_json(os.path.join(folder, "1_Pooling", "config.json"), pooling_config(config["hidden_size"]))
+    write_json(os.path.join(folder, "1_Pooling", "config.json"),
+               pooling_config(config.get("hidden_size") or config["dim"]))
     write_tokenizer(folder)
     metadata = {"format": "pt"}
     if shards == 1:
@@ -190,6 +224,20 @@ def write_models(root):
 
     config = bert_config(layers=1, hidden=16, heads=2, ffn=40, positions=600)
     write_model(root, "long-f16", config, {k: v.to(torch.float16) for k, v in make_weights(4, config).items()})
+
+    # "[UNK]" has the id that these take for padding: it shifts positions.
+    config = bert_config(layers=2, hidden=32, heads=2, ffn=64, positions=162, architectures=["RobertaModel"],
+                         model_type="roberta", pad_token_id=1, type_vocab_size=1, layer_norm_eps=1e-5)
+    write_model(root, "roberta", config, {"roberta." + k: v for k, v in make_weights(6, config).items()})
+
+    config = bert_config(layers=2, hidden=32, heads=2, ffn=64, positions=162, architectures=["MPNetModel"],
+                         model_type="mpnet", pad_token_id=1, relative_attention_num_buckets=32, layer_norm_eps=1e-5)
+    write_model(root, "mpnet", config, mpnet_weights(7, config))
+
+    config = {"activation": "gelu", "architectures": ["DistilBertModel"], "attention_dropout": 0.0, "dim": 32,
+              "dropout": 0.0, "hidden_dim": 64, "max_position_embeddings": 160, "model_type": "distilbert", "n_heads": 2,
+              "n_layers": 2, "pad_token_id": 0, "sinusoidal_pos_embds": False, "vocab_size": len(VOCAB)}
+    write_model(root, "distilbert", config, distilbert_weights(8, config))
 
     # Names as converted from TensorFlow, inside a model for pre-training; no type embedding; mixed types.
     config = bert_config(layers=2, hidden=32, heads=1, ffn=48, positions=40, architectures=["BertForPreTraining"])
@@ -411,6 +459,25 @@ VARIANTS = {
         [], [None], []),
     **FOLDERS,
 }
+# Longer texts are an error of the reference where the tokenizer does not say so: it counts positions from 0.
+GENERIC_FOLDER = {"tokenizer_config.json": {**SETTINGS, **GENERIC, "model_max_length": 150}}
+VARIANTS.update({
+    "roberta": ("roberta", GENERIC_FOLDER, [], [None], [4, 10, 19, 22]),
+    "roberta-pad-7": ("roberta", {**GENERIC_FOLDER, "config.json": {
+        **bert_config(2, 32, 2, 64, 162, model_type="roberta"), "pad_token_id": 7, "type_vocab_size": 1}}, [], [None], [6]),
+    "xlm-roberta": ("roberta", {**GENERIC_FOLDER, "config.json": {
+        **bert_config(2, 32, 2, 64, 162, model_type="xlm-roberta"), "pad_token_id": 1, "type_vocab_size": 1}}, [], [None], []),
+    "camembert": ("roberta", {**GENERIC_FOLDER, "config.json": {
+        **bert_config(2, 32, 2, 64, 162, model_type="camembert"), "pad_token_id": 1, "type_vocab_size": 1}}, [], [None], []),
+    "mpnet": ("mpnet", GENERIC_FOLDER, [], [None], [4, 10, 14, 22]),
+    "mpnet-pad-0": ("mpnet", {**GENERIC_FOLDER, "config.json": {
+        **bert_config(2, 32, 2, 64, 162, model_type="mpnet"), "layer_norm_eps": 1e-12}}, [], [None], [6]),
+    "distilbert": ("distilbert", {"tokenizer_config.json": {**TOKENIZER_CONFIG, "tokenizer_class": "DistilBertTokenizer"}},
+                   [], [None], [4, 10]),
+    "distilbert-relu": ("distilbert", {"config.json": {
+        "activation": "relu", "dim": 32, "hidden_dim": 64, "max_position_embeddings": 160, "model_type": "distilbert",
+        "n_heads": 2, "n_layers": 2, "vocab_size": len(VOCAB)}}, [], [None], []),
+})
 MOVED = {"transformer-folder": ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]}
 
 
@@ -544,6 +611,7 @@ def main():
     transformers.logging.set_verbosity_error()
     torch.set_num_threads(1)
     if arguments.add:
+        write_models(GOLDEN)
         for name in VARIANTS:
             if not os.path.isdir(os.path.join(GOLDEN, "variants", name)):
                 run_variant(GOLDEN, name, make_texts())

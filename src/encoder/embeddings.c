@@ -19,16 +19,25 @@ static const float *table_row(const SuEncoder *encoder, const SuEmbeddingTable *
     return scratch;
 }
 
+/* The next token's; *counted are before it. Where positions begin at n + 1, a token with the id n,
+ * that of padding, has position n and is not counted (RoBERTa). */
+static size_t position_of(const SuEncoder *encoder, int32_t token, size_t *counted)
+{
+    size_t first = encoder->spec.position_offset;
+    if (first > 0 && (size_t)token == first - 1) return first - 1;
+    return first + (*counted)++;
+}
+
 static void embed_text(SuEncoderContext *context, const SutraBatch *batch, uint32_t seq,
                        float *scratch)
 {
     const SuEncoder *encoder = context->encoder;
     size_t hidden = encoder->spec.hidden_size;
     const SuLinear *next = &encoder->layers[0].qkv;
-    uint32_t begin = batch->cu_seqlens[seq], end = batch->cu_seqlens[seq + 1];
-    for (uint32_t t = begin; t < end; t++) {
+    size_t counted = 0;
+    for (uint32_t t = batch->cu_seqlens[seq]; t < batch->cu_seqlens[seq + 1]; t++) {
         size_t type = batch->type_ids ? (size_t)batch->type_ids[t] : 0;
-        size_t position = (size_t)(t - begin) + encoder->spec.position_offset;
+        size_t position = position_of(encoder, batch->token_ids[t], &counted);
         const float *token_row =
             table_row(encoder, &encoder->token, (size_t)batch->token_ids[t], scratch);
         const float *type_row = table_row(encoder, &encoder->type, type, scratch + hidden);

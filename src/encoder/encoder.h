@@ -55,6 +55,7 @@ typedef struct SuEncoder {
     SutraSpec spec; /* pointers of the caller's spec are not kept */
     SuEmbeddingTable token, position, type;
     SuNormF32 embedding_norm;
+    const float *relative_bias;  /* [num_heads, su_relative_bias_row], or NULL */
     SuLayer *layers;             /* [num_layers] */
     const unsigned char *packed; /* [packed_size] in memory, or the caller's */
     size_t packed_size;
@@ -121,6 +122,13 @@ void su_encoder_self_attention(SuEncoderContext *context, const SuLayer *layer,
 void su_encoder_feed_forward(SuEncoderContext *context, const SuLayer *layer, float *x, size_t rows,
                              const SuLinear *next, SuRegionThread *thread);
 void su_encoder_heads(SuEncoderContext *context, const SutraBatch *batch, SuRegionThread *thread);
+
+/* Numbers of a head: its biases of the distances query - key from 1 - n to n - 1, n being the
+ * longest text. */
+size_t su_relative_bias_row(const SutraSpec *spec);
+/* bias [num_heads, su_relative_bias_row], in units of log2, from the weights' buckets
+ * [relative_buckets, num_heads]. */
+void su_relative_bias_spread(const SutraSpec *spec, const float *buckets, float *bias);
 
 /* Whether the head reads one row of each text, and the token that row belongs to. */
 bool su_encoder_reads_one_row(const SuEncoder *encoder, const SutraBatch *batch);

@@ -1,8 +1,8 @@
 /* Weights of the encoder: found by role, checked, widened to fp32 and packed for the GEMM of one
  * ISA; or packed before, and attached where they lie.
  *
- *   packed block:  linears | embedding norm | layer 0 | layer 1 | …   each part at a multiple of 64
- *                                                                      bytes
+ *   packed block:  linears | embedding norm | relative bias, if any | layer 0 | layer 1 | …
+ *                  each part at a multiple of 64 bytes
  *   linears:       a PackedLinear for each linear, in the order of the layers
  *   a layer:       qkv | attention out | up | down | 2 norms
  *   a linear:      weights | bias | int8: scales | sums | factors, if it has any
@@ -269,11 +269,33 @@ static void carve_linears(const Source *source)
     for (size_t i = 0; i < n; i++) linears[i] = describe_linear(source, i);
 }
 
+static SutraStatus load_relative_bias(const Source *source, SuEncoder *encoder, SutraError *err)
+{
+    const SutraSpec *spec = source->spec;
+    const SutraTensor *tensor = NULL;
+    if (spec->relative_buckets == 0) return SUTRA_OK;
+    float *bias =
+        su_arena_carve(source->arena, spec->num_heads * su_relative_bias_row(spec) * sizeof *bias);
+    encoder->relative_bias = bias;
+    if (source->attached) return SUTRA_OK;
+    SU_TRY(require(source, SUTRA_ROLE_RELATIVE_BIAS, 0, spec->relative_buckets, spec->num_heads,
+                   &tensor, err));
+    if (!bias) return SUTRA_OK;
+    size_t count = (size_t)spec->relative_buckets * spec->num_heads;
+    float *buckets = su_alloc(count, sizeof *buckets);
+    if (!buckets) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu numbers", count);
+    read_row(source, tensor, 0, count, buckets);
+    su_relative_bias_spread(spec, buckets, bias);
+    su_free(buckets);
+    return SUTRA_OK;
+}
+
 static SutraStatus load_packed(const Source *source, SuEncoder *encoder, SutraError *err)
 {
     carve_linears(source);
     SU_TRY(load_norm(source, SUTRA_ROLE_EMBEDDING_NORM_WEIGHT, SUTRA_ROLE_EMBEDDING_NORM_BIAS, 0,
                      &encoder->embedding_norm, err));
+    SU_TRY(load_relative_bias(source, encoder, err));
     for (uint32_t i = 0; i < source->spec->num_layers; i++)
         SU_TRY(load_layer(source, i, &encoder->layers[i], err));
     return SUTRA_OK;
@@ -313,9 +335,22 @@ static SutraStatus check_positions(const SutraSpec *spec, SutraError *err)
     return SUTRA_OK;
 }
 
+static SutraStatus check_relative_bias(const SutraSpec *spec, SutraError *err)
+{
+    uint32_t buckets = spec->relative_buckets;
+    if (buckets == 0) return SUTRA_OK;
+    if (buckets % 4 || spec->relative_distance <= buckets / 4 ||
+        spec->position_offset >= spec->max_positions)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "the cpu backend has no relative bias of %u buckets up to a distance of %u",
+                 buckets, spec->relative_distance);
+    return SUTRA_OK;
+}
+
 SutraStatus su_encoder_check_spec(const SutraSpec *spec, SutraError *err)
 {
     SU_TRY(check_positions(spec, err));
+    SU_TRY(check_relative_bias(spec, err));
     if (spec->norm != SUTRA_NORM_POST)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "the cpu backend runs post-norm encoders only");
     if (spec->norm_kind != SUTRA_NORM_LAYER)

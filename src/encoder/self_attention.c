@@ -11,11 +11,19 @@ typedef struct Layout {
     size_t head_stride, row_stride; /* elements */
 } Layout;
 
-/* In bf16 where the linears are narrow, the heads fit, and that is faster. */
+/* In bf16 where the linears are narrow, the heads fit, no bias is added, and that is faster. */
 static bool attends_in_bf16(const SuEncoder *encoder, const SuLayer *layer)
 {
     return encoder->kernels.attention_bf16.run && layer->qkv.format != SU_FORMAT_F32 &&
-           encoder->spec.head_size % 32 == 0;
+           encoder->spec.head_size % 32 == 0 && !encoder->relative_bias;
+}
+
+/* Of distance 0; NULL: none. */
+static const float *bias_of(const SuEncoder *encoder, size_t head)
+{
+    if (!encoder->relative_bias) return NULL;
+    size_t row = su_relative_bias_row(&encoder->spec);
+    return encoder->relative_bias + head * row + row / 2;
 }
 
 static Layout layout_of(const SuEncoder *encoder, const SuLayer *layer, const SutraBatch *batch)
@@ -53,6 +61,7 @@ static void attend(SuEncoderContext *context, const SuLayer *layer, const SutraB
                                .local = layer->before < tokens || layer->after < tokens,
                                .before = layer->before,
                                .after = layer->after,
+                               .bias = bias_of(encoder, head),
                                .first_query =
                                    read_only ? su_encoder_read_token(batch, seq) - begin : 0};
     if (!attends_in_bf16(encoder, layer)) {

@@ -1,10 +1,14 @@
 #include "model/family.h"
 
+#include "model/model_parts.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-static const SuFamily *const families[] = {&su_family_bert};
+static const SuFamily *const families[] = {&su_family_bert,        &su_family_roberta,
+                                           &su_family_xlm_roberta, &su_family_camembert,
+                                           &su_family_distilbert,  &su_family_mpnet};
 #define NUM_FAMILIES (sizeof families / sizeof *families)
 
 void su_family_tensor_name(const char *family, uint32_t role, uint32_t layer, char *name,
@@ -67,7 +71,18 @@ static const SuFamily *family_of_model_type(const char *model_type)
     return NULL;
 }
 
-bool su_family_is_known(const char *model_type) { return family_of_model_type(model_type) != NULL; }
+bool su_family_is_known(const char *model_type)
+{
+    const SuFamily *family = family_of_model_type(model_type);
+    return family && su_tokenizer_class_find(family->tokenizer_class, NULL);
+}
+
+const char *su_family_tokenizer_class(const char *family)
+{
+    for (size_t i = 0; i < NUM_FAMILIES; i++)
+        if (strcmp(families[i]->name, family) == 0) return families[i]->tokenizer_class;
+    return "BertTokenizer";
+}
 
 static bool has_architecture(const SuFamily *family, const char *architecture)
 {
@@ -155,11 +170,29 @@ static SutraStatus read_norm_eps(const SuFamily *family, const json_t *config, c
                                  SutraSpec *spec, SutraError *err)
 {
     double eps = family->norm_eps_default;
-    SU_TRY(su_json_get_double(config, family->norm_eps_key, where, &eps, err));
+    if (family->norm_eps_key)
+        SU_TRY(su_json_get_double(config, family->norm_eps_key, where, &eps, err));
     if (!(eps >= 0 && eps < 1))
         SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s is %g, outside 0 … 1", where, family->norm_eps_key,
                  eps);
     spec->norm_eps = (float)eps;
+    return SUTRA_OK;
+}
+
+SutraStatus su_family_read_padding(const json_t *config, const char *where, SutraSpec *spec,
+                                   SutraError *err)
+{
+    uint32_t pad = 1;
+    if (json_is_null(json_object_get(config, "pad_token_id")))
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: pad_token_id is null, but positions are counted from it",
+                 where);
+    SU_TRY(su_json_get_u32(config, "pad_token_id", where, 0, 1u << 24, &pad, err));
+    if (pad + 1 >= spec->max_positions)
+        SU_RAISE(err, SUTRA_E_FORMAT,
+                 "%s: positions begin at %u (pad_token_id + 1), not below "
+                 "max_position_embeddings %u",
+                 where, pad + 1, spec->max_positions);
+    spec->position_offset = pad + 1;
     return SUTRA_OK;
 }
 

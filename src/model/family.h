@@ -20,7 +20,9 @@ typedef enum SuExtent {
     SU_EXTENT_FFN,
     SU_EXTENT_VOCAB,
     SU_EXTENT_POSITIONS,
-    SU_EXTENT_TYPES
+    SU_EXTENT_TYPES,
+    SU_EXTENT_BUCKETS, /* of the relative bias */
+    SU_EXTENT_HEADS
 } SuExtent;
 
 /* One weight, of shape [rows] or [rows, cols]. A '#' in the name stands for the layer's number, and
@@ -42,13 +44,14 @@ typedef struct SuFamilyField {
 
 typedef struct SuFamily {
     const char *name;                 /* "bert" */
+    const char *tokenizer_class;      /* of folders that name none */
     const char *const *model_types;   /* NULL-terminated: config.json's model_type */
     const char *const *architectures; /* NULL-terminated: what names in architectures begin with */
     const char *const *prefixes;      /* NULL-terminated: before every weight name; "" among them */
     const SuFamilyField *fields;
     size_t num_fields;
     const char *activation_key, *activation_default;
-    const char *norm_eps_key;
+    const char *norm_eps_key; /* NULL: norm_eps_default, whatever config.json says */
     double norm_eps_default;
     const SuFamilyTensor *tensors; /* the first is never optional: it finds the prefix */
     size_t num_tensors;
@@ -57,15 +60,26 @@ typedef struct SuFamily {
                              SutraError *err);
 } SuFamily;
 
-extern const SuFamily su_family_bert;
+/* A NULL-terminated list. */
+#define SU_NAMES(...) \
+    (const char *const[]) { __VA_ARGS__, NULL }
+
+extern const SuFamily su_family_bert, su_family_roberta, su_family_xlm_roberta, su_family_camembert,
+    su_family_distilbert, su_family_mpnet;
 
 /* The family that config.json (`where`) asks for. UNSUPPORTED names what it asks for and lists what
  * is known. */
 SutraStatus su_family_find(const json_t *config, const char *where, const SuFamily **family,
                            SutraError *err);
 
-/* Whether a family has this model_type. */
+/* Whether models of this model_type open: there is a family, and the tokenizer class that it has. */
 bool su_family_is_known(const char *model_type);
+/* The tokenizer class of folders that name none; `family` is a family's name. */
+const char *su_family_tokenizer_class(const char *family);
+
+/* Positions that begin after config.json's pad_token_id, 1 if it does not say. */
+SutraStatus su_family_read_padding(const json_t *config, const char *where, SutraSpec *spec,
+                                   SutraError *err);
 
 /* Fills *spec, all but heads. Sizes are bounded: no later product of two overflows 64 bits. */
 SutraStatus su_family_configure(const SuFamily *family, const json_t *config, const char *where,

@@ -1,22 +1,21 @@
-/* BERT (Devlin et al. 2018): learned positions, post-norm, plain feed-forward. The pooler, the
- * heads for pre-training and embeddings.position_ids are not read. */
+/* BERT (Devlin et al. 2018): learned positions, post-norm, plain feed-forward. RoBERTa (Liu et al.
+ * 2019), XLM-RoBERTa and CamemBERT are the same with positions that begin after the pad id. The
+ * pooler, the heads for pre-training and embeddings.position_ids are not read. */
 #include "model/family.h"
 
 #include <string.h>
 
-static const char *const model_types[] = {"bert", NULL};
-static const char *const architectures[] = {"Bert", NULL};
-static const char *const prefixes[] = {"", "bert.", NULL};
-
-static const SuFamilyField fields[] = {
-    {"num_hidden_layers", offsetof(SutraSpec, num_layers), 1, 1024, 12},
-    {"hidden_size", offsetof(SutraSpec, hidden_size), 1, 1u << 16, 768},
-    {"num_attention_heads", offsetof(SutraSpec, num_heads), 1, 4096, 12},
-    {"intermediate_size", offsetof(SutraSpec, ffn_size), 1, 1u << 20, 3072},
-    {"vocab_size", offsetof(SutraSpec, vocab_size), 1, 1u << 24, 30522},
-    {"max_position_embeddings", offsetof(SutraSpec, max_positions), 1, 1u << 24, 512},
-    {"type_vocab_size", offsetof(SutraSpec, num_types), 0, 1024, 2},
-};
+#define FIELDS(vocab)                                                                      \
+    {"num_hidden_layers", offsetof(SutraSpec, num_layers), 1, 1024, 12},                   \
+        {"hidden_size", offsetof(SutraSpec, hidden_size), 1, 1u << 16, 768},               \
+        {"num_attention_heads", offsetof(SutraSpec, num_heads), 1, 4096, 12},              \
+        {"intermediate_size", offsetof(SutraSpec, ffn_size), 1, 1u << 20, 3072},           \
+        {"vocab_size", offsetof(SutraSpec, vocab_size), 1, 1u << 24, vocab},               \
+        {"max_position_embeddings", offsetof(SutraSpec, max_positions), 1, 1u << 24, 512}, \
+        {"type_vocab_size", offsetof(SutraSpec, num_types), 0, 1024, 2},
+static const SuFamilyField bert_fields[] = {FIELDS(30522)};
+static const SuFamilyField roberta_fields[] = {FIELDS(50265)};
+#undef FIELDS
 
 #define LAYER "encoder.layer.#."
 #define VECTOR SU_EXTENT_HIDDEN, SU_EXTENT_NONE, false
@@ -56,8 +55,8 @@ static const SuFamilyTensor tensors[] = {
     {LAYER "output.LayerNorm.bias", SUTRA_ROLE_FFN_NORM_BIAS, VECTOR},
 };
 
-static SutraStatus configure(const json_t *config, const char *where, SutraSpec *spec,
-                             SutraError *err)
+static SutraStatus configure_bert(const json_t *config, const char *where, SutraSpec *spec,
+                                  SutraError *err)
 {
     const char *position = "absolute";
     bool decoder = false;
@@ -68,9 +67,7 @@ static SutraStatus configure(const json_t *config, const char *where, SutraSpec 
                  position);
     SU_TRY(su_json_get_bool(config, "is_decoder", where, &decoder, err));
     if (decoder)
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "%s: is_decoder is true: only BERT encoders are "
-                 "supported",
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: is_decoder is true: only encoders are supported",
                  where);
     spec->position = SUTRA_POSITION_LEARNED;
     spec->norm = SUTRA_NORM_POST;
@@ -78,18 +75,61 @@ static SutraStatus configure(const json_t *config, const char *where, SutraSpec 
     return SUTRA_OK;
 }
 
+static SutraStatus configure_roberta(const json_t *config, const char *where, SutraSpec *spec,
+                                     SutraError *err)
+{
+    SU_TRY(configure_bert(config, where, spec, err));
+    return su_family_read_padding(config, where, spec, err);
+}
+
+#define SHARED                                                                       \
+    .activation_key = "hidden_act", .activation_default = "gelu",                    \
+    .norm_eps_key = "layer_norm_eps", .norm_eps_default = 1e-12, .tensors = tensors, \
+    .num_tensors = sizeof tensors / sizeof *tensors
 const SuFamily su_family_bert = {
     .name = "bert",
-    .model_types = model_types,
-    .architectures = architectures,
-    .prefixes = prefixes,
-    .fields = fields,
-    .num_fields = sizeof fields / sizeof *fields,
-    .activation_key = "hidden_act",
-    .activation_default = "gelu",
-    .norm_eps_key = "layer_norm_eps",
-    .norm_eps_default = 1e-12,
-    .tensors = tensors,
-    .num_tensors = sizeof tensors / sizeof *tensors,
-    .configure = configure,
+    .tokenizer_class = "BertTokenizer",
+    .model_types = SU_NAMES("bert"),
+    .architectures = SU_NAMES("Bert"),
+    .prefixes = SU_NAMES("", "bert."),
+    .fields = bert_fields,
+    .num_fields = sizeof bert_fields / sizeof *bert_fields,
+    SHARED,
+    .configure = configure_bert,
+};
+
+const SuFamily su_family_roberta = {
+    .name = "roberta",
+    .tokenizer_class = "RobertaTokenizer",
+    .model_types = SU_NAMES("roberta"),
+    .architectures = SU_NAMES("Roberta"),
+    .prefixes = SU_NAMES("", "roberta."),
+    .fields = roberta_fields,
+    .num_fields = sizeof roberta_fields / sizeof *roberta_fields,
+    SHARED,
+    .configure = configure_roberta,
+};
+
+const SuFamily su_family_xlm_roberta = {
+    .name = "xlm-roberta",
+    .tokenizer_class = "XLMRobertaTokenizer",
+    .model_types = SU_NAMES("xlm-roberta"),
+    .architectures = SU_NAMES("XLMRoberta"),
+    .prefixes = SU_NAMES("", "roberta."),
+    .fields = bert_fields,
+    .num_fields = sizeof bert_fields / sizeof *bert_fields,
+    SHARED,
+    .configure = configure_roberta,
+};
+
+const SuFamily su_family_camembert = {
+    .name = "camembert",
+    .tokenizer_class = "CamembertTokenizer",
+    .model_types = SU_NAMES("camembert"),
+    .architectures = SU_NAMES("Camembert"),
+    .prefixes = SU_NAMES("", "roberta."),
+    .fields = bert_fields,
+    .num_fields = sizeof bert_fields / sizeof *bert_fields,
+    SHARED,
+    .configure = configure_roberta,
 };

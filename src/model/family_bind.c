@@ -26,6 +26,10 @@ static uint64_t extent_size(SuExtent extent, const SutraSpec *spec)
         return spec->max_positions;
     case SU_EXTENT_TYPES:
         return spec->num_types;
+    case SU_EXTENT_BUCKETS:
+        return spec->relative_buckets;
+    case SU_EXTENT_HEADS:
+        return spec->num_heads;
     }
     return 0;
 }

@@ -7,6 +7,7 @@
  * tokenizer_args.truncation_side, tokenizer_config.json's, tokenizer.json's truncation.direction.
  */
 #include "base/memory.h"
+#include "model/family.h"
 #include "model/known_keys.h"
 #include "model/model_parts.h"
 #include "tokenizer/tokenizer_files.h"
@@ -245,8 +246,8 @@ static SutraStatus check_chat_template(const char *folder, const SuConfigFile *t
     return SUTRA_OK;
 }
 
-static SutraStatus read_configs(const SuModuleChain *chain, TokenizerConfigs *configs,
-                                SutraError *err)
+static SutraStatus read_configs(const SutraModel *model, const SuModuleChain *chain,
+                                TokenizerConfigs *configs, SutraError *err)
 {
     const char *folder = chain->transformer;
     SU_TRY(su_config_file_open(folder, "tokenizer_config.json", &configs->tokenizer, err));
@@ -256,7 +257,8 @@ static SutraStatus read_configs(const SuModuleChain *chain, TokenizerConfigs *co
     SU_TRY(su_config_file_open(folder, "added_tokens.json", &configs->added_tokens, err));
     SU_TRY(su_known_keys_check(&su_keys_of_tokenizer_config, configs->tokenizer.root, "",
                                configs->tokenizer.path, err));
-    SU_TRY(su_tokenizer_class(&configs->tokenizer, &configs->config, &configs->rebuilt, err));
+    SU_TRY(su_tokenizer_class(&configs->tokenizer, &configs->config,
+                              su_family_tokenizer_class(model->family), &configs->rebuilt, err));
     if (!chain->from_file) return check_chat_template(folder, &configs->tokenizer, err);
     SU_TRY(open_bert_config(folder, &configs->bert, err));
     return configs->bert.root ? read_bert_config(configs, err) : SUTRA_OK;
@@ -328,7 +330,7 @@ static SutraStatus open_tokenizer(SutraModel *model, const char *folder, Tokeniz
 SutraStatus su_model_read_tokenizer(SutraModel *model, const SuModuleChain *chain, SutraError *err)
 {
     TokenizerConfigs configs = {0};
-    SutraStatus status = read_configs(chain, &configs, err);
+    SutraStatus status = read_configs(model, chain, &configs, err);
     if (status == SUTRA_OK) status = open_tokenizer(model, chain->transformer, &configs, err);
     json_decref(configs.json);
     su_config_file_close(&configs.bert);

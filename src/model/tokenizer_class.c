@@ -38,8 +38,19 @@ static SutraStatus check_auto_map(const json_t *config, const char *where, Sutra
              json_is_string(entry) ? json_string_value(entry) : "AutoTokenizer");
 }
 
+bool su_tokenizer_class_find(const char *name, bool *rebuilt)
+{
+    bool made_anew = false, generic = false;
+    for (size_t i = 0; i < sizeof rebuilt_classes / sizeof *rebuilt_classes; i++)
+        made_anew = made_anew || is_class(name, rebuilt_classes[i]);
+    for (size_t i = 0; i < sizeof generic_classes / sizeof *generic_classes; i++)
+        generic = generic || strcmp(name, generic_classes[i]) == 0;
+    if (rebuilt) *rebuilt = made_anew;
+    return made_anew || generic;
+}
+
 SutraStatus su_tokenizer_class(const SuConfigFile *tokenizer_config, const SuConfigFile *config,
-                               bool *rebuilt, SutraError *err)
+                               const char *fallback, bool *rebuilt, SutraError *err)
 {
     const char *name = NULL;
     const SuConfigFile *file = tokenizer_config;
@@ -49,13 +60,8 @@ SutraStatus su_tokenizer_class(const SuConfigFile *tokenizer_config, const SuCon
         file = config;
         SU_TRY(su_json_get_string(file->root, "tokenizer_class", file->path, &name, err));
     }
-    *rebuilt = true;
-    if (!name) return SUTRA_OK;
-    for (size_t i = 0; i < sizeof rebuilt_classes / sizeof *rebuilt_classes; i++)
-        if (is_class(name, rebuilt_classes[i])) return SUTRA_OK;
-    *rebuilt = false;
-    for (size_t i = 0; i < sizeof generic_classes / sizeof *generic_classes; i++)
-        if (strcmp(name, generic_classes[i]) == 0) return SUTRA_OK;
+    if (!name) name = fallback;
+    if (su_tokenizer_class_find(name, rebuilt)) return SUTRA_OK;
     SU_RAISE(err, SUTRA_E_UNSUPPORTED,
              "%s: tokenizer_class \"%.60s\" is not supported; known: BertTokenizer, "
              "PreTrainedTokenizerFast",

@@ -46,16 +46,29 @@ static bool sees(const SutraSpec *spec, uint32_t layer, size_t query, size_t key
     return window == 0 || distance <= window;
 }
 
-/* One query of one head. */
+/* Buckets of 32 up to a distance of 128, by where each begins (transformers, MPNet). */
+static double relative_bias(const RandomEncoder *encoder, size_t query, size_t key, size_t head)
+{
+    static const size_t starts[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 23, 32, 46, 64, 91};
+    const float *bias = random_encoder_find(encoder, SUTRA_ROLE_RELATIVE_BIAS, 0);
+    size_t distance = key > query ? key - query : query - key, bucket = 15;
+    if (!bias) return 0;
+    while (starts[bucket] > distance) bucket--;
+    return (double)bias[(bucket + (key > query ? 16 : 0)) * encoder->spec.num_heads + head];
+}
+
+/* One query of one head; q, k and v are the head's. */
 static void attend(const RandomEncoder *encoder, uint32_t layer, size_t n, size_t query,
-                   const double *q, const double *k, const double *v, double *weight, double *out)
+                   size_t head, const double *q, const double *k, const double *v, double *weight,
+                   double *out)
 {
     size_t size = encoder->spec.head_size, width = size * encoder->spec.num_heads;
     double sum = 0;
     for (size_t key = 0; key < n; key++) {
         double score = 0;
         for (size_t e = 0; e < size; e++) score += q[query * width + e] * k[key * width + e];
-        weight[key] = sees(&encoder->spec, layer, query, key) ? exp(score / sqrt((double)size)) : 0;
+        score = score / sqrt((double)size) + relative_bias(encoder, query, key, head);
+        weight[key] = sees(&encoder->spec, layer, query, key) ? exp(score) : 0;
         sum += weight[key];
     }
     for (size_t e = 0; e < size; e++) {
@@ -75,7 +88,7 @@ static void self_attention(const RandomEncoder *encoder, uint32_t layer, double 
     double *out = malloc(n * width * sizeof *out), *weight = malloc(n * sizeof *weight);
     for (size_t at = 0; at < width; at += size)
         for (size_t query = 0; query < n; query++)
-            attend(encoder, layer, n, query, q + at, k + at, v + at, weight, out + at);
+            attend(encoder, layer, n, query, at / size, q + at, k + at, v + at, weight, out + at);
     double *y = linear(encoder, SUTRA_ROLE_ATTENTION_OUT_WEIGHT, layer, out, n, width, hidden);
     add_norm(encoder, SUTRA_ROLE_ATTENTION_NORM_WEIGHT, layer, x, y, n);
     free(q), free(k), free(v), free(out), free(weight), free(y);
@@ -96,10 +109,15 @@ void naive_encoder_run(const RandomEncoder *encoder, const int32_t *ids, size_t 
     size_t hidden = encoder->spec.hidden_size;
     const float *token = random_encoder_find(encoder, SUTRA_ROLE_TOKEN_EMBEDDING, 0);
     const float *position = random_encoder_find(encoder, SUTRA_ROLE_POSITION_EMBEDDING, 0);
-    for (size_t t = 0; t < n; t++)
+    size_t offset = encoder->spec.position_offset, place = offset;
+    for (size_t t = 0; t < n; t++) {
+        bool padding = offset && (size_t)ids[t] == offset - 1;
+        size_t at = padding ? offset - 1 : place++;
+        const float *row = position ? position + at * hidden : NULL;
         for (size_t j = 0; j < hidden; j++)
-            x[t * hidden + j] = (double)token[(size_t)ids[t] * hidden + j] +
-                                (position ? (double)position[t * hidden + j] : 0);
+            x[t * hidden + j] =
+                (double)token[(size_t)ids[t] * hidden + j] + (row ? (double)row[j] : 0);
+    }
     add_norm(encoder, SUTRA_ROLE_EMBEDDING_NORM_WEIGHT, 0, x, NULL, n);
     for (uint32_t i = 0; i < encoder->spec.num_layers; i++) {
         self_attention(encoder, i, x, n);

@@ -58,6 +58,9 @@ void random_encoder_fill(RandomEncoder *encoder, const SutraSpec *spec, uint32_t
     add(encoder, SUTRA_ROLE_TOKEN_EMBEDDING, 0, RANDOM_VOCAB, hidden, 0, 1, &random);
     if (spec->position == SUTRA_POSITION_LEARNED)
         add(encoder, SUTRA_ROLE_POSITION_EMBEDDING, 0, spec->max_positions, hidden, 0, 1, &random);
+    if (spec->relative_buckets)
+        add(encoder, SUTRA_ROLE_RELATIVE_BIAS, 0, spec->relative_buckets, spec->num_heads, 0, 2,
+            &random);
     add(encoder, SUTRA_ROLE_EMBEDDING_NORM_WEIGHT, 0, hidden, 0, 1, 0.1f, &random);
     add(encoder, SUTRA_ROLE_EMBEDDING_NORM_BIAS, 0, hidden, 0, 0, 0.1f, &random);
     for (uint32_t i = 0; i < spec->num_layers; i++) add_layer(encoder, i, &random);

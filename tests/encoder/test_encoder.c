@@ -140,6 +140,26 @@ static void test_windows(void **state)
     }
 }
 
+/* Positions that begin late and leave out tokens of padding; a bias by distance; both in windows. */
+static void test_positions(void **state)
+{
+    (void)state;
+    static const uint32_t windows[] = {0, 70};
+    SutraSpec spec = {.num_layers = 2,
+                      .hidden_size = 64,
+                      .num_heads = 2,
+                      .head_size = 32,
+                      .ffn_size = 96,
+                      .position_offset = 2,
+                      .max_positions = 202};
+    check_against_naive(&spec, 41);
+    spec.relative_buckets = 32;
+    spec.relative_distance = 128;
+    check_against_naive(&spec, 42);
+    spec.window = windows;
+    check_against_naive(&spec, 43);
+}
+
 /* ---- rows that are read ---- */
 
 static void run_pool(void *self, void (*body)(void *arg, uint32_t rank), void *arg)
@@ -215,6 +235,11 @@ static void test_read_rows(void **state)
     spec.num_heads = 3; /* q that ends inside a panel */
     spec.head_size = 24;
     check_reading(&spec, 9);
+    spec.position_offset = 1;
+    spec.max_positions = 201;
+    spec.relative_buckets = 32;
+    spec.relative_distance = 128;
+    check_reading(&spec, 10);
 }
 
 /* ---- formats ---- */
@@ -316,6 +341,10 @@ static void test_formats(void **state)
     spec.ffn_size = 100;
     for (int kind = 1; kind < SU_FORMAT_COUNT + 2; kind++)
         check_formats(&spec, kind, 30 + (uint32_t)kind, &team);
+    spec.relative_buckets = 32;
+    spec.relative_distance = 128;
+    for (int kind = 1; kind < SU_FORMAT_COUNT + 2; kind++)
+        check_formats(&spec, kind, 50 + (uint32_t)kind, &team);
     su_thread_pool_free(pool);
 }
 
@@ -393,8 +422,8 @@ static void test_long_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_windows), cmocka_unit_test(test_read_rows),
-        cmocka_unit_test(test_formats), cmocka_unit_test(test_damaged_linears),
-        cmocka_unit_test(test_long_text)};
+        cmocka_unit_test(test_windows),         cmocka_unit_test(test_positions),
+        cmocka_unit_test(test_read_rows),       cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_damaged_linears), cmocka_unit_test(test_long_text)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

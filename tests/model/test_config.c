@@ -102,6 +102,17 @@ static void bad_encoder_configs_are_named(void **state)
         {CONFIG, "+{\"position_embedding_type\": \"relative_key\"}", SUTRA_E_UNSUPPORTED,
          "\"relative_key\" is not supported; known: absolute"},
         {CONFIG, "+{\"is_decoder\": true}", SUTRA_E_UNSUPPORTED, "is_decoder"},
+        {CONFIG, "+{\"model_type\": \"roberta\", \"pad_token_id\": null}", SUTRA_E_FORMAT,
+         "config.json: pad_token_id is null, but positions are counted from it"},
+        {CONFIG, "+{\"model_type\": \"xlm-roberta\", \"pad_token_id\": 159}", SUTRA_E_FORMAT,
+         "positions begin at 160 (pad_token_id + 1), not below max_position_embeddings 160"},
+        {CONFIG, "+{\"model_type\": \"camembert\", \"pad_token_id\": -1}", SUTRA_E_FORMAT,
+         "pad_token_id is -1"},
+        {CONFIG, "+{\"model_type\": \"mpnet\", \"relative_attention_num_buckets\": 16}",
+         SUTRA_E_FORMAT, "relative_attention_num_buckets is 16, outside 32"},
+        {CONFIG, "+{\"model_type\": \"mpnet\"}", SUTRA_E_FORMAT,
+         "tensor encoder.relative_attention_bias.weight is missing"},
+        {CONFIG, "+{\"model_type\": \"distilbert\"}", SUTRA_E_FORMAT, "hidden size is 768"},
     };
     EXPECT_ERRORS(rows);
 }
