@@ -64,8 +64,8 @@ typedef enum SutraRole {
     SUTRA_ROLE_FFN_DOWN_BIAS,
     SUTRA_ROLE_FFN_NORM_WEIGHT,
     SUTRA_ROLE_FFN_NORM_BIAS,
-    /* All but the embedding tables, as the CPU backend packs them, 64-byte aligned; shape: layout
-     * version, GEMM nr, SutraCompute, ISA. Other backends have no use for it. */
+    /* All but the embedding tables, as the CPU backend packs them, 64-byte aligned; shape: version,
+     * SutraCompute, ISA. Other backends have no use for it. */
     SUTRA_ROLE_PACKED_CPU,
     /* With an embedding of I8, F32, finite, not negative. */
     SUTRA_ROLE_TOKEN_EMBEDDING_SCALE,    /* [vocab_size] */

@@ -85,18 +85,6 @@ static SutraStatus supports(uint32_t device, const SutraSpec *spec, SutraCompute
     return SUTRA_OK;
 }
 
-/* Panel of the packed weights: that of this ISA's fp32 GEMM where a linear is fp32. */
-static uint32_t panel_of(const SuEncoder *encoder)
-{
-    for (uint32_t i = 0; i < encoder->spec.num_layers; i++) {
-        const SuLayer *layer = &encoder->layers[i];
-        if (layer->qkv.format == SU_FORMAT_F32 || layer->attention_out.format == SU_FORMAT_F32 ||
-            layer->up.format == SU_FORMAT_F32 || layer->down.format == SU_FORMAT_F32)
-            return encoder->kernels.gemm_f32.nr;
-    }
-    return SU_PANEL;
-}
-
 /* All linears in the format of one precision. */
 static SutraStatus pack(const SutraSpec *spec, const SutraTensor *tensors, size_t n, SuIsa isa,
                         SutraCompute compute, SuEncoder **encoder, SutraError *err)
@@ -115,26 +103,24 @@ static SutraStatus attach(const SutraSpec *spec, const SutraTensor *tensors, siz
                           SuEncoder **encoder, SutraError *err)
 {
     const char *made_for =
-        packed->shape[3] < SU_ISA_COUNT ? su_isa_name((SuIsa)packed->shape[3]) : "another ISA";
+        packed->shape[2] < SU_ISA_COUNT ? su_isa_name((SuIsa)packed->shape[2]) : "another ISA";
     if (packed->shape[0] != SU_ENCODER_PACKED_VERSION)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "the weights are packed in layout %llu, this library reads %u: convert the model "
+                 "the weights are packed in version %llu, this library reads %u: convert the model "
                  "again",
                  (unsigned long long)packed->shape[0], SU_ENCODER_PACKED_VERSION);
-    if (packed->shape[2] != compute)
+    if (packed->shape[1] != compute)
         SU_RAISE(err, SUTRA_E_FORMAT, "the packed weights are of another precision than the model");
-    SuKernels kernels;
-    su_kernels_init(&kernels, isa);
-    bool portable = compute != SUTRA_COMPUTE_FP32 && packed->shape[1] == SU_PANEL;
-    if (!portable && packed->shape[1] != kernels.gemm_f32.nr)
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "the weights are packed for %s, this is %s: convert the model again", made_for,
-                 su_isa_name(isa));
-    SU_TRY(su_encoder_attach(spec, tensors, n, isa, packed->data, packed->size, encoder, err));
-    if (packed->shape[1] == panel_of(*encoder)) return SUTRA_OK;
-    su_encoder_free(*encoder);
-    *encoder = NULL;
-    SU_RAISE(err, SUTRA_E_FORMAT, "the packed weights have other panels than they say");
+    SutraError why = {0};
+    SutraStatus status =
+        su_encoder_attach(spec, tensors, n, isa, packed->data, packed->size, encoder, &why);
+    if (status == SUTRA_E_UNSUPPORTED) /* of the layout: supports() has passed the rest */
+        SU_RAISE(err, status,
+                 "the weights are packed for %s (%s), this is %s: convert the model "
+                 "again",
+                 made_for, why.message, su_isa_name(isa));
+    if (status != SUTRA_OK) SU_RAISE(err, status, "%s", why.message);
+    return SUTRA_OK;
 }
 
 /* Where the tensors bring weights that were packed before, those are used where they lie. */
@@ -173,13 +159,12 @@ SutraStatus su_cpu_backend_packing(SutraCompute compute, char name[SU_CPU_PACKIN
 void su_cpu_backend_packed(const void *model, SutraCompute compute, SutraTensor *packed)
 {
     const SuEncoder *encoder = model;
-    *packed = (SutraTensor){
-        .role = SUTRA_ROLE_PACKED_CPU,
-        .dtype = SUTRA_TENSOR_F32,
-        .num_dims = 4,
-        .shape = {SU_ENCODER_PACKED_VERSION, panel_of(encoder), compute, encoder->kernels.isa},
-        .data = encoder->packed,
-        .size = encoder->packed_size};
+    *packed = (SutraTensor){.role = SUTRA_ROLE_PACKED_CPU,
+                            .dtype = SUTRA_TENSOR_F32,
+                            .num_dims = 3,
+                            .shape = {SU_ENCODER_PACKED_VERSION, compute, encoder->kernels.isa},
+                            .data = encoder->packed,
+                            .size = encoder->packed_size};
 }
 
 static void unload(void *model) { su_encoder_free(model); }

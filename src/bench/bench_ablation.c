@@ -129,13 +129,13 @@ static SutraStatus compare(const SuBenchAblation *bench, const char *name, doubl
 }
 
 /* Opens the model for a variant that reloads, and packs. */
-static SutraStatus reload(SuBenchAblation *bench, const SuBenchVariant *variant, uint32_t nr,
-                          SuBenchWeights *weights, SutraError *err)
+static SutraStatus reload(SuBenchAblation *bench, const SuBenchVariant *variant,
+                          SuGemmLayout layout, SuBenchWeights *weights, SutraError *err)
 {
     SutraModel *model = NULL;
     SU_TRY(sutra_model_open(bench->options->model, NULL, &model, err));
     SutraStatus status = su_bench_weights_load(model, weights, err);
-    if (status == SUTRA_OK && !variant->plain) status = su_bench_weights_pack(weights, nr, err);
+    if (status == SUTRA_OK && !variant->plain) status = su_bench_weights_pack(weights, layout, err);
     if (status != SUTRA_OK) su_bench_weights_free(weights);
     sutra_model_free(model);
     return status;
@@ -151,7 +151,7 @@ static SutraStatus run_once(SuBenchAblation *bench, const SuBenchVariant *varian
         SuBenchWeights loaded = {0};
         size_t last = i + step < n ? i + step : n;
         if (variant->reload) {
-            SU_TRY(reload(bench, variant, kernels.gemm_f32.nr, &loaded, err));
+            SU_TRY(reload(bench, variant, kernels.gemm_f32.layout, &loaded, err));
             forward.weights = &loaded;
         }
         SutraStatus status = su_bench_forward(&forward, &bench->texts, i, last, bench->out, err);
@@ -168,7 +168,8 @@ static SutraStatus run_variant(SuBenchAblation *bench, const SuBenchVariant *var
     SuKernels kernels;
     su_kernels_init(&kernels, variant->isa);
     su_bench_progress(bench->options, "ablation: %s", variant->name);
-    if (!variant->plain) SU_TRY(su_bench_weights_pack(&bench->weights, kernels.gemm_f32.nr, err));
+    if (!variant->plain)
+        SU_TRY(su_bench_weights_pack(&bench->weights, kernels.gemm_f32.layout, err));
     uint64_t begin = su_clock_ns();
     *seconds = INFINITY;
     for (int i = 0; i < MOST_REPEATS; i++) {

@@ -138,7 +138,7 @@ static SutraStatus measure(Flash *flash, uint32_t *windows, SutraError *err)
     size_t n = bench->options->quick ? 2 : sizeof lengths / sizeof *lengths;
     SU_TRY(create_encoders(flash, windows, err));
     su_kernels_init(&flash->kernels, bench->isa);
-    SU_TRY(su_bench_weights_pack(&bench->weights, flash->kernels.gemm_f32.nr, err));
+    SU_TRY(su_bench_weights_pack(&bench->weights, flash->kernels.gemm_f32.layout, err));
     flash->weights = bench->weights;
     flash->weights.position = NULL;
     for (size_t i = 0; i < LONGEST; i++)

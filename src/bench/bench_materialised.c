@@ -55,14 +55,14 @@ void su_bench_attend_materialised(const SuKernels *kernels, const SuAttentionF32
                                   const SuBenchScratch *scratch)
 {
     size_t keys = args->num_keys, head = args->head_size, rows = args->num_queries;
-    uint32_t nr = kernels->gemm_f32.nr;
-    memset(scratch->k_packed, 0, su_round_up(keys, nr) * head * sizeof(float));
-    memset(scratch->v_packed, 0, su_round_up(head, nr) * keys * sizeof(float));
+    SuGemmLayout layout = kernels->gemm_f32.layout;
+    memset(scratch->k_packed, 0, su_gemm_packed_size(layout, keys, head));
+    memset(scratch->v_packed, 0, su_gemm_packed_size(layout, head, keys));
     for (size_t i = 0; i < keys; i++)
-        su_gemm_pack_f32(k + i * k_stride, i, head, nr, scratch->k_packed);
+        su_gemm_pack(layout, k + i * k_stride, i, head, scratch->k_packed, NULL, NULL);
     for (size_t d = 0; d < head; d++) {
         for (size_t i = 0; i < keys; i++) scratch->column[i] = args->v[i * args->v_stride + d];
-        su_gemm_pack_f32(scratch->column, d, keys, nr, scratch->v_packed);
+        su_gemm_pack(layout, scratch->column, d, keys, scratch->v_packed, NULL, NULL);
     }
     multiply(kernels, args->q, args->q_stride, rows, head, scratch->k_packed, scratch->zeros, keys,
              scores, keys);

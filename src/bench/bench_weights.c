@@ -104,12 +104,13 @@ static void free_packed(SuBenchLinear *linear)
 }
 
 /* The first `scaled` features are multiplied by scale. */
-static SutraStatus pack(SuBenchLinear *linear, uint32_t nr, size_t scaled, float scale,
+static SutraStatus pack(SuBenchLinear *linear, SuGemmLayout layout, size_t scaled, float scale,
                         SutraError *err)
 {
-    size_t out = su_round_up(linear->out, nr);
+    size_t out = su_round_up(linear->out, su_gemm_packing(layout)->nr);
+    size_t size = su_gemm_packed_size(layout, linear->out, linear->in);
     free_packed(linear);
-    linear->packed = su_alloc_aligned(out * linear->in * sizeof(float));
+    linear->packed = su_alloc_aligned(size);
     linear->packed_bias = su_calloc(out, sizeof(float));
     linear->zero_bias = su_calloc(out, sizeof(float));
     float *row = su_alloc(linear->in, sizeof *row);
@@ -117,33 +118,33 @@ static SutraStatus pack(SuBenchLinear *linear, uint32_t nr, size_t scaled, float
         su_free(row);
         SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for the packed weights");
     }
-    memset(linear->packed, 0, out * linear->in * sizeof(float));
+    memset(linear->packed, 0, size);
     for (size_t i = 0; i < linear->out; i++) {
         float factor = i < scaled ? scale : 1.0f;
         for (size_t p = 0; p < linear->in; p++)
             row[p] = linear->weight[i * linear->in + p] * factor;
-        su_gemm_pack_f32(row, i, linear->in, nr, linear->packed);
+        su_gemm_pack(layout, row, i, linear->in, linear->packed, NULL, NULL);
         linear->packed_bias[i] = linear->bias[i] * factor;
     }
     su_free(row);
     return SUTRA_OK;
 }
 
-SutraStatus su_bench_weights_pack(SuBenchWeights *weights, uint32_t nr, SutraError *err)
+SutraStatus su_bench_weights_pack(SuBenchWeights *weights, SuGemmLayout layout, SutraError *err)
 {
     const SutraSpec *spec = &weights->spec;
     float scale = (float)(1.4426950408889634 / sqrt((double)spec->head_size));
-    if (weights->nr == nr) return SUTRA_OK;
-    weights->nr = 0;
+    if (weights->layout == layout) return SUTRA_OK;
+    weights->layout = 0;
     for (uint32_t i = 0; i < spec->num_layers; i++) {
         SuBenchLayer *layer = &weights->layers[i];
         size_t width = layer->qkv.out / 3;
-        SU_TRY(pack(&layer->qkv, nr, width, scale, err));
-        SU_TRY(pack(&layer->attention_out, nr, 0, 1, err));
-        SU_TRY(pack(&layer->up, nr, 0, 1, err));
-        SU_TRY(pack(&layer->down, nr, 0, 1, err));
+        SU_TRY(pack(&layer->qkv, layout, width, scale, err));
+        SU_TRY(pack(&layer->attention_out, layout, 0, 1, err));
+        SU_TRY(pack(&layer->up, layout, 0, 1, err));
+        SU_TRY(pack(&layer->down, layout, 0, 1, err));
     }
-    weights->nr = nr;
+    weights->layout = layout;
     return SUTRA_OK;
 }
 

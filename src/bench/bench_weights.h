@@ -28,14 +28,14 @@ typedef struct SuBenchWeights {
     float *token, *position, *type; /* [rows, hidden]; NULL: absent */
     float *gamma, *beta;            /* of the embeddings' norm */
     SuBenchLayer *layers;
-    uint32_t nr; /* of packed; 0: not packed */
+    SuGemmLayout layout; /* of packed; 0: not packed */
 } SuBenchWeights;
 
 /* Copies and widens. Errors: MEMORY; UNSUPPORTED (a bundle, which has no such matrices). */
 SutraStatus su_bench_weights_load(const SutraModel *model, SuBenchWeights *weights,
                                   SutraError *err);
 /* Packs for that GEMM, dropping what was packed for another. Errors: MEMORY. */
-SutraStatus su_bench_weights_pack(SuBenchWeights *weights, uint32_t nr, SutraError *err);
+SutraStatus su_bench_weights_pack(SuBenchWeights *weights, SuGemmLayout layout, SutraError *err);
 void su_bench_weights_free(SuBenchWeights *weights);
 
 #endif

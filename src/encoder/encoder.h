@@ -23,7 +23,7 @@
 #include "encoder/linear.h"
 
 /* Of the layout of SuEncoder.packed. */
-#define SU_ENCODER_PACKED_VERSION 2u
+#define SU_ENCODER_PACKED_VERSION 3u
 
 typedef struct SuLayer {
     SuLinear qkv; /* [hidden, q | k | v]; q scaled by log2(e) / sqrt(head_size) */
@@ -94,9 +94,9 @@ SutraStatus su_encoder_create(const SutraSpec *spec, const SutraTensor *tensors,
                               SuIsa isa, const SuLinearRecipe *recipes, SuEncoder **encoder,
                               SutraError *err);
 /* The same over `packed` [size], which su_encoder_create made (SuEncoder.packed) with a GEMM of the
- * same nr, if one of the linears is fp32: nothing is copied. tensors need hold the embedding tables
- * only; packed is borrowed until su_encoder_free and aligned to SU_CACHE_LINE. Errors: FORMAT,
- * UNSUPPORTED, MEMORY. */
+ * same layout for each linear: nothing is copied. tensors need hold the embedding tables only;
+ * packed is borrowed until su_encoder_free and aligned to SU_CACHE_LINE. Errors: FORMAT,
+ * UNSUPPORTED (a linear is in another layout; names both), MEMORY. */
 SutraStatus su_encoder_attach(const SutraSpec *spec, const SutraTensor *tensors, size_t n,
                               SuIsa isa, const void *packed, size_t size, SuEncoder **encoder,
                               SutraError *err);

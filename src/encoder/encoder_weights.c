@@ -16,7 +16,7 @@
 #include <string.h>
 
 typedef struct PackedLinear {
-    uint32_t format, has_factor;
+    uint32_t layout, has_factor; /* SuGemmLayout: says the format too; 0 or 1 */
     SuRowScale fixed;
 } PackedLinear;
 
@@ -114,10 +114,11 @@ static SutraStatus load_norm(const Source *source, SutraRole weight, SutraRole b
 static PackedLinear describe_linear(const Source *source, size_t index)
 {
     if (source->attached) return source->linears[index];
-    if (!source->recipes) return (PackedLinear){.format = SU_FORMAT_F32};
+    if (!source->recipes) return (PackedLinear){.layout = source->kernels->gemm_f32.layout};
     const SuLinearRecipe *recipe = &source->recipes[index];
-    return (PackedLinear){
-        .format = recipe->format, .has_factor = recipe->factor != NULL, .fixed = recipe->fixed};
+    return (PackedLinear){.layout = su_linear_gemm(source->kernels, recipe->format)->layout,
+                          .has_factor = recipe->factor != NULL,
+                          .fixed = recipe->fixed};
 }
 
 static void *carve_zeros(const Source *source, size_t size)
@@ -131,15 +132,12 @@ static void carve_linear(const Source *source, size_t index, size_t in, size_t o
                          SuLinear *linear)
 {
     PackedLinear known = describe_linear(source, index);
-    *linear = (SuLinear){.in = in, .out = out, .format = (SuFormat)known.format};
+    *linear = (SuLinear){.in = in, .out = out, .format = su_linear_format(known.layout)};
     linear->fixed = known.fixed;
-    const SuGemm *gemm = su_linear_gemm(&source->encoder->kernels, linear->format);
+    const SuGemm *gemm = su_linear_gemm(source->kernels, linear->format);
     linear->row_size = gemm->a_size;
     size_t padded = su_round_up(out, gemm->nr);
-    size_t row = in * sizeof(float);
-    if (linear->format != SU_FORMAT_F32)
-        row = 4 * su_gemm_words(in, linear->format == SU_FORMAT_BF16 ? 2 : 1);
-    linear->packed = carve_zeros(source, padded * row);
+    linear->packed = carve_zeros(source, su_gemm_packed_size(gemm->layout, out, in));
     linear->bias = carve_zeros(source, padded * sizeof(float));
     if (linear->format != SU_FORMAT_INT8) return;
     linear->scale = carve_zeros(source, padded * sizeof(float));
@@ -155,21 +153,13 @@ static SutraStatus pack_row(const Source *source, const SuLinear *linear, size_t
                             SutraError *err)
 {
     float *row = source->row;
-    switch (linear->format) {
-    case SU_FORMAT_BF16:
-        su_gemm_pack_bf16(row, at, linear->in, linear->packed);
-        return SUTRA_OK;
-    case SU_FORMAT_INT8:
-        for (size_t i = 0; linear->factor && i < linear->in; i++) row[i] /= linear->factor[i];
-        su_gemm_pack_int8(row, at, linear->in, linear->packed, &linear->scale[at],
-                          &linear->sum[at]);
-        if (isnan(linear->scale[at]))
-            SU_RAISE(err, SUTRA_E_FORMAT, "a weight is NaN or infinite: it has no int8 form");
-        return SUTRA_OK;
-    default:
-        su_gemm_pack_f32(row, at, linear->in, source->kernels->gemm_f32.nr, linear->packed);
-        return SUTRA_OK;
-    }
+    const SuGemm *gemm = su_linear_gemm(source->kernels, linear->format);
+    for (size_t i = 0; linear->factor && i < linear->in; i++) row[i] /= linear->factor[i];
+    bool scaled = linear->scale != NULL;
+    if (!su_gemm_pack(gemm->layout, row, at, linear->in, linear->packed,
+                      scaled ? &linear->scale[at] : NULL, scaled ? &linear->sum[at] : NULL))
+        SU_RAISE(err, SUTRA_E_FORMAT, "a weight is NaN or infinite: it has no int8 form");
+    return SUTRA_OK;
 }
 
 /* Output features `first` … of a linear, times scale. */
@@ -438,7 +428,8 @@ SutraStatus su_encoder_create(const SutraSpec *spec, const SutraTensor *tensors,
     return status;
 }
 
-/* Whether the table at the start of a packed block is one. */
+/* Whether the table at the start of a packed block is one, of linears as this ISA's kernels read
+ * them. */
 static SutraStatus check_linears(const Source *source, size_t size, SutraError *err)
 {
     size_t n = (size_t)source->spec->num_layers * SU_LAYER_LINEARS;
@@ -447,10 +438,16 @@ static SutraStatus check_linears(const Source *source, size_t size, SutraError *
                  size);
     for (size_t i = 0; i < n; i++) {
         const PackedLinear *linear = &source->linears[i];
-        if (linear->format >= SU_FORMAT_COUNT || linear->has_factor > 1 ||
+        const SuGemmPacking *packing = su_gemm_packing((SuGemmLayout)linear->layout);
+        if (!packing || linear->has_factor > 1 ||
             !(linear->fixed.scale >= 0 && linear->fixed.scale < INFINITY) ||
             linear->fixed.zero < 0 || linear->fixed.zero > 255)
             SU_RAISE(err, SUTRA_E_FORMAT, "the packed weights: linear %zu is damaged", i);
+        SuGemmLayout wanted =
+            su_linear_gemm(source->kernels, su_linear_format(linear->layout))->layout;
+        if (linear->layout != wanted)
+            SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s, not %s", packing->name,
+                     su_gemm_packing(wanted)->name);
     }
     return SUTRA_OK;
 }

@@ -11,6 +11,13 @@ const SuGemm *su_linear_gemm(const SuKernels *kernels, SuFormat format)
                                       : &kernels->gemm_f32;
 }
 
+SuFormat su_linear_format(SuGemmLayout layout)
+{
+    return layout == SU_LAYOUT_BF16_32   ? SU_FORMAT_BF16
+           : layout == SU_LAYOUT_INT8_32 ? SU_FORMAT_INT8
+                                         : SU_FORMAT_F32;
+}
+
 size_t su_linear_row_bytes(const SuLinear *linear)
 {
     size_t bytes = linear->in * linear->row_size;

@@ -42,6 +42,8 @@ typedef struct SuRowObserver {
 
 /* The GEMM that a format is for. */
 const SuGemm *su_linear_gemm(const SuKernels *kernels, SuFormat format);
+/* The format of weights in a layout that there is. */
+SuFormat su_linear_format(SuGemmLayout layout);
 
 /* Whether a linear reads rows as they are. */
 static inline bool su_linear_reads_floats(const SuLinear *linear)

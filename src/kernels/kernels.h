@@ -55,8 +55,8 @@
  * Columns of c may lie in groups, each a matrix of its own: column j of row i at
  * c[j / c_group * c_group_stride + i * ldc + j % c_group].
  *
- * w is packed in panels of nr output features (su_gemm_pack_f32, …); features past n, and in bf16
- * and int8 elements from k to the next multiple of 64 bytes, are zero:
+ * w is packed in panels of nr output features (su_gemm_pack); features past n, and in bf16 and int8
+ * elements from k to the next multiple of 64 bytes, are zero:
  *
  *   panel 0: word 0 of k: [nr words]  word 1: [nr words] …      panel 1: …
  *
@@ -102,8 +102,21 @@ typedef struct SuGemmArgs {
  *                   normal numbers are zeros of their sign (as tdpbf16ps does) */
 typedef enum SuGemmSums { SU_SUMS_CHAIN = 0, SU_SUMS_TILES } SuGemmSums;
 
+/* How packed weights lie: type, panel, words. Files of packed weights hold these values: none ever
+ * changes its meaning, new ones go to the end. Kernels of one layout read the same bytes. */
+typedef enum SuGemmLayout {
+    SU_LAYOUT_F32_8 = 1, /* floats in panels of 8 features */
+    SU_LAYOUT_F32_16 = 2,
+    SU_LAYOUT_F32_32 = 3,
+    SU_LAYOUT_BF16_32 = 4, /* words of 2 elements of k */
+    SU_LAYOUT_INT8_32 = 5, /* words of 4 */
+    SU_LAYOUT_END
+} SuGemmLayout;
+
+/* One unit: kernel, tile, and the layout that its weights are packed in. */
 typedef struct SuGemm {
-    uint32_t mr, nr; /* register tile, panel; nr is SU_PANEL in bf16 and int8 */
+    SuGemmLayout layout;
+    uint32_t mr, nr; /* register tile; panel, that of the layout */
     uint32_t a_size; /* bytes of an element of a: 4 float, 2 bf16, 1 u8 */
     SuGemmSums sums; /* of bf16 */
     const char *name;
@@ -112,20 +125,32 @@ typedef struct SuGemm {
 
 enum { SU_PANEL = 32, SU_GEMM_ROW_BYTES = 64 };
 
+typedef struct SuGemmPacking {
+    const char *name;   /* "f32_16" */
+    uint32_t nr;        /* features of a panel */
+    uint32_t kr;        /* elements of k in a word */
+    uint32_t size;      /* bytes of an element */
+    uint32_t row_bytes; /* the k elements of a feature are padded to a multiple of so many */
+} SuGemmPacking;
+
+/* static; NULL: there is no such layout */
+const SuGemmPacking *su_gemm_packing(SuGemmLayout layout);
+/* Bytes of n features of k elements, whole panels. */
+size_t su_gemm_packed_size(SuGemmLayout layout, size_t n, size_t k);
+
 /* Words of a feature of k elements of `size` bytes, packed in bf16 or int8. */
 static inline size_t su_gemm_words(size_t k, size_t size)
 {
     return (k * size + SU_GEMM_ROW_BYTES - 1) / SU_GEMM_ROW_BYTES * (SU_GEMM_ROW_BYTES / 4);
 }
 
-/* Packs row `feature` of a weight matrix (k floats) into its place in b. Features n … end of the
- * last panel must be zeroed; int8 packs SU_PANEL of them as features of zeros.
- * bf16: rounded to nearest, ties to even. int8: round(w / scale), scale = max |w| / 127 (1 if that
- * is zero), and the sum of the rounded. A weight that is NaN or infinite makes the scale NaN. */
-void su_gemm_pack_f32(const float *row, size_t feature, size_t k, uint32_t nr, float *b);
-void su_gemm_pack_bf16(const float *row, size_t feature, size_t k, void *b);
-void su_gemm_pack_int8(const float *row, size_t feature, size_t k, void *b, float *scale,
-                       int32_t *sum);
+/* Packs row `feature` of a weight matrix (k floats) into its place in b [su_gemm_packed_size];
+ * features n … end of the last panel must be zeroed. bf16: rounded to nearest, ties to even. int8:
+ * round(w / scale), scale = max |w| / 127 (1 if that is zero), and the sum of the rounded; scale
+ * and sum may be NULL in the other layouts. Returns false where a weight has no form in the layout
+ * (int8: NaN or infinite); the feature is not to be used then, and its scale is NaN. */
+bool su_gemm_pack(SuGemmLayout layout, const float *row, size_t feature, size_t k, void *b,
+                  float *scale, int32_t *sum);
 
 /* ---- attention: one head of one text ---- */
 enum { SU_KEY_TILE = 64 };

@@ -13,11 +13,12 @@ static const char *format_name(SuFormat format)
     return names[format];
 }
 
-static uint64_t linear_bytes(const SuLinear *linear)
+static uint64_t linear_bytes(const SuEncoder *encoder, const SuLinear *linear)
 {
-    size_t out = su_round_up(linear->out, SU_PANEL);
-    size_t words = su_gemm_words(linear->in, linear->format == SU_FORMAT_BF16 ? 2 : 1);
-    uint64_t bytes = out * (4 * words + sizeof(float));
+    const SuGemm *gemm = su_linear_gemm(&encoder->kernels, linear->format);
+    size_t out = su_round_up(linear->out, gemm->nr);
+    uint64_t bytes = su_gemm_packed_size(gemm->layout, linear->out, linear->in);
+    bytes += out * sizeof(float);
     if (linear->format != SU_FORMAT_INT8) return bytes;
     bytes += out * (sizeof(float) + sizeof(int32_t));
     return bytes + (linear->factor ? linear->in * sizeof(float) : 0);
@@ -89,7 +90,7 @@ static SutraStatus report_linear(SuQuantizer *quantizer, size_t index, uint64_t 
     SutraBenchReport *report = quantizer->report;
     size_t layer = index / SU_LAYER_LINEARS;
     double error = 0, alone = quantizer->alone[index];
-    uint64_t start = su_clock_ns(), bytes = linear_bytes(linear);
+    uint64_t start = su_clock_ns(), bytes = linear_bytes(quantizer->encoder, linear);
     if (quantizer->stats)
         SU_TRY(output_error(quantizer, index, &error, err));
     else

@@ -53,7 +53,7 @@ static void requantize(const SuLinearRecipe *recipe, const float *x, size_t n, i
         y[i] = (float)scratch[i] * scale * (recipe->factor ? recipe->factor[i] : 1.0f);
 }
 
-/* To nearest, ties to even, as su_gemm_pack_bf16 does to finite numbers. */
+/* To nearest, ties to even, as su_gemm_pack does to finite numbers. */
 static float round_bf16(float x)
 {
     uint32_t bits;

@@ -167,6 +167,32 @@ static void test_foreign_isa(void **state)
     assert_int_equal(result, 0);
 }
 
+/* Packed by a library of another version: the first tensor's shape begins with it. */
+static void test_other_version(void **state)
+{
+    Fixture *f = *state;
+    SuContainer container;
+    SutraModel *model;
+    SutraError err;
+    size_t size;
+    float vectors[BUNDLE_TEXTS * BUNDLE_HIDDEN];
+    unsigned char *bytes = read_bytes(f->bundle, &size);
+    assert_int_equal(su_container_open(f->bundle, &container, &err), SUTRA_OK);
+    size_t place = (size_t)su_container_find(&container, "model.tensors")->offset + 4 + 16;
+    su_container_close(&container);
+    assert_int_equal(bytes[place], 3);
+    bytes[place] = 2;
+    reseal(bytes, size);
+    write_bytes(f->bundle, bytes, size);
+    assert_int_equal(sutra_model_open(f->bundle, NULL, &model, &err), SUTRA_OK);
+    assert_int_equal(embed_texts(model, vectors, &err), SUTRA_E_UNSUPPORTED);
+    assert_non_null(strstr(err.message,
+                           "the weights are packed in version 2, this library reads 3: "
+                           "convert the model again"));
+    sutra_model_free(model);
+    free(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +201,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_forged_content, set_up, bundle_tear_down),
         cmocka_unit_test_setup_teardown(test_options, set_up, bundle_tear_down),
         cmocka_unit_test_setup_teardown(test_foreign_isa, set_up, bundle_tear_down),
+        cmocka_unit_test_setup_teardown(test_other_version, set_up, bundle_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -361,8 +361,8 @@ static void test_damaged_linears(void **state)
     static const struct {
         size_t at;
         uint32_t value;
-    } damages[] = {{0, SU_FORMAT_COUNT}, {4, 2},    {8, 0x7fc00000u}, {8, 0xbf800000u},
-                   {8, 0x7f800000u},     {12, 256}, {12, 0xffffffffu}};
+    } damages[] = {{0, 0},           {0, SU_LAYOUT_END}, {4, 2},    {8, 0x7fc00000u},
+                   {8, 0xbf800000u}, {8, 0x7f800000u},   {12, 256}, {12, 0xffffffffu}};
     RandomEncoder random;
     SuLinearRecipe recipes[MAX_LINEARS];
     make_recipes(recipes, SU_FORMAT_INT8, NULL);
@@ -383,6 +383,49 @@ static void test_damaged_linears(void **state)
                      SUTRA_E_FORMAT);
     su_free_aligned(block);
     su_encoder_free(encoder);
+    random_encoder_free(&random);
+}
+
+/* Layout ids of linears, as they stand in files. */
+static void test_layouts_are_told_apart(void **state)
+{
+    (void)state;
+    SutraSpec spec = {.num_layers = 1,
+                      .hidden_size = 64,
+                      .num_heads = 2,
+                      .head_size = 32,
+                      .ffn_size = 64,
+                      .max_positions = 200};
+    static const uint32_t own[SU_FORMAT_COUNT] = {2, 4, 5}; /* of plain C */
+    RandomEncoder random;
+    SuLinearRecipe recipes[MAX_LINEARS];
+    random_encoder_fill(&random, &spec, 41);
+    for (int kind = 0; kind < SU_FORMAT_COUNT; kind++) {
+        SutraError err = {0};
+        SuEncoder *attached = NULL;
+        make_recipes(recipes, kind, NULL);
+        SuEncoder *encoder = make_encoder_of(&random, SU_ISA_SCALAR, recipes);
+        unsigned char *block = su_alloc_aligned(encoder->packed_size);
+        for (uint32_t layout = 1; layout < SU_LAYOUT_END; layout++) {
+            memcpy(block, encoder->packed, encoder->packed_size);
+            for (size_t i = 0; i < SU_LAYER_LINEARS; i++) {
+                assert_memory_equal(block + 16 * i, &own[kind], sizeof *own);
+                memcpy(block + 16 * i, &layout, sizeof layout);
+            }
+            SutraStatus status =
+                su_encoder_attach(&random.spec, random.tensors, random.num_tensors, SU_ISA_SCALAR,
+                                  block, encoder->packed_size, &attached, &err);
+            assert_int_equal(status == SUTRA_OK, layout == own[kind]);
+            if (layout == SU_LAYOUT_F32_8 || layout == SU_LAYOUT_F32_32) {
+                assert_int_equal(status, SUTRA_E_UNSUPPORTED);
+                assert_string_equal(err.message, layout == SU_LAYOUT_F32_8 ? "f32_8, not f32_16"
+                                                                           : "f32_32, not f32_16");
+            }
+            su_encoder_free(attached);
+        }
+        su_free_aligned(block);
+        su_encoder_free(encoder);
+    }
     random_encoder_free(&random);
 }
 
@@ -419,11 +462,10 @@ static void test_long_text(void **state)
     random_encoder_free(&random);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_windows),         cmocka_unit_test(test_positions),
-        cmocka_unit_test(test_read_rows),       cmocka_unit_test(test_formats),
-        cmocka_unit_test(test_damaged_linears), cmocka_unit_test(test_long_text)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+int main(void){
+    cmocka_unit_test(test_windows),         cmocka_unit_test(test_positions),
+    cmocka_unit_test(test_read_rows),       cmocka_unit_test(test_formats),
+    cmocka_unit_test(test_damaged_linears), cmocka_unit_test(test_layouts_are_told_apart),
+    cmocka_unit_test(test_long_text)};
+return cmocka_run_group_tests(tests, NULL, NULL);
 }

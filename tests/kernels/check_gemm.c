@@ -59,7 +59,7 @@ static void pack(Ck *ck, const SuGemm *kernel, const Problem *p, SuGemmArgs *arg
     memset(b, 0, padded * p->k * sizeof *b);
     memset(bias, 0, padded * sizeof *bias);
     for (size_t j = 0; j < p->n; j++)
-        su_gemm_pack_f32(p->weights + j * p->k, j, p->k, kernel->nr, b);
+        su_gemm_pack(kernel->layout, p->weights + j * p->k, j, p->k, b, NULL, NULL);
     memcpy(bias, p->bias, p->n * sizeof *bias);
     *args = (SuGemmArgs){.a = p->a,
                          .lda = p->lda,
@@ -314,8 +314,48 @@ static void check_definition(Ck *ck)
     ck_report("gemm_f32: (k + 3) u sum |a w|", worst);
 }
 
+/* Each unit is of the layout that it says, and each layout holds every element once. */
+static void check_layouts(Ck *ck)
+{
+    for (int t = 0; t < ck->num_tested; t++) {
+        const SuKernels *kernels = &ck->tested[t];
+        const SuGemm *units[] = {&kernels->gemm_f32, &kernels->gemm_bf16, &kernels->gemm_int8};
+        for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+            const SuGemmPacking *packing = su_gemm_packing(units[i]->layout);
+            ck_case(ck, "layout of %s", units[i]->name);
+            if (!packing || packing->nr != units[i]->nr) ck_fail(ck, "of another panel");
+        }
+    }
+    for (int layout = SU_LAYOUT_F32_8; layout < SU_LAYOUT_END; layout++) {
+        enum { N = 35, K = 67 };
+        const SuGemmPacking *packing = su_gemm_packing((SuGemmLayout)layout);
+        size_t row =
+            (K * packing->size + packing->row_bytes - 1) / packing->row_bytes * packing->row_bytes;
+        size_t panels = (N + packing->nr - 1) / packing->nr, size = panels * packing->nr * row;
+        float ones[K], scale;
+        int32_t sum;
+        ck_case(ck, "layout %s", packing->name);
+        if (su_gemm_packed_size((SuGemmLayout)layout, N, K) != size) ck_fail(ck, "size");
+        unsigned char *b = ck_output(ck, C, size, 0);
+        memset(b, 0, size);
+        for (size_t e = 0; e < K; e++) ones[e] = 1.0f;
+        for (size_t j = 0; j < N; j++)
+            su_gemm_pack((SuGemmLayout)layout, ones, j, K, b, &scale, &sum);
+        size_t set = 0;
+        for (size_t i = 0; i < size; i += packing->size) {
+            static const unsigned char zero[4] = {0};
+            set += memcmp(b + i, zero, packing->size) != 0;
+        }
+        if (set != (size_t)N * K) ck_fail(ck, "%zu elements of %d x %d", set, N, K);
+        ck_check_canaries(ck);
+    }
+    if (su_gemm_packing((SuGemmLayout)0) || su_gemm_packing(SU_LAYOUT_END))
+        ck_fail(ck, "a layout that there is not");
+}
+
 void check_gemm_f32(Ck *ck)
 {
+    check_layouts(ck);
     check_definition(ck);
     compare_shapes(ck);
     check_row_independence(ck);

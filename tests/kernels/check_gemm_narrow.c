@@ -61,7 +61,8 @@ static void make_rows(Ck *ck, const SuKernels *kernels, Problem *p)
 static void make_weights(Ck *ck, Problem *p)
 {
     size_t padded = (p->n + SU_PANEL - 1) / SU_PANEL * SU_PANEL;
-    size_t size = padded * su_gemm_words(p->k, p->int8 ? 1 : 2) * 4;
+    SuGemmLayout layout = p->int8 ? SU_LAYOUT_INT8_32 : SU_LAYOUT_BF16_32;
+    size_t size = su_gemm_packed_size(layout, p->n, p->k);
     unsigned char *b = ck_input(ck, PACKED, size, 0);
     float *scale = ck_input(ck, SCALE, padded * sizeof *scale, 0);
     int32_t *sum = ck_input(ck, SUM, padded * sizeof *sum, 0);
@@ -72,12 +73,8 @@ static void make_weights(Ck *ck, Problem *p)
     fill(ck, bias, padded, scale_of(p) * scale_of(p));
     p->weights = ck_input(ck, WEIGHTS, p->n * p->k * sizeof(float), 0);
     fill(ck, p->weights, p->n * p->k, scale_of(p));
-    for (size_t j = 0; j < p->n; j++) {
-        if (p->int8)
-            su_gemm_pack_int8(p->weights + j * p->k, j, p->k, b, &scale[j], &sum[j]);
-        else
-            su_gemm_pack_bf16(p->weights + j * p->k, j, p->k, b);
-    }
+    for (size_t j = 0; j < p->n; j++)
+        su_gemm_pack(layout, p->weights + j * p->k, j, p->k, b, &scale[j], &sum[j]);
     p->args.b = b;
     p->args.bias = bias;
     p->args.b_scale = scale;

@@ -10,5 +10,9 @@
 
 #include "kernels/gemm_tiles.h"
 
-const SuGemm su_gemm_bf16_9x8_neon = {
-    .mr = MR, .nr = PANEL, .a_size = A_ELEMENT, .name = "gemm_bf16_9x8_neon", .run = run};
+const SuGemm su_gemm_bf16_9x8_neon = {.layout = SU_LAYOUT_BF16_32,
+                                      .mr = MR,
+                                      .nr = PANEL,
+                                      .a_size = A_ELEMENT,
+                                      .name = "gemm_bf16_9x8_neon",
+                                      .run = run};

@@ -9,5 +9,9 @@
 
 #include "kernels/gemm_tiles.h"
 
-const SuGemm su_gemm_f32_12x8_neon = {
-    .mr = MR, .nr = NR, .a_size = A_ELEMENT, .name = "gemm_f32_12x8_neon", .run = run};
+const SuGemm su_gemm_f32_12x8_neon = {.layout = SU_LAYOUT_F32_8,
+                                      .mr = MR,
+                                      .nr = NR,
+                                      .a_size = A_ELEMENT,
+                                      .name = "gemm_f32_12x8_neon",
+                                      .run = run};

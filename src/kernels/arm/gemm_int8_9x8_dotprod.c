@@ -9,5 +9,9 @@ SU_INLINE Acc acc_step(Acc acc, Word a, Word w) { return vdotq_s32(acc, a, w); }
 
 #include "kernels/gemm_tiles.h"
 
-const SuGemm su_gemm_int8_9x8_dotprod = {
-    .mr = MR, .nr = PANEL, .a_size = A_ELEMENT, .name = "gemm_int8_9x8_dotprod", .run = run};
+const SuGemm su_gemm_int8_9x8_dotprod = {.layout = SU_LAYOUT_INT8_32,
+                                         .mr = MR,
+                                         .nr = PANEL,
+                                         .a_size = A_ELEMENT,
+                                         .name = "gemm_int8_9x8_dotprod",
+                                         .run = run};

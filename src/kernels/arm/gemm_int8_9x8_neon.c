@@ -14,5 +14,9 @@ SU_INLINE Acc acc_step(Acc acc, Word a, Word w)
 
 #include "kernels/gemm_tiles.h"
 
-const SuGemm su_gemm_int8_9x8_neon = {
-    .mr = MR, .nr = PANEL, .a_size = A_ELEMENT, .name = "gemm_int8_9x8_neon", .run = run};
+const SuGemm su_gemm_int8_9x8_neon = {.layout = SU_LAYOUT_INT8_32,
+                                      .mr = MR,
+                                      .nr = PANEL,
+                                      .a_size = A_ELEMENT,
+                                      .name = "gemm_int8_9x8_neon",
+                                      .run = run};

@@ -110,14 +110,20 @@ void su_gemm_int8_ref(const SuGemmArgs *args) { run(args, SU_PANEL, dot_int8, tr
 
 void su_kernels_init_ref(SuKernels *kernels)
 {
-    kernels->gemm_f32 = (SuGemm){
-        .mr = 1, .nr = NR, .a_size = 4, .name = "gemm_f32_1x16_ref", .run = su_gemm_f32_ref};
-    kernels->gemm_bf16 = (SuGemm){.mr = 1,
+    kernels->gemm_f32 = (SuGemm){.layout = SU_LAYOUT_F32_16,
+                                 .mr = 1,
+                                 .nr = NR,
+                                 .a_size = 4,
+                                 .name = "gemm_f32_1x16_ref",
+                                 .run = su_gemm_f32_ref};
+    kernels->gemm_bf16 = (SuGemm){.layout = SU_LAYOUT_BF16_32,
+                                  .mr = 1,
                                   .nr = SU_PANEL,
                                   .a_size = 4,
                                   .name = "gemm_bf16_1x32_ref",
                                   .run = su_gemm_bf16_floats_ref};
-    kernels->gemm_int8 = (SuGemm){.mr = 1,
+    kernels->gemm_int8 = (SuGemm){.layout = SU_LAYOUT_INT8_32,
+                                  .mr = 1,
                                   .nr = SU_PANEL,
                                   .a_size = 1,
                                   .name = "gemm_int8_1x32_ref",

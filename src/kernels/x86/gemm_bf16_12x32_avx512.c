@@ -8,5 +8,9 @@
 
 #include "kernels/gemm_tiles.h"
 
-const SuGemm su_gemm_bf16_12x32_avx512 = {
-    .mr = MR, .nr = PANEL, .a_size = A_ELEMENT, .name = "gemm_bf16_12x32_avx512", .run = run};
+const SuGemm su_gemm_bf16_12x32_avx512 = {.layout = SU_LAYOUT_BF16_32,
+                                          .mr = MR,
+                                          .nr = PANEL,
+                                          .a_size = A_ELEMENT,
+                                          .name = "gemm_bf16_12x32_avx512",
+                                          .run = run};

@@ -35,5 +35,9 @@ SU_INLINE Vec acc_value(Acc acc, const SuGemmTile *tile, int row, int v)
 
 #include "kernels/gemm_tiles.h"
 
-const SuGemm su_gemm_bf16_12x32_avx512bf16 = {
-    .mr = MR, .nr = PANEL, .a_size = A_ELEMENT, .name = "gemm_bf16_12x32_avx512bf16", .run = run};
+const SuGemm su_gemm_bf16_12x32_avx512bf16 = {.layout = SU_LAYOUT_BF16_32,
+                                              .mr = MR,
+                                              .nr = PANEL,
+                                              .a_size = A_ELEMENT,
+                                              .name = "gemm_bf16_12x32_avx512bf16",
+                                              .run = run};

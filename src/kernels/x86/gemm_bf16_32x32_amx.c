@@ -19,7 +19,8 @@ SU_INLINE Vec acc_value(Acc acc, const SuGemmTile *tile, int row, int v)
 
 #include "kernels/x86/gemm_amx.h"
 
-const SuGemm su_gemm_bf16_32x32_amx = {.mr = BLOCK_ROWS,
+const SuGemm su_gemm_bf16_32x32_amx = {.layout = SU_LAYOUT_BF16_32,
+                                       .mr = BLOCK_ROWS,
                                        .nr = SU_PANEL,
                                        .a_size = ELEMENT,
                                        .sums = SU_SUMS_TILES,

@@ -8,5 +8,9 @@
 
 #include "kernels/gemm_tiles.h"
 
-const SuGemm su_gemm_bf16_6x16_avx2 = {
-    .mr = MR, .nr = PANEL, .a_size = A_ELEMENT, .name = "gemm_bf16_6x16_avx2", .run = run};
+const SuGemm su_gemm_bf16_6x16_avx2 = {.layout = SU_LAYOUT_BF16_32,
+                                       .mr = MR,
+                                       .nr = PANEL,
+                                       .a_size = A_ELEMENT,
+                                       .name = "gemm_bf16_6x16_avx2",
+                                       .run = run};

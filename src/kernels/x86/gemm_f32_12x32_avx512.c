@@ -10,5 +10,9 @@
 
 #include "kernels/gemm_tiles.h"
 
-const SuGemm su_gemm_f32_12x32_avx512 = {
-    .mr = MR, .nr = NR, .a_size = A_ELEMENT, .name = "gemm_f32_12x32_avx512", .run = run};
+const SuGemm su_gemm_f32_12x32_avx512 = {.layout = SU_LAYOUT_F32_32,
+                                         .mr = MR,
+                                         .nr = NR,
+                                         .a_size = A_ELEMENT,
+                                         .name = "gemm_f32_12x32_avx512",
+                                         .run = run};

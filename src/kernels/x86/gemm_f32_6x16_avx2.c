@@ -9,5 +9,9 @@
 
 #include "kernels/gemm_tiles.h"
 
-const SuGemm su_gemm_f32_6x16_avx2 = {
-    .mr = MR, .nr = NR, .a_size = A_ELEMENT, .name = "gemm_f32_6x16_avx2", .run = run};
+const SuGemm su_gemm_f32_6x16_avx2 = {.layout = SU_LAYOUT_F32_16,
+                                      .mr = MR,
+                                      .nr = NR,
+                                      .a_size = A_ELEMENT,
+                                      .name = "gemm_f32_6x16_avx2",
+                                      .run = run};

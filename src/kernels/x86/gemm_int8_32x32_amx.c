@@ -14,5 +14,9 @@ SU_INLINE Acc acc_load(const float *sums) { return _mm512_loadu_si512(sums); }
 
 #include "kernels/x86/gemm_amx.h"
 
-const SuGemm su_gemm_int8_32x32_amx = {
-    .mr = BLOCK_ROWS, .nr = SU_PANEL, .a_size = ELEMENT, .name = "gemm_int8_32x32_amx", .run = run};
+const SuGemm su_gemm_int8_32x32_amx = {.layout = SU_LAYOUT_INT8_32,
+                                       .mr = BLOCK_ROWS,
+                                       .nr = SU_PANEL,
+                                       .a_size = ELEMENT,
+                                       .name = "gemm_int8_32x32_amx",
+                                       .run = run};

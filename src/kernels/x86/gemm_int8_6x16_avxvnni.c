@@ -13,5 +13,9 @@ SU_INLINE Acc acc_step(Acc acc, Word a, Word w)
 
 #include "kernels/gemm_tiles.h"
 
-const SuGemm su_gemm_int8_6x16_avxvnni = {
-    .mr = MR, .nr = PANEL, .a_size = A_ELEMENT, .name = "gemm_int8_6x16_avxvnni", .run = run};
+const SuGemm su_gemm_int8_6x16_avxvnni = {.layout = SU_LAYOUT_INT8_32,
+                                          .mr = MR,
+                                          .nr = PANEL,
+                                          .a_size = A_ELEMENT,
+                                          .name = "gemm_int8_6x16_avxvnni",
+                                          .run = run};
