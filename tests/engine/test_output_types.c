@@ -2,6 +2,7 @@
 #include "support/tiny_engine.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -179,6 +180,130 @@ static void test_ranges(void **state)
     sutra_result_free(result);
 }
 
+/* Vectors of tokens have ranges as pooled ones do. */
+static void test_ranges_of_tokens(void **state)
+{
+    enum { DIM = 20 };
+    TinyEngine *f = *state;
+    SutraError err = {0};
+    SutraResult *result, *other;
+    SutraInput inputs[] = {text_input("quick brown fox"), text_input("a b c d")};
+    SutraEmbedOptions options = {
+        .struct_size = sizeof options, .output = SUTRA_OUT_TOKENS, .dim = DIM};
+    SutraResultView view = tiny_embed(f, inputs, 2, &options, SUTRA_OK, &result, &err);
+    const float *x = view.data;
+    size_t rows = view.offsets[2];
+    float ranges[2 * DIM];
+    assert_int_equal(sutra_ranges(x, rows / 2, DIM, ranges, &err), SUTRA_OK);
+    options.ranges = ranges;
+    options.dtype = SUTRA_U8;
+    SutraResultView codes = tiny_embed(f, inputs, 2, &options, SUTRA_OK, &other, &err);
+    assert_int_equal(codes.offsets[2], rows);
+    assert_int_equal(codes.row_bytes, DIM);
+    for (size_t i = 0; i < rows * DIM; i++)
+        assert_int_equal(((const uint8_t *)codes.data)[i],
+                         code_of(x[i], ranges[i % DIM], ranges[DIM + i % DIM]));
+    sutra_result_free(other);
+    sutra_result_free(result);
+}
+
+/* The first weight of the token "a" becomes NaN. */
+static void spoil_token_a(const char *folder)
+{
+    enum { TOKEN_A = 37 }; /* after 5 special ones and '!' to '@' */
+    char path[600];
+    uint64_t header;
+    const float nan = NAN;
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    assert_int_equal(fread(&header, sizeof header, 1, file), 1);
+    assert_int_equal(fseek(file, (long)(8 + header + TOKEN_A * HIDDEN * sizeof nan), SEEK_SET), 0);
+    assert_int_equal(fwrite(&nan, sizeof nan, 1, file), 1);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* Every type says so, and gives zeros; the other rows are what they are without it. */
+static void test_vectors_with_nan(void **state)
+{
+    (void)state;
+    TinyEngine tiny;
+    SutraError err = {0};
+    const SutraEngineOptions one = {.struct_size = sizeof one, .num_threads = 2};
+    float ranges[2 * HIDDEN];
+    for (int i = 0; i < HIDDEN; i++) ranges[i] = -0.5f, ranges[HIDDEN + i] = 0.5f;
+    tiny_engine_open(&(TinyModel){HIDDEN, 2, 1, 64, 64, NULL, 5}, &one, &tiny);
+    sutra_model_free(tiny.model);
+    spoil_token_a(tiny.path);
+    assert_int_equal(sutra_model_open(tiny.path, NULL, &tiny.model, &err), SUTRA_OK);
+    SutraInput inputs[] = {text_input("b c"), text_input("a"), text_input("d")};
+    for (int c = 0; c < 8; c++) {
+        SutraEmbedOptions options = {.struct_size = sizeof options,
+                                     .dtype = c == 6   ? SUTRA_I8
+                                              : c == 7 ? SUTRA_U8
+                                                       : (SutraDtype)c,
+                                     .normalize =
+                                         c % 2 ? SUTRA_NORMALIZE_YES : SUTRA_NORMALIZE_MODEL,
+                                     .ranges = c >= 6 ? ranges : NULL};
+        SutraResult *result, *alone;
+        SutraResultView view =
+            tiny_embed(&tiny, inputs, 3, &options, SUTRA_E_NUMERIC, &result, &err);
+        assert_string_equal(err.message + err.reason, "the vector holds NaN or infinity");
+        assert_int_equal(err.item, 1);
+        assert_int_equal(view.items[1].status, SUTRA_E_NUMERIC);
+        const unsigned char *rows = view.data;
+        for (size_t i = 0; i < view.row_bytes; i++) assert_int_equal(rows[view.row_bytes + i], 0);
+        for (size_t i = 0; i < 3; i += 2) {
+            SutraResultView own =
+                tiny_embed(&tiny, &inputs[i], 1, &options, SUTRA_OK, &alone, &err);
+            assert_int_equal(view.items[i].status, SUTRA_OK);
+            assert_memory_equal(rows + i * view.row_bytes, own.data, own.row_bytes);
+            sutra_result_free(alone);
+        }
+        sutra_result_free(result);
+    }
+    tiny_engine_close(&tiny);
+}
+
+typedef struct Caller {
+    TinyEngine *tiny;
+    const float *ranges;
+    uint8_t codes[2 * HIDDEN];
+    SutraStatus status;
+} Caller;
+
+static void *embed_often(void *arg)
+{
+    Caller *caller = arg;
+    SutraInput inputs[] = {text_input("the quick brown fox"), text_input("a b c")};
+    const SutraEmbedOptions options = {
+        .struct_size = sizeof options, .dtype = SUTRA_U8, .ranges = caller->ranges};
+    for (int i = 0; i < 20 && caller->status == SUTRA_OK; i++)
+        caller->status =
+            sutra_embed_into(caller->tiny->engine, caller->tiny->model, inputs, 2, &options,
+                             caller->codes, sizeof caller->codes, NULL, NULL);
+    return NULL;
+}
+
+/* Threads may share ranges: they are only read. */
+static void test_ranges_of_concurrent_callers(void **state)
+{
+    enum { CALLERS = 3 };
+    Caller callers[CALLERS];
+    pthread_t threads[CALLERS];
+    float ranges[2 * HIDDEN];
+    for (int i = 0; i < HIDDEN; i++) ranges[i] = -0.5f, ranges[HIDDEN + i] = 0.5f;
+    for (int i = 0; i < CALLERS; i++) callers[i] = (Caller){.tiny = *state, .ranges = ranges};
+    embed_often(&callers[0]);
+    for (int i = 1; i < CALLERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, embed_often, &callers[i]), 0);
+    for (int i = 1; i < CALLERS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(callers[i].status, SUTRA_OK);
+        assert_memory_equal(callers[i].codes, callers[0].codes, sizeof callers[0].codes);
+    }
+}
+
 /* Every type, whole dimensions and cut ones: a text's bytes are those that it has alone. */
 static void test_types_in_batches(void **state)
 {
@@ -255,8 +380,13 @@ static void test_bad_ranges(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dtypes),     cmocka_unit_test(test_padded_bits),
-        cmocka_unit_test(test_ranges),     cmocka_unit_test(test_types_in_batches),
+        cmocka_unit_test(test_dtypes),
+        cmocka_unit_test(test_padded_bits),
+        cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_ranges_of_tokens),
+        cmocka_unit_test(test_vectors_with_nan),
+        cmocka_unit_test(test_ranges_of_concurrent_callers),
+        cmocka_unit_test(test_types_in_batches),
         cmocka_unit_test(test_bad_ranges),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
