@@ -35,13 +35,14 @@ static const CliOptionGroup groups[] = {
 
 typedef struct Task {
     const char *name, *metric, *wants;
+    bool has_documents;
     SutraStatus (*run)(SutraEngine *, const SutraModel *, const char *, const SutraEvalOptions *,
                        SutraEvalResult *, SutraError *);
 } Task;
 
 static const Task tasks[] = {
-    {"sts", "spearman", "FILE.tsv", sutra_eval_sts},
-    {"retrieval", "ndcg@10", "DIR", sutra_eval_retrieval},
+    {"sts", "spearman", "FILE.tsv", false, sutra_eval_sts},
+    {"retrieval", "ndcg@10", "DIR", true, sutra_eval_retrieval},
 };
 
 static void show_progress(void *user, uint64_t done, uint64_t total)
@@ -80,16 +81,18 @@ static SutraStatus evaluate(const Task *task, const EvalArgs *args, const char *
 {
     CliSession session = {0};
     SutraEmbedOptions embed;
+    CliEmbedArgs calibration = args->embed; /* ranges are those of the documents */
     float *ranges = NULL;
     SutraEvalResult result = {.struct_size = sizeof result};
     struct stat facts;
+    if (task->has_documents) calibration.prompt_name = args->document_prompt;
     if (stat(path, &facts) != 0)
         return cli_raise(err, SUTRA_E_IO, "%s: no such file or folder", path);
     SutraStatus status = cli_session_open(&session, &args->model, true, err);
     if (status == SUTRA_OK) status = cli_embed_plan(&session, &args->embed, &embed, err);
     if (status == SUTRA_OK) status = cli_check_prompt(&session, args->document_prompt, err);
     if (status == SUTRA_OK)
-        status = cli_settle_ranges(&session, &args->embed, &embed, &path, 1, &ranges, err);
+        status = cli_settle_ranges(&session, &calibration, &embed, &path, 1, &ranges, err);
     if (status == SUTRA_OK) {
         SutraEvalOptions options = {.struct_size = sizeof options,
                                     .embed = &embed,

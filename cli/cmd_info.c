@@ -147,7 +147,7 @@ static SutraStatus show_profile(const InfoArgs *args, SutraError *err)
 {
     SutraConfig config;
     CliOutput out;
-    SutraStatus status = cli_profile_config(args->profile, &config, err);
+    SutraStatus status = cli_profile_config(args->profile, 0, &config, err);
     if (status == SUTRA_OK) status = cli_output_open(&out, NULL, false, err);
     if (status != SUTRA_OK) return status;
     print_profile(&out, &config, args->json);

@@ -29,8 +29,9 @@ const CliOption cli_cache_options[1] = {
 
 const CliOption cli_engine_options[6] = {
     {"profile", 0, CLI_OPTION_CHOICE, CLI_PROFILE_WORDS, offsetof(CliModelArgs, profile),
-     "choose model, precision, and size and type of the vectors for this machine; --compute, --dim "
-     "and --output-dtype beside it win (sutra info --profile shows it)",
+     "choose model, precision, and size and type of the vectors for this machine and --threads; "
+     "--compute, --dim and --output-dtype beside it win, -m may not stand beside it (sutra info "
+     "--profile shows it)",
      0, 0},
     {"compute", 0, CLI_OPTION_CHOICE, CLI_COMPUTE_WORDS, offsetof(CliModelArgs, compute),
      "arithmetic of the encoder (default: that of a .sutra file, else fp32, which is exact)", 0, 0},
@@ -59,9 +60,11 @@ const CliOption cli_embed_options[10] = {
      "[2, dim]",
      0, 0},
     {"calibrate", 0, CLI_OPTION_TEXT, "FILE", offsetof(CliEmbedArgs, calibrate),
-     "int8 and uint8: take these values from the vectors of FILE's texts, one a line", 0, 0},
+     "int8 and uint8: take these values from the vectors of FILE's texts, one a line, embedded "
+     "first (twice, if they are the input too)",
+     0, 0},
     {"save-ranges", 0, CLI_OPTION_TEXT, "FILE", offsetof(CliEmbedArgs, save_ranges),
-     "with --calibrate: keep them in FILE, for --ranges", 0, 0},
+     "with --calibrate: keep them in FILE, for --ranges; it stays if embedding then fails", 0, 0},
     {"pooling", 0, CLI_OPTION_CHOICE, "cls|mean|max|mean-sqrt|weighted-mean|last",
      offsetof(CliEmbedArgs, pooling), "how token vectors become one (default: the model's)", 0, 0},
     {"no-normalize", 0, CLI_OPTION_FLAG, NULL, offsetof(CliEmbedArgs, no_normalize),
@@ -103,11 +106,33 @@ SutraStatus cli_find_model(const char *name, const char *revision, char *path, s
     return sutra_cache_find(cache, name, revision, path, capacity, err);
 }
 
-SutraStatus cli_profile_config(uint32_t profile, SutraConfig *config, SutraError *err)
+/* Threads that are not given are those of SUTRA_THREADS, if it is set. */
+static SutraStatus settle_threads(uint32_t *threads, SutraError *err)
+{
+    const char *text = getenv("SUTRA_THREADS");
+    if (*threads || !text || !*text) return SUTRA_OK;
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+    if (*end || number < 1 || number > 1024)
+        return cli_raise(err, SUTRA_E_ARGUMENT,
+                         "SUTRA_THREADS=%s is not a whole number from 1 to 1024", text);
+    *threads = (uint32_t)number;
+    return SUTRA_OK;
+}
+
+SutraStatus cli_profile_config(uint32_t profile, uint32_t threads, SutraConfig *config,
+                               SutraError *err)
 {
     static const char *const names[] = {"", "ultra-efficient", "efficient", "high-quality", "auto"};
-    *config = (SutraConfig){.struct_size = sizeof *config};
-    return sutra_config_from_name(names[profile], config, err);
+    *config = (SutraConfig){.struct_size = sizeof *config, .num_threads = threads};
+    SutraStatus status = settle_threads(&config->num_threads, err);
+    if (status == SUTRA_OK) status = sutra_config_from_name(names[profile], config, err);
+    if (status != SUTRA_OK) return status;
+    const char *other = getenv("SUTRA_MODEL");
+    if (other && *other && sutra_registry_find(other) != config->model)
+        cli_message("--profile %s takes %s, not %s of SUTRA_MODEL", names[profile],
+                    config->model->name, other);
+    return SUTRA_OK;
 }
 
 const char *cli_dtype_name(SutraDtype dtype)
@@ -126,7 +151,7 @@ static SutraStatus apply_profile(CliSession *session, CliModelArgs *args, SutraE
     if (!args->profile) return SUTRA_OK;
     if (args->model)
         return cli_raise(err, SUTRA_E_ARGUMENT, "--profile chooses the model: give it without -m");
-    SutraStatus status = cli_profile_config(args->profile, config, err);
+    SutraStatus status = cli_profile_config(args->profile, args->threads, config, err);
     if (status != SUTRA_OK) return status;
     args->model = config->model->name;
     if (!args->compute) args->compute = places[config->compute];
@@ -154,19 +179,6 @@ static SutraCompute compute_of(uint32_t place)
     return computes[place];
 }
 
-static SutraStatus threads_of_environment(uint32_t *threads, SutraError *err)
-{
-    const char *text = getenv("SUTRA_THREADS");
-    if (!text || !*text) return SUTRA_OK;
-    char *end;
-    unsigned long number = strtoul(text, &end, 10);
-    if (*end || number < 1 || number > 1024)
-        return cli_raise(err, SUTRA_E_ARGUMENT,
-                         "SUTRA_THREADS=%s is not a whole number from 1 to 1024", text);
-    *threads = (uint32_t)number;
-    return SUTRA_OK;
-}
-
 static void log_line(void *user, int level, const char *line)
 {
     (void)user;
@@ -181,12 +193,10 @@ static SutraStatus create_engine(CliSession *session, const CliModelArgs *args, 
     options.num_threads = args->threads;
     options.devices = any ? NULL : args->device;
     options.log = log_line;
-    if (!args->threads) {
-        SutraStatus status = threads_of_environment(&options.num_threads, err);
-        if (status != SUTRA_OK) return status;
-    }
+    SutraStatus status = settle_threads(&options.num_threads, err);
+    if (status != SUTRA_OK) return status;
     cli_hold_signals(true);
-    SutraStatus status = sutra_engine_create(&options, &session->engine, err);
+    status = sutra_engine_create(&options, &session->engine, err);
     cli_hold_signals(false);
     return status;
 }

@@ -49,8 +49,11 @@ typedef struct CliSession {
 SutraStatus cli_find_model(const char *name, const char *revision, char *path, size_t capacity,
                            SutraError *err);
 
-/* What a place in CLI_PROFILE_WORDS means on this machine. */
-SutraStatus cli_profile_config(uint32_t profile, SutraConfig *config, SutraError *err);
+/* What a place in CLI_PROFILE_WORDS means on this machine, for so many threads; 0: those of
+ * SUTRA_THREADS, else every core. Says on standard error when SUTRA_MODEL names another model.
+ * Errors: ARGUMENT (SUTRA_THREADS is no number), those of sutra_config_from_name. */
+SutraStatus cli_profile_config(uint32_t profile, uint32_t threads, SutraConfig *config,
+                               SutraError *err);
 
 /* "float32"; static */
 const char *cli_dtype_name(SutraDtype dtype);

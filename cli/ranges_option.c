@@ -74,8 +74,9 @@ static SutraStatus save(CliOutput *output, const float *ranges, uint32_t dim, Su
 static bool folder_of(const char *path, struct stat *facts)
 {
     const char *slash = strrchr(path, '/');
-    char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-    bool found = folder && stat(folder, facts) == 0;
+    char *folder = cli_strdup(slash ? path : ".");
+    if (slash) folder[slash - path + 1] = '\0';
+    bool found = stat(folder, facts) == 0;
     free(folder);
     return found;
 }

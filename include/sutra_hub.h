@@ -78,10 +78,12 @@ SUTRA_API SutraStatus sutra_registry_resolve(const char *name, char *repo, size_
 
 /* ---- profiles ---- */
 
-/* A model, and how to use it. Everything is static. */
+/* A model, and how to use it. The caller sets struct_size and num_threads; everything else is
+ * filled in, and static. */
 typedef struct SutraConfig {
     uint32_t struct_size;
-    const char *profile;             /* which it is; of "auto", which it came to */
+    uint32_t num_threads; /* of the engine that it is for; 0: every core this process may run on */
+    const char *profile;  /* which it is; of "auto", which it came to */
     const SutraRegistryModel *model; /* what to find in the cache, or to pull */
     SutraCompute compute;            /* of SutraModelOptions; this processor has it */
     uint32_t dim;                    /* of SutraEmbedOptions, like dtype */
@@ -95,7 +97,8 @@ typedef struct SutraConfig {
  *   ultra-efficient   256 dimensions, ubinary: 32 bytes a vector; int8, else bf16
  *   efficient         384 dimensions, float32; int8, else bf16
  *   high-quality      768 dimensions, float32; bf16
- *   auto              efficient or high-quality, by cores, instructions and memory
+ *   auto              efficient or high-quality, by cores (as many as num_threads can take),
+ *                     instructions and memory
  *
  * Precisions that the processor has no instructions for give way to fp32. Models are those of the
  * registry whose family this build opens. Errors: ARGUMENT (no such profile; names them), ABI,

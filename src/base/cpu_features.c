@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -128,6 +129,17 @@ SuIsa su_isa_detect(void)
     return (SuIsa)level;
 }
 
+static SutraStatus raise_unknown(const char *wanted, SutraError *err)
+{
+    char names[128] = "";
+    for (int level = 0; level < SU_ISA_COUNT; level++) {
+        const char *before = level == 0 ? "" : level == SU_ISA_COUNT - 1 ? " or " : ", ";
+        size_t used = strlen(names);
+        snprintf(names + used, sizeof names - used, "%s%s", before, isa_names[level]);
+    }
+    SU_RAISE(err, SUTRA_E_ARGUMENT, "SUTRA_ISA=%.60s is not known: %s", wanted, names);
+}
+
 SutraStatus su_isa_select(SuIsa *isa, SutraError *err)
 {
     SuIsa highest = su_isa_detect();
@@ -142,11 +154,7 @@ SutraStatus su_isa_select(SuIsa *isa, SutraError *err)
         *isa = (SuIsa)level;
         return SUTRA_OK;
     }
-    SU_RAISE(err, SUTRA_E_ARGUMENT,
-             "SUTRA_ISA=%s is not known: scalar, avx2, avxvnni, avx512, avx512vnni, avx512bf16, "
-             "amx, neon, "
-             "dotprod or i8mm",
-             wanted);
+    return raise_unknown(wanted, err);
 }
 
 /* Counts what a mask of the kernel's size holds; 0: it could not be had. */

@@ -1,7 +1,8 @@
 /* The table "output" of sutra bench ablation: a pooled row to its normalised output form.
  *
  *   fused     as the engine: the sum of squares, then one pass that scales, checks and converts
- *   separate  a pass for each: check, sum of squares, scale, check, and the conversion in plain C
+ *   separate  a pass for each: check, sum of squares, scale, and the type's reference kernel, which
+ *             checks and converts what is scaled; floats are checked and copied
  *
  * The two take turns in short samples, on one thread, the row in L1; the best sample of each
  * counts, so that other programs on the machine matter little. */
@@ -19,7 +20,7 @@ enum { MOST_DIM = 1024, ROUNDS = 400, QUICK_ROUNDS = 10 };
 static const uint64_t sample_ns = 100000;
 
 typedef struct Output {
-    SuKernels kernels;
+    SuKernels kernels, plain;
     SutraBatch batch;
     float x[MOST_DIM], scaled[MOST_DIM], ranges[2 * MOST_DIM], steps[MOST_DIM];
     unsigned char fused[4 * MOST_DIM], separate[4 * MOST_DIM];
@@ -46,63 +47,6 @@ static bool all_finite(const float *row, uint32_t n)
     return bad == 0;
 }
 
-/* To nearest, ties to even, of values below 1. */
-static uint16_t half_of(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    uint16_t sign = (uint16_t)(bits >> 16 & 0x8000u);
-    float magnitude = fabsf(x);
-    if (magnitude < 0x1p-14f) return sign | (uint16_t)rintf(magnitude * 0x1p24f);
-    uint32_t rest = bits & 0x7fffffffu;
-    uint32_t rounded = rest + 0xfffu + (rest >> 13 & 1u);
-    return sign | (uint16_t)((rounded - (112u << 23)) >> 13);
-}
-
-static unsigned fixed_code(float x)
-{
-    float q = rintf(127.0f * x);
-    return (unsigned)((q > 127.0f ? 127 : q < -127.0f ? -127 : (int)q) + 128);
-}
-
-static unsigned ranged_code(const Output *output, uint32_t i)
-{
-    float q = floorf((output->scaled[i] - output->ranges[i]) / output->steps[i]);
-    return q > 255.0f ? 255 : q > 0.0f ? (unsigned)q : 0;
-}
-
-static void convert(const Output *output, unsigned char *out)
-{
-    const float *row = output->scaled;
-    uint32_t dim = output->batch.dim;
-    switch (output->batch.dtype) {
-    case SUTRA_F32:
-        memcpy(out, row, (size_t)dim * 4);
-        break;
-    case SUTRA_F16:
-        for (uint32_t i = 0; i < dim; i++) {
-            uint16_t half = half_of(row[i]);
-            memcpy(out + 2 * (size_t)i, &half, 2);
-        }
-        break;
-    case SUTRA_I8:
-    case SUTRA_U8:
-        for (uint32_t i = 0; i < dim; i++) {
-            unsigned code = output->batch.ranges ? ranged_code(output, i) : fixed_code(row[i]);
-            out[i] = (unsigned char)(output->batch.dtype == SUTRA_I8 ? code ^ 0x80u : code);
-        }
-        break;
-    case SUTRA_BINARY:
-    case SUTRA_UBINARY:
-        for (uint32_t i = 0; i < dim; i += 8) {
-            unsigned byte = 0;
-            for (uint32_t bit = 0; bit < 8; bit++) byte = byte << 1 | (row[i + bit] > 0);
-            out[i / 8] = (unsigned char)(output->batch.dtype == SUTRA_BINARY ? byte ^ 0x80u : byte);
-        }
-        break;
-    }
-}
-
 static void run_separate(Output *output)
 {
     uint32_t dim = output->batch.dim;
@@ -110,8 +54,14 @@ static void run_separate(Output *output)
     float length = sqrtf(output->kernels.sum_of_squares_f32(output->x, dim));
     output->kernels.scale_f32(output->x, 1.0f / (length > 1e-12f ? length : 1e-12f), dim,
                               output->scaled);
-    if (finite && isfinite(length) && all_finite(output->scaled, dim))
-        convert(output, output->separate);
+    if (!finite || !isfinite(length)) return;
+    if (output->batch.dtype == SUTRA_F32) {
+        if (all_finite(output->scaled, dim)) memcpy(output->separate, output->scaled, 4 * dim);
+        return;
+    }
+    SutraBatch scaled = output->batch;
+    scaled.normalize = 0;
+    su_output_row(&output->plain, output->scaled, dim, &scaled, output->steps, output->separate);
 }
 
 /* ---- measuring ---- */
@@ -179,6 +129,7 @@ SutraStatus su_bench_ablation_output(SuBenchAblation *bench, SutraError *err)
     if (!output) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for a row");
     SutraStatus status = SUTRA_OK;
     su_kernels_init(&output->kernels, bench->isa);
+    su_kernels_init(&output->plain, SU_ISA_SCALAR);
     su_bench_progress(bench->options, "ablation: output rows");
     su_report_table(bench->report, "output", "type|dim|fused ns|separate ns|times");
     for (size_t d = 0; d < sizeof dims / sizeof *dims; d++) {

@@ -75,13 +75,15 @@ static void add_reason(SutraConfig *config, const char *text)
 static const Profile *profile_of_machine(const SuHardware *hardware, SutraConfig *config)
 {
     char text[192];
-    uint32_t rate = hardware->cores * texts_per_core(hardware->isa);
+    uint32_t cores = hardware->cores;
+    if (config->num_threads && config->num_threads < cores) cores = config->num_threads;
+    uint32_t rate = cores * texts_per_core(hardware->isa);
     bool fits = !hardware->memory || hardware->memory >= needed_memory;
     const Profile *profile = &profiles[rate >= FAST_ENOUGH && fits ? HIGH_QUALITY : EFFICIENT];
     snprintf(text, sizeof text,
              "auto is %s here: %u cores at %s are good for about %u texts of 128 tokens a second "
              "of a 768-dimensional model, and %d are wanted",
-             profile->name, hardware->cores, su_isa_name(hardware->isa), rate, FAST_ENOUGH);
+             profile->name, cores, su_isa_name(hardware->isa), rate, FAST_ENOUGH);
     if (rate == 0)
         snprintf(text, sizeof text, "auto is %s here: no speed was measured at %s", profile->name,
                  su_isa_name(hardware->isa));
@@ -98,7 +100,7 @@ static SutraStatus resolve(const char *name, const SuHardware *hardware, SutraCo
     if (!name || !config) SU_RAISE(err, SUTRA_E_ARGUMENT, "profile or config is NULL");
     if (config->struct_size < sizeof *config)
         SU_RAISE(err, SUTRA_E_ABI, "SutraConfig: struct_size is not set");
-    *config = (SutraConfig){.struct_size = sizeof *config};
+    *config = (SutraConfig){.struct_size = sizeof *config, .num_threads = config->num_threads};
     *profile =
         strcasecmp(name, "auto") == 0 ? profile_of_machine(hardware, config) : find_profile(name);
     if (!*profile)

@@ -4,6 +4,7 @@
 import json
 import math
 import os
+import shutil
 from pathlib import Path
 
 from cli_case import MODEL, SOURCE, Base, lines, main, sutra
@@ -32,8 +33,12 @@ def spearman(x, y):
 class Eval(Base):
     WORDS = "water music paper house garden night stone silver river green engine vector".split()
 
+    def pairs(self):
+        """Scores and two texts each."""
+        return [(i * 5 % 7 / 2, f"{word} {self.WORDS[i * 5 % 12]}", self.WORDS[i * 7 % 12]) for i, word in enumerate(self.WORDS)]
+
     def test_sts(self):
-        pairs = [(i * 5 % 7 / 2, f"{self.WORDS[i]} {self.WORDS[i * 5 % 12]}", self.WORDS[i * 7 % 12]) for i in range(12)]
+        pairs = self.pairs()
         table = [f"{score}\t{a}\t{b}" for score, a, b in pairs]
         source = self.write("sts.tsv", lines(["score\tsentence1\tsentence2", *table]))
         cosines = [json.loads(sutra("similarity", "-m", MODEL, "--json", a, b))["similarity"][0][1] for _, a, b in pairs]
@@ -48,6 +53,23 @@ class Eval(Base):
         for name, rows in (("marked.tsv", table), ("blank.tsv", ["score\ta\tb", "", *table[:3], " \r", *table[3:], ""])):
             marked = self.write(name, b"\xef\xbb\xbf" + lines(rows))
             self.assertEqual(json.loads(sutra("eval", "-m", MODEL, "--json", "sts", marked)), facts)
+
+    def test_sts_of_element_types(self):
+        """The score is that of the similarities of such vectors."""
+        pairs = self.pairs()
+        source = self.write("sts.tsv", lines(f"{score}\t{a}\t{b}" for score, a, b in pairs))
+        texts, kept = self.write("texts.txt", lines(self.WORDS)), self.dir / "ranges.npy"
+        sutra("embed", "-m", MODEL, "--output-dtype", "int8", "--calibrate", texts, "--save-ranges", kept, "a")
+        scores = {}
+        for args in (("float32",), ("float16",), ("int8-fixed",), ("uint8-fixed",), ("binary",), ("ubinary",),
+                     ("int8", "--ranges", kept), ("uint8", "--ranges", kept), ("uint8", "--calibrate", texts)):
+            args = "-m", MODEL, "--json", "--output-dtype", *args
+            cosines = [json.loads(sutra("similarity", *args, a, b))["similarity"][0][1] for _, a, b in pairs]
+            facts = json.loads(sutra("eval", "sts", source, *args))
+            self.assertAlmostEqual(facts["score"], 100 * spearman([p[0] for p in pairs], cosines), delta=1e-9)
+            scores[args[4:]] = facts["score"]
+        self.assertEqual(scores["uint8", "--ranges", kept], scores["uint8", "--calibrate", texts])
+        self.assertGreater(len(set(scores.values())), 2)
 
     def beir(self, documents, queries, judgements, qrels="qrels.tsv"):
         folder = self.dir / "beir"
@@ -92,6 +114,27 @@ class Eval(Base):
             text = path.read_text().replace('"_id"', '"metadata": {"score": NaN, "n": 1e999, "n": 1}, "_id"')
             path.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\n\r\n", 3).encode() + b"\n")
         self.assertEqual(self.ndcg(self.dir / "beir"), facts)
+
+    def test_retrieval_calibrates_with_documents(self):
+        """Texts of --calibrate get the documents' prompt; queries the same ranges."""
+        model, kept, other = self.dir / "model", self.dir / "ranges.npy", self.dir / "other.npy"
+        shutil.copytree(MODEL, model)
+        prompts = {"prompts": {"query": "green engine: ", "document": "silver house: "}, "default_prompt_name": "query"}
+        self.write("model/config_sentence_transformers.json", json.dumps(prompts))
+        folder = self.beir([{"_id": f"d{i}", "text": w} for i, w in enumerate(self.WORDS)], [{"_id": "q", "text": "water"}],
+                           [("q", "d1", 1)])
+        texts = self.write("texts.txt", lines(self.WORDS))
+        args = "-m", model, "--output-dtype", "uint8"
+        ranges = {}
+        for prompt in ("query", "document"):
+            sutra("embed", *args, "--prompt-name", prompt, "--calibrate", texts, "--save-ranges", other, "a")
+            ranges[prompt] = other.read_bytes()
+            own = () if prompt == "query" else ("--document-prompt", prompt)  # the model's default
+            scores = [sutra("eval", "retrieval", folder, *args, "--prompt-name", "query", *own, *more, "--json")
+                      for more in (("--calibrate", texts, "--save-ranges", kept), ("--ranges", other))]
+            self.assertEqual(kept.read_bytes(), ranges[prompt])
+            self.assertEqual(scores[0], scores[1])
+        self.assertNotEqual(ranges["query"], ranges["document"])
 
     def test_equal_scores_greater_id_first(self):
         documents = [{"_id": i, "text": "water"} for i in ("b", "a", "c", "10", "9")]

@@ -4,6 +4,7 @@
 import json
 import math
 import os
+import shutil
 import struct
 import subprocess
 from pathlib import Path
@@ -125,6 +126,51 @@ class Formats(Base):
                 ranges, header = read_npy(kept.read_bytes())
                 self.assertEqual((ranges, header["descr"]), ([low, high], "<f4"))
                 self.assertEqual(read_npy(embed("--ranges", kept, *args))[0], rows)
+
+    def test_ranges_of_a_model_that_cuts(self):
+        """Without --dim, ranges are of as many elements as the model's truncate_dim leaves."""
+        model = self.dir / "model"
+        shutil.copytree(MODEL, model)
+        (model / "config_sentence_transformers.json").write_text('{"truncate_dim": 20}', encoding="ascii")
+        source, kept = self.write("a.txt", lines(TEXTS[:3])), self.dir / "ranges.npy"
+        for more in ((), ("--no-normalize",), ("--dim", 12)):
+            def run(*args):
+                return read_npy(sutra("embed", "-m", model, "--format", "npy", *more, *args, *TEXTS))[0]
+            floats = run()
+            self.assertEqual(len(floats[0]), 12 if "--dim" in more else 20)
+            low, high = ([pick(column) for column in zip(*floats[:3])] for pick in (min, max))
+            codes = [[code(x, least, most) for x, least, most in zip(row, low, high)] for row in floats]
+            self.assertEqual(run("--output-dtype", "uint8", "--calibrate", source, "--save-ranges", kept), codes)
+            self.assertEqual(read_npy(kept.read_bytes())[0], [low, high])
+            self.assertEqual(run("--output-dtype", "uint8", "--ranges", kept), codes)
+
+    def test_saved_ranges_outlast_a_failure(self):
+        """They are whole before the first vector is made; of the vectors nothing is left."""
+        good, bad, kept = self.write("a.txt", lines(TEXTS)), self.write("b.txt", b"x\xff\n"), self.dir / "ranges.npy"
+        embed("-i", bad, "-o", self.dir / "x.npy", "--output-dtype", "uint8", "--calibrate", good, "--save-ranges", kept,
+              code=1, stderr="b.txt:1: .*UTF-8")
+        self.assertEqual(sorted(os.listdir(self.dir)), ["a.txt", "b.txt", "ranges.npy"])
+        floats = self.vectors(*TEXTS)
+        self.assertEqual(read_npy(kept.read_bytes())[0], [[pick(column) for column in zip(*floats)] for pick in (min, max)])
+
+    def test_every_instruction_set_gives_the_same_bytes(self):
+        message = subprocess.run([PROGRAM, "embed", "-m", MODEL, "a"], env={**os.environ, "SUTRA_ISA": "none"},
+                                 capture_output=True, text=True, check=False).stderr
+        names = message.rstrip().partition("is not known: ")[2].replace(" or ", ", ").split(", ")
+        self.assertIn("scalar", names)
+        source, texts = self.write("a.txt", lines(TEXTS[:3])), self.write("b.txt", lines(TEXTS))
+        types = [(kind,) for kind in ("float32", "float16", "int8-fixed", "uint8-fixed", "binary", "ubinary")]
+        types += [(kind, "--calibrate", source) for kind in ("int8", "uint8")]
+        for args in types:
+            expected = None
+            for name in names:
+                done = subprocess.run([PROGRAM, "embed", "-m", MODEL, "-i", texts, "--format", "npy", "--output-dtype", *args],
+                                      env={**os.environ, "SUTRA_ISA": name}, capture_output=True, check=False)
+                if done.returncode and b"this machine has only" in done.stderr:
+                    continue
+                self.assertEqual((done.returncode, done.stderr), (0, b""))
+                expected = expected or done.stdout
+                self.assertEqual(done.stdout, expected, f"{args[0]} by {name}")
 
     def test_no_texts_no_rows(self):
         source = self.write("empty.txt", b"")

@@ -28,12 +28,19 @@ class Models(Base):
         facts = json.loads(sutra("info", "--json", "--profile", "ultra-efficient"))
         self.assertEqual((facts["dim"], facts["output_dtype"], facts["row_bytes"]), (256, "ubinary", 32))
         self.assertRegex(sutra("info", "--profile", "auto").decode(), "(?m)^because +auto is .* here: ")
+        one = {"SUTRA_THREADS": "1"}
+        self.assertRegex(sutra("info", "--profile", "auto", env=one).decode(), "auto is efficient here: (1 cores at|no speed)")
+        sutra("info", "--profile", "auto", env={"SUTRA_THREADS": "0"}, code=1, stderr="SUTRA_THREADS=0 is not")
         sutra("info", "--profile", "efficient", MODEL, code=2, stderr="--profile chooses the model")
         sutra("embed", "--profile", "efficient", "-m", MODEL, "a", code=1, stderr="--profile chooses the model")
         # A small model in the place of the profile's.
         cache = {"HF_HUB_CACHE": str(self.dir / "cache"), "SUTRA_MODEL": "not-this-one"}
         folder = self.dir / "cache/models--sentence-transformers--all-MiniLM-L6-v2"
         sutra("embed", "--profile", "efficient", "a", env=cache, code=1, stderr="sutra pull all-MiniLM-L6-v2")
+        note = "(?m)^sutra: --profile efficient takes all-MiniLM-L6-v2, not not-this-one of SUTRA_MODEL$"
+        sutra("info", "--profile", "efficient", env=cache, stderr=note)
+        for same in ("", "all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"):
+            sutra("info", "--profile", "efficient", env={"SUTRA_MODEL": same})
         shutil.copytree(MODEL, folder / "snapshots" / ("a" * 40))
         (folder / "refs").mkdir()
         (folder / "refs/main").write_text("a" * 40, encoding="ascii")

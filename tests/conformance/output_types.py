@@ -8,36 +8,22 @@ third of which calibrates. Ranges go both ways: saved by the program, and by num
 tests/encoder are made again and compared. Prints a Markdown row a check, for docs/TESTING.md, and "N passed, N failed".
 """
 
-import argparse
-import datetime
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
+from conformance_case import ROOT, Results, parse_arguments, sutra
 from sentence_transformers.util import quantize_embeddings
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 DIMS = 384, 100, 12, 1
-
-parser = argparse.ArgumentParser()
-parser.add_argument("--model", default=os.environ.get("SUTRA_TEST_MODEL", str(ROOT / ".cache/model")))
-parser.add_argument("--program", default=str(ROOT / "build/release/sutra"))
-parser.add_argument("--data", type=Path, default=Path(os.environ.get("SUTRA_SHARED_DATA", ROOT.parent / "shared/data")))
-parser.add_argument("--passages", type=int, default=600)
-args = parser.parse_args()
-if not args.data.is_dir():
-    sys.exit(f"no shared data at {args.data}: set SUTRA_SHARED_DATA")
-
-results = []
+args = parse_arguments(passages=600)
+results = Results()
 
 
 def record(name, different):
-    results.append(different == 0)
-    print(f"| {datetime.date.today()} | {name}, elements that differ | {different} | 0 | "
-          f"{'FAILED' if different else 'passed'} |", flush=True)
+    results.record(f"{name}, elements that differ", different, 0, different == 0)
 
 
 def differences(ours, theirs):
@@ -54,10 +40,8 @@ class Texts:
 
     def embed(self, source, dim, *more):
         out = self.folder / "out.npy"
-        done = subprocess.run([args.program, "embed", "-m", args.model, "-i", source, "-o", out, "--dim", str(dim),
-                               "--max-tokens", "64", *more], capture_output=True, text=True, check=False)
-        if done.returncode:
-            sys.exit(f"sutra embed {' '.join(map(str, more))}: exit {done.returncode}: {done.stderr}")
+        sutra(args.program, "embed", "-m", args.model, "-i", source, "-o", out, "--dim", str(dim), "--max-tokens", "64",
+              *more)
         return np.load(out)
 
 
@@ -85,5 +69,4 @@ with tempfile.TemporaryDirectory() as name:
         compare(written, width)
 goldens = subprocess.run([sys.executable, ROOT / "tests/encoder/make_output_goldens.py", "--check"], check=False)
 record("stored goldens", int(goldens.returncode != 0))
-print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
-sys.exit(0 if all(results) else 1)
+results.finish()

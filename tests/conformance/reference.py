@@ -8,11 +8,8 @@ usage: reference.py [--model DIR] [--program BIN] [--data DIR] [--passages N]
 Prints a Markdown row a check, for docs/TESTING.md, and "N passed, N failed".
 """
 
-import argparse
-import datetime
 import os
 import re
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -20,36 +17,15 @@ from pathlib import Path
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import numpy as np  # noqa: E402
+from conformance_case import Results, parse_arguments, sutra  # noqa: E402
 from scipy.stats import spearmanr  # noqa: E402
 from sentence_transformers import SentenceTransformer  # noqa: E402
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 LARGEST_DIFFERENCE = 2e-6
 SPEARMAN, SPEARMAN_MARGIN = 82.03, 0.01
 NDCG, NDCG_MARGIN = 64.51, 0.15
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--model", default=os.environ.get("SUTRA_TEST_MODEL", str(ROOT / ".cache/model")))
-parser.add_argument("--program", default=str(ROOT / "build/release/sutra"))
-parser.add_argument("--data", type=Path, default=Path(os.environ.get("SUTRA_SHARED_DATA", ROOT.parent / "shared/data")))
-parser.add_argument("--passages", type=int, default=2000)
-args = parser.parse_args()
-if not args.data.is_dir():
-    sys.exit(f"no shared data at {args.data}: set SUTRA_SHARED_DATA")
-
-results = []
-
-
-def record(name, figure, wanted, good):
-    results.append(good)
-    print(f"| {datetime.date.today()} | {name} | {figure} | {wanted} | {'passed' if good else 'FAILED'} |", flush=True)
-
-
-def sutra(*arguments):
-    done = subprocess.run([args.program, *arguments], capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"sutra {' '.join(arguments)}: exit {done.returncode}: {done.stderr}")
-    return done.stdout
+args = parse_arguments(passages=2000)
 
 
 def figure_after(word, text):
@@ -67,16 +43,16 @@ def compare_vectors(reference, folder):
     texts = lines_of(args.data / "passages.txt")[:args.passages]
     source, out = Path(folder, "texts.txt"), Path(folder, "vectors.npy")
     source.write_bytes(("\n".join(texts) + "\n").encode())
-    sutra("embed", "-m", args.model, "-i", str(source), "-o", str(out), "--format", "npy")
+    sutra(args.program, "embed", "-m", args.model, "-i", str(source), "-o", str(out), "--format", "npy")
     ours = np.load(out)
     theirs = reference.encode(texts, batch_size=32, normalize_embeddings=True, convert_to_numpy=True,
                               show_progress_bar=False)
     if ours.shape != theirs.shape:
-        record(f"vectors of {len(texts)} passages", f"shape {ours.shape}", f"shape {theirs.shape}", False)
+        results.record(f"vectors of {len(texts)} passages", f"shape {ours.shape}", f"shape {theirs.shape}", False)
         return
     difference = np.abs(ours.astype(np.float64) - theirs).max()
-    record(f"vectors of {len(texts)} passages, largest difference", f"{difference:.2e}", f"at most {LARGEST_DIFFERENCE:g}",
-           bool(difference <= LARGEST_DIFFERENCE))
+    results.record(f"vectors of {len(texts)} passages, largest difference", f"{difference:.2e}",
+                   f"at most {LARGEST_DIFFERENCE:g}", bool(difference <= LARGEST_DIFFERENCE))
 
 
 def reference_spearman(reference):
@@ -87,23 +63,26 @@ def reference_spearman(reference):
 
 
 def compare_sts(reference):
-    ours = figure_after("spearman", sutra("eval", "sts", "-m", args.model, str(args.data / "stsb-test.tsv")))
+    output = sutra(args.program, "eval", "sts", "-m", args.model, str(args.data / "stsb-test.tsv"))
+    ours = figure_after("spearman", output)
     theirs = reference_spearman(reference)
-    record("STS benchmark test, Spearman x100", f"{ours:.2f}", f"{SPEARMAN} +- {SPEARMAN_MARGIN}",
-           abs(ours - SPEARMAN) <= SPEARMAN_MARGIN + 1e-9)
-    record("the same, from the reference here", f"{ours:.2f}", f"{theirs:.2f} +- 0.01", abs(ours - theirs) <= 0.01 + 5e-3)
+    results.record("STS benchmark test, Spearman x100", f"{ours:.2f}", f"{SPEARMAN} +- {SPEARMAN_MARGIN}",
+                   abs(ours - SPEARMAN) <= SPEARMAN_MARGIN + 1e-9)
+    results.record("the same, from the reference here", f"{ours:.2f}", f"{theirs:.2f} +- 0.01",
+                   abs(ours - theirs) <= 0.01 + 5e-3)
 
 
 def compare_retrieval():
-    ours = figure_after("ndcg@10", sutra("eval", "retrieval", "-m", args.model, str(args.data / "retrieval-scifact")))
-    record("SciFact test, nDCG@10 x100", f"{ours:.2f}", f"{NDCG} +- {NDCG_MARGIN}", abs(ours - NDCG) <= NDCG_MARGIN)
+    output = sutra(args.program, "eval", "retrieval", "-m", args.model, str(args.data / "retrieval-scifact"))
+    ours = figure_after("ndcg@10", output)
+    results.record("SciFact test, nDCG@10 x100", f"{ours:.2f}", f"{NDCG} +- {NDCG_MARGIN}",
+                   abs(ours - NDCG) <= NDCG_MARGIN)
 
 
 model = SentenceTransformer(os.path.realpath(args.model), device="cpu")
-print("| date | check | measured | wanted | result |\n|---|---|---|---|---|")
+results = Results()
 with tempfile.TemporaryDirectory() as folder:
     compare_vectors(model, folder)
 compare_sts(model)
 compare_retrieval()
-print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
-sys.exit(0 if all(results) else 1)
+results.finish()

@@ -7,10 +7,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -33,18 +31,6 @@ static int tear_down(void **state)
     return 0;
 }
 
-static SutraResultView embed(TinyEngine *f, const SutraInput *inputs, size_t n,
-                             const SutraEmbedOptions *options, SutraStatus expected,
-                             SutraResult **result, SutraError *err)
-{
-    SutraResultView view = {.struct_size = sizeof view};
-    SutraStatus status = sutra_embed(f->engine, f->model, inputs, n, options, result, err);
-    if (status != expected) print_error("%s: %s\n", sutra_status_name(status), err->message);
-    assert_int_equal(status, expected);
-    if (*result) assert_int_equal(sutra_result_view(*result, &view, err), SUTRA_OK);
-    return view;
-}
-
 static void test_items(void **state)
 {
     TinyEngine *f = *state;
@@ -52,7 +38,7 @@ static void test_items(void **state)
     SutraResult *result;
     SutraInput inputs[] = {text_input(""), text_input("a b c d e f g h"), text_input("\xff")};
     SutraEmbedOptions options = {.struct_size = sizeof options, .max_tokens = 5};
-    SutraResultView view = embed(f, inputs, 3, &options, SUTRA_E_ARGUMENT, &result, &err);
+    SutraResultView view = tiny_embed(f, inputs, 3, &options, SUTRA_E_ARGUMENT, &result, &err);
     assert_non_null(strstr(err.message, "item 2"));
     assert_int_equal(view.num_items, 3);
     assert_int_equal(view.dim, HIDDEN);
@@ -70,7 +56,7 @@ static void test_items(void **state)
     sutra_result_free(result);
 
     options.truncation = SUTRA_TRUNCATE_ERROR;
-    view = embed(f, inputs, 2, &options, SUTRA_E_LIMIT, &result, &err);
+    view = tiny_embed(f, inputs, 2, &options, SUTRA_E_LIMIT, &result, &err);
     assert_non_null(strstr(err.message, "10 tokens"));
     sutra_result_free(result);
 }
@@ -84,8 +70,8 @@ static void test_truncate_left(void **state)
     SutraInput whole = text_input("a b c d e f"), end = text_input("d e f");
     SutraEmbedOptions options = {
         .struct_size = sizeof options, .max_tokens = 5, .truncation = SUTRA_TRUNCATE_LEFT};
-    SutraResultView x = embed(f, &whole, 1, &options, SUTRA_OK, &a, &err);
-    SutraResultView y = embed(f, &end, 1, NULL, SUTRA_OK, &b, &err);
+    SutraResultView x = tiny_embed(f, &whole, 1, &options, SUTRA_OK, &a, &err);
+    SutraResultView y = tiny_embed(f, &end, 1, NULL, SUTRA_OK, &b, &err);
     assert_memory_equal(x.data, y.data, HIDDEN * sizeof(float));
     sutra_result_free(a);
     sutra_result_free(b);
@@ -98,10 +84,10 @@ static void test_token_output(void **state)
     SutraResult *tokens, *pooled;
     SutraInput inputs[] = {text_input("a b c"), text_input("d")};
     SutraEmbedOptions options = {.struct_size = sizeof options, .output = SUTRA_OUT_TOKENS};
-    SutraResultView t = embed(f, inputs, 2, &options, SUTRA_OK, &tokens, &err);
+    SutraResultView t = tiny_embed(f, inputs, 2, &options, SUTRA_OK, &tokens, &err);
     assert_int_equal(t.offsets[1], 5);
     assert_int_equal(t.offsets[2], 8);
-    SutraResultView p = embed(f, inputs, 2, NULL, SUTRA_OK, &pooled, &err);
+    SutraResultView p = tiny_embed(f, inputs, 2, NULL, SUTRA_OK, &pooled, &err);
     const float *rows = t.data, *vectors = p.data;
     for (int text = 0; text < 2; text++) {
         for (int i = 0; i < HIDDEN; i++) {
@@ -116,232 +102,9 @@ static void test_token_output(void **state)
     sutra_result_free(tokens);
     sutra_result_free(pooled);
     options.output = SUTRA_OUT_SPARSE;
-    embed(f, inputs, 2, &options, SUTRA_E_UNSUPPORTED, &tokens, &err);
+    tiny_embed(f, inputs, 2, &options, SUTRA_E_UNSUPPORTED, &tokens, &err);
     options.output = SUTRA_OUT_SCORES;
-    embed(f, inputs, 2, &options, SUTRA_E_UNSUPPORTED, &tokens, &err);
-}
-
-static double half_value(uint16_t bits)
-{
-    int exponent = bits >> 10 & 31, fraction = bits & 1023;
-    double size = exponent ? ldexp(1024 + fraction, exponent - 25) : ldexp(fraction, -24);
-    return bits >> 15 ? -size : size;
-}
-
-/* Neither neighbour is closer, nor as close and even. */
-static bool is_nearest_half(uint16_t bits, double x)
-{
-    double distance = fabs(half_value(bits) - x);
-    double above = fabs(half_value((uint16_t)(bits + 1)) - x);
-    double below = bits & 0x7fff ? fabs(half_value((uint16_t)(bits - 1)) - x) : INFINITY;
-    double closest = above < below ? above : below;
-    return distance < closest || (distance == closest && bits % 2 == 0);
-}
-
-static void test_dtypes(void **state)
-{
-    TinyEngine *f = *state;
-    SutraError err = {0};
-    SutraResult *result, *other;
-    SutraInput input = text_input("quick brown fox");
-    SutraEmbedOptions options = {
-        .struct_size = sizeof options, .normalize = SUTRA_NORMALIZE_YES, .dim = 32};
-    SutraResultView view = embed(f, &input, 1, &options, SUTRA_OK, &result, &err);
-    const float *x = view.data;
-    float norm = 0;
-    for (int i = 0; i < 32; i++) norm += x[i] * x[i];
-    assert_true(fabsf(norm - 1) < 1e-6f);
-
-    options.dtype = SUTRA_I8;
-    SutraResultView as_int8 = embed(f, &input, 1, &options, SUTRA_OK, &other, &err);
-    for (int i = 0; i < 32; i++)
-        assert_int_equal(((const int8_t *)as_int8.data)[i], (int)rintf(127 * x[i]));
-    sutra_result_free(other);
-    options.dtype = SUTRA_UBINARY;
-    SutraResultView binary = embed(f, &input, 1, &options, SUTRA_OK, &other, &err);
-    assert_int_equal(binary.row_bytes, 4);
-    for (int i = 0; i < 32; i++)
-        assert_int_equal(((const uint8_t *)binary.data)[i / 8] >> (7 - i % 8) & 1, x[i] > 0);
-    sutra_result_free(other);
-    options.dtype = SUTRA_F16;
-    SutraResultView half = embed(f, &input, 1, &options, SUTRA_OK, &other, &err);
-    float cosine;
-    assert_int_equal(sutra_similarity(SUTRA_F16, 32, half.data, 1, half.data, 1, &cosine, &err),
-                     SUTRA_OK);
-    assert_true(fabsf(cosine - 1) < 1e-6f);
-    for (int i = 0; i < 32; i++)
-        assert_true(is_nearest_half(((const uint16_t *)half.data)[i], (double)x[i]));
-    sutra_result_free(other);
-    sutra_result_free(result);
-}
-
-/* Dimensions that fill no whole byte, and what compares them. */
-static void test_padded_bits(void **state)
-{
-    TinyEngine *f = *state;
-    SutraError err = {0};
-    SutraResult *result, *other;
-    SutraInput inputs[] = {text_input("quick brown fox"), text_input("a b c d")};
-    for (uint32_t dim = 1; dim <= 17; dim++) {
-        SutraEmbedOptions options = {.struct_size = sizeof options, .dim = dim};
-        SutraResultView view = embed(f, inputs, 2, &options, SUTRA_OK, &result, &err);
-        const float *x = view.data;
-        for (int is_signed = 0; is_signed < 2; is_signed++) {
-            options.dtype = is_signed ? SUTRA_BINARY : SUTRA_UBINARY;
-            SutraResultView binary = embed(f, inputs, 2, &options, SUTRA_OK, &other, &err);
-            const uint8_t *bytes = binary.data;
-            assert_int_equal(binary.row_bytes, (dim + 7) / 8);
-            assert_int_equal(sutra_row_bytes(options.dtype, dim), (dim + 7) / 8);
-            uint32_t differ = 0;
-            for (uint32_t r = 0; r < 2; r++)
-                for (uint32_t i = 0; i < 8 * binary.row_bytes; i++) {
-                    unsigned byte = bytes[r * binary.row_bytes + i / 8] ^ (is_signed ? 0x80u : 0);
-                    bool bit = byte >> (7 - i % 8) & 1;
-                    assert_int_equal(bit, i < dim && x[r * dim + i] > 0);
-                }
-            for (uint32_t i = 0; i < dim; i++) differ += (x[i] > 0) != (x[dim + i] > 0);
-            float similarity;
-            assert_int_equal(sutra_similarity(options.dtype, dim, bytes, 1,
-                                              bytes + binary.row_bytes, 1, &similarity, &err),
-                             SUTRA_OK);
-            assert_true(fabsf(similarity - (1 - 2 * (float)differ / (float)dim)) < 1e-6f);
-            sutra_result_free(other);
-        }
-        sutra_result_free(result);
-    }
-}
-
-static uint8_t code_of(float x, float least, float most)
-{
-    float step = (most - least) / 255, q = floorf((x - least) / (step > 0 ? step : 1));
-    return (uint8_t)fminf(fmaxf(q, 0), 255);
-}
-
-/* Codes with ranges, of blocking calls and of jobs, which copy the ranges. */
-static void test_ranges(void **state)
-{
-    enum { DIM = 20 };
-    TinyEngine *f = *state;
-    SutraError err = {0};
-    SutraResult *result, *other;
-    SutraInput inputs[] = {text_input("quick brown fox"), text_input("a b c d"), text_input("x")};
-    SutraEmbedOptions options = {.struct_size = sizeof options, .dim = DIM};
-    SutraResultView view = embed(f, inputs, 3, &options, SUTRA_OK, &result, &err);
-    const float *x = view.data;
-    float ranges[2 * DIM];
-    assert_int_equal(sutra_ranges(x, 2, DIM, ranges, &err), SUTRA_OK);
-    ranges[3] = ranges[DIM + 3] = x[3] - 2.5f; /* a step of 1 */
-    options.ranges = ranges;
-    for (int is_signed = 0; is_signed < 2; is_signed++) {
-        options.dtype = is_signed ? SUTRA_I8 : SUTRA_U8;
-        SutraResultView codes = embed(f, inputs, 3, &options, SUTRA_OK, &other, &err);
-        assert_int_equal(codes.row_bytes, DIM);
-        for (int i = 0; i < 3 * DIM; i++) {
-            int code = code_of(x[i], ranges[i % DIM], ranges[DIM + i % DIM]);
-            int got = is_signed ? ((const int8_t *)codes.data)[i] + 128
-                                : ((const uint8_t *)codes.data)[i];
-            assert_int_equal(got, code);
-        }
-        SutraJob *job;
-        SutraResult *late;
-        SutraResultView of_job = {.struct_size = sizeof of_job};
-        float *own = malloc(sizeof ranges);
-        memcpy(own, ranges, sizeof ranges);
-        options.ranges = own;
-        assert_int_equal(
-            sutra_submit(f->engine, f->model, inputs, 3, &options, NULL, NULL, &job, &err),
-            SUTRA_OK);
-        memset(own, 0xff, sizeof ranges); /* NaN, then gone */
-        free(own);
-        options.ranges = ranges;
-        assert_int_equal(sutra_job_wait(job, UINT64_MAX, &late, &err), SUTRA_OK);
-        assert_int_equal(sutra_result_view(late, &of_job, &err), SUTRA_OK);
-        assert_memory_equal(of_job.data, codes.data, (size_t)3 * DIM);
-        sutra_result_free(late);
-        sutra_job_free(job);
-        sutra_result_free(other);
-    }
-    /* A caller of before there were ranges: what lies past its struct is not read. */
-    options.struct_size = offsetof(SutraEmbedOptions, ranges);
-    SutraResultView fixed = embed(f, inputs, 3, &options, SUTRA_OK, &other, &err);
-    for (int i = 0; i < 3 * DIM; i++)
-        assert_int_equal(((const int8_t *)fixed.data)[i],
-                         (int)fminf(fmaxf(rintf(127 * x[i]), -127), 127));
-    sutra_result_free(other);
-    sutra_result_free(result);
-}
-
-/* Every type, whole dimensions and cut ones: a text's bytes are those that it has alone. */
-static void test_types_in_batches(void **state)
-{
-    enum { TEXTS = 40 };
-    TinyEngine *f = *state;
-    SutraError err = {0};
-    SutraInput inputs[TEXTS];
-    char texts[TEXTS][128];
-    float ranges[2 * HIDDEN];
-    for (int i = 0; i < HIDDEN; i++) ranges[i] = -0.5f, ranges[HIDDEN + i] = 0.5f;
-    for (int i = 0; i < TEXTS; i++) {
-        size_t used = 0;
-        for (int word = 0; word <= i % 23; word++)
-            used += (size_t)snprintf(texts[i] + used, sizeof texts[i] - used, "%c ",
-                                     'a' + (i * 5 + word * 3) % 26);
-        inputs[i] = text_input(texts[i]);
-    }
-    for (int c = 0; c < 16; c++) {
-        uint32_t dim = c < 8 ? HIDDEN : 21;
-        float own[2 * HIDDEN];
-        memcpy(own, ranges, dim * sizeof *own);
-        memcpy(own + dim, ranges + HIDDEN, dim * sizeof *own);
-        SutraDtype dtype = c % 8 == 6 ? SUTRA_I8 : c % 8 == 7 ? SUTRA_U8 : (SutraDtype)(c % 8);
-        SutraEmbedOptions options = {
-            .struct_size = sizeof options, .dim = dim, .dtype = dtype, .ranges = NULL};
-        if (c % 8 >= 6) options.ranges = own;
-        SutraResult *result, *alone;
-        SutraResultView all = embed(f, inputs, TEXTS, &options, SUTRA_OK, &result, &err);
-        for (size_t i = 0; i < TEXTS; i++) {
-            SutraResultView one = embed(f, &inputs[i], 1, &options, SUTRA_OK, &alone, &err);
-            assert_memory_equal((const char *)all.data + i * all.row_bytes, one.data,
-                                one.row_bytes);
-            sutra_result_free(alone);
-        }
-        sutra_result_free(result);
-    }
-}
-
-static void expect_bad_range(TinyEngine *f, SutraDtype dtype, float least, float most)
-{
-    SutraError err = {0};
-    SutraResult *result;
-    SutraInput input = text_input("a");
-    float ranges[] = {0, 0, 0, least, 0, 1, 1, 1, most, 1};
-    SutraEmbedOptions options = {
-        .struct_size = sizeof options, .dim = 5, .dtype = dtype, .ranges = ranges};
-    embed(f, &input, 1, &options, SUTRA_E_ARGUMENT, &result, &err);
-    assert_non_null(strstr(err.message, dtype == SUTRA_U8 ? "element 3" : "int8 and uint8"));
-    assert_null(result);
-}
-
-static void test_bad_ranges(void **state)
-{
-    TinyEngine *f = *state;
-    SutraError err = {0};
-    expect_bad_range(f, SUTRA_U8, NAN, 1);
-    expect_bad_range(f, SUTRA_U8, 0, NAN);
-    expect_bad_range(f, SUTRA_U8, -INFINITY, 1);
-    expect_bad_range(f, SUTRA_U8, 0, INFINITY);
-    expect_bad_range(f, SUTRA_U8, 1, 0.5f);
-    expect_bad_range(f, SUTRA_U8, -3e38f, 3e38f); /* its width is no float */
-    expect_bad_range(f, SUTRA_F32, 0, 1);
-    expect_bad_range(f, SUTRA_UBINARY, 0, 1);
-    float rows[] = {0, 1, 2, NAN}, ranges[4];
-    assert_int_equal(sutra_ranges(rows, 1, 2, ranges, &err), SUTRA_OK);
-    assert_int_equal(sutra_ranges(rows, 2, 2, ranges, &err), SUTRA_E_NUMERIC);
-    assert_non_null(strstr(err.message, "element 1 of row 1"));
-    assert_int_equal(sutra_ranges(rows, 0, 2, ranges, &err), SUTRA_E_ARGUMENT);
-    assert_int_equal(sutra_ranges(rows, 1, 0, ranges, &err), SUTRA_E_ARGUMENT);
-    assert_int_equal(sutra_ranges(NULL, 1, 2, ranges, &err), SUTRA_E_ARGUMENT);
-    assert_int_equal(sutra_ranges(rows, 1, 2, NULL, &err), SUTRA_E_ARGUMENT);
+    tiny_embed(f, inputs, 2, &options, SUTRA_E_UNSUPPORTED, &tokens, &err);
 }
 
 static void test_bad_options(void **state)
@@ -351,19 +114,19 @@ static void test_bad_options(void **state)
     SutraResult *result;
     SutraInput input = text_input("a");
     SutraEmbedOptions dim = {.struct_size = sizeof dim, .dim = HIDDEN + 1};
-    embed(f, &input, 1, &dim, SUTRA_E_ARGUMENT, &result, &err);
+    tiny_embed(f, &input, 1, &dim, SUTRA_E_ARGUMENT, &result, &err);
     SutraEmbedOptions tokens = {.struct_size = sizeof tokens, .max_tokens = 257};
-    embed(f, &input, 1, &tokens, SUTRA_E_LIMIT, &result, &err);
+    tiny_embed(f, &input, 1, &tokens, SUTRA_E_LIMIT, &result, &err);
     SutraEmbedOptions full = {.struct_size = sizeof full, .when_full = SUTRA_WHEN_FULL_FAIL + 1};
-    embed(f, &input, 1, &full, SUTRA_E_ARGUMENT, &result, &err);
+    tiny_embed(f, &input, 1, &full, SUTRA_E_ARGUMENT, &result, &err);
     SutraEmbedOptions unset = {0};
-    embed(f, &input, 1, &unset, SUTRA_E_ABI, &result, &err);
+    tiny_embed(f, &input, 1, &unset, SUTRA_E_ABI, &result, &err);
     input.prompt_name = "nope";
-    embed(f, &input, 1, NULL, SUTRA_E_ARGUMENT, &result, &err);
+    tiny_embed(f, &input, 1, NULL, SUTRA_E_ARGUMENT, &result, &err);
     sutra_result_free(result);
     int32_t ids[] = {2, TINY_VOCAB_SIZE};
     SutraInput bad_id = {.token_ids = ids, .num_token_ids = 2};
-    embed(f, &bad_id, 1, NULL, SUTRA_E_ARGUMENT, &result, &err);
+    tiny_embed(f, &bad_id, 1, NULL, SUTRA_E_ARGUMENT, &result, &err);
     assert_non_null(strstr(err.message, "133"));
     sutra_result_free(result);
     SutraEngine *engine;
@@ -419,7 +182,7 @@ static void test_job_equals_embed(void **state)
     SutraResult *direct, *queued = NULL;
     char text[] = "one two three";
     SutraInput input = text_input(text);
-    SutraResultView a = embed(f, &input, 1, NULL, SUTRA_OK, &direct, &err);
+    SutraResultView a = tiny_embed(f, &input, 1, NULL, SUTRA_OK, &direct, &err);
     SutraJob *job;
     assert_int_equal(sutra_submit(f->engine, f->model, &input, 1, NULL, NULL, NULL, &job, &err),
                      SUTRA_OK);
@@ -595,11 +358,6 @@ int main(void)
         cmocka_unit_test(test_items),
         cmocka_unit_test(test_truncate_left),
         cmocka_unit_test(test_token_output),
-        cmocka_unit_test(test_dtypes),
-        cmocka_unit_test(test_padded_bits),
-        cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_types_in_batches),
-        cmocka_unit_test(test_bad_ranges),
         cmocka_unit_test(test_bad_options),
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_job_equals_embed),

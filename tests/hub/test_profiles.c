@@ -100,6 +100,27 @@ static void auto_goes_by_the_machine(void **state)
     }
 }
 
+/* auto goes by the cores that threads can take; other profiles are what they are. */
+static void auto_goes_by_the_threads(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t threads;
+        const char *profile, *reason;
+    } rows[] = {{0, "high-quality", "8 cores at amx"},
+                {2, "efficient", "2 cores at amx"},
+                {3, "high-quality", "3 cores at amx"},
+                {64, "high-quality", "8 cores at amx"}};
+    const SuHardware hardware = machine(8, SU_ISA_AMX, all_computes);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        SutraConfig config = {.struct_size = sizeof config, .num_threads = rows[i].threads};
+        assert_int_equal(su_config_from_name("auto", &hardware, &config, NULL), SUTRA_OK);
+        assert_string_equal(config.profile, rows[i].profile);
+        assert_non_null(strstr(config.reason, rows[i].reason));
+        assert_int_equal(config.num_threads, rows[i].threads);
+    }
+}
+
 static void dimensions_find_their_models(void **state)
 {
     (void)state;
@@ -179,6 +200,7 @@ int main(void)
         cmocka_unit_test(profiles_have_their_sizes),
         cmocka_unit_test(precisions_are_those_of_the_processor),
         cmocka_unit_test(auto_goes_by_the_machine),
+        cmocka_unit_test(auto_goes_by_the_threads),
         cmocka_unit_test(dimensions_find_their_models),
         cmocka_unit_test(what_cannot_be_had_is_named),
         cmocka_unit_test(this_machine_has_every_profile),

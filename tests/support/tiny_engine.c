@@ -1,8 +1,13 @@
 #include "support/tiny_engine.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 void tiny_engine_open(const TinyModel *model, const SutraEngineOptions *options, TinyEngine *tiny)
 {
@@ -25,4 +30,16 @@ void tiny_engine_close(TinyEngine *tiny)
 SutraInput text_input(const char *text)
 {
     return (SutraInput){.text = text, .text_size = strlen(text)};
+}
+
+SutraResultView tiny_embed(TinyEngine *tiny, const SutraInput *inputs, size_t n,
+                           const SutraEmbedOptions *options, SutraStatus expected,
+                           SutraResult **result, SutraError *err)
+{
+    SutraResultView view = {.struct_size = sizeof view};
+    SutraStatus status = sutra_embed(tiny->engine, tiny->model, inputs, n, options, result, err);
+    if (status != expected) print_error("%s: %s\n", sutra_status_name(status), err->message);
+    assert_int_equal(status, expected);
+    if (*result) assert_int_equal(sutra_result_view(*result, &view, err), SUTRA_OK);
+    return view;
 }

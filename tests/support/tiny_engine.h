@@ -18,4 +18,10 @@ void tiny_engine_close(TinyEngine *tiny);
 
 SutraInput text_input(const char *text);
 
+/* sutra_embed, which must return `expected`: the result, if there is one, and its view. *result is
+ * freed by sutra_result_free. */
+SutraResultView tiny_embed(TinyEngine *tiny, const SutraInput *inputs, size_t n,
+                           const SutraEmbedOptions *options, SutraStatus expected,
+                           SutraResult **result, SutraError *err);
+
 #endif
