@@ -462,10 +462,12 @@ static void test_long_text(void **state)
     random_encoder_free(&random);
 }
 
-int main(void){
-    cmocka_unit_test(test_windows),         cmocka_unit_test(test_positions),
-    cmocka_unit_test(test_read_rows),       cmocka_unit_test(test_formats),
-    cmocka_unit_test(test_damaged_linears), cmocka_unit_test(test_layouts_are_told_apart),
-    cmocka_unit_test(test_long_text)};
-return cmocka_run_group_tests(tests, NULL, NULL);
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_windows),         cmocka_unit_test(test_positions),
+        cmocka_unit_test(test_read_rows),       cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_damaged_linears), cmocka_unit_test(test_layouts_are_told_apart),
+        cmocka_unit_test(test_long_text)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
