@@ -11,6 +11,7 @@
  * SU_ENCODER_PACKED_VERSION. */
 #include "base/status.h"
 #include "encoder/encoder.h"
+#include "encoder/stored_weights.h"
 
 #include <math.h>
 #include <string.h>
@@ -22,72 +23,14 @@ typedef struct PackedLinear {
 
 typedef struct Source {
     const SutraSpec *spec;
-    const SutraTensor *tensors;
-    size_t num_tensors;
+    SuStoredWeights weights;
     SuArena *arena;                /* of the packed weights; base NULL: measuring */
     bool attached;                 /* the arena is filled already: only find one's way in it */
     float *row;                    /* scratch for one widened row */
     const SuLinearRecipe *recipes; /* NULL: all fp32 */
     const PackedLinear *linears;   /* attached */
     const SuEncoder *encoder;
-    const SuKernels *kernels;
 } Source;
-
-static size_t element_size(uint32_t dtype)
-{
-    return dtype == SUTRA_TENSOR_F32 ? 4 : dtype == SUTRA_TENSOR_I8 ? 1 : 2;
-}
-
-static const SutraTensor *find(const Source *source, SutraRole role, uint32_t layer)
-{
-    for (size_t i = 0; i < source->num_tensors; i++)
-        if (source->tensors[i].role == (uint32_t)role && source->tensors[i].layer == layer)
-            return &source->tensors[i];
-    return NULL;
-}
-
-static SutraStatus require(const Source *source, SutraRole role, uint32_t layer, uint64_t rows,
-                           uint64_t columns, const SutraTensor **out, SutraError *err)
-{
-    const SutraTensor *tensor = find(source, role, layer);
-    if (!tensor)
-        SU_RAISE(err, SUTRA_E_FORMAT, "tensor of role %d, layer %u is missing", (int)role, layer);
-    bool scaled = role == SUTRA_ROLE_TOKEN_EMBEDDING || role == SUTRA_ROLE_POSITION_EMBEDDING;
-    if (tensor->dtype > (scaled ? SUTRA_TENSOR_I8 : SUTRA_TENSOR_BF16))
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "tensor of role %d, layer %u: element type %u is not supported", (int)role, layer,
-                 tensor->dtype);
-    bool matrix = columns != 0;
-    if (tensor->num_dims != (matrix ? 2u : 1u) || tensor->shape[0] != rows ||
-        (matrix && tensor->shape[1] != columns) ||
-        tensor->size != rows * (matrix ? columns : 1) * element_size(tensor->dtype))
-        SU_RAISE(err, SUTRA_E_FORMAT,
-                 "tensor of role %d, layer %u has another shape than [%llu, %llu]", (int)role,
-                 layer, (unsigned long long)rows, (unsigned long long)columns);
-    *out = tensor;
-    return SUTRA_OK;
-}
-
-/* Row of a tensor as floats; stored data may be unaligned. */
-static void read_row(const Source *source, const SutraTensor *tensor, size_t row, size_t n,
-                     float *to)
-{
-    const unsigned char *from =
-        (const unsigned char *)tensor->data + row * n * element_size(tensor->dtype);
-    if (tensor->dtype == SUTRA_TENSOR_F32) {
-        memcpy(to, from, n * sizeof *to);
-        return;
-    }
-    uint16_t block[256];
-    for (size_t i = 0; i < n; i += 256) {
-        size_t count = n - i < 256 ? n - i : 256;
-        memcpy(block, from + 2 * i, 2 * count);
-        if (tensor->dtype == SUTRA_TENSOR_F16)
-            source->kernels->widen_f16(block, count, to + i);
-        else
-            source->kernels->widen_bf16(block, count, to + i);
-    }
-}
 
 static SutraStatus load_vector(const Source *source, SutraRole role, uint32_t layer, size_t n,
                                const float **out, SutraError *err)
@@ -96,8 +39,8 @@ static SutraStatus load_vector(const Source *source, SutraRole role, uint32_t la
     float *values = su_arena_carve(source->arena, n * sizeof *values);
     *out = values;
     if (source->attached) return SUTRA_OK;
-    SU_TRY(require(source, role, layer, n, 0, &tensor, err));
-    if (values) read_row(source, tensor, 0, n, values);
+    SU_TRY(su_stored_require(&source->weights, role, layer, n, 0, &tensor, err));
+    if (values) su_stored_read_row(&source->weights, tensor, 0, n, values);
     return SUTRA_OK;
 }
 
@@ -114,9 +57,9 @@ static SutraStatus load_norm(const Source *source, SutraRole weight, SutraRole b
 static PackedLinear describe_linear(const Source *source, size_t index)
 {
     if (source->attached) return source->linears[index];
-    if (!source->recipes) return (PackedLinear){.layout = source->kernels->gemm_f32.layout};
+    if (!source->recipes) return (PackedLinear){.layout = source->weights.kernels->gemm_f32.layout};
     const SuLinearRecipe *recipe = &source->recipes[index];
-    return (PackedLinear){.layout = su_linear_gemm(source->kernels, recipe->format)->layout,
+    return (PackedLinear){.layout = su_linear_gemm(source->weights.kernels, recipe->format)->layout,
                           .has_factor = recipe->factor != NULL,
                           .fixed = recipe->fixed};
 }
@@ -134,7 +77,7 @@ static void carve_linear(const Source *source, size_t index, size_t in, size_t o
     PackedLinear known = describe_linear(source, index);
     *linear = (SuLinear){.in = in, .out = out, .format = su_linear_format(known.layout)};
     linear->fixed = known.fixed;
-    const SuGemm *gemm = su_linear_gemm(source->kernels, linear->format);
+    const SuGemm *gemm = su_linear_gemm(source->weights.kernels, linear->format);
     linear->row_size = gemm->a_size;
     size_t padded = su_round_up(out, gemm->nr);
     linear->packed = carve_zeros(source, su_gemm_packed_size(gemm->layout, out, in));
@@ -153,7 +96,7 @@ static SutraStatus pack_row(const Source *source, const SuLinear *linear, size_t
                             SutraError *err)
 {
     float *row = source->row;
-    const SuGemm *gemm = su_linear_gemm(source->kernels, linear->format);
+    const SuGemm *gemm = su_linear_gemm(source->weights.kernels, linear->format);
     for (size_t i = 0; linear->factor && i < linear->in; i++) row[i] /= linear->factor[i];
     bool scaled = linear->scale != NULL;
     if (!su_gemm_pack(gemm->layout, row, at, linear->in, linear->packed,
@@ -169,19 +112,20 @@ static SutraStatus load_linear_part(const Source *source, SutraRole weight, Sutr
 {
     const SutraTensor *w = NULL, *b = NULL;
     if (source->attached) return SUTRA_OK;
-    SU_TRY(require(source, weight, layer, count, linear->in, &w, err));
-    SU_TRY(require(source, bias, layer, count, 0, &b, err));
+    SU_TRY(su_stored_require(&source->weights, weight, layer, count, linear->in, &w, err));
+    SU_TRY(su_stored_require(&source->weights, bias, layer, count, 0, &b, err));
     if (!linear->packed || !linear->bias) return SUTRA_OK;
     for (size_t i = 0; i < count; i++) {
-        read_row(source, w, i, linear->in, source->row);
-        if (scale != 1.0f) source->kernels->scale_f32(source->row, scale, linear->in, source->row);
+        su_stored_read_row(&source->weights, w, i, linear->in, source->row);
+        if (scale != 1.0f)
+            source->weights.kernels->scale_f32(source->row, scale, linear->in, source->row);
         SutraError why = {0};
         if (pack_row(source, linear, first + i, &why) != SUTRA_OK)
             SU_RAISE(err, why.status, "tensor of role %d, layer %u, row %zu: %s", (int)weight,
                      layer, i, why.message);
     }
-    read_row(source, b, 0, count, linear->bias + first);
-    source->kernels->scale_f32(linear->bias + first, scale, count, linear->bias + first);
+    su_stored_read_row(&source->weights, b, 0, count, linear->bias + first);
+    source->weights.kernels->scale_f32(linear->bias + first, scale, count, linear->bias + first);
     return SUTRA_OK;
 }
 
@@ -220,7 +164,7 @@ static SutraStatus find_scales(const Source *source, SutraRole role, size_t rows
 {
     const SutraTensor *tensor = NULL;
     if (table->dtype != SUTRA_TENSOR_I8) return SUTRA_OK;
-    SU_TRY(require(source, role, 0, rows, 0, &tensor, err));
+    SU_TRY(su_stored_require(&source->weights, role, 0, rows, 0, &tensor, err));
     if (tensor->dtype != SUTRA_TENSOR_F32 || (uintptr_t)tensor->data % sizeof(float))
         SU_RAISE(err, SUTRA_E_FORMAT, "the scales of an embedding table are not aligned floats");
     table->scales = tensor->data;
@@ -237,13 +181,14 @@ static SutraStatus find_table(const Source *source, SutraRole role, size_t rows,
     const SutraTensor *tensor = NULL;
     *table = (SuEmbeddingTable){0};
     if (rows == 0) return SUTRA_OK;
-    SU_TRY(require(source, role, 0, rows, source->spec->hidden_size, &tensor, err));
-    *table =
-        (SuEmbeddingTable){.data = tensor->data,
-                           .dtype = (SutraTensorType)tensor->dtype,
-                           .rows = rows,
-                           .row_bytes = source->spec->hidden_size * element_size(tensor->dtype)};
-    if ((uintptr_t)tensor->data % element_size(tensor->dtype) == 0) return SUTRA_OK;
+    SU_TRY(su_stored_require(&source->weights, role, 0, rows, source->spec->hidden_size, &tensor,
+                             err));
+    *table = (SuEmbeddingTable){.data = tensor->data,
+                                .dtype = (SutraTensorType)tensor->dtype,
+                                .rows = rows,
+                                .row_bytes = source->spec->hidden_size *
+                                             su_stored_element_size(tensor->dtype)};
+    if ((uintptr_t)tensor->data % su_stored_element_size(tensor->dtype) == 0) return SUTRA_OK;
     unsigned char *aligned = su_arena_carve(source->arena, tensor->size);
     if (aligned) memcpy(aligned, tensor->data, tensor->size);
     table->data = aligned;
@@ -268,13 +213,13 @@ static SutraStatus load_relative_bias(const Source *source, SuEncoder *encoder, 
         su_arena_carve(source->arena, spec->num_heads * su_relative_bias_row(spec) * sizeof *bias);
     encoder->relative_bias = bias;
     if (source->attached) return SUTRA_OK;
-    SU_TRY(require(source, SUTRA_ROLE_RELATIVE_BIAS, 0, spec->relative_buckets, spec->num_heads,
-                   &tensor, err));
+    SU_TRY(su_stored_require(&source->weights, SUTRA_ROLE_RELATIVE_BIAS, 0, spec->relative_buckets,
+                             spec->num_heads, &tensor, err));
     if (!bias) return SUTRA_OK;
     size_t count = (size_t)spec->relative_buckets * spec->num_heads;
     float *buckets = su_alloc(count, sizeof *buckets);
     if (!buckets) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu numbers", count);
-    read_row(source, tensor, 0, count, buckets);
+    su_stored_read_row(&source->weights, tensor, 0, count, buckets);
     su_relative_bias_spread(spec, buckets, bias);
     su_free(buckets);
     return SUTRA_OK;
@@ -411,13 +356,11 @@ SutraStatus su_encoder_create(const SutraSpec *spec, const SutraTensor *tensors,
     size_t widest = spec->ffn_size > spec->hidden_size ? spec->ffn_size : spec->hidden_size;
     SuArena arena = {0};
     Source source = {.spec = spec,
-                     .tensors = tensors,
-                     .num_tensors = n,
+                     .weights = {tensors, n, &encoder->kernels},
                      .arena = &arena,
                      .row = su_alloc(widest, sizeof(float)),
                      .recipes = recipes,
-                     .encoder = encoder,
-                     .kernels = &encoder->kernels};
+                     .encoder = encoder};
     SutraStatus status = source.row ? pack(&source, encoder, err)
                                     : su_error_set(err, SUTRA_E_MEMORY, "out of memory for a row");
     su_free(source.row);
@@ -444,7 +387,7 @@ static SutraStatus check_linears(const Source *source, size_t size, SutraError *
             linear->fixed.zero < 0 || linear->fixed.zero > 255)
             SU_RAISE(err, SUTRA_E_FORMAT, "the packed weights: linear %zu is damaged", i);
         SuGemmLayout wanted =
-            su_linear_gemm(source->kernels, su_linear_format(linear->layout))->layout;
+            su_linear_gemm(source->weights.kernels, su_linear_format(linear->layout))->layout;
         if (linear->layout != wanted)
             SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s, not %s", packing->name,
                      su_gemm_packing(wanted)->name);
@@ -481,13 +424,11 @@ SutraStatus su_encoder_attach(const SutraSpec *spec, const SutraTensor *tensors,
     SU_TRY(encoder_new(spec, isa, &encoder, err));
     SuArena arena = {0};
     Source source = {.spec = spec,
-                     .tensors = tensors,
-                     .num_tensors = n,
+                     .weights = {tensors, n, &encoder->kernels},
                      .arena = &arena,
                      .attached = true,
                      .linears = packed,
-                     .encoder = encoder,
-                     .kernels = &encoder->kernels};
+                     .encoder = encoder};
     SutraStatus status = attach(&source, encoder, packed, size, err);
     if (status == SUTRA_OK)
         *out = encoder;
