@@ -71,6 +71,8 @@ typedef enum SutraRole {
     SUTRA_ROLE_TOKEN_EMBEDDING_SCALE,    /* [vocab_size] */
     SUTRA_ROLE_POSITION_EMBEDDING_SCALE, /* [max_positions] */
     SUTRA_ROLE_RELATIVE_BIAS, /* [relative_buckets, num_heads]: added to scores of all layers */
+    SUTRA_ROLE_DENSE_WEIGHT,  /* [out, in] of head `layer`; the bias [out] may be absent */
+    SUTRA_ROLE_DENSE_BIAS,
     SUTRA_ROLE_COUNT
 } SutraRole;
 
@@ -106,8 +108,8 @@ typedef enum SutraActivation {
     SUTRA_ACT_TANH
 } SutraActivation;
 
-/* SutraHead.kind */
-enum { SUTRA_HEAD_POOLING = 0, SUTRA_HEAD_NORMALIZE };
+/* SutraHead.kind. A dense head: y = activation(x weight^T + bias). */
+enum { SUTRA_HEAD_POOLING = 0, SUTRA_HEAD_NORMALIZE, SUTRA_HEAD_DENSE };
 
 /* One step after the encoder, in order. */
 typedef struct SutraHead {

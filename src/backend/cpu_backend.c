@@ -58,26 +58,11 @@ static SuFormat format_of(SutraCompute compute)
                                            : SU_FORMAT_F32;
 }
 
-/* Batches say which heads run: the model's own must be of these kinds, on vectors as they are. */
-static SutraStatus check_heads(const SutraSpec *spec, SutraError *err)
-{
-    for (uint32_t i = 0; spec->heads && i < spec->num_heads_out; i++) {
-        const SutraHead *head = &spec->heads[i];
-        if (head->kind > SUTRA_HEAD_NORMALIZE || head->in != spec->hidden_size ||
-            head->out != spec->hidden_size)
-            SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                     "the cpu backend has no head of kind %u from %u to %u features (head %u)",
-                     head->kind, head->in, head->out, i);
-    }
-    return SUTRA_OK;
-}
-
 static SutraStatus supports(uint32_t device, const SutraSpec *spec, SutraCompute compute,
                             SutraOutput output, SutraError *err)
 {
     SU_TRY(check_device(device, err));
     SU_TRY(su_encoder_check_spec(spec, err));
-    SU_TRY(check_heads(spec, err));
     SU_TRY(check_compute(compute, err));
     if (output != SUTRA_OUT_POOLED && output != SUTRA_OUT_TOKENS)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "this model has no head for %s output",
@@ -189,11 +174,11 @@ static SutraStatus check_batch(const SuEncoderContext *context, const SutraBatch
         (batch->team && batch->team->size > context->max_team))
         SU_RAISE(err, SUTRA_E_LIMIT, "a batch of %u tokens in %u texts is larger than its context",
                  batch->num_tokens, batch->num_seqs);
-    if (batch->dim == 0 || batch->dim > spec->hidden_size ||
-        !su_row_bytes(batch->dtype, batch->dim))
-        SU_RAISE(err, SUTRA_E_ARGUMENT,
-                 "dim %u is not valid for %u hidden elements and this output type", batch->dim,
-                 spec->hidden_size);
+    uint32_t features =
+        batch->output == SUTRA_OUT_POOLED ? context->encoder->pooled_size : spec->hidden_size;
+    if (batch->dim == 0 || batch->dim > features || !su_row_bytes(batch->dtype, batch->dim))
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "dim %u is not valid for %u elements and this output type",
+                 batch->dim, features);
     if (spec->position == SUTRA_POSITION_LEARNED &&
         (uint64_t)batch->max_seqlen + spec->position_offset > spec->max_positions)
         SU_RAISE(err, SUTRA_E_LIMIT, "a text of %u tokens is longer than the model's %u positions",

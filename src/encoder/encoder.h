@@ -42,6 +42,12 @@ typedef struct SuLinearRecipe {
     SuRowScale fixed;    /* scale 0: each row its own */
 } SuLinearRecipe;
 
+/* A dense head. */
+typedef struct SuDense {
+    SuLinear linear; /* fp32 */
+    SutraActivation activation;
+} SuDense;
+
 /* A table of rows in its stored type; rows are widened as they are read. */
 typedef struct SuEmbeddingTable {
     const unsigned char *data; /* NULL: absent */
@@ -55,8 +61,12 @@ typedef struct SuEncoder {
     SutraSpec spec; /* pointers of the caller's spec are not kept */
     SuEmbeddingTable token, position, type;
     SuNormF32 embedding_norm;
-    const float *relative_bias;  /* [num_heads, su_relative_bias_row], or NULL */
-    SuLayer *layers;             /* [num_layers] */
+    const float *relative_bias; /* [num_heads, su_relative_bias_row], or NULL */
+    SuLayer *layers;            /* [num_layers] */
+    SuDense *dense;             /* [num_dense], run in order on pooled rows */
+    uint32_t num_dense;
+    uint32_t pooled_size, widest_head; /* elements of a vector after the heads; most on the way */
+    unsigned char *dense_memory;
     const unsigned char *packed; /* [packed_size] in memory, or the caller's */
     size_t packed_size;
     unsigned char *memory; /* all packed weights, one block; NULL when attached */
@@ -68,13 +78,15 @@ typedef struct SuEncoder {
  *   x [tokens, hidden] | qkv [3 heads, tokens, head] (output rows at the end) |
  *   attention [tokens, hidden] | read [seqs, hidden] | ffn [ffn_rows, ffn_size] |
  *   the same converted: rows [tokens] (of x, of attention), read_rows [seqs], ffn_rows |
- *   range_steps [hidden] | for each rank: one row */
+ *   pooled [2][seqs, widest head], if there are dense heads |
+ *   range_steps [widest head] | for each rank: one row */
 typedef struct SuEncoderContext {
     const SuEncoder *encoder;
     uint32_t max_tokens, max_seqs, max_team;
     float *x, *qkv, *attention, *read, *ffn;
     uint32_t ffn_block; /* rows of ffn */
     SuRows rows, read_rows, ffn_rows;
+    float *pooled[2];
     float *range_steps;            /* [dim] of the batch's ranges */
     float **rank_row;              /* [max_team] */
     const SuRowObserver *observer; /* NULL but in calibration, whose batches have no team */
@@ -83,8 +95,8 @@ typedef struct SuEncoderContext {
     size_t memory_size;
 } SuEncoderContext;
 
-/* Whether the encoder can run it. Errors: UNSUPPORTED (names what it cannot do). heads are not
- * read. */
+/* Whether the encoder can run it, its heads included. Errors: UNSUPPORTED (names what it cannot
+ * do). */
 SutraStatus su_encoder_check_spec(const SutraSpec *spec, SutraError *err);
 
 /* recipes [num_layers, SU_LAYER_LINEARS] are read here, NULL: all fp32. tensors are borrowed until
@@ -130,6 +142,14 @@ size_t su_relative_bias_row(const SutraSpec *spec);
  * [relative_buckets, num_heads]. */
 void su_relative_bias_spread(const SutraSpec *spec, const float *buckets, float *bias);
 
+/* The dense heads, and encoder->pooled_size; to be freed whatever is returned. Errors: FORMAT,
+ * UNSUPPORTED, MEMORY. */
+SutraStatus su_encoder_load_dense(SuEncoder *encoder, const SutraSpec *spec,
+                                  const SutraTensor *tensors, size_t n, SutraError *err);
+/* context->pooled[0] [seqs, hidden] through the dense heads; the result [seqs, pooled_size]. */
+const float *su_encoder_run_dense(SuEncoderContext *context, const SutraBatch *batch,
+                                  SuRegionThread *thread);
+
 /* Whether the head reads one row of each text, and the token that row belongs to. */
 bool su_encoder_reads_one_row(const SuEncoder *encoder, const SutraBatch *batch);
 size_t su_encoder_read_token(const SutraBatch *batch, size_t seq);
@@ -138,10 +158,10 @@ size_t su_encoder_read_token(const SutraBatch *batch, size_t seq);
  * nothing without ranges. */
 void su_output_steps(const SutraBatch *batch, float *steps);
 
-/* One float row [hidden] to its output form: keep dim elements, normalise before or after that,
+/* One float row [size] to its output form: keep dim elements, normalise before or after that,
  * convert, all as the batch says. steps: of su_output_steps. False if it holds NaN or infinity;
  * out is zero then. */
-bool su_output_row(const SuKernels *kernels, const float *row, uint32_t hidden,
+bool su_output_row(const SuKernels *kernels, const float *row, uint32_t size,
                    const SutraBatch *batch, const float *steps, void *out);
 
 #endif

@@ -36,7 +36,8 @@ static void carve(SuEncoderContext *context, SuArena *arena)
     const SutraSpec *spec = &context->encoder->spec;
     size_t tokens = context->max_tokens, hidden = spec->hidden_size;
     size_t width = (size_t)spec->num_heads * spec->head_size;
-    size_t output = 3 * width > hidden ? 3 * width : hidden;
+    size_t widest = context->encoder->widest_head;
+    size_t output = 3 * width > widest ? 3 * width : widest;
     context->x = su_arena_carve(arena, tokens * hidden * sizeof(float));
     context->qkv = su_arena_carve(arena, tokens * output * sizeof(float));
     context->attention = su_arena_carve(arena, tokens * width * sizeof(float));
@@ -51,7 +52,9 @@ static void carve(SuEncoderContext *context, SuArena *arena)
     converted = widest_rows(encoder, SU_LINEAR_QKV, SU_LINEAR_UP);
     context->rows = carve_rows(arena, tokens, converted);
     context->read_rows = carve_rows(arena, context->max_seqs, converted);
-    context->range_steps = su_arena_carve(arena, hidden * sizeof(float));
+    for (int i = 0; i < 2 && encoder->num_dense; i++)
+        context->pooled[i] = su_arena_carve(arena, context->max_seqs * widest * sizeof(float));
+    context->range_steps = su_arena_carve(arena, widest * sizeof(float));
     context->rank_row = su_arena_carve(arena, context->max_team * sizeof *context->rank_row);
     for (uint32_t i = 0; i < context->max_team; i++) {
         float *row = su_arena_carve(arena, 4 * hidden * sizeof(float));

@@ -275,10 +275,31 @@ static SutraStatus check_relative_bias(const SutraSpec *spec, SutraError *err)
     uint32_t buckets = spec->relative_buckets;
     if (buckets == 0) return SUTRA_OK;
     if (buckets % 4 || spec->relative_distance <= buckets / 4 ||
-        spec->position_offset >= spec->max_positions)
+        spec->position != SUTRA_POSITION_LEARNED)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
                  "the cpu backend has no relative bias of %u buckets up to a distance of %u",
                  buckets, spec->relative_distance);
+    return SUTRA_OK;
+}
+
+/* Batches say how to pool and whether to normalise at the end; only dense heads, which come between
+ * the two, are the encoder's. */
+static SutraStatus check_heads(const SutraSpec *spec, SutraError *err)
+{
+    uint32_t features = spec->hidden_size;
+    bool normalized = false;
+    for (uint32_t i = 0; spec->heads && i < spec->num_heads_out; i++) {
+        const SutraHead *head = &spec->heads[i];
+        bool dense = head->kind == SUTRA_HEAD_DENSE;
+        if (head->kind > SUTRA_HEAD_DENSE || head->in != features || head->out == 0 ||
+            (!dense && head->out != features) || (dense && (i == 0 || normalized)) ||
+            (dense && head->activation > SUTRA_ACT_TANH))
+            SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                     "the cpu backend has no head of kind %u from %u to %u features in place %u",
+                     head->kind, head->in, head->out, i);
+        normalized = normalized || head->kind == SUTRA_HEAD_NORMALIZE;
+        features = head->out;
+    }
     return SUTRA_OK;
 }
 
@@ -286,6 +307,7 @@ SutraStatus su_encoder_check_spec(const SutraSpec *spec, SutraError *err)
 {
     SU_TRY(check_positions(spec, err));
     SU_TRY(check_relative_bias(spec, err));
+    SU_TRY(check_heads(spec, err));
     if (spec->norm != SUTRA_NORM_POST)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "the cpu backend runs post-norm encoders only");
     if (spec->norm_kind != SUTRA_NORM_LAYER)
@@ -364,6 +386,7 @@ SutraStatus su_encoder_create(const SutraSpec *spec, const SutraTensor *tensors,
     SutraStatus status = source.row ? pack(&source, encoder, err)
                                     : su_error_set(err, SUTRA_E_MEMORY, "out of memory for a row");
     su_free(source.row);
+    if (status == SUTRA_OK) status = su_encoder_load_dense(encoder, spec, tensors, n, err);
     if (status == SUTRA_OK)
         *out = encoder;
     else
@@ -430,6 +453,7 @@ SutraStatus su_encoder_attach(const SutraSpec *spec, const SutraTensor *tensors,
                      .linears = packed,
                      .encoder = encoder};
     SutraStatus status = attach(&source, encoder, packed, size, err);
+    if (status == SUTRA_OK) status = su_encoder_load_dense(encoder, spec, tensors, n, err);
     if (status == SUTRA_OK)
         *out = encoder;
     else
@@ -441,6 +465,8 @@ void su_encoder_free(SuEncoder *encoder)
 {
     if (!encoder) return;
     su_free_aligned(encoder->memory);
+    su_free_aligned(encoder->dense_memory);
+    su_free(encoder->dense);
     su_free(encoder->layers);
     su_free(encoder);
 }

@@ -1,7 +1,10 @@
-/* What is read from the last layer: pooled vectors or token vectors, normalised and converted.
- * Output rows overwrite context->qkv, which is free by then. */
+/* What is read from the last layer: pooled vectors, through the dense heads if there are any, or
+ * token vectors; normalised and converted. Output rows overwrite context->qkv, which is free by
+ * then. */
 #include "batch/row_bytes.h"
 #include "encoder/encoder.h"
+
+#include <string.h>
 
 bool su_encoder_reads_one_row(const SuEncoder *encoder, const SutraBatch *batch)
 {
@@ -27,22 +30,47 @@ size_t su_encoder_read_token(const SutraBatch *batch, size_t seq)
                                              : batch->cu_seqlens[seq] + skipped_tokens(batch, seq);
 }
 
-static void pool_text(SuEncoderContext *context, const SutraBatch *batch, size_t seq, float *row)
+/* Row `seq` of the output. */
+static void write_row(SuEncoderContext *context, const SutraBatch *batch, size_t seq,
+                      const float *row)
+{
+    const SuEncoder *encoder = context->encoder;
+    unsigned char *out =
+        (unsigned char *)context->qkv + seq * su_row_bytes(batch->dtype, batch->dim);
+    if (!su_output_row(&encoder->kernels, row, encoder->pooled_size, batch, context->range_steps,
+                       out))
+        batch->numeric_error[seq] = 1;
+}
+
+/* The text's pooled row, in `row` or where it lies already. */
+static const float *pool_text(SuEncoderContext *context, const SutraBatch *batch, size_t seq,
+                              float *row)
 {
     const SuEncoder *encoder = context->encoder;
     size_t hidden = encoder->spec.hidden_size;
     size_t begin = batch->cu_seqlens[seq], tokens = batch->cu_seqlens[seq + 1] - begin;
-    const float *pooled = row;
-    if (su_encoder_reads_one_row(encoder, batch))
-        pooled = context->read + seq * hidden;
-    else
-        encoder->kernels.pool_f32(batch->pooling, context->x + begin * hidden, hidden,
-                                  skipped_tokens(batch, seq), tokens, hidden, row);
-    unsigned char *out =
-        (unsigned char *)context->qkv + seq * su_row_bytes(batch->dtype, batch->dim);
-    if (!su_output_row(&encoder->kernels, pooled, (uint32_t)hidden, batch, context->range_steps,
-                       out))
-        batch->numeric_error[seq] = 1;
+    if (su_encoder_reads_one_row(encoder, batch)) return context->read + seq * hidden;
+    encoder->kernels.pool_f32(batch->pooling, context->x + begin * hidden, hidden,
+                              skipped_tokens(batch, seq), tokens, hidden, row);
+    return row;
+}
+
+static void pool_to_dense(SuEncoderContext *context, const SutraBatch *batch,
+                          SuRegionThread *thread)
+{
+    size_t hidden = context->encoder->spec.hidden_size, size = context->encoder->pooled_size;
+    SuLoop loop = su_parallel_for(thread, batch->num_seqs);
+    while (su_loop_next(thread, &loop))
+        for (size_t i = loop.begin; i < loop.end; i++) {
+            float *row = context->pooled[0] + i * hidden;
+            const float *pooled = pool_text(context, batch, i, row);
+            if (pooled != row) memcpy(row, pooled, hidden * sizeof *row);
+        }
+    const float *vectors = su_encoder_run_dense(context, batch, thread);
+    loop = su_parallel_for(thread, batch->num_seqs);
+    while (su_loop_next(thread, &loop))
+        for (size_t i = loop.begin; i < loop.end; i++)
+            write_row(context, batch, i, vectors + i * size);
 }
 
 static void write_tokens(SuEncoderContext *context, const SutraBatch *batch, size_t seq)
@@ -59,12 +87,17 @@ static void write_tokens(SuEncoderContext *context, const SutraBatch *batch, siz
 
 void su_encoder_heads(SuEncoderContext *context, const SutraBatch *batch, SuRegionThread *thread)
 {
+    if (batch->output == SUTRA_OUT_POOLED && context->encoder->num_dense) {
+        pool_to_dense(context, batch, thread);
+        return;
+    }
+    float *row = context->rank_row[thread->rank];
     SuLoop loop = su_parallel_for(thread, batch->num_seqs);
     while (su_loop_next(thread, &loop))
         for (size_t i = loop.begin; i < loop.end; i++) {
             if (batch->output == SUTRA_OUT_TOKENS)
                 write_tokens(context, batch, i);
             else
-                pool_text(context, batch, i, context->rank_row[thread->rank]);
+                write_row(context, batch, i, pool_text(context, batch, i, row));
         }
 }

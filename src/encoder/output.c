@@ -36,13 +36,13 @@ static bool convert(const SuKernels *kernels, const float *row, float scale,
     return false;
 }
 
-bool su_output_row(const SuKernels *kernels, const float *row, uint32_t hidden,
+bool su_output_row(const SuKernels *kernels, const float *row, uint32_t size,
                    const SutraBatch *batch, const float *steps, void *out)
 {
     float scale = 1.0f;
     bool finite = true;
     if (batch->normalize) {
-        uint32_t n = batch->normalize == SUTRA_BATCH_NORMALIZE_WHOLE ? hidden : batch->dim;
+        uint32_t n = batch->normalize == SUTRA_BATCH_NORMALIZE_WHOLE ? size : batch->dim;
         float length = sqrtf(kernels->sum_of_squares_f32(row, n));
         scale = 1.0f / (length > 1e-12f ? length : 1e-12f);
         finite = isfinite(length); /* an element that is not, or an overflow */

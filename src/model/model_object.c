@@ -2,10 +2,17 @@
 #include "base/memory.h"
 #include "model/model.h"
 
+uint32_t su_model_features(const SutraModel *model, SutraOutput output)
+{
+    const SutraSpec *spec = &model->spec;
+    if (output != SUTRA_OUT_POOLED || spec->num_heads_out == 0) return spec->hidden_size;
+    return spec->heads[spec->num_heads_out - 1].out;
+}
+
 uint32_t su_model_dim(const SutraModel *model)
 {
-    uint32_t hidden = model->spec.hidden_size, cut = model->truncate_dim;
-    return cut && cut < hidden ? cut : hidden;
+    uint32_t features = su_model_features(model, SUTRA_OUT_POOLED), cut = model->truncate_dim;
+    return cut && cut < features ? cut : features;
 }
 
 static pthread_mutex_t links_lock = PTHREAD_MUTEX_INITIALIZER;

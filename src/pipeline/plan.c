@@ -66,7 +66,7 @@ static SutraStatus plan_length(const SutraModel *model, const SutraEmbedOptions 
 static uint32_t plan_normalize(const SutraModel *model, const SutraEmbedOptions *o, uint32_t dim)
 {
     bool by_model = o->output == SUTRA_OUT_POOLED && model->normalize;
-    bool whole = dim == model->spec.hidden_size;
+    bool whole = dim == su_model_features(model, o->output);
     if (o->normalize == SUTRA_NORMALIZE_YES) return SUTRA_BATCH_NORMALIZE;
     if (!by_model) return 0;
     if (whole || (o->normalize == SUTRA_NORMALIZE_MODEL && o->dim)) return SUTRA_BATCH_NORMALIZE;
@@ -99,12 +99,10 @@ SutraStatus su_embed_plan(const SutraModel *model, const SutraEmbedOptions *opti
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: the model has no head for %s output", model->name,
                  o.output == SUTRA_OUT_SPARSE ? "sparse" : "score");
     plan->pooling = o.pooling ? o.pooling : model->pooling;
-    plan->dim = o.dim                          ? o.dim
-                : o.output == SUTRA_OUT_POOLED ? su_model_dim(model)
-                                               : model->spec.hidden_size;
-    if (plan->dim > model->spec.hidden_size)
-        SU_RAISE(err, SUTRA_E_ARGUMENT, "dim %u is more than the model's %u", plan->dim,
-                 model->spec.hidden_size);
+    uint32_t features = su_model_features(model, o.output);
+    plan->dim = o.dim ? o.dim : o.output == SUTRA_OUT_POOLED ? su_model_dim(model) : features;
+    if (plan->dim > features)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "dim %u is more than the model's %u", plan->dim, features);
     plan->row_bytes = su_row_bytes(plan->dtype, plan->dim);
     SU_TRY(plan_ranges(&o, plan, err));
     plan->normalize = plan_normalize(model, &o, plan->dim);

@@ -44,7 +44,7 @@ typedef struct SuQuantizer {
     SuEncoder *exact; /* fp32 */
     SuQuantizeTexts texts;
     SuTextRange held_out; /* texts that quality is measured on */
-    float *exact_vectors; /* [held out, hidden_size], like the next */
+    float *exact_vectors; /* [held out, features], like the next */
     float *vectors;
     SuLinearStats *stats; /* [num_linears], NULL without calibration texts */
 } SuQuantizer;

@@ -92,8 +92,9 @@ static SutraStatus collect(SuQuantizer *quantizer, SutraError *err)
         SU_RAISE(err, SUTRA_E_ARGUMENT, "one calibration text is not enough: give two or more");
     SU_TRY(create_stats(quantizer, err));
     su_quantize_progress(quantizer, "calibrating on %zu texts", su_text_range_count(&range));
-    float *unused =
-        su_alloc(su_text_range_count(&range) * quantizer->model->spec.hidden_size, sizeof *unused);
+    float *unused = su_alloc(su_text_range_count(&range) *
+                                 su_model_features(quantizer->model, SUTRA_OUT_POOLED),
+                             sizeof *unused);
     if (!unused) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for vectors");
     SutraStatus status = su_quantize_embed(quantizer->model, quantizer->exact, &range,
                                            quantizer->pool, &rows, unused, err);
@@ -126,7 +127,8 @@ SutraStatus su_quantize_calibrate(SuQuantizer *quantizer, SutraError *err)
                              quantizer->kernels.isa, NULL, &quantizer->exact, err));
     if (given) SU_TRY(collect(quantizer, err));
     quantizer->held_out = (SuTextRange){&quantizer->texts, given ? 1 : 0, given ? 2 : 1};
-    size_t elements = su_text_range_count(&quantizer->held_out) * model->spec.hidden_size;
+    size_t elements =
+        su_text_range_count(&quantizer->held_out) * su_model_features(model, SUTRA_OUT_POOLED);
     quantizer->exact_vectors = su_alloc(elements, sizeof(float));
     quantizer->vectors = su_alloc(elements, sizeof(float));
     if (!quantizer->exact_vectors || !quantizer->vectors)

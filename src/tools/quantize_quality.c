@@ -11,7 +11,7 @@
 static SuQuality compare_vectors(const SuQuantizer *quantizer)
 {
     size_t n = su_text_range_count(&quantizer->held_out);
-    size_t dim = quantizer->model->spec.hidden_size;
+    size_t dim = su_model_features(quantizer->model, SUTRA_OUT_POOLED);
     SuQuality quality = {.least = 1};
     for (size_t i = 0; i < n; i++) {
         double cosine = 0;

@@ -100,7 +100,7 @@ static void run_team(void *self, void (*body)(void *arg, uint32_t rank), void *a
 static SutraStatus run_batch(const SutraModel *model, SuEncoderContext *context, Batch *batch,
                              const SutraTeam *team, float *vectors, SutraError *err)
 {
-    uint32_t dim = model->spec.hidden_size;
+    uint32_t dim = su_model_features(model, SUTRA_OUT_POOLED);
     SutraBatch run = {.struct_size = sizeof run,
                       .num_seqs = batch->count,
                       .num_tokens = batch->cu_seqlens[batch->count],
@@ -130,8 +130,8 @@ static SutraStatus run_all(const SutraModel *model, SuEncoderContext *context, B
     size_t count = su_text_range_count(range);
     for (size_t done = 0, next; done < count; done = next) {
         next = fill(batch, range, done, context->max_tokens);
-        SU_TRY(
-            run_batch(model, context, batch, team, vectors + done * model->spec.hidden_size, err));
+        SU_TRY(run_batch(model, context, batch, team,
+                         vectors + done * su_model_features(model, SUTRA_OUT_POOLED), err));
     }
     return SUTRA_OK;
 }

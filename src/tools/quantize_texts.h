@@ -30,7 +30,7 @@ typedef struct SuTextRange {
 
 size_t su_text_range_count(const SuTextRange *range);
 
-/* Normalised vectors [count, hidden_size] of the range, pooled as the model says; observer: of
+/* Normalised vectors [count, features] of the range, pooled as the model says; observer: of
  * their rows on the way, or NULL. pool: its threads work where there is no observer. Errors:
  * MEMORY, NUMERIC. */
 SutraStatus su_quantize_embed(const SutraModel *model, const SuEncoder *encoder,
