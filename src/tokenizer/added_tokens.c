@@ -124,19 +124,19 @@ const SuAddedToken *su_added_tokens_with_content(const SuAddedTokens *added, con
 static SutraStatus make_pattern(SuAddedToken *token, const SuNormalizer *normalizer,
                                 const char *where, SutraError *err)
 {
-    SuNormalizer none = {.kind = SU_NORMALIZER_NONE};
+    const SuNormalizer none = {0};
     SuNormalized text = {0};
     SutraStatus status = su_normalizer_run(token->normalized ? normalizer : &none, token->content,
                                            token->size, 0, false, &text, err);
     if (status != SUTRA_OK) goto cleanup;
-    if (text.size == 0) {
+    if (text.text.size == 0) {
         status = su_error_set(err, SUTRA_E_FORMAT,
                               "%s: nothing is left of added token \"%.64s\" when it is normalised",
                               where, token->content);
         goto cleanup;
     }
-    token->pattern_size = text.size;
-    token->pattern = su_strndup(text.bytes, text.size);
+    token->pattern_size = text.text.size;
+    token->pattern = su_strndup(text.text.bytes, text.text.size);
     if (!token->pattern)
         status = su_error_set(err, SUTRA_E_MEMORY, "out of memory for an added token");
 cleanup:

@@ -1,6 +1,9 @@
 #include "tokenizer/component_json.h"
 
 #include <math.h>
+#include <string.h>
+
+#define MAX_DEPTH 8u /* of sequences in sequences */
 
 SutraStatus su_tokenizer_component_type(const json_t *json, const char *section, const char *where,
                                         const char **type, SutraError *err)
@@ -31,4 +34,29 @@ SutraStatus su_tokenizer_id(const json_t *json, const char *name, const char *wh
         SU_RAISE(err, SUTRA_E_FORMAT, "%s: %.64s: id %.17g is out of range", where, name, value);
     *id = (int32_t)value;
     return SUTRA_OK;
+}
+
+static SutraStatus read_steps(const json_t *json, const SuStepList *list, size_t depth,
+                              const char *where, SutraError *err)
+{
+    const char *type;
+    SU_TRY(su_tokenizer_component_type(json, list->section, where, &type, err));
+    if (strcmp(type, "Sequence") != 0) return list->read(json, where, list->to, err);
+    const json_t *members = json_object_get(json, list->members);
+    if (!json_is_array(members))
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s.%s is not an array", where, list->section,
+                 list->members);
+    if (depth == MAX_DEPTH)
+        SU_RAISE(err, SUTRA_E_LIMIT, "%s: %s holds sequences more than %u deep", where,
+                 list->section, MAX_DEPTH);
+    for (size_t i = 0; i < json_array_size(members); i++)
+        SU_TRY(read_steps(json_array_get(members, i), list, depth + 1, where, err));
+    return SUTRA_OK;
+}
+
+SutraStatus su_tokenizer_read_steps(const json_t *json, const SuStepList *list, const char *where,
+                                    SutraError *err)
+{
+    if (!json || json_is_null(json)) return SUTRA_OK;
+    return read_steps(json, list, 0, where, err);
 }

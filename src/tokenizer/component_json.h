@@ -12,6 +12,20 @@ SutraStatus su_tokenizer_component_type(const json_t *json, const char *section,
 SutraStatus su_tokenizer_require_bool(const json_t *json, const char *section, const char *key,
                                       const char *where, bool *value, SutraError *err);
 
+/* A section that is one step or a "Sequence" of steps, sequences in it included. */
+typedef SutraStatus (*SuStepReader)(const json_t *json, const char *where, void *to,
+                                    SutraError *err);
+typedef struct SuStepList {
+    const char *section, *members; /* key of a Sequence's list */
+    SuStepReader read;             /* called for each step that is no Sequence */
+    void *to;
+} SuStepList;
+
+/* json may be NULL or null: no steps. Errors: FORMAT, LIMIT (sequences in sequences), the
+ * reader's. */
+SutraStatus su_tokenizer_read_steps(const json_t *json, const SuStepList *list, const char *where,
+                                    SutraError *err);
+
 /* A token id or type id: an integer of 0 … INT32_MAX - 1. Errors: FORMAT naming `name`. */
 SutraStatus su_tokenizer_id(const json_t *json, const char *name, const char *where, int32_t *id,
                             SutraError *err);

@@ -7,6 +7,7 @@
  * punctuation. Cutting there is safe: both end words, and no combining mark is reordered over a
  * starter, so what follows does not change what comes before. */
 #include "tokenizer/tokenizer_parts.h"
+#include "tokenizer/wordpiece.h"
 
 #include "unicode/category.h"
 #include "unicode/utf8.h"
@@ -19,10 +20,8 @@ static SuByteClass classify(const SuTokenizer *tokenizer, uint32_t byte)
 {
     if (byte >= 0x80) return SU_BYTE_OTHER;
     uint8_t properties = su_unicode_properties(byte);
-    const SuNormalizer *normalizer = &tokenizer->normalizer;
-    if (normalizer->kind == SU_NORMALIZER_BERT && normalizer->clean_text &&
-        (properties & SU_CP_CONTROL))
-        return SU_BYTE_OTHER;
+    const SuNormalizerStep *bert = su_normalizer_bert(&tokenizer->normalizer);
+    if (bert && bert->clean_text && (properties & SU_CP_CONTROL)) return SU_BYTE_OTHER;
     if (properties & SU_CP_SPACE) return SU_BYTE_SPACE;
     if (properties & SU_CP_PUNCTUATION) return SU_BYTE_PUNCTUATION;
     bool digit = byte >= '0' && byte <= '9';
@@ -32,11 +31,15 @@ static SuByteClass classify(const SuTokenizer *tokenizer, uint32_t byte)
 
 void su_tokenizer_prepare_fast(SuTokenizer *tokenizer)
 {
-    tokenizer->fast =
-        tokenizer->pre_tokenizer == SU_PRE_TOKENIZER_BERT && tokenizer->added.normalized.count == 0;
+    const SuNormalizer *normalizer = &tokenizer->normalizer;
+    tokenizer->fast = tokenizer->model.kind == &su_wordpiece_kind &&
+                      (normalizer->count == 0 || su_normalizer_bert(normalizer)) &&
+                      su_pre_tokenizer_is_bert(&tokenizer->pre_tokenizer) &&
+                      tokenizer->added.normalized.count == 0;
+    if (!tokenizer->fast) return;
     for (uint32_t byte = 0; byte < 256; byte++)
         tokenizer->byte_class[byte] = (uint8_t)classify(tokenizer, byte);
-    const SuWordPiece *model = &tokenizer->model;
+    const SuWordPiece *model = tokenizer->model.data;
     for (uint32_t byte = 0; byte < 128; byte++) {
         int32_t id = model->max_chars == 0 ? -1 : model->initial.single[byte];
         tokenizer->punctuation_ids[byte] = id < 0 ? model->unk_id : id;
@@ -82,10 +85,9 @@ SutraStatus su_tokenizer_encode_fast(const SuTokenizer *tokenizer, SuTokenizerSc
                                      const char *text, size_t size, uint32_t first, SuTokenRow *row,
                                      SutraError *err)
 {
-    const SuWordPiece *model = &tokenizer->model;
-    const bool lowercase =
-        tokenizer->normalizer.kind == SU_NORMALIZER_BERT && tokenizer->normalizer.lowercase;
-    const uint64_t fold = lowercase ? BYTES(0x20) : 0; /* digits have that bit */
+    const SuWordPiece *model = tokenizer->model.data;
+    const SuNormalizerStep *bert = su_normalizer_bert(&tokenizer->normalizer);
+    const uint64_t fold = bert && bert->lowercase ? BYTES(0x20) : 0; /* digits have that bit */
     size_t at = 0;
     uint32_t code_point = first; /* of byte `at` */
     while (at < size) {

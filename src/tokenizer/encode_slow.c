@@ -1,34 +1,47 @@
 /* The slow path: text is normalised first, then cut into words. Any tokenizer, any text. */
 #include "tokenizer/tokenizer_parts.h"
 
+/* Where words go: to the model, whose tokens go to the row. */
+typedef struct Sink {
+    const SuTokenModel *model;
+    SuModelScratch *scratch;
+    SuTokenRow *row;
+} Sink;
+
+static SutraStatus take_word(void *context, SuTextView word, SutraError *err)
+{
+    const Sink *sink = context;
+    return sink->model->kind->encode(sink->model->data, sink->scratch, word.bytes, word.size,
+                                     (SuWordPlace){.source = word.source}, sink->row, err);
+}
+
 /* Words of text that is normalised and holds no added token. */
-static SutraStatus encode_words(const SuTokenizer *tokenizer, const SuNormalized *normalized,
+static SutraStatus encode_words(const SuTokenizer *tokenizer, SuTokenizerScratch *scratch,
                                 size_t begin, size_t end, SuTokenRow *row, SutraError *err)
 {
-    size_t at = 0, word;
-    const char *text = normalized->bytes + begin;
-    while (su_pre_tokenizer_next(tokenizer->pre_tokenizer, text, end - begin, &at, &word)) {
-        SuWordPlace place = {0};
-        if (row->with_offsets) place.source = normalized->source + begin + word;
-        SU_TRY(su_wordpiece_encode(&tokenizer->model, text + word, at - word, place, row, err));
-    }
-    return SUTRA_OK;
+    const SuText *text = &scratch->normalized.text;
+    Sink sink = {&tokenizer->model, &scratch->model, row};
+    const SuWordSink words = {take_word, &sink};
+    const SuTextView view = {.bytes = text->bytes + begin,
+                             .source = row->with_offsets ? text->source + begin : NULL,
+                             .size = end - begin};
+    return su_pre_tokenizer_run(&tokenizer->pre_tokenizer, view, &words, err);
 }
 
 SutraStatus su_tokenizer_encode_slow(const SuTokenizer *tokenizer, SuTokenizerScratch *scratch,
                                      const char *text, size_t size, uint32_t first, SuTokenRow *row,
                                      SutraError *err)
 {
-    SuNormalized *normalized = &scratch->normalized;
+    const SuText *normalized = &scratch->normalized.text;
     SU_TRY(su_normalizer_run(&tokenizer->normalizer, text, size, first, row->with_offsets,
-                             normalized, err));
+                             &scratch->normalized, err));
     SuAddedCursor cursor =
         su_added_cursor(&tokenizer->added.normalized, normalized->bytes, normalized->size);
     SuAddedPiece piece;
     while (su_added_cursor_next(&cursor, &piece)) {
         if (piece.begin == piece.end) continue;
         if (!piece.token) {
-            SU_TRY(encode_words(tokenizer, normalized, piece.begin, piece.end, row, err));
+            SU_TRY(encode_words(tokenizer, scratch, piece.begin, piece.end, row, err));
             continue;
         }
         uint32_t begin = 0, end = 0;

@@ -1,25 +1,64 @@
 #include "tokenizer/pre_tokenizer.h"
 
+#include "base/memory.h"
 #include "tokenizer/component_json.h"
 #include "unicode/category.h"
 #include "unicode/utf8.h"
 
 #include <string.h>
 
-SutraStatus su_pre_tokenizer_from_json(const json_t *json, const char *where,
-                                       SuPreTokenizer *pre_tokenizer, SutraError *err)
+/* ---- the list ---- */
+
+SutraStatus su_pre_tokenizer_add(SuPreTokenizer *pre_tokenizer, const SuPreTokenizerStep *step,
+                                 SutraError *err)
 {
-    *pre_tokenizer = SU_PRE_TOKENIZER_NONE;
-    if (!json || json_is_null(json)) return SUTRA_OK;
+    size_t count = pre_tokenizer->count + 1;
+    SuPreTokenizerStep *grown = su_realloc(pre_tokenizer->steps, count, sizeof *grown);
+    if (!grown) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu pre-tokenisers", count);
+    grown[pre_tokenizer->count++] = *step;
+    pre_tokenizer->steps = grown;
+    return SUTRA_OK;
+}
+
+void su_pre_tokenizer_free(SuPreTokenizer *pre_tokenizer)
+{
+    su_free(pre_tokenizer->steps);
+    *pre_tokenizer = (SuPreTokenizer){0};
+}
+
+bool su_pre_tokenizer_is_bert(const SuPreTokenizer *pre_tokenizer)
+{
+    return pre_tokenizer->count == 1 && pre_tokenizer->steps[0].kind == SU_PRE_TOKENIZER_BERT;
+}
+
+static SutraStatus read_step(const json_t *json, const char *where, void *to, SutraError *err)
+{
+    SuPreTokenizer *pre_tokenizer = to;
     const char *type;
     SU_TRY(su_tokenizer_component_type(json, "pre_tokenizer", where, &type, err));
     if (strcmp(type, "BertPreTokenizer") != 0)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "%s: pre_tokenizer \"%.64s\" is not supported (known: BertPreTokenizer)", where,
-                 type);
-    *pre_tokenizer = SU_PRE_TOKENIZER_BERT;
-    return SUTRA_OK;
+                 "%s: pre_tokenizer \"%.64s\" is not supported (known: BertPreTokenizer, Sequence)",
+                 where, type);
+    if (pre_tokenizer->count == SU_MAX_STEPS)
+        SU_RAISE(err, SUTRA_E_LIMIT, "%s: pre_tokenizer has more than %u steps", where,
+                 SU_MAX_STEPS);
+    const SuPreTokenizerStep step = {.kind = SU_PRE_TOKENIZER_BERT};
+    return su_pre_tokenizer_add(pre_tokenizer, &step, err);
 }
+
+SutraStatus su_pre_tokenizer_from_json(const json_t *json, const char *where,
+                                       SuPreTokenizer *pre_tokenizer, SutraError *err)
+{
+    const SuStepList list = {.section = "pre_tokenizer",
+                             .members = "pretokenizers",
+                             .read = read_step,
+                             .to = pre_tokenizer};
+    *pre_tokenizer = (SuPreTokenizer){0};
+    return su_tokenizer_read_steps(json, &list, where, err);
+}
+
+/* ---- running ---- */
 
 static bool next_bert(const char *text, size_t size, size_t *at, size_t *begin)
 {
@@ -42,11 +81,26 @@ static bool next_bert(const char *text, size_t size, size_t *at, size_t *begin)
     return true;
 }
 
-bool su_pre_tokenizer_next(SuPreTokenizer pre_tokenizer, const char *text, size_t size, size_t *at,
-                           size_t *begin)
+static SuTextView part_of(SuTextView text, size_t begin, size_t end)
 {
-    if (pre_tokenizer == SU_PRE_TOKENIZER_BERT) return next_bert(text, size, at, begin);
-    *begin = *at;
-    *at = size;
-    return *begin < size;
+    return (SuTextView){.bytes = text.bytes + begin,
+                        .source = text.source ? text.source + begin : NULL,
+                        .size = end - begin};
+}
+
+static SutraStatus run_steps(const SuPreTokenizer *pre_tokenizer, size_t index, SuTextView piece,
+                             const SuWordSink *sink, SutraError *err)
+{
+    size_t at = 0, begin;
+    if (index == pre_tokenizer->count) return sink->take(sink->context, piece, err);
+    while (next_bert(piece.bytes, piece.size, &at, &begin))
+        SU_TRY(run_steps(pre_tokenizer, index + 1, part_of(piece, begin, at), sink, err));
+    return SUTRA_OK;
+}
+
+SutraStatus su_pre_tokenizer_run(const SuPreTokenizer *pre_tokenizer, SuTextView text,
+                                 const SuWordSink *sink, SutraError *err)
+{
+    if (text.size == 0) return SUTRA_OK;
+    return run_steps(pre_tokenizer, 0, text, sink, err);
 }

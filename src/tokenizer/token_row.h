@@ -51,6 +51,28 @@ static inline SutraStatus su_token_row_push(SuTokenRow *row, int32_t id, uint32_
     return SUTRA_OK;
 }
 
+/* Where the bytes of a word lie in the original text: byte i is code point source[i], or first + i
+ * when source is NULL. */
+typedef struct SuWordPlace {
+    const uint32_t *source;
+    uint32_t first;
+} SuWordPlace;
+
+/* Pushes the token of bytes [begin, end) of a word; begin < end. */
+static inline SutraStatus su_token_row_push_bytes(SuTokenRow *row, int32_t id, size_t begin,
+                                                  size_t end, SuWordPlace place, SutraError *err)
+{
+    uint32_t from = 0, to = 0;
+    if (row->with_offsets && place.source) {
+        from = place.source[begin];
+        to = place.source[end - 1] + 1;
+    } else if (row->with_offsets) {
+        from = place.first + (uint32_t)begin;
+        to = place.first + (uint32_t)end;
+    }
+    return su_token_row_push(row, id, from, to, err);
+}
+
 /* Where the kept tokens begin in the arrays when `keep` of them are wanted (keep ≤ limit);
  * *kept is how many there are. */
 size_t su_token_row_kept(const SuTokenRow *row, size_t keep, size_t *kept);

@@ -60,10 +60,10 @@ SutraStatus su_tokenizer_finish(SuTokenizer *tokenizer, const char *where, Sutra
 void su_tokenizer_free(SuTokenizer *tokenizer)
 {
     if (!tokenizer) return;
-    if (!tokenizer->mapped) {
-        su_wordpiece_free(&tokenizer->model);
-        su_vocabulary_free(&tokenizer->vocabulary);
-    }
+    su_token_model_free(&tokenizer->model);
+    if (!tokenizer->mapped) su_vocabulary_free(&tokenizer->vocabulary);
+    su_normalizer_free(&tokenizer->normalizer);
+    su_pre_tokenizer_free(&tokenizer->pre_tokenizer);
     su_added_tokens_free(&tokenizer->added);
     su_post_processor_free(&tokenizer->post_processor);
     su_free(tokenizer);
@@ -94,6 +94,7 @@ void su_tokenizer_scratch_free(SuTokenizerScratch *scratch)
 {
     if (!scratch) return;
     su_normalized_free(&scratch->normalized);
+    su_model_scratch_free(&scratch->model);
     su_token_row_free(&scratch->rows[0]);
     su_token_row_free(&scratch->rows[1]);
     su_token_row_free(&scratch->result);

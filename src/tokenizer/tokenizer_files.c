@@ -10,7 +10,9 @@
 #include "base/memory.h"
 #include "tokenizer/component_json.h"
 #include "tokenizer/declared_tokens.h"
+#include "tokenizer/token_model_table.h"
 #include "tokenizer/tokenizer_parts.h"
+#include "tokenizer/wordpiece.h"
 
 #include <string.h>
 
@@ -49,16 +51,28 @@ static SutraStatus read_switches(const Builder *builder, SutraError *err)
 {
     const json_t *settings = builder->settings.merged;
     const char *where = builder->settings.files->config_where;
-    SuNormalizer *normalizer = &builder->tokenizer->normalizer;
-    *normalizer = (SuNormalizer){.kind = SU_NORMALIZER_BERT,
-                                 .clean_text = true,
-                                 .handle_chinese_chars = true,
-                                 .lowercase = true};
-    SU_TRY(su_json_get_bool(settings, "do_lower_case", where, &normalizer->lowercase, err));
-    SU_TRY(su_json_get_bool(settings, "tokenize_chinese_chars", where,
-                            &normalizer->handle_chinese_chars, err));
-    normalizer->strip_accents = normalizer->lowercase;
-    return su_json_get_bool(settings, "strip_accents", where, &normalizer->strip_accents, err);
+    SuNormalizerStep bert = {.kind = SU_NORMALIZER_BERT,
+                             .clean_text = true,
+                             .handle_chinese_chars = true,
+                             .lowercase = true};
+    SU_TRY(su_json_get_bool(settings, "do_lower_case", where, &bert.lowercase, err));
+    SU_TRY(su_json_get_bool(settings, "tokenize_chinese_chars", where, &bert.handle_chinese_chars,
+                            err));
+    bert.strip_accents = bert.lowercase;
+    SU_TRY(su_json_get_bool(settings, "strip_accents", where, &bert.strip_accents, err));
+    return su_normalizer_add(&builder->tokenizer->normalizer, &bert, err);
+}
+
+static SutraStatus read_wordpiece_vocabulary(const SuTokenizerFiles *files,
+                                             SuVocabulary *vocabulary, SutraError *err)
+{
+    const SuTokenModelKind *kind;
+    SU_TRY(su_token_model_kind(json_object_get(files->json, "model"), files->where, &kind, err));
+    if (kind != &su_wordpiece_kind)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: model \"%s\" is not supported for a BertTokenizer (known: WordPiece)",
+                 files->where, kind->name);
+    return su_tokenizer_read_vocabulary(files->json, files->where, vocabulary, err);
 }
 
 static SutraStatus read_bert_parts(Builder *builder, SutraError *err)
@@ -67,20 +81,21 @@ static SutraStatus read_bert_parts(Builder *builder, SutraError *err)
     SuTokenizer *tokenizer = builder->tokenizer;
     SU_TRY(complete_bert_names(builder, err));
     if (files->json)
-        SU_TRY(
-            su_tokenizer_read_vocabulary(files->json, files->where, &tokenizer->vocabulary, err));
+        SU_TRY(read_wordpiece_vocabulary(files, &tokenizer->vocabulary, err));
     else
         SU_TRY(su_vocabulary_read_lines(&tokenizer->vocabulary, files->vocab, files->vocab_size,
                                         files->where, err));
     SU_TRY(read_switches(builder, err));
-    tokenizer->pre_tokenizer = SU_PRE_TOKENIZER_BERT;
+    const SuPreTokenizerStep bert_words = {.kind = SU_PRE_TOKENIZER_BERT};
+    SU_TRY(su_pre_tokenizer_add(&tokenizer->pre_tokenizer, &bert_words, err));
     const SuWordPieceOptions options = {
         .unk_token = su_token_text(json_object_get(builder->settings.merged, "unk_token")),
         .prefix = "##",
         .max_chars = MAX_CHARS_PER_WORD,
-        .pre_tokenizer = tokenizer->pre_tokenizer};
-    return su_wordpiece_create(&tokenizer->model, &tokenizer->vocabulary, &options, files->where,
-                               err);
+        .bert_words = true};
+    tokenizer->model.kind = &su_wordpiece_kind;
+    return su_wordpiece_create(&tokenizer->vocabulary, &options, files->where,
+                               &tokenizer->model.data, err);
 }
 
 /* [CLS] A [SEP] B [SEP], whatever tokenizer.json has. */
@@ -103,14 +118,14 @@ static SutraStatus set_bert_template(const Builder *builder, SutraError *err)
  * kept as it kept them: none of its steps tells cases apart. */
 static SutraStatus lowercase_first(const Builder *builder, SutraError *err)
 {
-    SuNormalizer *normalizer = &builder->tokenizer->normalizer;
+    SuNormalizerStep *bert = su_normalizer_bert(&builder->tokenizer->normalizer);
     if (!builder->settings.files->lowercase_first) return SUTRA_OK;
-    if (normalizer->kind != SU_NORMALIZER_BERT)
+    if (!bert)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
                  "%s: sentence_bert_config.json's do_lower_case is supported with a BertNormalizer "
                  "only",
                  builder->settings.files->where);
-    normalizer->lowercase = true;
+    bert->lowercase = true;
     return SUTRA_OK;
 }
 

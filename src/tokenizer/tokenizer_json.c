@@ -1,66 +1,33 @@
 /* tokenizer.json section by section; each component reads its own. */
 #include "base/memory.h"
 #include "tokenizer/component_json.h"
+#include "tokenizer/token_model_table.h"
 #include "tokenizer/tokenizer_parts.h"
 
 #include <string.h>
 
 /* ---- model ---- */
 
-static SutraStatus check_model_type(const json_t *json, const char *where, SutraError *err)
-{
-    const char *type = json_string_value(json_object_get(json, "type"));
-    if (!type && json_object_get(json, "continuing_subword_prefix") &&
-        json_object_get(json, "max_input_chars_per_word"))
-        return SUTRA_OK; /* files written before models had a type */
-    SU_TRY(su_tokenizer_component_type(json, "model", where, &type, err));
-    if (strcmp(type, "WordPiece") != 0)
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "%s: model \"%.64s\" is not supported (known: WordPiece)", where, type);
-    return SUTRA_OK;
-}
-
 SutraStatus su_tokenizer_read_vocabulary(const json_t *root, const char *where,
                                          SuVocabulary *vocabulary, SutraError *err)
 {
-    const json_t *model = json_object_get(root, "model");
-    const json_t *vocab = json_object_get(model, "vocab");
-    SU_TRY(check_model_type(model, where, err));
-    if (!json_is_object(vocab))
-        SU_RAISE(err, SUTRA_E_FORMAT, "%s: model.vocab is not an object", where);
-    const char *text;
-    json_t *value;
-    json_object_foreach((json_t *)vocab, text, value)
-    {
-        int32_t id = 0;
-        SU_TRY(su_tokenizer_id(value, text, where, &id, err));
-        SU_TRY(su_vocabulary_add(vocabulary, text, strlen(text), id, err));
-    }
+    const json_t *json = json_object_get(root, "model");
+    const SuTokenModelKind *kind;
+    SU_TRY(su_token_model_kind(json, where, &kind, err));
+    SU_TRY(kind->read_tokens(json, where, vocabulary, err));
     return su_vocabulary_finish(vocabulary, false, where, err);
 }
 
 static SutraStatus read_model(const json_t *root, const char *where, SuTokenizer *tokenizer,
                               SutraError *err)
 {
-    const json_t *json = json_object_get(root, "model");
-    const char *unk = NULL, *prefix = NULL;
-    SU_TRY(check_model_type(json, where, err));
-    SU_TRY(su_json_get_string(json, "unk_token", where, &unk, err));
-    SU_TRY(su_json_get_string(json, "continuing_subword_prefix", where, &prefix, err));
-    double max_chars = -1;
-    SU_TRY(su_json_get_double(json, "max_input_chars_per_word", where, &max_chars, err));
-    if (!unk || !prefix || max_chars < 0)
-        SU_RAISE(err, SUTRA_E_FORMAT,
-                 "%s: model.unk_token, continuing_subword_prefix or max_input_chars_per_word is "
-                 "missing",
-                 where);
+    const SuTokenModelSource source = {.json = json_object_get(root, "model"),
+                                       .vocabulary = &tokenizer->vocabulary,
+                                       .pre_tokenizer = &tokenizer->pre_tokenizer,
+                                       .where = where};
+    SU_TRY(su_token_model_kind(source.json, where, &tokenizer->model.kind, err));
     SU_TRY(su_tokenizer_read_vocabulary(root, where, &tokenizer->vocabulary, err));
-    const SuWordPieceOptions options = {
-        .unk_token = unk,
-        .prefix = prefix,
-        .max_chars = max_chars < (double)UINT32_MAX ? (size_t)max_chars : SIZE_MAX,
-        .pre_tokenizer = tokenizer->pre_tokenizer};
-    return su_wordpiece_create(&tokenizer->model, &tokenizer->vocabulary, &options, where, err);
+    return tokenizer->model.kind->create(&source, &tokenizer->model.data, err);
 }
 
 /* ---- added tokens ---- */

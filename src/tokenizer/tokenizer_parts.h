@@ -6,8 +6,8 @@
 #include "tokenizer/added_tokens.h"
 #include "tokenizer/post_processor.h"
 #include "tokenizer/pre_tokenizer.h"
+#include "tokenizer/token_model.h"
 #include "tokenizer/tokenizer.h"
-#include "tokenizer/wordpiece.h"
 
 /* What one byte of ASCII is to the fast path. */
 typedef enum SuByteClass {
@@ -21,18 +21,19 @@ struct SuTokenizer {
     SuNormalizer normalizer;
     SuPreTokenizer pre_tokenizer;
     SuVocabulary vocabulary; /* of the model */
-    SuWordPiece model;
+    SuTokenModel model;
     SuAddedTokens added;
     SuPostProcessor post_processor;
     uint32_t vocab_size; /* highest id + 1 */
-    bool fast;           /* the fast path applies */
-    bool mapped;         /* tables of vocabulary and model lie in an image (tokenizer_image.c) */
+    bool fast;           /* the fast path applies: WordPiece on words of BertPreTokenizer */
+    bool mapped;         /* the vocabulary lies in an image (tokenizer_image.c) */
     uint8_t byte_class[256];
     int32_t punctuation_ids[128];
 };
 
 struct SuTokenizerScratch {
     SuNormalized normalized;
+    SuModelScratch model;
     SuTokenRow rows[2]; /* of text and pair, without special tokens */
     SuTokenRow result;
     int32_t *type_ids; /* [type_capacity] */

@@ -1,8 +1,9 @@
 /* vocabulary.h - the tokens of a tokenizer: text and id, both ways.
  *
  * Built in two steps: su_vocabulary_add for every token, then su_vocabulary_finish, after which it
- * is immutable and its tokens have an index each, by id. Ids need not be contiguous; memory does not
- * depend on how large they are. */
+ * Built in two steps: su_vocabulary_add for every token, then su_vocabulary_finish, after which it
+ * is immutable and its tokens have an index each, by id. Ids need not be contiguous; memory does
+ * not depend on how large they are. */
 #ifndef SU_VOCABULARY_H
 #define SU_VOCABULARY_H
 

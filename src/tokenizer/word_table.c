@@ -1,7 +1,5 @@
 #include "tokenizer/word_table.h"
 
-#include "base/memory.h"
-
 #define LONG_HASH_BYTES 32u /* of a long key that its hash reads */
 
 static uint32_t bucket(const char *text)
@@ -88,6 +86,12 @@ static int32_t find_long(const SuWordTable *table, const char *text, size_t size
             return word->id;
     }
     return -1;
+}
+
+int32_t su_word_table_lookup(const SuWordTable *table, const char *text, size_t size)
+{
+    if (size > SU_WORD_SHORT) return find_long(table, text, size);
+    return su_word_table_find(table, su_word_key(su_load_le64(text), su_load_le64(text + 8), size));
 }
 
 int32_t su_word_table_longest(const SuWordTable *table, const char *text, size_t size,

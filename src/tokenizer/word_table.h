@@ -11,6 +11,7 @@
 #ifndef SU_WORD_TABLE_H
 #define SU_WORD_TABLE_H
 
+#include "base/memory.h"
 #include "base/status.h"
 
 #include <stdbool.h>
@@ -62,6 +63,23 @@ void su_word_table_insert(SuWordTable *table, const char *text, size_t size, int
  * bytes from any position of text are readable. */
 int32_t su_word_table_longest(const SuWordTable *table, const char *text, size_t size,
                               size_t *length);
+
+/* The id of the key text [size], or -1. size > 0; SU_WORD_LOAD bytes are readable. */
+int32_t su_word_table_lookup(const SuWordTable *table, const char *text, size_t size);
+
+/* ---- in an image ----
+ *
+ * A header, which says how large the rest is, and after it the table's arrays, all in one arena. */
+typedef struct SuWordTableHeader {
+    uint64_t num_slots, num_long_slots;
+    uint32_t longest, reserved;
+} SuWordTableHeader;
+
+/* Carves a table's place; with memory in the arena it is also written. */
+void su_word_table_write(const SuWordTable *table, SuArena *arena);
+/* Carves what su_word_table_write wrote, which is borrowed; its long keys lie in text [text_size].
+ * False: it is damaged, or ends before the table does. */
+bool su_word_table_attach(SuWordTable *table, SuArena *arena, const char *text, size_t text_size);
 
 /* ---- lookups of short keys ---- */
 

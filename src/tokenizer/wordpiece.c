@@ -1,5 +1,7 @@
 #include "tokenizer/wordpiece.h"
 
+#include "base/memory.h"
+#include "tokenizer/component_json.h"
 #include "unicode/category.h"
 #include "unicode/utf8.h"
 
@@ -13,10 +15,9 @@ typedef struct Piece {
 } Piece;
 
 /* A word of BertPreTokenizer is one punctuation character, or has none and no white space. */
-static bool may_begin(const SuToken *token, SuPreTokenizer pre_tokenizer)
+static bool may_begin(const SuToken *token)
 {
     size_t step = 0;
-    if (pre_tokenizer != SU_PRE_TOKENIZER_BERT) return true;
     for (size_t at = 0; at < token->size; at += step) {
         uint8_t properties = su_unicode_properties(su_utf8_decode(token->text + at, &step));
         if (properties & SU_CP_SPACE) return false;
@@ -32,7 +33,7 @@ static bool take_key(const SuWordPieceOptions *options, bool initial, SuToken *t
     if (token->size <= prefix || memcmp(token->text, options->prefix, prefix) != 0) return false;
     token->text += prefix;
     token->size -= prefix;
-    return !initial || may_begin(token, options->pre_tokenizer);
+    return !initial || !options->bert_words || may_begin(token);
 }
 
 static SutraStatus fill_table(SuWordTable *table, bool initial, const SuVocabulary *vocabulary,
@@ -53,24 +54,62 @@ static SutraStatus fill_table(SuWordTable *table, bool initial, const SuVocabula
     return SUTRA_OK;
 }
 
-SutraStatus su_wordpiece_create(SuWordPiece *model, const SuVocabulary *vocabulary,
-                                const SuWordPieceOptions *options, const char *where,
-                                SutraError *err)
+static void free_model(void *data)
+{
+    SuWordPiece *model = data;
+    if (!model->mapped) {
+        su_word_table_free(&model->initial);
+        su_word_table_free(&model->continuing);
+    }
+    su_free(model);
+}
+
+static SutraStatus fill(SuWordPiece *model, const SuVocabulary *vocabulary,
+                        const SuWordPieceOptions *options, const char *where, SutraError *err)
 {
     SuToken unk;
-    *model = (SuWordPiece){.max_chars = options->max_chars};
     if (!su_vocabulary_find(vocabulary, options->unk_token, strlen(options->unk_token), &unk))
         SU_RAISE(err, SUTRA_E_FORMAT, "%s: the unknown token \"%.64s\" is not in the vocabulary",
                  where, options->unk_token);
     model->unk_id = unk.id;
+    model->max_chars = options->max_chars;
     SU_TRY(fill_table(&model->initial, true, vocabulary, options, err));
     return fill_table(&model->continuing, false, vocabulary, options, err);
 }
 
-void su_wordpiece_free(SuWordPiece *model)
+SutraStatus su_wordpiece_create(const SuVocabulary *vocabulary, const SuWordPieceOptions *options,
+                                const char *where, void **model, SutraError *err)
 {
-    su_word_table_free(&model->initial);
-    su_word_table_free(&model->continuing);
+    *model = NULL;
+    SuWordPiece *made = su_calloc(1, sizeof *made);
+    if (!made) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", where);
+    SutraStatus status = fill(made, vocabulary, options, where, err);
+    if (status == SUTRA_OK)
+        *model = made;
+    else
+        free_model(made);
+    return status;
+}
+
+static SutraStatus create(const SuTokenModelSource *source, void **model, SutraError *err)
+{
+    const char *unk = NULL, *prefix = NULL, *where = source->where;
+    double max_chars = -1;
+    *model = NULL;
+    SU_TRY(su_json_get_string(source->json, "unk_token", where, &unk, err));
+    SU_TRY(su_json_get_string(source->json, "continuing_subword_prefix", where, &prefix, err));
+    SU_TRY(su_json_get_double(source->json, "max_input_chars_per_word", where, &max_chars, err));
+    if (!unk || !prefix || max_chars < 0)
+        SU_RAISE(err, SUTRA_E_FORMAT,
+                 "%s: model.unk_token, continuing_subword_prefix or max_input_chars_per_word is "
+                 "missing",
+                 where);
+    const SuWordPieceOptions options = {
+        .unk_token = unk,
+        .prefix = prefix,
+        .max_chars = max_chars < (double)UINT32_MAX ? (size_t)max_chars : SIZE_MAX,
+        .bert_words = su_pre_tokenizer_is_bert(source->pre_tokenizer)};
+    return su_wordpiece_create(source->vocabulary, &options, where, model, err);
 }
 
 /* Fills pieces from byte `at` on. *at is where it stopped: size, or earlier when there is no room
@@ -90,17 +129,9 @@ static bool take_apart(const SuWordPiece *model, const char *word, size_t size, 
     return true;
 }
 
-static SutraStatus push(Piece piece, SuWordPlace place, SuTokenRow *row, SutraError *err)
+static inline SutraStatus push(Piece piece, SuWordPlace place, SuTokenRow *row, SutraError *err)
 {
-    uint32_t begin = 0, end = 0;
-    if (row->with_offsets && place.source) {
-        begin = place.source[piece.begin];
-        end = place.source[piece.end - 1] + 1;
-    } else if (row->with_offsets) {
-        begin = place.first + (uint32_t)piece.begin;
-        end = place.first + (uint32_t)piece.end;
-    }
-    return su_token_row_push(row, piece.id, begin, end, err);
+    return su_token_row_push_bytes(row, piece.id, piece.begin, piece.end, place, err);
 }
 
 /* A word of more pieces than fit at once is taken apart twice: is it known at all, then to push. */
@@ -128,3 +159,67 @@ SutraStatus su_wordpiece_encode(const SuWordPiece *model, const char *word, size
         take_apart(model, word, size, &at, pieces, &count);
     }
 }
+
+static SutraStatus encode(const void *model, SuModelScratch *scratch, const char *word, size_t size,
+                          SuWordPlace place, SuTokenRow *row, SutraError *err)
+{
+    (void)scratch;
+    return su_wordpiece_encode(model, word, size, place, row, err);
+}
+
+static size_t scratch_size(size_t size)
+{
+    (void)size;
+    return 0;
+}
+
+/* ---- in an image ---- */
+
+typedef struct Header {
+    uint64_t max_chars;
+    int32_t unk_id, reserved;
+} Header;
+
+static void write_image(const void *data, SuArena *arena)
+{
+    const SuWordPiece *model = data;
+    Header *header = su_arena_carve(arena, sizeof *header);
+    if (header) *header = (Header){.max_chars = model->max_chars, .unk_id = model->unk_id};
+    su_word_table_write(&model->initial, arena);
+    su_word_table_write(&model->continuing, arena);
+}
+
+static bool attach(SuWordPiece *model, SuArena *arena, const SuVocabulary *vocabulary,
+                   uint32_t vocab_size)
+{
+    const Header *header = su_arena_carve(arena, sizeof *header);
+    if (!header || header->unk_id < 0 || (uint32_t)header->unk_id >= vocab_size) return false;
+    model->max_chars = header->max_chars;
+    model->unk_id = header->unk_id;
+    return su_word_table_attach(&model->initial, arena, vocabulary->text, vocabulary->text_size) &&
+           su_word_table_attach(&model->continuing, arena, vocabulary->text, vocabulary->text_size);
+}
+
+static SutraStatus open_image(SuArena *arena, const SuVocabulary *vocabulary, uint32_t vocab_size,
+                              const char *where, void **model, SutraError *err)
+{
+    *model = NULL;
+    SuWordPiece *made = su_calloc(1, sizeof *made);
+    if (!made) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", where);
+    made->mapped = true;
+    if (!attach(made, arena, vocabulary, vocab_size)) {
+        free_model(made);
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: the compiled tokenizer is damaged (WordPiece)", where);
+    }
+    *model = made;
+    return SUTRA_OK;
+}
+
+const SuTokenModelKind su_wordpiece_kind = {.name = "WordPiece",
+                                            .read_tokens = su_token_model_read_object,
+                                            .create = create,
+                                            .free = free_model,
+                                            .encode = encode,
+                                            .scratch_size = scratch_size,
+                                            .write = write_image,
+                                            .open = open_image};

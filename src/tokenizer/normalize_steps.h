@@ -1,0 +1,13 @@
+/* normalize_steps.h - the steps of normalisers, one function a kind. Private to src/tokenizer.
+ *
+ * A step reads `in` and replaces out->text, which it makes room in; `in` lies elsewhere. Errors:
+ * MEMORY. */
+#ifndef SU_NORMALIZE_STEPS_H
+#define SU_NORMALIZE_STEPS_H
+
+#include "tokenizer/normalizer.h"
+
+SutraStatus su_normalize_bert(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
+                              SutraError *err);
+
+#endif
