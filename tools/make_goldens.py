@@ -13,7 +13,7 @@ variants that are not there yet.
     golden/variants/NAME/             files laid over a copy of a model, and
         expected.json                 {"model": …, "remove": […], "texts": the variant's own, or absent, "typed": token types are not all 0,
                                        "cases": [{"prompt_name", "token_ids"}, …],
-                                       "states": [text, …]}
+                                       "states": [text, …], "hidden": size of a state if it is another than dim}
         expected.f32                  little-endian floats: for each case [texts, hidden], then the last hidden states
                                       of the texts in "states", all their tokens, without a prompt
 
@@ -32,7 +32,7 @@ import numpy as np
 import torch
 import transformers
 import sentence_transformers
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
@@ -263,6 +263,10 @@ def overlay_pooling(mode, normalize, **more):
     return {"1_Pooling/config.json": pooling_config(32, mode, **more), "modules.json": modules_config(normalize)}
 
 
+def overlay_pooling_only(mode):
+    return {"1_Pooling/config.json": pooling_config(32, mode)}
+
+
 PROMPTS = {"query": "find: ", "passage": "the text, ", "none": ""}
 DEFAULT_PROMPT = {"config_sentence_transformers.json": {"prompts": PROMPTS, "default_prompt_name": "query"}}
 WITH_PROMPTS = {"config_sentence_transformers.json": {"__version__": {"sentence_transformers": "3.0.0"},
@@ -478,20 +482,60 @@ VARIANTS.update({
         "activation": "relu", "dim": 32, "hidden_dim": 64, "max_position_embeddings": 160, "model_type": "distilbert",
         "n_heads": 2, "n_layers": 2, "vocab_size": len(VOCAB)}}, [], [None], []),
 })
+def dense(place, size_in, size_out, activation, bias=True, seed=0, dtype=torch.float32, **more):
+    """The overlay of a Dense module."""
+    random = np.random.RandomState(900 + seed)
+    weights = {"linear.weight": random.standard_normal((size_out, size_in)) * 2 / np.sqrt(size_in)}
+    if bias:
+        weights["linear.bias"] = random.standard_normal(size_out) * 0.3
+    config = {"in_features": size_in, "out_features": size_out, "bias": bias, **more}
+    if activation:
+        config["activation_function"] = "torch.nn.modules." + activation
+    data = save({k: torch.from_numpy(v.astype(np.float32)).to(dtype) for k, v in weights.items()}, {"format": "pt"})
+    return {f"{place}_Dense/config.json": config, f"{place}_Dense/model.safetensors": data}
+
+
+def dense_modules(*names):
+    chain = ["Transformer", "Pooling", *names]
+    paths = ["", "1_Pooling"] + [f"{i + 2}_{name}" for i, name in enumerate(names)]
+    return {"modules.json": [{"idx": i, "name": str(i), "path": paths[i], "type": "sentence_transformers.models." + name}
+                             for i, name in enumerate(chain)]}
+
+
+VARIANTS.update({
+    "dense": ("base", {**dense_modules("Dense"), **dense(2, 32, 24, "activation.Tanh")}, [], [None], [5]),
+    "dense-default": ("base", {**dense_modules("Dense", "Normalize"), **dense(2, 32, 40, None, bias=False, seed=1),
+                               **overlay_pooling_only("cls")}, [], [None], []),
+    "dense-two": ("distilbert", {**dense_modules("Dense", "Dense", "Normalize"),
+                                 **dense(2, 32, 100, "linear.Identity", bias=False, seed=2, dtype=torch.bfloat16),
+                                 **dense(3, 100, 20, "activation.GELU", seed=3, dtype=torch.float16),
+                                 "config_sentence_transformers.json": {"truncate_dim": 12}}, [], [None], []),
+    "dense-relu": ("base", {"modules.json": [
+        {"idx": i, "name": str(i), "path": path, "type": "sentence_transformers." + kind} for i, (path, kind) in enumerate([
+            ("", "base.modules.transformer.Transformer"), ("1_Pooling", "sentence_transformer.modules.pooling.Pooling"),
+            ("2_Dense", "base.modules.dense.Dense")])],
+        **dense(2, 32, 16, "activation.ReLU", seed=4, module_input_name="sentence_embedding", module_output_name=None)},
+        [], [None], []),
+})
 MOVED = {"transformer-folder": ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]}
 
 
-def assemble(root, name, folder):
-    """The variant's model folder, as tests/model/golden_folder.c assembles it."""
-    model, overlay, removed = VARIANTS[name][:3]
-    shutil.copytree(os.path.join(root, "models", model), folder)
+def lay_over(overlay, folder):
     for path, content in overlay.items():
         target = os.path.join(folder, path)
-        if isinstance(content, str):
-            with open(target, "w", encoding="utf-8") as out:
-                out.write(content)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        if isinstance(content, (str, bytes)):
+            with open(target, "wb") as out:
+                out.write(content.encode() if isinstance(content, str) else content)
         else:
             write_json(target, content)
+
+
+def assemble(root, name, folder):
+    """The variant's model folder, as tests/model/model_folder.c assembles it."""
+    model, overlay, removed = VARIANTS[name][:3]
+    shutil.copytree(os.path.join(root, "models", model), folder)
+    lay_over(overlay, folder)
     for path in removed:
         os.remove(os.path.join(folder, path))
     for path in MOVED.get(name, []):
@@ -533,12 +577,7 @@ def run_variant(root, name, texts):
     texts = own_texts or texts
     target = os.path.join(root, "variants", name)
     os.makedirs(target)
-    for path, content in overlay.items():
-        if isinstance(content, str):
-            with open(os.path.join(target, path), "w", encoding="utf-8") as out:
-                out.write(content)
-        else:
-            write_json(os.path.join(target, path), content)
+    lay_over(overlay, target)
     with tempfile.TemporaryDirectory() as scratch:
         folder = os.path.join(scratch, "model")
         assemble(root, name, folder)
@@ -546,7 +585,7 @@ def run_variant(root, name, texts):
             add_zero_types(folder)
         load = lambda dtype: SentenceTransformer(folder, device="cpu", model_kwargs={"dtype": dtype})
         model, exact = load(torch.float32), load(torch.float64)
-        floats, cases, noise = [], [], 0.0
+        floats, cases, noise, hidden = [], [], 0.0, None
         for prompt_name in prompts:
             vectors, ids, typed = encode(model, texts, prompt_name)
             assert vectors.dtype == np.float32 and np.isfinite(vectors).all()
@@ -556,7 +595,8 @@ def run_variant(root, name, texts):
             cases.append({"prompt_name": prompt_name, "token_ids": ids})
         for i in states:
             state = model.encode([texts[i]], output_value="token_embeddings", prompt="")[0].numpy()
-            assert state.shape == (len(cases[0]["token_ids"][i]), vectors.shape[1])
+            assert state.shape[0] == len(cases[0]["token_ids"][i])
+            hidden = state.shape[1]
             floats.append(state.ravel())
     with open(os.path.join(target, "expected.f32"), "wb") as out:
         out.write(np.concatenate(floats).astype("<f4").tobytes())
@@ -564,6 +604,8 @@ def run_variant(root, name, texts):
                 "dim": int(vectors.shape[1]), "cases": cases, "states": states}
     if typed:
         expected["typed"] = True
+    if hidden and hidden != vectors.shape[1]:
+        expected["hidden"] = hidden
     if own_texts:
         expected["texts"] = own_texts
     with open(os.path.join(target, "expected.json"), "w", encoding="utf-8") as out:

@@ -295,7 +295,7 @@ static SutraStatus check_heads(const SutraSpec *spec, SutraError *err)
             (!dense && head->out != features) || (dense && (i == 0 || normalized)) ||
             (dense && head->activation > SUTRA_ACT_TANH))
             SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                     "the cpu backend has no head of kind %u from %u to %u features in place %u",
+                     "the cpu backend has no head of kind %u from %u to %u features (head %u)",
                      head->kind, head->in, head->out, i);
         normalized = normalized || head->kind == SUTRA_HEAD_NORMALIZE;
         features = head->out;

@@ -13,8 +13,8 @@
 #define SU_SECTION_TOKENIZER "tokenizer"
 #define SU_SECTION_TENSOR "tensor.%u"
 
-/* Embedding tables and their scales; what is read. */
-enum { SU_BUNDLE_TABLES = 5, SU_BUNDLE_MAX_TENSORS = 16 };
+/* The packed weights, embedding tables and their scales, dense heads; of SutraModel.heads. */
+enum { SU_BUNDLE_ROLES = 8, SU_BUNDLE_MAX_HEADS = 8, SU_BUNDLE_MAX_TENSORS = 32 };
 
 /* `path` is the bundle's, for messages. Errors: UNSUPPORTED (names what a bundle cannot hold). */
 SutraStatus su_bundle_write_spec(const SutraSpec *spec, const char *path, SuByteWriter *to,

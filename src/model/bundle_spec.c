@@ -141,9 +141,11 @@ static SutraStatus read_arrays(SutraModel *model, SuByteReader *reader, const ch
     return SUTRA_OK;
 }
 
+/* Each head takes what the one before it gives, and only a dense one changes how many it is. */
 static bool read_heads(SutraModel *model, SuByteReader *reader)
 {
     SutraSpec *spec = &model->spec;
+    uint32_t features = spec->hidden_size;
     spec->num_heads_out = su_read_u32(reader);
     if (spec->num_heads_out > sizeof model->heads / sizeof *model->heads) return false;
     for (uint32_t i = 0; i < spec->num_heads_out; i++) {
@@ -152,9 +154,12 @@ static bool read_heads(SutraModel *model, SuByteReader *reader)
         head->in = su_read_u32(reader);
         head->out = su_read_u32(reader);
         head->activation = su_read_u32(reader);
-        if (head->kind > SUTRA_HEAD_NORMALIZE || head->in != spec->hidden_size ||
-            head->out != spec->hidden_size || head->activation > SUTRA_POOL_LAST)
+        bool dense = head->kind == SUTRA_HEAD_DENSE;
+        if (head->kind > SUTRA_HEAD_DENSE || head->in != features || head->out == 0 ||
+            head->out > 1u << 16 || (!dense && head->out != features) ||
+            head->activation > (dense ? SUTRA_ACT_TANH : (uint32_t)SUTRA_POOL_LAST))
             return false;
+        features = head->out;
     }
     spec->heads = model->heads;
     return true;

@@ -27,25 +27,34 @@ static void write_facts(const SutraModel *model, SuByteWriter *to)
 }
 
 typedef struct Stored {
-    const SutraTensor *tensors[SU_BUNDLE_TABLES + 1];
+    const SutraTensor *tensors[SU_BUNDLE_MAX_TENSORS];
     uint32_t count;
 } Stored;
 
+/* Those of one role, of all heads or layer 0. */
+static void store(const SutraModel *model, const SutraTensor *given, size_t num_given,
+                  SutraRole role, Stored *stored)
+{
+    for (uint32_t layer = 0; layer < SU_BUNDLE_MAX_HEADS; layer++) {
+        const SutraTensor *tensor = su_model_tensor(model, role, layer);
+        for (size_t i = 0; i < num_given; i++)
+            if (given[i].role == (uint32_t)role && given[i].layer == layer) tensor = &given[i];
+        if (tensor) stored->tensors[stored->count++] = tensor;
+    }
+}
+
 static Stored stored_tensors(const SutraModel *model, const SutraTensor *given, size_t num_given)
 {
-    static const SutraRole roles[SU_BUNDLE_TABLES + 1] = {SUTRA_ROLE_PACKED_CPU,
-                                                          SUTRA_ROLE_TOKEN_EMBEDDING,
-                                                          SUTRA_ROLE_POSITION_EMBEDDING,
-                                                          SUTRA_ROLE_TYPE_EMBEDDING,
-                                                          SUTRA_ROLE_TOKEN_EMBEDDING_SCALE,
-                                                          SUTRA_ROLE_POSITION_EMBEDDING_SCALE};
+    static const SutraRole roles[SU_BUNDLE_ROLES] = {SUTRA_ROLE_PACKED_CPU,
+                                                     SUTRA_ROLE_TOKEN_EMBEDDING,
+                                                     SUTRA_ROLE_POSITION_EMBEDDING,
+                                                     SUTRA_ROLE_TYPE_EMBEDDING,
+                                                     SUTRA_ROLE_TOKEN_EMBEDDING_SCALE,
+                                                     SUTRA_ROLE_POSITION_EMBEDDING_SCALE,
+                                                     SUTRA_ROLE_DENSE_WEIGHT,
+                                                     SUTRA_ROLE_DENSE_BIAS};
     Stored stored = {.count = 0};
-    for (size_t i = 0; i <= SU_BUNDLE_TABLES; i++) {
-        const SutraTensor *tensor = su_model_tensor(model, roles[i], 0);
-        for (size_t j = 0; j < num_given; j++)
-            if (given[j].role == (uint32_t)roles[i]) tensor = &given[j];
-        if (tensor) stored.tensors[stored.count++] = tensor;
-    }
+    for (size_t i = 0; i < SU_BUNDLE_ROLES; i++) store(model, given, num_given, roles[i], &stored);
     return stored;
 }
 

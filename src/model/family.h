@@ -77,6 +77,13 @@ bool su_family_is_known(const char *model_type);
 /* The tokenizer class of folders that name none; `family` is a family's name. */
 const char *su_family_tokenizer_class(const char *family);
 
+/* A stored tensor as one of ours, its shape being [rows, columns], or [rows] where columns is 0.
+ * `path` is its file, `asks` what says so ("config.json"). Errors: FORMAT (another shape),
+ * UNSUPPORTED (type). */
+SutraStatus su_tensor_from_view(const SuTensorView *view, const char *path, const char *asks,
+                                uint64_t rows, uint64_t columns, SutraTensor *tensor,
+                                SutraError *err);
+
 /* Positions that begin after config.json's pad_token_id, 1 if it does not say. */
 SutraStatus su_family_read_padding(const json_t *config, const char *where, SutraSpec *spec,
                                    SutraError *err);

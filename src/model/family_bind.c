@@ -97,22 +97,19 @@ static SutraStatus read_type(const SuTensorView *view, const char *path, SutraTe
     }
 }
 
-static SutraStatus bind_tensor(const SuFamilyTensor *wanted, const SuTensorTable *table,
-                               const SuTensorView *view, const SutraSpec *spec, uint32_t layer,
-                               SutraTensor *tensor, SutraError *err)
+SutraStatus su_tensor_from_view(const SuTensorView *view, const char *path, const char *asks,
+                                uint64_t rows, uint64_t columns, SutraTensor *tensor,
+                                SutraError *err)
 {
-    const char *path = table->files[view->file].path;
-    uint64_t shape[2] = {extent_size(wanted->rows, spec), extent_size(wanted->cols, spec)};
-    uint32_t num_dims = wanted->cols == SU_EXTENT_NONE ? 1 : 2;
+    uint64_t shape[2] = {rows, columns};
+    uint32_t num_dims = columns ? 2 : 1;
     if (view->num_dims != num_dims || memcmp(view->shape, shape, num_dims * sizeof *shape) != 0) {
         char found[128], asked[64];
-        SU_RAISE(err, SUTRA_E_FORMAT, "%s: tensor %s has shape %s, config.json asks for %s", path,
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: tensor %s has shape %s, %s asks for %s", path,
                  view->name, su_shape_format(view->shape, view->num_dims, found, sizeof found),
-                 su_shape_format(shape, num_dims, asked, sizeof asked));
+                 asks, su_shape_format(shape, num_dims, asked, sizeof asked));
     }
-    *tensor = (SutraTensor){.role = wanted->role,
-                            .layer = layer,
-                            .num_dims = num_dims,
+    *tensor = (SutraTensor){.num_dims = num_dims,
                             .shape = {shape[0], shape[1]},
                             .data = view->data,
                             .size = view->size};
@@ -138,7 +135,12 @@ static SutraStatus bind_line(const SuFamilyTensor *wanted, const char *prefix,
     if (!view && wanted->optional) return SUTRA_OK;
     if (!view) SU_RAISE(err, SUTRA_E_FORMAT, "%s: tensor %s is missing", where, name);
     *bound = true;
-    return bind_tensor(wanted, table, view, spec, layer, tensor, err);
+    SU_TRY(su_tensor_from_view(view, table->files[view->file].path, "config.json",
+                               extent_size(wanted->rows, spec), extent_size(wanted->cols, spec),
+                               tensor, err));
+    tensor->role = wanted->role;
+    tensor->layer = layer;
+    return SUTRA_OK;
 }
 
 SutraStatus su_family_bind(const SuFamily *family, const SuTensorTable *table, const char *where,

@@ -187,14 +187,24 @@ static SutraStatus set_heads(SutraModel *model, const SuModuleChain *chain, Sutr
     if (chain->pooling_features && chain->pooling_features != spec->hidden_size)
         SU_RAISE(err, SUTRA_E_FORMAT, "%s: pools %u features, the encoder's hidden size is %u",
                  chain->pooling_path, chain->pooling_features, spec->hidden_size);
+    uint32_t features = spec->hidden_size;
     spec->heads = model->heads;
-    model->heads[spec->num_heads_out++] = (SutraHead){.kind = SUTRA_HEAD_POOLING,
-                                                      .in = spec->hidden_size,
-                                                      .out = spec->hidden_size,
-                                                      .activation = model->pooling};
+    model->heads[spec->num_heads_out++] = (SutraHead){
+        .kind = SUTRA_HEAD_POOLING, .in = features, .out = features, .activation = model->pooling};
+    for (uint32_t i = 0; i < chain->num_dense; i++) {
+        const SuDenseModule *dense = &chain->dense[i];
+        if (dense->in != features)
+            SU_RAISE(err, SUTRA_E_FORMAT, "%s: takes %u features, those before it are %u",
+                     dense->folder, dense->in, features);
+        features = dense->out;
+        model->heads[spec->num_heads_out++] = (SutraHead){.kind = SUTRA_HEAD_DENSE,
+                                                          .in = dense->in,
+                                                          .out = features,
+                                                          .activation = dense->activation};
+    }
     if (model->normalize)
-        model->heads[spec->num_heads_out++] = (SutraHead){
-            .kind = SUTRA_HEAD_NORMALIZE, .in = spec->hidden_size, .out = spec->hidden_size};
+        model->heads[spec->num_heads_out++] =
+            (SutraHead){.kind = SUTRA_HEAD_NORMALIZE, .in = features, .out = features};
     return SUTRA_OK;
 }
 
@@ -208,6 +218,7 @@ static SutraStatus read_parts(SutraModel *model, const char *folder, const SuMod
     SU_TRY(set_heads(model, chain, err));
     if (chain->from_file) SU_TRY(su_model_read_prompts(model, folder, err));
     SU_TRY(read_weights(model, family, chain->transformer, memory_limit, err));
+    SU_TRY(su_model_bind_dense(model, chain, err));
     SU_TRY(su_model_read_tokenizer(model, chain, err));
     return su_model_read_identity(model, folder, chain, err);
 }

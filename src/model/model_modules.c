@@ -2,9 +2,11 @@
  *
  *   modules.json     [{"idx": 0, "name": "0", "path": "", "type": "….Transformer"},
  *                     {"idx": 1, "name": "1", "path": "1_Pooling", "type": "….Pooling"},
- *                     {"idx": 2, "name": "2", "path": "2_Normalize", "type": "….Normalize"}]
+ *                     {"idx": 2, "name": "2", "path": "2_Dense", "type": "….Dense"},
+ *                     {"idx": 3, "name": "3", "path": "3_Normalize", "type": "….Normalize"}]
  *   1_Pooling/config.json   {"word_embedding_dimension": 384, "pooling_mode_mean_tokens": true, …}
  *                    or {"embedding_dimension": 384, "pooling_mode": "mean" or ["mean"], …}
+ *   2_Dense/         model_dense.c
  */
 #include "base/memory.h"
 #include "model/known_keys.h"
@@ -12,9 +14,15 @@
 
 #include <string.h>
 
-typedef enum ModuleKind { MODULE_TRANSFORMER = 0, MODULE_POOLING, MODULE_NORMALIZE } ModuleKind;
+/* In the order that a chain has them. */
+typedef enum ModuleKind {
+    MODULE_TRANSFORMER = 0,
+    MODULE_POOLING,
+    MODULE_DENSE,
+    MODULE_NORMALIZE
+} ModuleKind;
 
-static const char *const module_names[] = {"Transformer", "Pooling", "Normalize"};
+static const char *const module_names[] = {"Transformer", "Pooling", "Dense", "Normalize"};
 
 /* Both spellings of each mode: the key of a boolean, and the value of pooling_mode. */
 static const struct {
@@ -133,7 +141,8 @@ static SutraStatus module_kind(const char *type, const char *where, ModuleKind *
                 return SUTRA_OK;
             }
     SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-             "%s: module \"%.100s\" is not supported; known: Transformer, Pooling, Normalize",
+             "%s: module \"%.100s\" is not supported; known: Transformer, Pooling, Dense, "
+             "Normalize",
              where, type);
 }
 
@@ -159,6 +168,29 @@ static SutraStatus module_folder(const char *folder, const char *path, const cha
     return status;
 }
 
+/* Whether a module of that kind may stand in that place. */
+static bool is_in_order(const SutraModel *model, ModuleKind kind, size_t index)
+{
+    if (index < 2) return kind == (ModuleKind)index;
+    return kind == MODULE_NORMALIZE || (kind == MODULE_DENSE && !model->normalize);
+}
+
+/* path is taken over by a chain that keeps it. */
+static SutraStatus enter_module(SutraModel *model, ModuleKind kind, char **path,
+                                SuModuleChain *chain, SutraError *err)
+{
+    if (kind == MODULE_TRANSFORMER) {
+        chain->transformer = *path;
+        *path = NULL;
+        return SUTRA_OK;
+    }
+    if (kind == MODULE_POOLING) return read_pooling(model, *path, chain, err);
+    if (kind == MODULE_NORMALIZE) return read_normalize(model, *path, err);
+    SU_TRY(su_model_read_dense(*path, chain, err));
+    *path = NULL;
+    return SUTRA_OK;
+}
+
 static SutraStatus read_module(SutraModel *model, const char *folder, const json_t *module,
                                const char *where, size_t index, SuModuleChain *chain,
                                SutraError *err)
@@ -170,18 +202,13 @@ static SutraStatus read_module(SutraModel *model, const char *folder, const json
     if (!type || !path)
         SU_RAISE(err, SUTRA_E_FORMAT, "%s: module %zu has no type or no path", where, index);
     SU_TRY(module_kind(type, where, &kind, err));
-    if (kind != (index < 2 ? (ModuleKind)index : MODULE_NORMALIZE))
+    if (!is_in_order(model, kind, index))
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "%s: module %zu is %s; the order must be Transformer, Pooling, Normalize", where,
-                 index, module_names[kind]);
+                 "%s: module %zu is %s; the order must be Transformer, Pooling, Dense, Normalize",
+                 where, index, module_names[kind]);
     char *module_path = NULL;
     SU_TRY(module_folder(folder, path, where, &module_path, err));
-    if (kind == MODULE_TRANSFORMER) {
-        chain->transformer = module_path;
-        return SUTRA_OK;
-    }
-    SutraStatus status = kind == MODULE_POOLING ? read_pooling(model, module_path, chain, err)
-                                                : read_normalize(model, module_path, err);
+    SutraStatus status = enter_module(model, kind, &module_path, chain, err);
     su_free(module_path);
     return status;
 }
@@ -227,5 +254,6 @@ void su_module_chain_free(SuModuleChain *chain)
 {
     su_free(chain->transformer);
     su_free(chain->pooling_path);
+    for (uint32_t i = 0; i < chain->num_dense; i++) su_free(chain->dense[i].folder);
     *chain = (SuModuleChain){0};
 }

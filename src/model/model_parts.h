@@ -24,13 +24,26 @@ void su_config_file_close(SuConfigFile *file);
 SutraStatus su_model_check_adapter(const char *folder, SutraError *err);
 SutraStatus su_model_check_static(const char *folder, SutraError *err);
 
-/* What modules.json says: Transformer, Pooling and perhaps Normalize, in this order. Without the
- * file, the chain is the reference's default: the folder itself, mean pooling, not normalised. */
+enum { SU_MAX_DENSE = 4 };
+
+/* A Dense module: its folder, and what its config.json says. */
+typedef struct SuDenseModule {
+    char *folder;
+    uint32_t in, out;
+    bool bias;
+    SutraActivation activation;
+} SuDenseModule;
+
+/* What modules.json says: Transformer, Pooling, Dense any number of times, perhaps Normalize, in
+ * this order. Without the file, the chain is the reference's default: the folder itself, mean
+ * pooling, not normalised. */
 typedef struct SuModuleChain {
     char *transformer;         /* folder of the encoder and its tokenizer */
     bool from_file;            /* false: sentence-transformers' own configs do not count */
     char *pooling_path;        /* of the pooling module's config.json, or NULL */
     uint32_t pooling_features; /* as the pooling config says; 0: it does not */
+    SuDenseModule dense[SU_MAX_DENSE];
+    uint32_t num_dense;
 } SuModuleChain;
 
 /* Sets model->pooling, normalize, pool_prompt. Errors: FORMAT, UNSUPPORTED (module or pooling
@@ -38,6 +51,13 @@ typedef struct SuModuleChain {
 SutraStatus su_model_read_modules(SutraModel *model, const char *folder, SuModuleChain *chain,
                                   SutraError *err);
 void su_module_chain_free(SuModuleChain *chain);
+
+/* chain->dense[num_dense] from the config.json of `folder`, which is taken over on success. Errors:
+ * FORMAT, UNSUPPORTED (activation), LIMIT, IO, MEMORY. */
+SutraStatus su_model_read_dense(char *folder, SuModuleChain *chain, SutraError *err);
+/* Adds the weights of the chain's Dense modules to model->tensors and model->maps, whose files stay
+ * open; heads are in place. Errors: FORMAT, UNSUPPORTED, IO, MEMORY. */
+SutraStatus su_model_bind_dense(SutraModel *model, const SuModuleChain *chain, SutraError *err);
 
 /* config_sentence_transformers.json: prompts, default_prompt_name. */
 SutraStatus su_model_read_prompts(SutraModel *model, const char *folder, SutraError *err);

@@ -132,8 +132,10 @@ static void bad_module_chains_are_named(void **state)
         {"modules.json", "[" T ",3]", SUTRA_E_FORMAT, "module 1 has no type or no path"},
         {"modules.json", "[" T ",{\"path\":\"x\"}]", SUTRA_E_FORMAT, "module 1 has no type"},
         {"modules.json", "[" T ",{\"type\":\"x\"}]", SUTRA_E_FORMAT, "no path"},
+        {"modules.json", MODULE("1", "sentence_transformers.models.CNN"), SUTRA_E_UNSUPPORTED,
+         "\"sentence_transformers.models.CNN\" is not supported; known: Transformer"},
         {"modules.json", MODULE("1", "sentence_transformers.models.Dense"), SUTRA_E_UNSUPPORTED,
-         "\"sentence_transformers.models.Dense\" is not supported; known: Transformer"},
+         "module 1 is Dense"},
         {"modules.json", MODULE("1", "custom.Pooling"), SUTRA_E_UNSUPPORTED, "custom.Pooling"},
         {"modules.json", MODULE("1", "Pooling"), SUTRA_E_UNSUPPORTED, "\"Pooling\""},
         {"modules.json", MODULE("../1_Pooling", "sentence_transformers.models.Pooling"),
@@ -163,6 +165,46 @@ static void bad_module_chains_are_named(void **state)
          SUTRA_E_UNSUPPORTED, "module_input_name \"token_embeddings\" is not supported"},
     };
     EXPECT_ERRORS(rows);
+}
+
+#define DENSE(more) "{\"in_features\": 32, \"out_features\": 24" more "}"
+
+/* A folder with a Dense module, its config.json being `config`, and weights [24, 32] and [24]. */
+static void bad_dense_modules_are_named(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *config;
+        SutraStatus status;
+        const char *words;
+    } rows[] = {
+        {NULL, SUTRA_E_IO, "2_Dense/config.json: no such file; modules.json asks for it"},
+        {"{\"out_features\": 24}", SUTRA_E_FORMAT, "in_features or out_features is missing"},
+        {"{\"in_features\": 24, \"out_features\": 24}", SUTRA_E_FORMAT,
+         "2_Dense: takes 24 features, those before it are 32"},
+        {"{\"in_features\": 32, \"out_features\": 23}", SUTRA_E_FORMAT,
+         "tensor linear.weight has shape [24, 32], its config.json asks for [23, 32]"},
+        {DENSE(", \"use_residual\": true"), SUTRA_E_UNSUPPORTED, "use_residual is not supported"},
+        {DENSE(", \"module_input_name\": \"token_embeddings\""), SUTRA_E_UNSUPPORTED,
+         "module_input_name \"token_embeddings\" is not supported"},
+        {DENSE(", \"activation_function\": \"torch.nn.modules.activation.Mish\""),
+         SUTRA_E_UNSUPPORTED, "activation.Mish\" is not supported; known: Identity, Tanh"},
+        {DENSE(", \"activation_function\": \"mine.Tanh\""), SUTRA_E_UNSUPPORTED, "mine.Tanh"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fresh_model();
+        folder_copy(GOLDEN_FOLDER "/variants/dense", folder);
+        folder_delete(folder, "2_Dense/config.json");
+        if (rows[i].config) folder_write_text(folder, "2_Dense/config.json", rows[i].config);
+        expect_path_error(folder, rows[i].status, rows[i].words);
+        drop_model();
+    }
+    fresh_model();
+    folder_copy(GOLDEN_FOLDER "/variants/dense", folder);
+    folder_delete(folder, "2_Dense/model.safetensors");
+    folder_write_text(folder, "2_Dense/pytorch_model.bin", "x");
+    expect_path_error(folder, SUTRA_E_UNSUPPORTED, "2_Dense");
+    drop_model();
 }
 
 static void bad_options_are_named(void **state)
@@ -428,6 +470,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_encoder_configs_are_named),
         cmocka_unit_test(bad_module_chains_are_named),
+        cmocka_unit_test(bad_dense_modules_are_named),
         cmocka_unit_test(bad_options_are_named),
         cmocka_unit_test(missing_parts_are_named),
         cmocka_unit_test(paths_that_are_no_model_are_named),

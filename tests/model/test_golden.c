@@ -30,7 +30,7 @@ typedef struct Variant {
     char *folder;
     float *floats, *next; /* expected.f32, and what of it is still to be compared */
     size_t num_floats;
-    uint32_t dim;
+    uint32_t dim, hidden; /* of a vector, of a hidden state */
     SutraModel *model;
     double worst; /* largest deviation so far, relative to the norm */
 } Variant;
@@ -44,13 +44,14 @@ static const float *take(Variant *variant, size_t count)
 }
 
 /* One vector [dim] against the reference's. */
-static void compare_vector(Variant *variant, const float *vector, const char *what, size_t text)
+static void compare_vector(Variant *variant, const float *vector, uint32_t dim, const char *what,
+                           size_t text)
 {
-    const float *expected = take(variant, variant->dim);
+    const float *expected = take(variant, dim);
     double norm = 0;
-    for (uint32_t i = 0; i < variant->dim; i++) norm += (double)expected[i] * expected[i];
+    for (uint32_t i = 0; i < dim; i++) norm += (double)expected[i] * expected[i];
     norm = sqrt(norm);
-    for (uint32_t i = 0; i < variant->dim; i++) {
+    for (uint32_t i = 0; i < dim; i++) {
         double difference = fabs((double)vector[i] - expected[i]) / norm;
         if (!(difference <= TOLERANCE))
             fail_msg("%s of text %zu, element %u: %.9g, the reference has %.9g (norm %g)", what,
@@ -84,7 +85,7 @@ static SutraResult *embed(Variant *variant, const SutraInput *inputs, size_t n, 
     view->struct_size = sizeof *view;
     assert_int_equal(sutra_result_view(result, view, &err), SUTRA_OK);
     assert_int_equal(view->num_items, n);
-    assert_int_equal(view->dim, variant->dim);
+    assert_int_equal(view->dim, output == SUTRA_OUT_TOKENS ? variant->hidden : variant->dim);
     return result;
 }
 
@@ -109,7 +110,7 @@ static void run_texts(Variant *variant, const json_t *test_case)
     check_items(&view, test_case);
     const float *vectors = view.data;
     for (size_t i = 0; i < variant->num_texts; i++)
-        compare_vector(variant, vectors + i * variant->dim, "vector", i);
+        compare_vector(variant, vectors + i * variant->dim, variant->dim, "vector", i);
     sutra_result_free(result);
 }
 
@@ -175,9 +176,32 @@ static void run_states(Variant *variant, const json_t *test_case)
         assert_int_equal(view.offsets[1], tokens);
         const float *states = view.data;
         for (size_t t = 0; t < tokens; t++)
-            compare_vector(variant, states + t * variant->dim, "hidden state", text);
+            compare_vector(variant, states + t * variant->hidden, variant->hidden, "hidden state",
+                           text);
         sutra_result_free(result);
     }
+}
+
+/* A bundle of the model gives the same bytes. */
+static void run_bundle(Variant *variant)
+{
+    char path[1024];
+    SutraError err = {0};
+    SutraModel *folder = variant->model, *bundle = NULL;
+    SutraResultView view, again;
+    SutraInput input = text_input(variant, 0, NULL);
+    snprintf(path, sizeof path, "%s/model.sutra", variant->folder);
+    if (sutra_model_save(folder, path, &err) != SUTRA_OK ||
+        sutra_model_open(path, NULL, &bundle, &err) != SUTRA_OK)
+        fail_msg("%s: %s", sutra_status_name(err.status), err.message);
+    SutraResult *by_folder = embed(variant, &input, 1, SUTRA_OUT_POOLED, &view);
+    variant->model = bundle;
+    SutraResult *by_bundle = embed(variant, &input, 1, SUTRA_OUT_POOLED, &again);
+    assert_memory_equal(view.data, again.data, view.row_bytes);
+    sutra_result_free(by_folder);
+    sutra_result_free(by_bundle);
+    variant->model = folder;
+    sutra_model_free(bundle);
 }
 
 static void variant_equals_the_reference(void **state)
@@ -198,6 +222,7 @@ static void variant_equals_the_reference(void **state)
     }
     run_mixed_prompts(variant, cases);
     run_states(variant, json_array_get(cases, 0));
+    run_bundle(variant);
     assert_int_equal(variant->next - variant->floats, variant->num_floats);
     print_message("           largest deviation %.1e of the norm\n", variant->worst);
 }
@@ -216,6 +241,8 @@ static int set_up(void **state)
     variant->num_texts = json_array_size(variant->texts);
     assert_in_range(variant->num_texts, 1, MAX_TEXTS);
     variant->dim = (uint32_t)json_integer_value(json_object_get(variant->expected, "dim"));
+    const json_t *hidden = json_object_get(variant->expected, "hidden");
+    variant->hidden = hidden ? (uint32_t)json_integer_value(hidden) : variant->dim;
     variant->next = variant->floats = folder_read(overlay, "expected.f32", &size);
     variant->num_floats = size / sizeof(float);
     *state = variant;
