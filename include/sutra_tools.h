@@ -167,7 +167,7 @@ typedef enum SutraScales {
 
 typedef struct SutraQuantizeOptions {
     uint32_t struct_size;
-    SutraCompute compute; /* of the linears: SUTRA_COMPUTE_INT8 or SUTRA_COMPUTE_BF16 */
+    SutraCompute compute; /* of the linears: SUTRA_COMPUTE_INT8, BF16 or FP16 */
     SutraEmbeddingFormat embeddings;
     void (*progress)(void *user, const char *line);
     void *user;
