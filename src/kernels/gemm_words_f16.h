@@ -1,6 +1,6 @@
 /* gemm_words_f16.h - words of gemm_tiles.h for weights in halves and rows of floats: a word is one
- * half, widened as it is loaded, for a fused multiply-add as in fp32. A step of k costs a conversion
- * for each vector of w more than fp32, and reads half the bytes. */
+ * half, widened as it is loaded, for a fused multiply-add as in fp32. A step of k costs two
+ * conversions more than fp32, and reads half the bytes. */
 #ifndef SU_GEMM_WORDS_F16_H
 #define SU_GEMM_WORDS_F16_H
 

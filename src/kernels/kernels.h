@@ -148,11 +148,11 @@ static inline size_t su_gemm_words(size_t k, size_t size)
 }
 
 /* Packs row `feature` of a weight matrix (k floats) into its place in b [su_gemm_packed_size];
- * features n … end of the last panel must be zeroed. bf16, f16: rounded to nearest, ties to even. int8:
- * round(w / scale), scale = max |w| / 127 (1 if that is zero), and the sum of the rounded; scale
- * and sum may be NULL in the other layouts. Returns false where a weight has no form in the layout
- * (int8, f16: NaN or infinite; f16: beyond 65504 once rounded); the feature is not to be used then,
- * and the scale of int8 is NaN. */
+ * features n … end of the last panel must be zeroed. bf16, f16: rounded to nearest, ties to even.
+ * int8: round(w / scale), scale = max |w| / 127 (1 if that is zero), and the sum of the rounded;
+ * scale and sum may be NULL in the other layouts. Returns false where a weight has no form in the
+ * layout (int8, f16: NaN or infinite; f16: beyond 65504 once rounded); the feature is not to be
+ * used then, and the scale of int8 is NaN. */
 bool su_gemm_pack(SuGemmLayout layout, const float *row, size_t feature, size_t k, void *b,
                   float *scale, int32_t *sum);
 
