@@ -139,8 +139,8 @@ typedef struct SutraComputeChoice {
 
 /* The first of int8 and bf16 that this processor has instructions for and whose quality is at least
  * min_quality (percent), measured on a few texts that come with the library; else fp32. Opens the
- * model once a precision; options->compute is not looked at. Errors: ARGUMENT (min_quality is not in
- * 0 … 100); those of sutra_model_open and sutra_embed. */
+ * model once a precision; options->compute is not looked at. Errors: ARGUMENT (min_quality is not
+ * in 0 … 100); those of sutra_model_open and sutra_embed. */
 SUTRA_API SutraStatus sutra_compute_choose(const char *path, const SutraModelOptions *options,
                                            double min_quality, SutraComputeChoice *choice,
                                            SutraError *err);
