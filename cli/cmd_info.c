@@ -40,6 +40,7 @@ static void print_json(CliOutput *out, const SutraModelInfo *info, const char *p
     print_json_text(out, "digest", info->digest);
     print_json_text(out, "bundle_digest", info->bundle_digest);
     print_json_text(out, "dtype", info->dtype);
+    print_json_text(out, "compute", sutra_compute_name(info->compute));
     print_json_text(out, "pooling", info->pooling);
     cli_output_print(
         out,
@@ -82,6 +83,7 @@ static void print_readable(CliOutput *out, const SutraModelInfo *info, const cha
     print_text(out, "digest", info->digest);
     print_text(out, "bundle digest", info->bundle_digest);
     print_text(out, "weights", info->dtype);
+    print_text(out, "compute", sutra_compute_name(info->compute));
     print_number(out, "parameters", info->num_parameters);
     print_number(out, "dimensions", info->dim);
     print_number(out, "layers", info->num_layers);

@@ -148,12 +148,10 @@ const CliCommand cli_quantize_command = {
     .arguments = "[OPTION ...] [MODEL] -o FILE.sutra",
     .summary = "write a model as one smaller file of lower precision",
     .details =
-        "Writes MODEL as a .sutra file whose linears are in int8 or bf16, and shows what that "
-        "does to\n"
-        "each: its error, its size. Such a file opens on any processor. --calibrate gives texts "
-        "for\n"
-        "static scales (--scales), smoothing (--smooth) and the measurement of quality: half of\n"
-        "them for the one, half for the other.\n"
+        "Writes MODEL as a .sutra file whose linears are in int8, bf16 or fp16, and shows what\n"
+        "that does to each: its error, its size. Such a file opens on any processor. --calibrate\n"
+        "gives texts for static scales (--scales), smoothing (--smooth) and the measurement of\n"
+        "quality: half of them for the one, half for the other.\n"
         "\n"
         "  sutra quantize all-MiniLM-L6-v2 -o minilm-int8.sutra\n"
         "  sutra embed -m minilm-int8.sutra \"a text\"",

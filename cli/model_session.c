@@ -77,7 +77,7 @@ const CliOption cli_embed_options[10] = {
      "put the model's prompt of that name before every text; an empty name: none", 0, 0},
 };
 
-enum { COMPUTE_FP32 = 1, COMPUTE_BF16 = 2, COMPUTE_INT8 = 4, COMPUTE_AUTO = 5 };
+enum { COMPUTE_FP32 = 1, COMPUTE_BF16 = 2, COMPUTE_FP16 = 3, COMPUTE_INT8 = 4, COMPUTE_AUTO = 5 };
 enum { LONG_TEXT_ERROR = 2, LONG_TEXT_WINDOW = 3 };
 enum { DTYPE_FIXED = 7 }; /* int8-fixed and what follows it in --output-dtype */
 
@@ -146,6 +146,7 @@ static SutraStatus apply_profile(CliSession *session, CliModelArgs *args, SutraE
 {
     static const uint32_t places[] = {[SUTRA_COMPUTE_FP32] = COMPUTE_FP32,
                                       [SUTRA_COMPUTE_BF16] = COMPUTE_BF16,
+                                      [SUTRA_COMPUTE_FP16] = COMPUTE_FP16,
                                       [SUTRA_COMPUTE_INT8] = COMPUTE_INT8};
     SutraConfig *config = &session->config;
     if (!args->profile) return SUTRA_OK;

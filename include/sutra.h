@@ -296,7 +296,7 @@ SUTRA_API SutraStatus sutra_system_describe(char *json, size_t capacity, size_t 
                                             SutraError *err);
 
 /* Whether this machine's processor has instructions for a precision: 1 or 0. The cpu device
- * computes bf16 and int8 on every processor, but without them no faster than fp32. */
+ * computes bf16, fp16 and int8 on every processor, but without them no faster than fp32. */
 SUTRA_API int sutra_compute_is_native(SutraCompute compute);
 
 /* ---- models ---- */

@@ -137,10 +137,10 @@ typedef struct SutraComputeChoice {
     char reason[256];   /* one line: what was tried, and what it gave */
 } SutraComputeChoice;
 
-/* The fastest precision that this processor has instructions for and whose quality is at least
- * min_quality (percent), measured on a few texts that come with the library. Opens the model once a
- * precision; options->compute is not looked at. Errors: ARGUMENT (min_quality is not in 0 … 100);
- * those of sutra_model_open and sutra_embed. */
+/* The first of int8 and bf16 that this processor has instructions for and whose quality is at least
+ * min_quality (percent), measured on a few texts that come with the library; else fp32. Opens the
+ * model once a precision; options->compute is not looked at. Errors: ARGUMENT (min_quality is not
+ * in 0 … 100); those of sutra_model_open and sutra_embed. */
 SUTRA_API SutraStatus sutra_compute_choose(const char *path, const SutraModelOptions *options,
                                            double min_quality, SutraComputeChoice *choice,
                                            SutraError *err);
@@ -167,7 +167,7 @@ typedef enum SutraScales {
 
 typedef struct SutraQuantizeOptions {
     uint32_t struct_size;
-    SutraCompute compute; /* of the linears: SUTRA_COMPUTE_INT8 or SUTRA_COMPUTE_BF16 */
+    SutraCompute compute; /* of the linears: SUTRA_COMPUTE_INT8, BF16 or FP16 */
     SutraEmbeddingFormat embeddings;
     void (*progress)(void *user, const char *line);
     void *user;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The program of the preset arm64, under QEMU, against that of the preset release: vectors of the same bytes in fp32,
-# int8 and bf16, by every GEMM of Arm that the program takes. Prints a line a comparison; exits 1 when bytes differ.
+# int8, bf16 and fp16, by every GEMM of Arm that the program takes. Prints a line a comparison; exits 1 when bytes differ.
 #
 #   tools/check_arm64.sh        SUTRA_TEST_MODEL: the model's folder (default .cache/model)
 set -euo pipefail
@@ -37,11 +37,12 @@ compare() {
 
 # Files compute in their precision on every processor. Level avx2: the bf16 attention of amx and the dot products of
 # avx512bf16 give other bits.
-for compute in int8 bf16; do
+for compute in int8 bf16 fp16; do
     build/release/sutra quantize "$model" -o "$folder/$compute.sutra" --compute $compute --embeddings fp32 >"$folder/said" 2>&1 ||
         { cat "$folder/said"; exit 1; }
 done
 compare fp32 "$model" avx2 neon i8mm
 compare int8 "$folder/int8.sutra" avx2 neon dotprod i8mm
 compare bf16 "$folder/bf16.sutra" avx2 neon
+compare fp16 "$folder/fp16.sutra" avx2 neon
 exit $status

@@ -22,9 +22,10 @@ SutraStatus sutra_system_describe(char *json, size_t capacity, size_t *size, Sut
     return su_json_print(
         json, capacity, size, err,
         "{\"version\": \"%s\", \"isa\": \"%s\", \"isa_of_processor\": \"%s\", \"cores\": %u, "
-        "\"kernels\": {\"gemm_f32\": \"%s\", \"gemm_bf16\": \"%s\", \"gemm_int8\": \"%s\", "
+        "\"kernels\": {\"gemm_f32\": \"%s\", \"gemm_f16\": \"%s\", \"gemm_bf16\": \"%s\", "
+        "\"gemm_int8\": \"%s\", "
         "\"attention_f32\": \"%s\"}, \"backends\": [\"cpu\"]}",
         sutra_version(), su_isa_name(isa), su_isa_name(su_isa_detect()), su_cpu_count(),
-        kernels.gemm_f32.name, kernels.gemm_bf16.name, kernels.gemm_int8.name,
-        kernels.attention_f32.name);
+        kernels.gemm_f32.name, kernels.gemm_f16.name, kernels.gemm_bf16.name,
+        kernels.gemm_int8.name, kernels.attention_f32.name);
 }

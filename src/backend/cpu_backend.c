@@ -28,7 +28,7 @@ static uint32_t computes_of(SuIsa isa)
     uint32_t computes = 1u << SUTRA_COMPUTE_FP32;
     bool dots = isa == SU_ISA_AVXVNNI || (isa >= SU_ISA_AVX512VNNI && isa != SU_ISA_NEON);
     if (dots) computes |= 1u << SUTRA_COMPUTE_INT8;
-    if (isa != SU_ISA_SCALAR) computes |= 1u << SUTRA_COMPUTE_BF16;
+    if (isa != SU_ISA_SCALAR) computes |= 1u << SUTRA_COMPUTE_BF16 | 1u << SUTRA_COMPUTE_FP16;
     return computes;
 }
 
@@ -46,14 +46,16 @@ static SutraStatus device_info(uint32_t device, SutraDeviceInfo *info, SutraErro
 
 static SutraStatus check_compute(SutraCompute compute, SutraError *err)
 {
-    if (compute > SUTRA_COMPUTE_BF16 && compute != SUTRA_COMPUTE_INT8)
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "the cpu backend computes in fp32, bf16 and int8 only");
+    if (compute > SUTRA_COMPUTE_INT8)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "the cpu backend computes in fp32, bf16, fp16 and int8 only");
     return SUTRA_OK;
 }
 
 static SuFormat format_of(SutraCompute compute)
 {
     return compute == SUTRA_COMPUTE_BF16   ? SU_FORMAT_BF16
+           : compute == SUTRA_COMPUTE_FP16 ? SU_FORMAT_F16
            : compute == SUTRA_COMPUTE_INT8 ? SU_FORMAT_INT8
                                            : SU_FORMAT_F32;
 }

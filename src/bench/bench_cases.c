@@ -4,24 +4,34 @@
 
 #include <string.h>
 
-static void call_gemm(const SuBenchCase *at, const SuBenchOperands *x)
+static void call_gemm(const SuBenchCase *at, const SuGemm *gemm, const SuBenchOperands *x)
 {
     const SuKernels *kernels = &at->of->kernels;
-    kernels->gemm_f32.run(
-        &(SuGemmArgs){.a = x->a,
-                      .lda = at->k,
-                      .b = x->b,
-                      .bias = x->bias,
-                      .residual = at->residual ? x->residual : NULL,
-                      .ldr = at->n,
-                      .c = x->c,
-                      .ldc = at->n,
-                      .m = at->rows,
-                      .n = at->n,
-                      .k = at->k,
-                      .panel_end = (at->n + kernels->gemm_f32.nr - 1) / kernels->gemm_f32.nr,
-                      .block_bytes = kernels->gemm_block_bytes,
-                      .activation = at->activation});
+    gemm->run(&(SuGemmArgs){.a = x->a,
+                            .lda = at->k,
+                            .b = x->b,
+                            .bias = x->bias,
+                            .residual = at->residual ? x->residual : NULL,
+                            .ldr = at->n,
+                            .c = x->c,
+                            .ldc = at->n,
+                            .m = at->rows,
+                            .n = at->n,
+                            .k = at->k,
+                            .panel_end = (at->n + gemm->nr - 1) / gemm->nr,
+                            .block_bytes = kernels->gemm_block_bytes,
+                            .activation = at->activation});
+}
+
+static void call_gemm_f32(const SuBenchCase *at, const SuBenchOperands *x)
+{
+    call_gemm(at, &at->of->kernels.gemm_f32, x);
+}
+
+/* The bits of the floats as halves, some of them NaN: the time is the same. */
+static void call_gemm_f16(const SuBenchCase *at, const SuBenchOperands *x)
+{
+    call_gemm(at, &at->of->kernels.gemm_f16, x);
 }
 
 /* q, k and v each a matrix of their own, as the encoder keeps them. */
@@ -127,7 +137,8 @@ static void add(SuBenchCases *cases, SuBenchCase at)
     if (cases->num_cases < SU_BENCH_MAX_CASES) cases->cases[cases->num_cases++] = at;
 }
 
-static void add_products(SuBenchCases *cases, size_t rows)
+static void add_products(SuBenchCases *cases, size_t rows, const char *kernel, size_t weight_size,
+                         SuBenchCall call)
 {
     const SuBenchShape *s = &cases->shape;
     const struct {
@@ -144,15 +155,15 @@ static void add_products(SuBenchCases *cases, size_t rows)
     for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
         size_t n = products[i].n, k = products[i].k;
         bool residual = products[i].residual;
-        add(cases, (SuBenchCase){.kernel = "gemm_f32",
+        add(cases, (SuBenchCase){.kernel = kernel,
                                  .use = products[i].use,
                                  .rows = rows,
                                  .n = n,
                                  .k = k,
                                  .activation = products[i].activation,
                                  .residual = residual,
-                                 .cost = su_bench_cost_gemm(rows, n, k, residual),
-                                 .call = call_gemm});
+                                 .cost = su_bench_cost_gemm(rows, n, k, residual, weight_size),
+                                 .call = call});
     }
 }
 
@@ -224,7 +235,7 @@ static void add_vectors(SuBenchCases *cases)
 static size_t most_floats(const SuBenchCases *cases)
 {
     const SuBenchShape *s = &cases->shape;
-    size_t most = 0, nr = cases->kernels.gemm_f32.nr;
+    size_t most = 0, nr = SU_PANEL;
     for (size_t i = 0; i < cases->num_cases; i++) {
         const SuBenchCase *at = &cases->cases[i];
         size_t n = su_round_up(at->n, nr), k = at->k ? at->k : 1;
@@ -268,7 +279,10 @@ SutraStatus su_bench_cases_create(SuIsa isa, const SuBenchShape *shape, uint32_t
     su_kernels_init(&cases->kernels, isa);
     cases->shape = *shape;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (rows[i] <= shape->max_rows) add_products(cases, rows[i]);
+        if (rows[i] <= shape->max_rows) {
+            add_products(cases, rows[i], "gemm_f32", 4, call_gemm_f32);
+            add_products(cases, rows[i], "gemm_f16", 2, call_gemm_f16);
+        }
     for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++)
         if (tokens[i] <= shape->max_tokens) add_attention(cases, tokens[i]);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)

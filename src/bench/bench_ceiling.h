@@ -13,7 +13,7 @@ typedef struct SuBenchCeiling {
     double (*run)(size_t rounds); /* nothing but it; returns the operations done */
 } SuBenchCeiling;
 
-/* compute: FP32, BF16 or INT8 */
+/* compute: FP32, BF16, FP16 (widened: the ceiling of fp32) or INT8 */
 SuBenchCeiling su_bench_ceiling(SuIsa isa, SutraCompute compute);
 
 #endif

@@ -2,10 +2,11 @@
 
 enum { FLOAT = 4, HALF = 2 };
 
-SuBenchCost su_bench_cost_gemm(size_t m, size_t n, size_t k, bool residual)
+SuBenchCost su_bench_cost_gemm(size_t m, size_t n, size_t k, bool residual, size_t weight_size)
 {
     return (SuBenchCost){.flops = 2.0 * (double)m * (double)n * (double)k,
-                         .read = FLOAT * (double)(m * k + n * k + n + (residual ? m * n : 0)),
+                         .read = FLOAT * (double)(m * k + n + (residual ? m * n : 0)) +
+                                 (double)(weight_size * n * k),
                          .written = FLOAT * (double)(m * n)};
 }
 

@@ -13,7 +13,7 @@ typedef struct SuBenchCost {
     double flops, read, written;
 } SuBenchCost;
 
-SuBenchCost su_bench_cost_gemm(size_t m, size_t n, size_t k, bool residual);
+SuBenchCost su_bench_cost_gemm(size_t m, size_t n, size_t k, bool residual, size_t weight_size);
 /* One head; keys are read in whole tiles. */
 SuBenchCost su_bench_cost_attention(size_t num_queries, size_t num_keys, size_t head_size);
 /* `rows` rows of n; gamma and beta are read once. */

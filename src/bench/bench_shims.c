@@ -92,6 +92,7 @@ static void time_gemm(const SuGemm *gemm, const SuGemmArgs *args)
 }
 
 static void time_gemm_f32(const SuGemmArgs *args) { time_gemm(&inner.gemm_f32, args); }
+static void time_gemm_f16(const SuGemmArgs *args) { time_gemm(&inner.gemm_f16, args); }
 static void time_gemm_bf16(const SuGemmArgs *args) { time_gemm(&inner.gemm_bf16, args); }
 static void time_gemm_int8(const SuGemmArgs *args) { time_gemm(&inner.gemm_int8, args); }
 
@@ -236,6 +237,7 @@ void su_bench_shims_install(SuEncoder *encoder)
     inner = *kernels;
     shimmed = encoder;
     kernels->gemm_f32.run = time_gemm_f32;
+    kernels->gemm_f16.run = time_gemm_f16;
     kernels->gemm_bf16.run = time_gemm_bf16;
     kernels->gemm_int8.run = time_gemm_int8;
     kernels->narrow_bf16 = time_narrow_bf16;

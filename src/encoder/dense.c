@@ -1,6 +1,6 @@
-/* Dense heads: pooled rows through linears of their own, y = act(x w^T + bias). In fp32 whatever the
- * layers compute in, and packed for this ISA whenever an encoder is made: they are small, and read
- * once a text. */
+/* Dense heads: pooled rows through linears of their own, y = act(x w^T + bias). In fp32 whatever
+ * the layers compute in, and packed for this ISA whenever an encoder is made: they are small, and
+ * read once a batch. */
 #include "base/status.h"
 #include "encoder/encoder.h"
 #include "encoder/stored_weights.h"

@@ -1,4 +1,4 @@
-/* encoder.h - the transformer encoder over packed batches, its linears in fp32, bf16 or int8.
+/* encoder.h - the transformer encoder over packed batches, its linears in fp32, fp16, bf16 or int8.
  *
  * SuEncoder holds the weights, packed for the kernels of one ISA; immutable. SuEncoderContext is
  * the memory of one run at a time. Every function of a run is called by all threads of a parallel
@@ -100,8 +100,8 @@ typedef struct SuEncoderContext {
 SutraStatus su_encoder_check_spec(const SutraSpec *spec, SutraError *err);
 
 /* recipes [num_layers, SU_LAYER_LINEARS] are read here, NULL: all fp32. tensors are borrowed until
- * su_encoder_free. Errors: FORMAT (a role is missing or has another shape; int8: a weight that is
- * NaN or infinite), UNSUPPORTED, MEMORY. */
+ * su_encoder_free. Errors: FORMAT (a role is missing or has another shape; int8, fp16: a weight
+ * that has no such form), UNSUPPORTED, MEMORY. */
 SutraStatus su_encoder_create(const SutraSpec *spec, const SutraTensor *tensors, size_t n,
                               SuIsa isa, const SuLinearRecipe *recipes, SuEncoder **encoder,
                               SutraError *err);

@@ -101,7 +101,9 @@ static SutraStatus pack_row(const Source *source, const SuLinear *linear, size_t
     bool scaled = linear->scale != NULL;
     if (!su_gemm_pack(gemm->layout, row, at, linear->in, linear->packed,
                       scaled ? &linear->scale[at] : NULL, scaled ? &linear->sum[at] : NULL))
-        SU_RAISE(err, SUTRA_E_FORMAT, "a weight is NaN or infinite: it has no int8 form");
+        SU_RAISE(err, SUTRA_E_FORMAT, "a weight is NaN or %s form",
+                 linear->format == SU_FORMAT_F16 ? "beyond 65504: it has no fp16"
+                                                 : "infinite: it has no int8");
     return SUTRA_OK;
 }
 

@@ -6,7 +6,7 @@
 static bool writes_rows(const SuLayer *layer)
 {
     const SuLinear *down = &layer->down;
-    return layer->up.format != SU_FORMAT_F32 && down->row_size == 2 &&
+    return su_format_is_narrow(layer->up.format) && down->row_size == 2 &&
            su_linear_row_bytes(down) == 2 * down->in;
 }
 

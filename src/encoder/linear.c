@@ -8,6 +8,7 @@ const SuGemm *su_linear_gemm(const SuKernels *kernels, SuFormat format)
 {
     return format == SU_FORMAT_BF16   ? &kernels->gemm_bf16
            : format == SU_FORMAT_INT8 ? &kernels->gemm_int8
+           : format == SU_FORMAT_F16  ? &kernels->gemm_f16
                                       : &kernels->gemm_f32;
 }
 
@@ -15,6 +16,7 @@ SuFormat su_linear_format(SuGemmLayout layout)
 {
     return layout == SU_LAYOUT_BF16_32   ? SU_FORMAT_BF16
            : layout == SU_LAYOUT_INT8_32 ? SU_FORMAT_INT8
+           : layout == SU_LAYOUT_F16_32  ? SU_FORMAT_F16
                                          : SU_FORMAT_F32;
 }
 

@@ -1,4 +1,4 @@
-/* linear.h - linears in fp32, bf16 and int8, and the rows that go into them.
+/* linear.h - linears in fp32, fp16, bf16 and int8, and the rows that go into them.
  *
  * Between linears everything is fp32. Rows go into a linear in its format: as they are, or
  * converted where they are made (SuRows), a row at a time. */
@@ -8,11 +8,12 @@
 #include "base/parallel_for.h"
 #include "kernels/kernels.h"
 
-/* Of the weights of a linear and of the rows it reads: the three kinds of SuGemmArgs. */
+/* Of the weights of a linear and of the rows it reads: the four kinds of SuGemmArgs. */
 typedef enum SuFormat {
     SU_FORMAT_F32 = 0,
     SU_FORMAT_BF16,
     SU_FORMAT_INT8,
+    SU_FORMAT_F16,
     SU_FORMAT_COUNT
 } SuFormat;
 
@@ -44,6 +45,12 @@ typedef struct SuRowObserver {
 const SuGemm *su_linear_gemm(const SuKernels *kernels, SuFormat format);
 /* The format of weights in a layout that there is. */
 SuFormat su_linear_format(SuGemmLayout layout);
+
+/* Whether what stands beside linears of a format may be rounded to bf16. */
+static inline bool su_format_is_narrow(SuFormat format)
+{
+    return format == SU_FORMAT_BF16 || format == SU_FORMAT_INT8;
+}
 
 /* Whether a linear reads rows as they are. */
 static inline bool su_linear_reads_floats(const SuLinear *linear)

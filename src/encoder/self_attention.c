@@ -14,7 +14,7 @@ typedef struct Layout {
 /* In bf16 where the linears are narrow, the heads fit, no bias is added, and that is faster. */
 static bool attends_in_bf16(const SuEncoder *encoder, const SuLayer *layer)
 {
-    return encoder->kernels.attention_bf16.run && layer->qkv.format != SU_FORMAT_F32 &&
+    return encoder->kernels.attention_bf16.run && su_format_is_narrow(layer->qkv.format) &&
            encoder->spec.head_size % 32 == 0 && !encoder->relative_bias;
 }
 

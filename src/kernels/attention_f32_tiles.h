@@ -12,7 +12,7 @@
  *
  *   for each block of queries
  *     for each tile of keys that one of them sees
- *       scores    = bias + k (broadcast) x q (lanes are queries), some keys at a time, their maximum
+ *       scores    = bias + k (broadcast) x q (lanes are queries), some keys at a time; maximum
  *       weights   = exp2(scores - maximum), and their sums
  *       out       = out * scale + weights (broadcast) x v (lanes are elements of the head)
  *

@@ -16,37 +16,38 @@ enum {
     SU_GEMM_MAX_TILE = 16 * 48,
     SU_GEMM_BLOCK_BYTES = 384 * 1024, /* of rows that stay in L2 */
     SU_GEMM_LINE = 64,                /* bytes of a cache line */
-    SU_GEMM_AHEAD = 4096              /* floats of w that are asked for ahead of use */
+    SU_GEMM_AHEAD = 16 * 1024         /* bytes of w that are asked for ahead of use */
 };
 
-/* Asks for the nr floats of w that are due SU_GEMM_AHEAD floats after b. The processor's own
+/* Asks for the bytes of w that are due SU_GEMM_AHEAD after b. The processor's own
  * prefetch stops at each page, and a panel that no row has used yet comes from main memory: without
  * this the first tile of a panel waits there. Past a panel lies the next one; past the last,
  * nothing is read. */
-static inline __attribute__((always_inline)) void su_gemm_fetch_ahead(const float *b, size_t nr)
+static inline __attribute__((always_inline)) void su_gemm_fetch_ahead(const void *b, size_t bytes)
 {
-    uintptr_t ahead = (uintptr_t)b + SU_GEMM_AHEAD * sizeof *b;
-    for (size_t i = 0; i < nr * sizeof *b; i += SU_GEMM_LINE)
-        __builtin_prefetch((const void *)(ahead + i));
+    uintptr_t ahead = (uintptr_t)b + SU_GEMM_AHEAD;
+    for (size_t i = 0; i < bytes; i += SU_GEMM_LINE) __builtin_prefetch((const void *)(ahead + i));
 }
 
 typedef struct SuGemmTile {
     const char *a; /* rows lda bytes apart */
     size_t lda;
     const SuRowScale *a_scale;
-    const float *b; /* the tile's columns of a panel; words of 32 bits, whatever they hold */
+    const void *b; /* the tile's columns of a panel: words */
     const float *bias, *b_scale;
     const int32_t *b_sum;
     float *c;
     size_t ldc, words; /* words: of a feature, to be computed */
-    bool odd;          /* rows of floats in words of two: one element is left */
+    bool odd;          /* words of two parts: one element is left */
     size_t columns;    /* 1 … nr; those past it are not written */
 } SuGemmTile;
 
 typedef struct SuGemmTiles {
-    size_t mr, nr, panel;      /* panel: a multiple of nr */
-    size_t element, row_bytes; /* bytes of an element of w; what a feature of it is padded to */
-    size_t a_element;          /* bytes of an element of a */
+    size_t mr, nr, panel; /* panel: a multiple of nr */
+    size_t element, word; /* bytes of an element of w, of a word of them */
+    size_t row_bytes;     /* what a feature is padded to */
+    size_t parts;         /* elements of a that meet a word of w one by one; 1: all at once */
+    size_t a_element;     /* bytes of an element of a */
     /* c = a x panel + bias for 1 … mr rows */
     void (*compute)(const SuGemmTile *tile, size_t rows);
     /* c [rows, columns] = act(product [rows, nr]) + residual, c being float or bf16 */
@@ -58,7 +59,7 @@ typedef struct SuGemmTiles {
 static inline size_t su_gemm_words_of(const SuGemmArgs *args, const SuGemmTiles *tiles)
 {
     return (args->k * tiles->element + tiles->row_bytes - 1) / tiles->row_bytes *
-           (tiles->row_bytes / 4);
+           (tiles->row_bytes / tiles->word);
 }
 
 /* The product needs nothing but its place in c. */
@@ -103,16 +104,17 @@ static inline void su_gemm_run_columns(const SuGemmArgs *args, const SuGemmTiles
     float product[SU_GEMM_MAX_TILE];
     char *c_columns = su_gemm_columns_of_c(args, column);
     bool plain = su_gemm_is_plain(args);
-    bool floats = tiles->a_element > tiles->element;
+    size_t parts = tiles->parts;
     SuGemmTile tile = {.lda = args->lda * tiles->a_element,
-                       .b = (const float *)args->b + (column - in_panel) * words + in_panel,
+                       .b = (const char *)args->b +
+                            ((column - in_panel) * words + in_panel) * tiles->word,
                        .bias = args->bias + column,
                        .b_scale = args->b_scale ? args->b_scale + column : NULL,
                        .b_sum = args->b_sum ? args->b_sum + column : NULL,
                        .c = product,
                        .ldc = plain ? args->ldc : tiles->nr,
-                       .words = floats ? args->k / 2 : words,
-                       .odd = floats && args->k % 2,
+                       .words = parts > 1 ? args->k / parts : words,
+                       .odd = parts > 1 && args->k % parts,
                        .columns = plain ? columns : tiles->nr};
     /* tiles of nearly equal height: one of few rows has too few chains to fill the fma ports */
     size_t num_tiles = (end - begin + tiles->mr - 1) / tiles->mr;

@@ -2,8 +2,8 @@
  * type.
  *
  * Included like gemm_tiles.h, after a vec_….h, with GELU_ROWS (rows of a tile whose GELU is
- * computed in step) and NARROW (weights in fewer bits than fp32: GELU is the narrow one) defined. A
- * row of products is NR floats. */
+ * computed in step) and NARROW (1: GELU is the narrow one, for bf16 and int8) defined. A row of
+ * products is NR floats. */
 #ifndef SU_GEMM_FINISH_H
 #define SU_GEMM_FINISH_H
 

@@ -13,6 +13,7 @@ static const SuGemmPacking packings[SU_LAYOUT_END] = {
                            .row_bytes = SU_GEMM_ROW_BYTES},
     [SU_LAYOUT_INT8_32] = {"int8_32", .nr = SU_PANEL, .kr = 4, .size = 1,
                            .row_bytes = SU_GEMM_ROW_BYTES},
+    [SU_LAYOUT_F16_32] = {"f16_32", .nr = SU_PANEL, .kr = 1, .size = 2, .row_bytes = 2},
 };
 
 const SuGemmPacking *su_gemm_packing(SuGemmLayout layout)
@@ -64,6 +65,18 @@ static void pack_bf16(const float *row, size_t k, const Place *place)
     }
 }
 
+static bool pack_f16(const float *row, size_t k, const Place *place)
+{
+    uint16_t *to = (uint16_t *)(void *)place->at;
+    for (size_t p = 0; p < k; p++) {
+        uint16_t half;
+        if (!su_output_f16_ref(&row[p], 1.0f, 1, &half) || (half & 0x7fffu) >= 0x7c00u)
+            return false;
+        to[p * place->step] = half;
+    }
+    return true;
+}
+
 static bool pack_int8(const float *row, size_t k, const Place *place, float *scale, int32_t *sum)
 {
     float most = 0.0f;
@@ -94,6 +107,8 @@ bool su_gemm_pack(SuGemmLayout layout, const float *row, size_t feature, size_t 
     case SU_LAYOUT_BF16_32:
         pack_bf16(row, k, &place);
         return true;
+    case SU_LAYOUT_F16_32:
+        return pack_f16(row, k, &place);
     case SU_LAYOUT_INT8_32:
         return pack_int8(row, k, &place, scale, sum);
     default:

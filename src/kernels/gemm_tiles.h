@@ -9,7 +9,7 @@
  *   PARTS                            2: a word of w meets two of a, part by part; else 1
  *   acc_step(acc, a, w)              acc + a w
  *   acc_value(acc, tile, row, v)     the product, with bias, of vector v of a row
- *   ELEMENT, A_ELEMENT, PANEL, ROW_BYTES   see SuGemmTiles
+ *   ELEMENT, A_ELEMENT, WORD, PANEL, ROW_BYTES   see SuGemmTiles
  *
  * A tile is MR rows by two vectors:
  * 2 MR accumulators; a step of k loads two vectors of w and broadcasts MR elements of a for 2 MR
@@ -24,10 +24,10 @@
 #include "kernels/gemm_finish.h"
 
 /* sum += a w for one word of w, or one part of it, row being those of rows 0, 3, 6, 9 */
-SU_INLINE void step_rows(Acc sum[MR][2], const char *const row[4], size_t lda, const float *b,
+SU_INLINE void step_rows(Acc sum[MR][2], const char *const row[4], size_t lda, const char *b,
                          const int part, const int rows)
 {
-    Word b0 = word_load(b, part), b1 = word_load(b + VEC_LANES, part);
+    Word b0 = word_load(b, part), b1 = word_load(b + VEC_LANES * WORD, part);
     SU_UNROLL
     for (int i = 0; i < rows; i++) {
         Word x = word_set1(row[i / 3] + (size_t)(i % 3) * lda + 4 * part);
@@ -47,12 +47,12 @@ SU_INLINE void compute_rows(const SuGemmTile *tile, const int rows)
     const char *row[4] = {tile->a};
     SU_UNROLL
     for (int i = 1; i < 4; i++) row[i] = rows > 3 * i ? row[i - 1] + 3 * lda : row[0];
-    const float *b = tile->b;
+    const char *b = tile->b;
     for (size_t p = tile->words; p > 0; p--) {
         SU_UNROLL
         for (int part = 0; part < PARTS; part++) step_rows(sum, row, lda, b, part, rows);
-        su_gemm_fetch_ahead(b, NR);
-        b += PANEL;
+        su_gemm_fetch_ahead(b, NR * WORD);
+        b += PANEL * WORD;
         SU_UNROLL
         for (int i = 0; i < 4; i++) row[i] += 4 * PARTS;
     }
@@ -103,7 +103,9 @@ static void run(const SuGemmArgs *args)
                                .panel = PANEL,
                                .element = ELEMENT,
                                .a_element = A_ELEMENT,
+                               .word = WORD,
                                .row_bytes = ROW_BYTES,
+                               .parts = PARTS,
                                .compute = compute_tile,
                                .finish = finish_tile};
     su_gemm_drive(args, &tiles);

@@ -10,6 +10,7 @@
 enum {
     ELEMENT = 2,
     A_ELEMENT = sizeof(float),
+    WORD = 4,
     PANEL = SU_PANEL,
     ROW_BYTES = SU_GEMM_ROW_BYTES,
     PARTS = 2
@@ -19,7 +20,7 @@ typedef Vec Acc;
 typedef Vec Word;
 
 SU_INLINE Acc acc_zero(void) { return vec_zero(); }
-SU_INLINE Word word_load(const float *w, const int part) { return vec_load_half(w, part); }
+SU_INLINE Word word_load(const void *w, const int part) { return vec_load_half(w, part); }
 SU_INLINE Word word_set1(const void *a) { return vec_set1(*(const float *)a); }
 SU_INLINE Acc acc_step(Acc acc, Word a, Word w) { return vec_fma(a, w, acc); }
 

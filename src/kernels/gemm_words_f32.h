@@ -7,6 +7,7 @@
 enum {
     ELEMENT = sizeof(float),
     A_ELEMENT = sizeof(float),
+    WORD = 4,
     PANEL = 2 * VEC_LANES,
     ROW_BYTES = sizeof(float),
     PARTS = 1
@@ -16,7 +17,7 @@ typedef Vec Acc;
 typedef Vec Word;
 
 SU_INLINE Acc acc_zero(void) { return vec_zero(); }
-SU_INLINE Word word_load(const float *w, const int part)
+SU_INLINE Word word_load(const void *w, const int part)
 {
     (void)part;
     return vec_load(w);

@@ -9,6 +9,7 @@
  * fp32 all ISAs give the same bits:
  *
  *   gemm        c = act(chain + bias) + residual; chain: from 0, one fma an element of K, ascending
+ *               f16: the same over the widened weights, on all ISAs
  *               bf16 and int8: see SuGemmArgs; int8: fma(sum - zero b_sum, scale b_scale, bias),
  *               the same bits on all ISAs; bf16: by SuGemmSums, the same on all ISAs but amx
  *   lanes(f)    64 virtual lanes, from 0: element i is added to lane i % 64, ascending; then the
@@ -42,11 +43,12 @@
 
 /* ---- GEMM: c [m, n] = act(a [m, k] x w^T + bias) + residual ----
  *
- * One argument block for three kinds of elements; a step of k is one 32-bit word of a row of a and
- * of a feature of w:
+ * One argument block for four kinds of elements; a step of k is one word of a row of a and of a
+ * feature of w, of 32 bits but for f16, whose words are halves:
  *
  *   kind   a                    w       elements a word   sum
  *   f32    float                float   1                 one fma chain, ascending
+ *   f16    float                half    1                 as f32, with w widened
  *   bf16   bf16                 bf16    2                 fp32: see SuGemmSums
  *   bf16   float                bf16    2                 as f32, with w widened
  *   int8   u8, scale and zero   s8      4                 exact in 32 bits: k at most 65,536
@@ -90,7 +92,7 @@ typedef struct SuGemmArgs {
      * size that does on all processors. No bit depends on it. */
     size_t block_bytes;
     SutraActivation activation;
-    bool c_bf16; /* to nearest, ties to even; a denormal may become zero; not of the f32 kind */
+    bool c_bf16; /* to nearest, ties to even; a denormal may become zero; not of f32 and f16 */
 } SuGemmArgs;
 
 /* How the products of bf16 are added up, all by fma, rounded to nearest.
@@ -110,6 +112,7 @@ typedef enum SuGemmLayout {
     SU_LAYOUT_F32_32 = 3,
     SU_LAYOUT_BF16_32 = 4, /* words of 2 elements of k */
     SU_LAYOUT_INT8_32 = 5, /* words of 4 */
+    SU_LAYOUT_F16_32 = 6,  /* halves in panels of 32 features */
     SU_LAYOUT_END
 } SuGemmLayout;
 
@@ -145,10 +148,11 @@ static inline size_t su_gemm_words(size_t k, size_t size)
 }
 
 /* Packs row `feature` of a weight matrix (k floats) into its place in b [su_gemm_packed_size];
- * features n … end of the last panel must be zeroed. bf16: rounded to nearest, ties to even. int8:
- * round(w / scale), scale = max |w| / 127 (1 if that is zero), and the sum of the rounded; scale
- * and sum may be NULL in the other layouts. Returns false where a weight has no form in the layout
- * (int8: NaN or infinite); the feature is not to be used then, and its scale is NaN. */
+ * features n … end of the last panel must be zeroed. bf16, f16: rounded to nearest, ties to even.
+ * int8: round(w / scale), scale = max |w| / 127 (1 if that is zero), and the sum of the rounded;
+ * scale and sum may be NULL in the other layouts. Returns false where a weight has no form in the
+ * layout (int8, f16: NaN or infinite; f16: beyond 65504 once rounded); the feature is not to be
+ * used then, and the scale of int8 is NaN. */
 bool su_gemm_pack(SuGemmLayout layout, const float *row, size_t feature, size_t k, void *b,
                   float *scale, int32_t *sum);
 
@@ -228,7 +232,7 @@ static inline float su_pool_weights(size_t first, size_t num_tokens)
 
 typedef struct SuKernels {
     SuIsa isa;
-    SuGemm gemm_f32, gemm_bf16, gemm_int8;
+    SuGemm gemm_f32, gemm_f16, gemm_bf16, gemm_int8;
     size_t gemm_block_bytes; /* SuGemmArgs.block_bytes for this processor */
     SuAttentionF32 attention_f32;
     SuAttentionBf16 attention_bf16;

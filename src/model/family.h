@@ -72,7 +72,7 @@ extern const SuFamily su_family_bert, su_family_roberta, su_family_xlm_roberta, 
 SutraStatus su_family_find(const json_t *config, const char *where, const SuFamily **family,
                            SutraError *err);
 
-/* Whether models of this model_type open: there is a family, and the tokenizer class that it has. */
+/* Whether models of this model_type open: there is a family, and the tokenizer class it has. */
 bool su_family_is_known(const char *model_type);
 /* The tokenizer class of folders that name none; `family` is a family's name. */
 const char *su_family_tokenizer_class(const char *family);

@@ -1,6 +1,6 @@
-/* MPNet (Song et al. 2020): BERT without types, positions that begin after the pad id, and a bias by
- * relative position that all layers share. The reference counts in 32 buckets up to a distance of
- * 128, whatever config.json says. */
+/* MPNet (Song et al. 2020): BERT without types, positions that begin after the pad id, and a bias
+ * by relative position that all layers share. The reference counts in 32 buckets up to a distance
+ * of 128, whatever config.json says. */
 #include "model/family.h"
 
 static const SuFamilyField fields[] = {

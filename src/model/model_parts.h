@@ -71,8 +71,8 @@ SutraStatus su_model_read_tokenizer(SutraModel *model, const SuModuleChain *chai
 SutraStatus su_model_read_identity(SutraModel *model, const char *folder,
                                    const SuModuleChain *chain, SutraError *err);
 
-/* Whether there is a tokenizer class of that name; *rebuilt is true where it is BertTokenizer by any
- * of its names, false for the generic class, which obeys tokenizer.json. rebuilt may be NULL. */
+/* Whether there is a tokenizer class of that name; *rebuilt is true where it is BertTokenizer by
+ * any of its names, false for the generic class, which obeys tokenizer.json. May be NULL. */
 bool su_tokenizer_class_find(const char *name, bool *rebuilt);
 /* The same of the class that the folder names, or else of `fallback`, the family's. Errors:
  * UNSUPPORTED (another class, or custom code), FORMAT. */

@@ -38,9 +38,9 @@ static SutraStatus read_options(const SutraQuantizeOptions *given, SutraQuantize
     if (given->struct_size < sizeof given->struct_size || given->struct_size > sizeof *options)
         SU_RAISE(err, SUTRA_E_ABI, "SutraQuantizeOptions: struct_size %u", given->struct_size);
     memcpy(options, given, given->struct_size);
-    if (options->compute != SUTRA_COMPUTE_INT8 && options->compute != SUTRA_COMPUTE_BF16)
+    if (options->compute < SUTRA_COMPUTE_BF16 || options->compute > SUTRA_COMPUTE_INT8)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "quantize: this version quantises to int8 and bf16, not to %s",
+                 "quantize: this version quantises to int8, bf16 and fp16, not to %s",
                  sutra_compute_name(options->compute));
     SU_TRY(check_calibration(options, err));
     if ((uint32_t)options->embeddings > SUTRA_EMBEDDINGS_INT8)
@@ -65,7 +65,7 @@ static SutraStatus open_model(SuQuantizer *quantizer, const char *path, SutraErr
     if (model->bundle_digest)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
                  "%s: its weights are packed: give the folder that it was made from", path);
-    return su_quantize_check_finite(quantizer, err);
+    return su_quantize_check_weights(quantizer, err);
 }
 
 /* The model's tensors with the tables that replace some of them. */

@@ -53,8 +53,9 @@ typedef struct SuQuality {
     double mean, least; /* cosine to fp32 */
 } SuQuality;
 
-/* Errors: FORMAT, naming the tensor. */
-SutraStatus su_quantize_check_finite(const SuQuantizer *quantizer, SutraError *err);
+/* That weights are finite, and those of linears halves in fp16. Errors: FORMAT, naming the
+ * tensor. */
+SutraStatus su_quantize_check_weights(const SuQuantizer *quantizer, SutraError *err);
 
 /* s8 rows [n] of x: scale = max |x| / 127, elements rounded to nearest; 0 where a row is all
  * zeros. */
@@ -67,8 +68,9 @@ SutraStatus su_quantize_weights(const SuQuantizer *quantizer, size_t index, floa
                                 size_t *in, size_t *out, SutraError *err);
 /* Root of the mean squared error over that of the weights [out, in], in a recipe. Errors:
  * MEMORY. */
-SutraStatus su_quantize_weight_error(const SuLinearRecipe *recipe, const float *weights, size_t in,
-                                     size_t out, double *error, SutraError *err);
+SutraStatus su_quantize_weight_error(const SuKernels *kernels, const SuLinearRecipe *recipe,
+                                     const float *weights, size_t in, size_t out, double *error,
+                                     SutraError *err);
 /* "qkv", "attention out", "up", "down"; static. */
 const char *su_quantize_linear_name(size_t index);
 const SuLinear *su_quantize_linear(const SuEncoder *encoder, size_t index);

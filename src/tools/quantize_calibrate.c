@@ -177,10 +177,14 @@ static void smooth_linear(SuLinearStats *stats, double alpha)
 
 void su_quantize_plan(SuQuantizer *quantizer, SutraScales scales, double smooth)
 {
-    bool int8 = quantizer->options.compute == SUTRA_COMPUTE_INT8;
+    SutraCompute compute = quantizer->options.compute;
+    bool int8 = compute == SUTRA_COMPUTE_INT8;
+    SuFormat format = int8                            ? SU_FORMAT_INT8
+                      : compute == SUTRA_COMPUTE_FP16 ? SU_FORMAT_F16
+                                                      : SU_FORMAT_BF16;
     for (size_t i = 0; i < quantizer->num_linears; i++) {
         SuLinearRecipe *recipe = &quantizer->recipes[i];
-        *recipe = (SuLinearRecipe){.format = int8 ? SU_FORMAT_INT8 : SU_FORMAT_BF16};
+        *recipe = (SuLinearRecipe){.format = format};
         if (!int8 || !quantizer->stats) continue;
         SuLinearStats *stats = &quantizer->stats[i];
         size_t kind = i % SU_LAYER_LINEARS;

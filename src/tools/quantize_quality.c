@@ -112,6 +112,10 @@ SutraStatus su_quantize_keep(SuQuantizer *quantizer, SutraError *err)
     size_t n = quantizer->num_linears;
     SU_TRY(su_quantize_quality(quantizer, quantizer->recipes, true, &quality, err));
     if (100 * quality.mean >= quantizer->options.keep) return SUTRA_OK;
+    if (quantizer->options.compute == SUTRA_COMPUTE_FP16) /* bf16 is further away */
+        SU_RAISE(err, SUTRA_E_ARGUMENT,
+                 "a quality of %.9g %% cannot be kept: with all linears in fp16 it is %.7f %%",
+                 quantizer->options.keep, 100 * quality.mean);
     Candidate *candidates = su_alloc(n, sizeof *candidates);
     SuLinearRecipe *recipes = su_alloc(n, sizeof *recipes);
     SutraStatus status = SUTRA_OK;

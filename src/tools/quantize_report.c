@@ -9,7 +9,7 @@
 
 static const char *format_name(SuFormat format)
 {
-    static const char *const names[SU_FORMAT_COUNT] = {"fp32", "bf16", "int8"};
+    static const char *const names[SU_FORMAT_COUNT] = {"fp32", "bf16", "int8", "fp16"};
     return names[format];
 }
 
@@ -77,8 +77,8 @@ static SutraStatus weight_error(const SuQuantizer *quantizer, size_t index, doub
     float *weights;
     size_t in, out;
     SU_TRY(su_quantize_weights(quantizer, index, &weights, &in, &out, err));
-    SutraStatus status =
-        su_quantize_weight_error(&quantizer->recipes[index], weights, in, out, error, err);
+    SutraStatus status = su_quantize_weight_error(&quantizer->kernels, &quantizer->recipes[index],
+                                                  weights, in, out, error, err);
     su_free(weights);
     return status;
 }

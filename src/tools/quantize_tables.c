@@ -8,27 +8,45 @@
 
 enum { BLOCK = 1024 };
 
+/* What the weights of a linear are multiplied by before they become halves; 0: of no linear. */
+static float half_scale(const SuQuantizer *quantizer, const SutraTensor *tensor)
+{
+    bool linear = tensor->num_dims == 2 && tensor->role >= SUTRA_ROLE_QUERY_WEIGHT &&
+                  tensor->role <= SUTRA_ROLE_FFN_DOWN_WEIGHT;
+    if (quantizer->options.compute != SUTRA_COMPUTE_FP16 || !linear) return 0.0f;
+    if (tensor->role != SUTRA_ROLE_QUERY_WEIGHT) return 1.0f;
+    return (float)(1.4426950408889634 / sqrt((double)quantizer->model->spec.head_size));
+}
+
+static SutraStatus raise_weight(const SuQuantizer *quantizer, const SutraTensor *tensor, size_t at,
+                                float x, SutraError *err)
+{
+    char name[128];
+    su_family_tensor_name(quantizer->model->family, tensor->role, tensor->layer, name, sizeof name);
+    if (isfinite(x))
+        SU_RAISE(err, SUTRA_E_FORMAT,
+                 "%s: tensor %s: element %zu is %g: beyond 65504, it has no fp16 form",
+                 quantizer->model->path, name, at, (double)x);
+    SU_RAISE(err, SUTRA_E_FORMAT, "%s: tensor %s: element %zu is %s", quantizer->model->path, name,
+             at, isnan(x) ? "NaN" : "infinite");
+}
+
 static SutraStatus check_tensor(const SuQuantizer *quantizer, const SutraTensor *tensor,
                                 SutraError *err)
 {
-    float block[BLOCK];
-    char name[128];
+    float block[BLOCK], scale = half_scale(quantizer, tensor);
     size_t elements = su_tensor_elements(tensor);
     for (size_t i = 0; i < elements; i += BLOCK) {
         size_t n = elements - i < BLOCK ? elements - i : BLOCK;
         su_tensor_read(&quantizer->kernels, tensor, i, n, block);
-        for (size_t j = 0; j < n; j++) {
-            if (isfinite(block[j])) continue;
-            su_family_tensor_name(quantizer->model->family, tensor->role, tensor->layer, name,
-                                  sizeof name);
-            SU_RAISE(err, SUTRA_E_FORMAT, "%s: tensor %s: element %zu is %s",
-                     quantizer->model->path, name, i + j, isnan(block[j]) ? "NaN" : "infinite");
-        }
+        for (size_t j = 0; j < n; j++)
+            if (!isfinite(block[j]) || fabsf(block[j] * scale) >= 65520.0f)
+                return raise_weight(quantizer, tensor, i + j, block[j], err);
     }
     return SUTRA_OK;
 }
 
-SutraStatus su_quantize_check_finite(const SuQuantizer *quantizer, SutraError *err)
+SutraStatus su_quantize_check_weights(const SuQuantizer *quantizer, SutraError *err)
 {
     for (size_t i = 0; i < quantizer->model->num_tensors; i++)
         SU_TRY(check_tensor(quantizer, &quantizer->model->tensors[i], err));

@@ -40,19 +40,6 @@ SutraStatus su_quantize_weights(const SuQuantizer *quantizer, size_t index, floa
     return SUTRA_OK;
 }
 
-/* One row of weights as a linear of that recipe has it. */
-static void requantize(const SuLinearRecipe *recipe, const float *x, size_t n, int8_t *scratch,
-                       float *y)
-{
-    float scale;
-    memcpy(y, x, n * sizeof *y);
-    if (recipe->format != SU_FORMAT_INT8) return;
-    for (size_t i = 0; recipe->factor && i < n; i++) y[i] /= recipe->factor[i];
-    su_quantize_row_s8(y, n, scratch, &scale);
-    for (size_t i = 0; i < n; i++)
-        y[i] = (float)scratch[i] * scale * (recipe->factor ? recipe->factor[i] : 1.0f);
-}
-
 /* To nearest, ties to even, as su_gemm_pack does to finite numbers. */
 static float round_bf16(float x)
 {
@@ -63,18 +50,44 @@ static float round_bf16(float x)
     return x;
 }
 
-SutraStatus su_quantize_weight_error(const SuLinearRecipe *recipe, const float *weights, size_t in,
-                                     size_t out, double *error, SutraError *err)
+static float round_f16(const SuKernels *kernels, float x)
+{
+    uint16_t half;
+    float wide;
+    kernels->output_f16(&x, 1.0f, 1, &half);
+    kernels->widen_f16(&half, 1, &wide);
+    return wide;
+}
+
+/* One row of weights as a linear of that recipe has it. */
+static void requantize(const SuKernels *kernels, const SuLinearRecipe *recipe, const float *x,
+                       size_t n, int8_t *scratch, float *y)
+{
+    float scale;
+    memcpy(y, x, n * sizeof *y);
+    for (size_t i = 0; recipe->format == SU_FORMAT_F16 && i < n; i++)
+        y[i] = round_f16(kernels, x[i]);
+    for (size_t i = 0; recipe->format == SU_FORMAT_BF16 && i < n; i++) y[i] = round_bf16(x[i]);
+    if (recipe->format != SU_FORMAT_INT8) return;
+    for (size_t i = 0; recipe->factor && i < n; i++) y[i] /= recipe->factor[i];
+    su_quantize_row_s8(y, n, scratch, &scale);
+    for (size_t i = 0; i < n; i++)
+        y[i] = (float)scratch[i] * scale * (recipe->factor ? recipe->factor[i] : 1.0f);
+}
+
+SutraStatus su_quantize_weight_error(const SuKernels *kernels, const SuLinearRecipe *recipe,
+                                     const float *weights, size_t in, size_t out, double *error,
+                                     SutraError *err)
 {
     float *row = su_alloc(in, sizeof *row);
     int8_t *scratch = su_alloc(in, 1);
     double wrong = 0, all = 0;
     for (size_t o = 0; row && scratch && o < out; o++) {
         const float *x = weights + o * in;
-        requantize(recipe, x, in, scratch, row);
+        requantize(kernels, recipe, x, in, scratch, row);
         for (size_t i = 0; i < in; i++) {
-            double y = recipe->format == SU_FORMAT_BF16 ? round_bf16(row[i]) : row[i];
-            wrong += (y - x[i]) * (y - x[i]);
+            double difference = (double)row[i] - x[i];
+            wrong += difference * difference;
             all += (double)x[i] * x[i];
         }
     }

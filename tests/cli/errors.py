@@ -140,6 +140,13 @@ class Folder:
         header, data = read_header(self.root / "m/model.safetensors")
         write_header(self.root / "m/model.safetensors", header, b"\xff" * len(data))
 
+    def step_weight(self, tensor, value):
+        """The first element of a tensor of F32."""
+        header, data = read_header(self.root / "m/model.safetensors")
+        at = header[tensor]["data_offsets"][0]
+        write_header(self.root / "m/model.safetensors", header,
+                     data[:at] + struct.pack("<f", float(value)) + data[at + 4:])
+
     def step_mkdir(self, name):
         (self.root / name).mkdir()
 

@@ -204,7 +204,12 @@ class Quantize(Base):
         self.assertEqual(totals["linears"], sum(row["bytes"] for row in found["linears"]))
         tables = (facts["vocab_size"] + facts["max_positions"]) * (facts["hidden_size"] + 4)
         self.assertEqual(totals["embeddings in int8"], tables)
-        self.assertEqual({row["format"] for row in self.report("--compute", "bf16")["linears"]}, {"bf16"})
+        for compute in ("bf16", "fp16"):
+            found = self.report("--compute", compute)
+            self.assertEqual({row["format"] for row in found["linears"]}, {compute})
+            self.assertEqual(json.loads(self.sutra("info", "--json", self.path))["compute"], compute)
+            for row in found["linears"]:
+                self.assertTrue(0 < row["error %"] < (0.3 if compute == "bf16" else 0.04), row)
         shown = self.sutra("quantize", MODEL, "-o", self.path)
         self.assertRegex(shown, r"(?s)^linears\nlayer +name +format.*\ntotals\n.*x.sutra  \d+ bytes  xxh3:")
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What bf16 and int8 may cost: the vectors of the files that `sutra quantize` writes beside those of fp32.
+"""What bf16, fp16 and int8 may cost: the vectors of the files that `sutra quantize` writes beside those of fp32.
 
 Files, because they compute in their precision on every processor. The bounds are those of docs/BENCHMARKS.md."""
 
@@ -13,6 +13,7 @@ PASSAGES, FEW = 300, 40
 INT8_BYTES = 24_000_000  # of all-MiniLM-L6-v2, embeddings in int8 too
 BOUNDS = {  # mean and least cosine; points of STSb that may be lost
     "bf16": (0.9999, 0.9995, 0.05),
+    "fp16": (0.9999998, 0.999999, 0.01),
     "int8": (0.997, 0.985, 0.3),
 }
 
@@ -28,7 +29,7 @@ class Quality(Base):
         self.data = Path(os.environ.get("SUTRA_SHARED_DATA", SOURCE.parent / "shared/data"))
         self.there = Path(self.model, "model.safetensors").exists() and (self.data / "passages.txt").exists()
         if not self.there:
-            print("no SUTRA_TEST_MODEL or no shared data: the quality of bf16 and int8 was not measured")
+            print("no SUTRA_TEST_MODEL or no shared data: the quality of bf16, fp16 and int8 was not measured")
 
     def passages(self, count=PASSAGES):
         with open(self.data / "passages.txt", encoding="utf-8", newline="\n") as file:
@@ -52,22 +53,28 @@ class Quality(Base):
                 sutra("quantize", self.model, "-o", file, "--compute", compute, stderr="")
                 cosines = [cosine(a, b) for a, b in zip(exact, self.vectors_of(file, texts), strict=True)]
                 found = self.spearman(file)
-                print(f"{compute}: mean cosine {sum(cosines) / len(cosines):.6f}, least {min(cosines):.6f}, "
+                print(f"{compute}: mean cosine {sum(cosines) / len(cosines):.9f}, least {min(cosines):.9f}, "
                       f"STSb {found:.2f} (fp32 {score:.2f})")
                 self.assertGreaterEqual(sum(cosines) / len(cosines), mean)
                 self.assertGreaterEqual(min(cosines), least)
                 self.assertGreaterEqual(found, score - points - 0.0051)  # figures have two digits
-                self.assertLess(min(cosines), 1 - 1e-9)  # it did compute in another precision
+                self.assertLess(min(cosines), 1 - 1e-10)  # it did compute in another precision
                 if compute == "int8":
                     self.assertLessEqual(file.stat().st_size, INT8_BYTES)
 
     def test_int8_is_the_same_on_all_levels(self):
         """But for amx, whose attention is in bf16."""
+        self.same_on("int8", "avx2", "avx512", "avx512vnni")
+
+    def test_fp16_is_the_same_on_all_levels(self):
+        self.same_on("fp16", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", "amx")
+
+    def same_on(self, compute, *levels):
         if not self.there:
             return
-        texts, file, first = self.passages(FEW), self.dir / "int8.sutra", None
-        sutra("quantize", self.model, "-o", file, "--compute", "int8", stderr="")
-        for level in ("avx2", "avx512", "avx512vnni"):
+        texts, file, first = self.passages(FEW), self.dir / f"{compute}.sutra", None
+        sutra("quantize", self.model, "-o", file, "--compute", compute, stderr="")
+        for level in levels:
             try:
                 vectors = self.vectors_of(file, texts, env={"SUTRA_ISA": level})
             except AssertionError as failure:

@@ -1,5 +1,5 @@
 /* Equal bytes for equal texts: whatever else is in the batch, in any order, on any number of
- * threads, with any batch size, as a wide or a team request, and in fp32 on every ISA. Lengths
+ * threads, with any batch size, as a wide or a team request, and in fp32 and fp16 on every ISA. Lengths
  * cross every tile and block edge of the kernels. */
 #include "base/cpu_features.h"
 #include "support/tiny_model.h"
@@ -128,8 +128,8 @@ static void test_batch_composition(void **state)
 {
     (void)state;
     static const SutraCompute computes[] = {SUTRA_COMPUTE_FP32, SUTRA_COMPUTE_BF16,
-                                            SUTRA_COMPUTE_INT8};
-    for (size_t i = 0; i < 3; i++) {
+                                            SUTRA_COMPUTE_FP16, SUTRA_COMPUTE_INT8};
+    for (size_t i = 0; i < sizeof computes / sizeof *computes; i++) {
         check_model(&(TinyModel){64, 2, 2, 160, 512, NULL, 1}, computes[i]);
         /* head size 8, widths that fill no panel */
         check_model(&(TinyModel){48, 6, 1, 72, 300, "relu", 2}, computes[i]);
@@ -138,9 +138,9 @@ static void test_batch_composition(void **state)
     }
 }
 
-static void test_isa(void **state)
+static void check_isa(SutraCompute compute)
 {
-    (void)state;
+    SutraModelOptions options = {.struct_size = sizeof options, .compute = compute};
     TinyModel shape = {96, 3, 2, 200, 300, NULL, 4};
     char *path = tiny_model_write(&shape);
     Corpus *corpus = make_corpus(4);
@@ -149,7 +149,7 @@ static void test_isa(void **state)
         if (!su_isa_available((SuIsa)isa)) continue;
         assert_int_equal(setenv("SUTRA_ISA", su_isa_name((SuIsa)isa), 1), 0);
         SutraModel *model;
-        assert_int_equal(sutra_model_open(path, NULL, &model, NULL), SUTRA_OK);
+        assert_int_equal(sutra_model_open(path, &options, &model, NULL), SUTRA_OK);
         float *out = embed_alone(model, corpus, shape.hidden_size);
         if (!expected)
             expected = out;
@@ -162,6 +162,13 @@ static void test_isa(void **state)
     free(expected);
     free(corpus);
     tiny_model_remove(path);
+}
+
+static void test_isa(void **state)
+{
+    (void)state;
+    check_isa(SUTRA_COMPUTE_FP32);
+    check_isa(SUTRA_COMPUTE_FP16);
 }
 
 int main(void)

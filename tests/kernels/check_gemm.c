@@ -1,4 +1,5 @@
-/* GEMM: every level packs the same weights its own way and must give the bits of plain C. */
+/* GEMM of fp32 and fp16: every level packs the same weights its own way and must give the bits of
+ * plain C; of weights that are halves, fp16 must give those of fp32. */
 #include "checkkernels.h"
 
 #include <math.h>
@@ -20,6 +21,7 @@ typedef struct Problem {
     PanelMode panels;
     SutraActivation activation;
     CkValues values;
+    bool f16;     /* weights in halves */
     size_t shift; /* bytes between the buffers and the page */
     float *a, *weights, *bias, *residual;
 } Problem;
@@ -37,15 +39,38 @@ static float *rows_of(Ck *ck, int slot, const Problem *p, CkValues values, size_
     return x;
 }
 
+static const SuGemm *kernel_of(const SuKernels *kernels, bool f16)
+{
+    return f16 ? &kernels->gemm_f16 : &kernels->gemm_f32;
+}
+
+/* Floats that are halves: near x, or any finite ones with many zeros, denormals and largest. */
+static void make_halves(Ck *ck, bool any, float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint16_t half;
+        uint64_t random = ck_random(ck);
+        ck->ref.output_f16(&x[i], 1.0f, 1, &half);
+        if (any) {
+            half = (uint16_t)(random >> 16);
+            if ((half & 0x7c00u) == 0x7c00u) half = (half & 0x8000u) | 0x7bffu;
+            if (random % 8 == 0) half &= 0x83ffu;
+            if (random % 8 == 1) half &= 0x8000u;
+            if (random % 64 == 2) half = (half & 0x8000u) | 0x7bffu;
+        }
+        ck->ref.widen_f16(&half, 1, &x[i]);
+    }
+}
+
 static void make_problem(Ck *ck, Problem *p)
 {
-    ck_case(ck,
-            "gemm_f32 m %zu n %zu k %zu lda %zu ldc %zu ldr %zu residual %d panels %d act %d %s",
-            p->m, p->n, p->k, p->lda, p->ldc, p->ldr, (int)p->residual_mode, (int)p->panels,
-            (int)p->activation, ck_values_name[p->values]);
+    ck_case(ck, "gemm_%s m %zu n %zu k %zu lda %zu ldc %zu ldr %zu residual %d panels %d act %d %s",
+            p->f16 ? "f16" : "f32", p->m, p->n, p->k, p->lda, p->ldc, p->ldr, (int)p->residual_mode,
+            (int)p->panels, (int)p->activation, ck_values_name[p->values]);
     p->a = rows_of(ck, A, p, p->values, p->m, p->lda, p->k);
-    p->weights =
-        rows_of(ck, WEIGHTS, p, p->values == CK_HUGE ? CK_NORMAL : p->values, p->n, p->k, p->k);
+    CkValues weights = p->f16 || p->values == CK_HUGE ? CK_NORMAL : p->values;
+    p->weights = rows_of(ck, WEIGHTS, p, weights, p->n, p->k, p->k);
+    if (p->f16) make_halves(ck, p->values != CK_NORMAL, p->weights, p->n * p->k);
     p->bias = rows_of(ck, BIAS_ROW, p, p->values, 1, p->n, p->n);
     p->residual = rows_of(ck, RESIDUAL, p, p->values, p->m, p->ldr, p->n);
 }
@@ -54,12 +79,14 @@ static void make_problem(Ck *ck, Problem *p)
 static void pack(Ck *ck, const SuGemm *kernel, const Problem *p, SuGemmArgs *args)
 {
     size_t padded = (p->n + kernel->nr - 1) / kernel->nr * kernel->nr;
-    float *b = ck_input(ck, PACKED, padded * p->k * sizeof *b, p->shift);
+    size_t size = su_gemm_packed_size(kernel->layout, p->n, p->k);
+    void *b = ck_input(ck, PACKED, size, p->shift);
     float *bias = ck_input(ck, BIAS, padded * sizeof *bias, p->shift);
-    memset(b, 0, padded * p->k * sizeof *b);
+    memset(b, 0, size);
     memset(bias, 0, padded * sizeof *bias);
     for (size_t j = 0; j < p->n; j++)
-        su_gemm_pack(kernel->layout, p->weights + j * p->k, j, p->k, b, NULL, NULL);
+        if (!su_gemm_pack(kernel->layout, p->weights + j * p->k, j, p->k, b, NULL, NULL))
+            ck_fail(ck, "a weight was not packed");
     memcpy(bias, p->bias, p->n * sizeof *bias);
     *args = (SuGemmArgs){.a = p->a,
                          .lda = p->lda,
@@ -142,9 +169,9 @@ static void compare_level(Ck *ck, const SuGemm *kernel, const Problem *p)
 }
 
 /* One case; everything but its shape is random. */
-static void compare_shape(Ck *ck, size_t m, size_t n, size_t k)
+static void compare_shape(Ck *ck, bool f16, size_t m, size_t n, size_t k)
 {
-    Problem p = {.m = m, .n = n, .k = k};
+    Problem p = {.m = m, .n = n, .k = k, .f16 = f16};
     p.lda = k + ck_between(ck, 0, 2) * ck_between(ck, 0, 9);
     p.ldc = n + ck_between(ck, 0, 2) * ck_between(ck, 0, 9);
     p.ldr = n + ck_between(ck, 0, 2) * ck_between(ck, 0, 9);
@@ -154,33 +181,34 @@ static void compare_shape(Ck *ck, size_t m, size_t n, size_t k)
     p.values = (CkValues)(ck_between(ck, 0, 1) * ck_between(ck, 0, CK_NUM_VALUES - 1));
     p.shift = sizeof(float) * ck_between(ck, 0, 1);
     make_problem(ck, &p);
-    for (int t = 0; t < ck->num_tested; t++) compare_level(ck, &ck->tested[t].gemm_f32, &p);
+    for (int t = 0; t < ck->num_tested; t++) compare_level(ck, kernel_of(&ck->tested[t], f16), &p);
 }
 
-static void compare_shapes(Ck *ck)
+static void compare_shapes(Ck *ck, bool f16)
 {
     static const size_t widths[] = {1, 7, 8, 15, 16, 17, 31, 32, 33, 48, 63, 65, 96};
     static const size_t depths[] = {1, 2, 7, 64};
     for (size_t m = 1; m <= 40; m++) {
         for (size_t d = 0; d < sizeof depths / sizeof depths[0]; d++)
             for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++)
-                compare_shape(ck, m, widths[w], depths[d]);
-        compare_shape(ck, m, ck_between(ck, 1, 40), 384);
+                compare_shape(ck, f16, m, widths[w], depths[d]);
+        compare_shape(ck, f16, m, ck_between(ck, 1, 40), 384);
     }
     /* across the blocks of rows that gemm_driver.h keeps in L2 */
-    compare_shape(ck, 300, 33, 384);
-    compare_shape(ck, 70, 40, 1536);
-    compare_shape(ck, 61, 16, 1536);
-    compare_shape(ck, 13, 5, 9000);
+    compare_shape(ck, f16, 300, 33, 384);
+    compare_shape(ck, f16, 70, 40, 1536);
+    compare_shape(ck, f16, 61, 16, 1536);
+    compare_shape(ck, f16, 13, 5, 9000);
     for (int i = 0; i < 200; i++)
-        compare_shape(ck, ck_between(ck, 1, 60), ck_between(ck, 1, 130), ck_between(ck, 1, 130));
+        compare_shape(ck, f16, ck_between(ck, 1, 60), ck_between(ck, 1, 130),
+                      ck_between(ck, 1, 130));
 }
 
 /* Row i is the same bytes computed alone, among all rows, and from any first row. */
-static void check_row_independence(Ck *ck)
+static void check_row_independence(Ck *ck, bool f16)
 {
     for (int round = 0; round < 12; round++) {
-        Problem p = {.m = 40, .n = ck_between(ck, 1, 70), .k = ck_between(ck, 1, 100)};
+        Problem p = {.m = 40, .n = ck_between(ck, 1, 70), .k = ck_between(ck, 1, 100), .f16 = f16};
         p.lda = p.k;
         p.ldc = p.ldr = p.n;
         p.activation = (SutraActivation)(round % 6);
@@ -188,33 +216,33 @@ static void check_row_independence(Ck *ck)
         make_problem(ck, &p);
         for (int t = 0; t < ck->num_tested; t++) {
             SuGemmArgs args;
-            pack(ck, &ck->tested[t].gemm_f32, &p, &args);
+            pack(ck, kernel_of(&ck->tested[t], f16), &p, &args);
             float *all = start_of(ck, EXPECTED, &p);
             set_output(&args, &p, all);
-            ck->tested[t].gemm_f32.run(&args);
+            kernel_of(&ck->tested[t], f16)->run(&args);
             for (size_t i = 0; i < p.m; i++) {
                 SuGemmArgs part = args;
                 part.m = i % 2 ? 1 : ck_between(ck, 1, p.m - i);
                 part.a = p.a + i * p.lda;
                 if (part.residual) part.residual += i * p.ldr;
                 part.c = ck_output(ck, C, part.m * p.n * sizeof(float), 0);
-                ck->tested[t].gemm_f32.run(&part);
+                kernel_of(&ck->tested[t], f16)->run(&part);
                 if (memcmp(part.c, all + i * p.n, part.m * p.n * sizeof(float)) != 0)
                     ck_fail(ck, "%s: row %zu depends on the rows around it",
-                            ck->tested[t].gemm_f32.name, i);
+                            kernel_of(&ck->tested[t], f16)->name, i);
             }
         }
     }
 }
 
 /* Columns in groups are the same columns elsewhere. */
-static void check_groups(Ck *ck)
+static void check_groups(Ck *ck, bool f16)
 {
     for (int round = 0; round < 24; round++) {
         for (int t = 0; t < ck->num_tested; t++) {
-            const SuGemm *kernel = &ck->tested[t].gemm_f32;
+            const SuGemm *kernel = kernel_of(&ck->tested[t], f16);
             size_t group = kernel->nr * ck_between(ck, 1, 3), groups = ck_between(ck, 1, 4);
-            Problem p = {.m = ck_between(ck, 1, 30), .n = group * groups, .k = 17};
+            Problem p = {.m = ck_between(ck, 1, 30), .n = group * groups, .k = 17, .f16 = f16};
             p.lda = p.k;
             p.ldc = p.ldr = p.n;
             p.activation = (SutraActivation)(round % 6);
@@ -248,11 +276,12 @@ static void run_dense(Ck *ck, const SuGemm *kernel, const Problem *p, float *c)
 }
 
 /* One NaN in a, w, bias or residual makes NaN of what depends on it, and of nothing else. */
-static void check_nan(Ck *ck)
+static void check_nan(Ck *ck, bool f16)
 {
     for (int round = 0; round < 96; round++) {
         int place = round % 4;
-        Problem p = {.m = ck_between(ck, 1, 20), .n = ck_between(ck, 1, 50), .k = 9};
+        if (f16 && place == 1) continue; /* such a weight is not packed */
+        Problem p = {.m = ck_between(ck, 1, 20), .n = ck_between(ck, 1, 50), .k = 9, .f16 = f16};
         p.lda = p.k;
         p.ldc = p.ldr = p.n;
         p.activation = (SutraActivation)(round / 4 % 6);
@@ -266,7 +295,7 @@ static void check_nan(Ck *ck)
         if (place == 3) p.residual[row * p.ldr + column] = NAN;
         for (int t = 0; t < ck->num_tested; t++) {
             float *c = start_of(ck, C, &p);
-            run_dense(ck, &ck->tested[t].gemm_f32, &p, c);
+            run_dense(ck, kernel_of(&ck->tested[t], f16), &p, c);
             for (size_t i = 0; i < p.m; i++) {
                 for (size_t j = 0; j < p.n; j++) {
                     bool touched = (place == 0 || i == row || place != 3) &&
@@ -275,7 +304,7 @@ static void check_nan(Ck *ck)
                         ck_fail(ck,
                                 "%s: NaN put into operand %d at row %zu column %zu: [%zu, %zu] "
                                 "is %g",
-                                ck->tested[t].gemm_f32.name, place, row, column, i, j,
+                                kernel_of(&ck->tested[t], f16)->name, place, row, column, i, j,
                                 (double)c[i * p.ldc + j]);
                 }
             }
@@ -285,18 +314,19 @@ static void check_nan(Ck *ck)
 
 /* Plain C against double: |error| ≤ (k + 3) u (sum |a w| + |bias| + |residual|), u = 2^-24: one
  * rounding for each fma and addition, none of them larger than u times the sum of magnitudes. */
-static void check_definition(Ck *ck)
+static void check_definition(Ck *ck, bool f16)
 {
     static const size_t depths[] = {1, 7, 64, 384, 1536};
     double worst = 0;
     for (size_t d = 0; d < sizeof depths / sizeof depths[0]; d++) {
-        Problem p = {.m = 9, .n = 37, .k = depths[d], .values = d % 2 ? CK_TINY : CK_NORMAL};
+        Problem p = {
+            .m = 9, .n = 37, .k = depths[d], .values = d % 2 ? CK_TINY : CK_NORMAL, .f16 = f16};
         p.lda = p.k;
         p.ldc = p.ldr = p.n;
         p.residual_mode = RESIDUAL_APART;
         make_problem(ck, &p);
         float *c = start_of(ck, C, &p);
-        run_dense(ck, &ck->ref.gemm_f32, &p, c);
+        run_dense(ck, kernel_of(&ck->ref, f16), &p, c);
         for (size_t i = 0; i < p.m; i++) {
             for (size_t j = 0; j < p.n; j++) {
                 double r = (double)p.residual[i * p.ldr + j];
@@ -311,7 +341,7 @@ static void check_definition(Ck *ck)
             }
         }
     }
-    ck_report("gemm_f32: (k + 3) u sum |a w|", worst);
+    ck_report(f16 ? "gemm_f16: (k + 3) u sum |a w|" : "gemm_f32: (k + 3) u sum |a w|", worst);
 }
 
 /* Each unit is of the layout that it says, and each layout holds every element once. */
@@ -319,7 +349,8 @@ static void check_layouts(Ck *ck)
 {
     for (int t = 0; t < ck->num_tested; t++) {
         const SuKernels *kernels = &ck->tested[t];
-        const SuGemm *units[] = {&kernels->gemm_f32, &kernels->gemm_bf16, &kernels->gemm_int8};
+        const SuGemm *units[] = {&kernels->gemm_f32, &kernels->gemm_f16, &kernels->gemm_bf16,
+                                 &kernels->gemm_int8};
         for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
             const SuGemmPacking *packing = su_gemm_packing(units[i]->layout);
             ck_case(ck, "layout of %s", units[i]->name);
@@ -353,12 +384,56 @@ static void check_layouts(Ck *ck)
         ck_fail(ck, "a layout that there is not");
 }
 
+/* Weights become the nearest half, ties to even, or are refused. */
+static void check_pack_f16(Ck *ck)
+{
+    static const struct {
+        float x;
+        uint16_t half;
+    } cases[] = {{0.0f, 0},
+                 {-0.0f, 0x8000},
+                 {1.0f, 0x3c00},
+                 {65504.0f, 0x7bff},
+                 {-65519.996f, 0xfbff},
+                 {0x1p-24f, 1},
+                 {0x1p-25f, 0},
+                 {0x1.000002p-25f, 1},
+                 {0x1.8p-24f, 2},
+                 {0x1.ff8p-15f, 0x3ff},
+                 {0x1.ffcp-15f, 0x400},
+                 {1.00048828125f, 0x3c00},
+                 {1.00146484375f, 0x3c02}};
+    static const float refused[] = {65520.0f, -65520.0f, INFINITY, -INFINITY, NAN, 3e38f};
+    uint16_t *b = ck_output(ck, C, su_gemm_packed_size(SU_LAYOUT_F16_32, 1, 1), 0);
+    ck_case(ck, "weights to halves");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (!su_gemm_pack(SU_LAYOUT_F16_32, &cases[i].x, 3, 1, b, NULL, NULL) ||
+            b[3] != cases[i].half)
+            ck_fail(ck, "%a became %04x", (double)cases[i].x, b[3]);
+    }
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        if (su_gemm_pack(SU_LAYOUT_F16_32, &refused[i], 3, 1, b, NULL, NULL))
+            ck_fail(ck, "%a became a half", (double)refused[i]);
+    ck_check_canaries(ck);
+}
+
+static void check_kind(Ck *ck, bool f16)
+{
+    check_definition(ck, f16);
+    compare_shapes(ck, f16);
+    check_row_independence(ck, f16);
+    check_groups(ck, f16);
+    check_nan(ck, f16);
+}
+
 void check_gemm_f32(Ck *ck)
 {
     check_layouts(ck);
-    check_definition(ck);
-    compare_shapes(ck);
-    check_row_independence(ck);
-    check_groups(ck);
-    check_nan(ck);
+    check_kind(ck, false);
+}
+
+void check_gemm_f16(Ck *ck)
+{
+    check_pack_f16(ck);
+    check_kind(ck, true);
 }

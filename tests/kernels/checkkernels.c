@@ -23,6 +23,7 @@ typedef struct Entry {
 
 static const Entry entries[] = {
     {"gemm_f32", check_gemm_f32},
+    {"gemm_f16", check_gemm_f16},
     {"gemm_bf16", check_gemm_bf16},
     {"gemm_int8", check_gemm_int8},
     {"attention_f32", check_attention_f32},

@@ -78,6 +78,7 @@ void ck_within(Ck *ck, double at, float got, long double exact, long double boun
 void ck_report(const char *what, double worst);
 
 void check_gemm_f32(Ck *ck);
+void check_gemm_f16(Ck *ck);
 void check_gemm_bf16(Ck *ck);
 void check_gemm_int8(Ck *ck);
 void check_attention_f32(Ck *ck);

@@ -67,6 +67,7 @@ class Bench(unittest.TestCase):
         residual = "residual" in row["use"]
         flops, read, written = {
             "gemm_f32": (2 * rows * n * k, rows * k + n * k + n + residual * rows * n, rows * n),
+            "gemm_f16": (2 * rows * n * k, rows * k + n * k / 2 + n + residual * rows * n, rows * n),
             "attention_f32": (4 * rows * n * k, (rows + 2 * n) * k, rows * k),
             "layer_norm_f32": (8 * rows * n, (rows + 2) * n, rows * n),
             "embed_norm_f32": (10 * rows * n, (2 * rows + 3) * n, rows * n),
@@ -106,9 +107,10 @@ class Bench(unittest.TestCase):
                 self.check_kernel(row, facts["fma peak"])
             # a sample of the peak before and after each sample of each kernel
             self.assertGreaterEqual(facts["samples of the peak, of which the best"], 4 * len(found["roofline"]))
-            gemms = {(row["use"], row["n"], row["k"]) for row in found["roofline"] if row["kernel"] == "gemm_f32"}
-            self.assertEqual(gemms, {("qkv", 3 * HIDDEN, HIDDEN), ("attention out + residual", HIDDEN, HIDDEN),
-                                     ("up + activation", FFN, HIDDEN), ("down + residual", HIDDEN, FFN)})
+            for kernel in ("gemm_f32", "gemm_f16"):
+                gemms = {(row["use"], row["n"], row["k"]) for row in found["roofline"] if row["kernel"] == kernel}
+                self.assertEqual(gemms, {("qkv", 3 * HIDDEN, HIDDEN), ("attention out + residual", HIDDEN, HIDDEN),
+                                         ("up + activation", FFN, HIDDEN), ("down + residual", HIDDEN, FFN)})
 
     def test_kernels_without_a_model(self):
         found = report("kernels")
@@ -171,7 +173,7 @@ class Bench(unittest.TestCase):
 
     def test_shares_of_other_precisions(self):
         """Each precision has the ceiling of its own instruction."""
-        names = {"fp32": "fma", "bf16": "fma|vdpbf16ps|tdpbf16ps", "int8": "fma|vpmaddwd|vpdpbusd|tdpbusd|smull|sdot"}
+        names = {"fp32": "fma", "fp16": "fma", "bf16": "fma|vdpbf16ps|tdpbf16ps", "int8": "fma|vpmaddwd|vpdpbusd|tdpbusd|smull|sdot"}
         for compute, instructions in names.items():
             found = report("breakdown", "-m", MODEL, "--compute", compute)
             (peak, rate), = [(row["what"], row["value"]) for row in found["machine"] if "peak" in row["what"]]

@@ -35,11 +35,13 @@ static void test_gemm(void **state)
     size_t sizes[][3] = {{1, 1, 1}, {11, 48, 16}, {7, 33, 5}};
     for (size_t i = 0; i < 3; i++) {
         size_t m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
-        SuBenchCost cost = su_bench_cost_gemm(m, n, k, false);
+        SuBenchCost cost = su_bench_cost_gemm(m, n, k, false, 4);
         assert_true(cost.flops == count_matmul(m, n, k));
         assert_true(cost.read == 4.0 * (double)(m * k) + 4.0 * (double)(n * k) + 4.0 * (double)n);
         assert_true(cost.written == 4.0 * (double)(m * n));
-        assert_true(su_bench_cost_gemm(m, n, k, true).read - cost.read == 4.0 * (double)(m * n));
+        assert_true(su_bench_cost_gemm(m, n, k, true, 4).read - cost.read == 4.0 * (double)(m * n));
+        SuBenchCost halves = su_bench_cost_gemm(m, n, k, false, 2);
+        assert_true(cost.read - halves.read == 2.0 * (double)(n * k));
     }
 }
 

@@ -172,9 +172,10 @@ static void quantize(const BundleFixture *f, const SutraQuantizeOptions *options
 static void test_same_bits_as_the_folder(void **state)
 {
     BundleFixture *f = *state;
-    static const SutraCompute computes[] = {SUTRA_COMPUTE_INT8, SUTRA_COMPUTE_BF16};
+    static const SutraCompute computes[] = {SUTRA_COMPUTE_INT8, SUTRA_COMPUTE_BF16,
+                                            SUTRA_COMPUTE_FP16};
     float folder[BUNDLE_TEXTS * BUNDLE_HIDDEN] = {0}, bundle[BUNDLE_TEXTS * BUNDLE_HIDDEN] = {0};
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         SutraQuantizeOptions options = {.struct_size = sizeof options,
                                         .compute = computes[i],
                                         .embeddings = SUTRA_EMBEDDINGS_STORED};
@@ -310,6 +311,8 @@ static void test_options(void **state)
     options = int8_options();
     options.compute = SUTRA_COMPUTE_BF16;
     options.scales = SUTRA_SCALES_MSE;
+    expect(f, &options, SUTRA_E_ARGUMENT, "of int8 only");
+    options.compute = SUTRA_COMPUTE_FP16;
     expect(f, &options, SUTRA_E_ARGUMENT, "of int8 only");
     options = int8_options();
     options.keep = 100;

@@ -8,13 +8,20 @@
 #include "kernels/gemm_driver.h"
 
 #define NARROW 1
-enum { ELEMENT = 1, A_ELEMENT = 1, PANEL = SU_PANEL, ROW_BYTES = SU_GEMM_ROW_BYTES, PARTS = 1 };
+enum {
+    ELEMENT = 1,
+    A_ELEMENT = 1,
+    WORD = 4,
+    PANEL = SU_PANEL,
+    ROW_BYTES = SU_GEMM_ROW_BYTES,
+    PARTS = 1
+};
 
 typedef int32x4_t Acc;
 typedef int8x16_t Word; /* of a too, whatever its sign */
 
 SU_INLINE Acc acc_zero(void) { return vdupq_n_s32(0); }
-SU_INLINE Word word_load(const float *w, const int part)
+SU_INLINE Word word_load(const void *w, const int part)
 {
     (void)part;
     return vreinterpretq_s8_f32(vld1q_f32(w));

@@ -5,6 +5,7 @@
 #include "kernels/kernels.h"
 
 extern const SuGemm su_gemm_f32_12x8_neon;
+extern const SuGemm su_gemm_f16_12x8_neon;
 extern const SuGemm su_gemm_bf16_9x8_neon;
 extern const SuGemm su_gemm_int8_9x8_neon;
 extern const SuGemm su_gemm_int8_9x8_dotprod;

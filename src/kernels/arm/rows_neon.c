@@ -39,6 +39,7 @@ void su_kernels_init_neon(SuKernels *kernels)
     init_rows(kernels);
     init_output(kernels);
     kernels->gemm_f32 = su_gemm_f32_12x8_neon;
+    kernels->gemm_f16 = su_gemm_f16_12x8_neon;
     kernels->gemm_bf16 = su_gemm_bf16_9x8_neon;
     kernels->gemm_int8 = su_gemm_int8_9x8_neon;
     kernels->attention_f32 = su_attention_f32_neon;

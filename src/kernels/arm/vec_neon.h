@@ -98,6 +98,10 @@ SU_INLINE Vec vec_load_half(const float *words, const int part)
     return vreinterpretq_f32_u32(part ? vandq_u32(word, vdupq_n_u32(0xffff0000u))
                                       : vshlq_n_u32(word, 16));
 }
+SU_INLINE Vec vec_load_f16(const void *halves)
+{
+    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(halves)));
+}
 SU_INLINE Vec vec_add(Vec a, Vec b) { return vaddq_f32(a, b); }
 SU_INLINE Vec vec_sub(Vec a, Vec b) { return vsubq_f32(a, b); }
 SU_INLINE Vec vec_mul(Vec a, Vec b) { return vmulq_f32(a, b); }

@@ -17,6 +17,20 @@ static float dot_f32(const SuGemmArgs *args, size_t i, size_t j)
     return chain + args->bias[j];
 }
 
+static float dot_f16(const SuGemmArgs *args, size_t i, size_t j)
+{
+    const float *a = (const float *)args->a + i * args->lda;
+    const uint16_t *b =
+        (const uint16_t *)args->b + j / SU_PANEL * SU_PANEL * args->k + j % SU_PANEL;
+    float chain = 0.0f;
+    for (size_t p = 0; p < args->k; p++) {
+        float y;
+        su_widen_f16_ref(&b[p * SU_PANEL], 1, &y);
+        chain = fmaf(a[p], y, chain);
+    }
+    return chain + args->bias[j];
+}
+
 /* Byte of element p of feature j in a packed matrix whose elements have `size` bytes. */
 static size_t packed_at(size_t p, size_t j, size_t k, size_t size)
 {
@@ -82,7 +96,7 @@ static float dot_int8(const SuGemmArgs *args, size_t i, size_t j)
     return fmaf((float)(int32_t)sum, row.scale * args->b_scale[j], args->bias[j]);
 }
 
-/* narrow: weights in fewer bits than fp32 */
+/* narrow: GELU is the narrow one */
 static void run(const SuGemmArgs *args, size_t nr, Dot dot, bool narrow)
 {
     bool gelu_narrow = narrow && args->activation == SUTRA_ACT_GELU_ERF;
@@ -103,6 +117,7 @@ static void run(const SuGemmArgs *args, size_t nr, Dot dot, bool narrow)
 }
 
 void su_gemm_f32_ref(const SuGemmArgs *args) { run(args, NR, dot_f32, false); }
+void su_gemm_f16_ref(const SuGemmArgs *args) { run(args, SU_PANEL, dot_f16, false); }
 void su_gemm_bf16_ref(const SuGemmArgs *args) { run(args, SU_PANEL, dot_bf16, true); }
 void su_gemm_bf16_floats_ref(const SuGemmArgs *args) { run(args, SU_PANEL, dot_bf16_floats, true); }
 void su_gemm_bf16_tiles_ref(const SuGemmArgs *args) { run(args, SU_PANEL, dot_bf16_tiles, true); }
@@ -116,6 +131,12 @@ void su_kernels_init_ref(SuKernels *kernels)
                                  .a_size = 4,
                                  .name = "gemm_f32_1x16_ref",
                                  .run = su_gemm_f32_ref};
+    kernels->gemm_f16 = (SuGemm){.layout = SU_LAYOUT_F16_32,
+                                 .mr = 1,
+                                 .nr = SU_PANEL,
+                                 .a_size = 4,
+                                 .name = "gemm_f16_1x32_ref",
+                                 .run = su_gemm_f16_ref};
     kernels->gemm_bf16 = (SuGemm){.layout = SU_LAYOUT_BF16_32,
                                   .mr = 1,
                                   .nr = SU_PANEL,

@@ -5,6 +5,7 @@
 #include "kernels/kernels.h"
 
 void su_gemm_f32_ref(const SuGemmArgs *args);
+void su_gemm_f16_ref(const SuGemmArgs *args);
 void su_gemm_bf16_ref(const SuGemmArgs *args);       /* rows in bf16, SU_SUMS_CHAIN */
 void su_gemm_bf16_tiles_ref(const SuGemmArgs *args); /* rows in bf16, SU_SUMS_TILES */
 void su_gemm_bf16_floats_ref(const SuGemmArgs *args);

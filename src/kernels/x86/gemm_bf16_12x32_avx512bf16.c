@@ -8,13 +8,20 @@
 #define MR 12
 #define GELU_ROWS 4
 #define NARROW 1
-enum { ELEMENT = 2, A_ELEMENT = 2, PANEL = SU_PANEL, ROW_BYTES = SU_GEMM_ROW_BYTES, PARTS = 1 };
+enum {
+    ELEMENT = 2,
+    A_ELEMENT = 2,
+    WORD = 4,
+    PANEL = SU_PANEL,
+    ROW_BYTES = SU_GEMM_ROW_BYTES,
+    PARTS = 1
+};
 
 typedef __m512 Acc;
 typedef __m512bh Word;
 
 SU_INLINE Acc acc_zero(void) { return _mm512_setzero_ps(); }
-SU_INLINE Word word_load(const float *w, const int part)
+SU_INLINE Word word_load(const void *w, const int part)
 {
     (void)part;
     return (__m512bh)_mm512_loadu_si512(w);

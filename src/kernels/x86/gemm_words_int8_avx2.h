@@ -9,13 +9,20 @@
 #include <string.h>
 
 #define NARROW 1
-enum { ELEMENT = 1, A_ELEMENT = 1, PANEL = SU_PANEL, ROW_BYTES = SU_GEMM_ROW_BYTES, PARTS = 1 };
+enum {
+    ELEMENT = 1,
+    A_ELEMENT = 1,
+    WORD = 4,
+    PANEL = SU_PANEL,
+    ROW_BYTES = SU_GEMM_ROW_BYTES,
+    PARTS = 1
+};
 
 typedef __m256i Acc;
 typedef __m256i Word;
 
 SU_INLINE Acc acc_zero(void) { return _mm256_setzero_si256(); }
-SU_INLINE Word word_load(const float *w, const int part)
+SU_INLINE Word word_load(const void *w, const int part)
 {
     (void)part;
     return _mm256_loadu_si256((const __m256i *)(const void *)w);

@@ -8,13 +8,20 @@
 #include <string.h>
 
 #define NARROW 1
-enum { ELEMENT = 1, A_ELEMENT = 1, PANEL = SU_PANEL, ROW_BYTES = SU_GEMM_ROW_BYTES, PARTS = 1 };
+enum {
+    ELEMENT = 1,
+    A_ELEMENT = 1,
+    WORD = 4,
+    PANEL = SU_PANEL,
+    ROW_BYTES = SU_GEMM_ROW_BYTES,
+    PARTS = 1
+};
 
 typedef __m512i Acc;
 typedef __m512i Word;
 
 SU_INLINE Acc acc_zero(void) { return _mm512_setzero_si512(); }
-SU_INLINE Word word_load(const float *w, const int part)
+SU_INLINE Word word_load(const void *w, const int part)
 {
     (void)part;
     return _mm512_loadu_si512(w);

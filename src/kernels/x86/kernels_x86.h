@@ -6,6 +6,8 @@
 
 extern const SuGemm su_gemm_f32_6x16_avx2;
 extern const SuGemm su_gemm_f32_12x32_avx512;
+extern const SuGemm su_gemm_f16_6x16_avx2;
+extern const SuGemm su_gemm_f16_12x32_avx512;
 extern const SuGemm su_gemm_bf16_6x16_avx2;
 extern const SuGemm su_gemm_bf16_12x32_avx512;
 extern const SuGemm su_gemm_bf16_12x32_avx512bf16;

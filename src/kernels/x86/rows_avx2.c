@@ -42,6 +42,7 @@ void su_kernels_init_avx2(SuKernels *kernels)
     init_rows(kernels);
     init_output(kernels);
     kernels->gemm_f32 = su_gemm_f32_6x16_avx2;
+    kernels->gemm_f16 = su_gemm_f16_6x16_avx2;
     kernels->gemm_bf16 = su_gemm_bf16_6x16_avx2;
     kernels->gemm_int8 = su_gemm_int8_3x16_avx2;
     kernels->attention_f32 = su_attention_f32_avx2;

@@ -90,6 +90,7 @@ SU_INLINE Vec vec_load_half(const float *words, const int part)
     return _mm256_castsi256_ps(part ? _mm256_and_si256(word, _mm256_set1_epi32((int)0xffff0000u))
                                     : _mm256_slli_epi32(word, 16));
 }
+SU_INLINE Vec vec_load_f16(const void *halves) { return _mm256_cvtph_ps(_mm_loadu_si128(halves)); }
 SU_INLINE Vec vec_add(Vec a, Vec b) { return _mm256_add_ps(a, b); }
 SU_INLINE Vec vec_sub(Vec a, Vec b) { return _mm256_sub_ps(a, b); }
 SU_INLINE Vec vec_mul(Vec a, Vec b) { return _mm256_mul_ps(a, b); }

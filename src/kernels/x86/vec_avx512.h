@@ -101,6 +101,11 @@ SU_INLINE Vec vec_load_half(const float *words, const int part)
     return _mm512_castsi512_ps(part ? _mm512_and_si512(word, _mm512_set1_epi32((int)0xffff0000u))
                                     : _mm512_slli_epi32(word, 16));
 }
+/* VEC_LANES halves, exactly. */
+SU_INLINE Vec vec_load_f16(const void *halves)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256(halves));
+}
 SU_INLINE Vec vec_add(Vec a, Vec b) { return _mm512_add_ps(a, b); }
 SU_INLINE Vec vec_sub(Vec a, Vec b) { return _mm512_sub_ps(a, b); }
 SU_INLINE Vec vec_mul(Vec a, Vec b) { return _mm512_mul_ps(a, b); }
