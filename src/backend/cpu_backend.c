@@ -21,8 +21,8 @@ static SutraStatus check_device(uint32_t device, SutraError *err)
     return SUTRA_OK;
 }
 
-/* Precisions in which this processor is as fast as in fp32 or faster; in the others it computes
- * too, slowly. */
+/* Precisions in which this processor is about as fast as in fp32 or faster; in the others it
+ * computes too, slowly. */
 static uint32_t computes_of(SuIsa isa)
 {
     uint32_t computes = 1u << SUTRA_COMPUTE_FP32;

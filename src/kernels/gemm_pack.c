@@ -110,7 +110,7 @@ bool su_gemm_pack(SuGemmLayout layout, const float *row, size_t feature, size_t 
     case SU_LAYOUT_F16_32:
         return pack_f16(row, k, &place);
     case SU_LAYOUT_INT8_32:
-        return pack_int8(row, k, &place, scale, sum);
+        return scale && sum && pack_int8(row, k, &place, scale, sum);
     default:
         pack_f32(row, k, &place);
         return true;
