@@ -18,6 +18,13 @@ Facts and the probe that gives each:
     decomposition        NFD of the code point alone
     combining class      its place in a canonical reordering among one mark of every class
     lower case           Lowercase of the code point alone
+    compatibility        NFKD of the code point alone, where it is not NFD
+    composition          pairs that NFC makes one code point of
+Kinds, in a table of their own:
+    LETTER       `\\p{L}` of ByteLevel, whose expressions know another version of Unicode than `\\w`
+    NUMBER       `\\p{N}` of ByteLevel
+    NUMERIC      Digits isolates it
+    COMBINING    StripAccents drops it
 """
 
 import argparse
@@ -30,6 +37,7 @@ import tokenizers
 from tokenizers import Tokenizer, normalizers, pre_tokenizers
 
 SPACE, CONTROL, IDEOGRAPH, PUNCTUATION, MARK, WORD, DECOMPOSES, HAS_LOWER = (1 << i for i in range(8))
+LETTER, NUMBER, NUMERIC, COMBINING = (1 << i for i in range(4))
 CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 HANGUL_FIRST, HANGUL_LAST = 0xAC00, 0xD7A3
 BLOCK = 128
@@ -171,6 +179,42 @@ def probe_lower_case(properties):
     return found
 
 
+def probe_kinds(properties):
+    kinds = [0] * 0x110000
+    words = pre_tokenizers.ByteLevel(add_prefix_space=False).pre_tokenize_str
+    digits = pre_tokenizers.Digits(individual_digits=True).pre_tokenize_str
+    strip = normalizers.StripAccents().normalize_str
+    for c in CODE_POINTS:
+        s = chr(c)
+        joined = [len(words(left + s)) == 1 for left in "a1!\t"]
+        assert sum(joined) == 1 and joined[3] == bool(properties[c] & SPACE), hex(c)
+        kinds[c] = LETTER * joined[0] | NUMBER * joined[1]
+        kinds[c] |= NUMERIC * (len(digits("a" + s)) == 2) | COMBINING * (strip(s) == "")
+    return kinds
+
+
+def probe_compatibility():
+    nfd, nfkd, found = normalizers.NFD().normalize_str, normalizers.NFKD().normalize_str, {}
+    for c in CODE_POINTS:
+        s = chr(c)
+        if nfkd(s) != nfd(s):
+            found[c] = [ord(p) for p in nfkd(s)]
+            assert len(found[c]) <= 18 and len(nfkd(s).encode()) <= 11 * len(s.encode()), hex(c)
+    return found
+
+
+def probe_compositions(decompositions):
+    """first << 32 | second -> composed; Hangul syllables are composed by arithmetic."""
+    nfc, found = normalizers.NFC().normalize_str, {}
+    for c, parts in decompositions.items():
+        if nfc(chr(c)) != chr(c):
+            continue
+        first = nfc("".join(map(chr, parts[:-1])))
+        assert len(first) == 1 and nfc(first + chr(parts[-1])) == chr(c), hex(c)
+        found[ord(first) << 32 | parts[-1]] = c
+    return found
+
+
 def two_stages(values, limit):
     blocks, index = {}, []
     for start in range(0, limit, BLOCK):
@@ -194,17 +238,22 @@ def generate():
     decompositions = probe_decompositions(properties)
     classes = probe_combining_classes(properties)
     lower = probe_lower_case(properties)
+    kinds, compatible = probe_kinds(properties), probe_compatibility()
+    compositions = sorted(probe_compositions(decompositions).items())
 
-    pool, place = [0], {}
-    for c, parts in sorted(decompositions.items()):
-        place[c] = len(pool)  # the last part of each has the top bit set
-        pool += parts[:-1] + [parts[-1] | 1 << 31]
+    pool, place, compatible_place = [0], {}, {}
+    for places, found in ((place, decompositions), (compatible_place, compatible)):
+        for c, parts in sorted(found.items()):
+            places[c] = len(pool)  # the last part of each has the top bit set
+            pool += parts[:-1] + [parts[-1] | 1 << 31]
     deltas = [0] + sorted(set(lower.values()))
     limit = 1 + max(max(decompositions), max(classes), max(lower))
     limit = (limit + BLOCK - 1) // BLOCK * BLOCK
     stages = {
         "property": (two_stages(properties, 0x110000), "uint8_t"),
         "decomposition": (two_stages([place.get(c, 0) for c in range(limit)], limit), "uint16_t"),
+        "compatible": (two_stages([compatible_place.get(c, 0) for c in range(limit)], limit), "uint16_t"),
+        "kind": (two_stages(kinds, 0x110000), "uint8_t"),
         "class": (two_stages([classes.get(c, 0) for c in range(limit)], limit), "uint8_t"),
         "lower": (two_stages([deltas.index(lower.get(c, 0)) for c in range(limit)], limit), "uint8_t"),
     }
@@ -217,11 +266,14 @@ def generate():
         size += len(index) * (2 if wide else 1) + len(blocks) * int(kind[4:-2]) // 8
     text.append(array("uint32_t", "su_unicode_decomposition_pool", pool, digits=1))
     text.append(array("int32_t", "su_unicode_lower_deltas", deltas))
-    size += 4 * (len(pool) + len(deltas))
+    text.append(array("uint64_t", "su_unicode_composition_pairs", [pair for pair, _ in compositions], digits=1))
+    text.append(array("uint32_t", "su_unicode_compositions", [to for _, to in compositions], digits=1))
+    size += 4 * (len(pool) + len(deltas)) + 12 * len(compositions)
     head = (f"/* unicode_tables.c - made by tools/generate_unicode_tables.py from tokenizers "
             f"{'.'.join(tokenizers.__version__.split('.')[:2])}: do not edit.\n"
             f" * {size} bytes of tables; {len(decompositions)} decompositions, {len(classes)} combining marks with a "
-            f"class,\n * {len(lower) + 1} lower-case mappings. */\n/* clang-format off */\n"
+            f"class,\n * {len(lower) + 1} lower-case mappings, {len(compatible)} compatibility decompositions, "
+            f"{len(compositions)}\n * compositions. */\n/* clang-format off */\n"
             f"#include \"unicode/unicode_tables.h\"\n\n")
     assert limit == 0x20000 or limit <= 0x30000
     return head + "\n".join(text), limit, size

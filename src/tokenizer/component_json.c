@@ -36,6 +36,38 @@ SutraStatus su_tokenizer_id(const json_t *json, const char *name, const char *wh
     return SUTRA_OK;
 }
 
+SutraStatus su_tokenizer_require_text(const json_t *json, const char *section, const char *key,
+                                      const char *where, char **text, size_t *size, SutraError *err)
+{
+    const json_t *found = json_object_get(json, key);
+    if (!json_is_string(found))
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s.%s is not a text", where, section, key);
+    *text = (char *)json_string_value(found);
+    *size = json_string_length(found);
+    return SUTRA_OK;
+}
+
+SutraStatus su_tokenizer_require_pattern(const json_t *json, const char *section, const char *where,
+                                         char **text, size_t *size, SutraError *err)
+{
+    const json_t *pattern = json_object_get(json, "pattern");
+    const json_t *string = json_object_get(pattern, "String");
+    const json_t *regex = json_object_get(pattern, "Regex");
+    if (json_is_string(regex))
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: %s.pattern: the regular expression \"%.120s\" is not supported", where,
+                 section, json_string_value(regex));
+    if (!json_is_string(string))
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s.pattern is neither a String nor a Regex", where,
+                 section);
+    *text = (char *)json_string_value(string);
+    *size = json_string_length(string);
+    if (*size == 0)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: %s.pattern is empty, which is not supported", where,
+                 section);
+    return SUTRA_OK;
+}
+
 static SutraStatus read_steps(const json_t *json, const SuStepList *list, size_t depth,
                               const char *where, SutraError *err)
 {

@@ -12,6 +12,17 @@ SutraStatus su_tokenizer_component_type(const json_t *json, const char *section,
 SutraStatus su_tokenizer_require_bool(const json_t *json, const char *section, const char *key,
                                       const char *where, bool *value, SutraError *err);
 
+/* A text that must be there, borrowed from json; it may hold NULs. Errors: FORMAT naming
+ * section.key. */
+SutraStatus su_tokenizer_require_text(const json_t *json, const char *section, const char *key,
+                                      const char *where, char **text, size_t *size,
+                                      SutraError *err);
+
+/* "pattern": {"String": "…"}, not empty, borrowed from json. Errors: FORMAT, UNSUPPORTED (a regular
+ * expression, which it names). */
+SutraStatus su_tokenizer_require_pattern(const json_t *json, const char *section, const char *where,
+                                         char **text, size_t *size, SutraError *err);
+
 /* A section that is one step or a "Sequence" of steps, sequences in it included. */
 typedef SutraStatus (*SuStepReader)(const json_t *json, const char *where, void *to,
                                     SutraError *err);

@@ -23,9 +23,11 @@ static SutraStatus encode_words(const SuTokenizer *tokenizer, SuTokenizerScratch
     Sink sink = {&tokenizer->model, &scratch->model, row};
     const SuWordSink words = {take_word, &sink};
     const SuTextView view = {.bytes = text->bytes + begin,
-                             .source = row->with_offsets ? text->source + begin : NULL,
+                             .source =
+                                 scratch->normalized.with_source ? text->source + begin : NULL,
                              .size = end - begin};
-    return su_pre_tokenizer_run(&tokenizer->pre_tokenizer, view, &words, err);
+    return su_pre_tokenizer_run(&tokenizer->pre_tokenizer, &scratch->pre_tokenizer, view, &words,
+                                err);
 }
 
 SutraStatus su_tokenizer_encode_slow(const SuTokenizer *tokenizer, SuTokenizerScratch *scratch,
@@ -33,7 +35,8 @@ SutraStatus su_tokenizer_encode_slow(const SuTokenizer *tokenizer, SuTokenizerSc
                                      SutraError *err)
 {
     const SuText *normalized = &scratch->normalized.text;
-    SU_TRY(su_normalizer_run(&tokenizer->normalizer, text, size, first, row->with_offsets,
+    bool with_source = row->with_offsets || tokenizer->pre_tokenizer.needs_source;
+    SU_TRY(su_normalizer_run(&tokenizer->normalizer, text, size, first, with_source,
                              &scratch->normalized, err));
     SuAddedCursor cursor =
         su_added_cursor(&tokenizer->added.normalized, normalized->bytes, normalized->size);

@@ -9,5 +9,18 @@
 
 SutraStatus su_normalize_bert(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
                               SutraError *err);
+/* NFC, NFD, NFKC, NFKD */
+SutraStatus su_normalize_unicode(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
+                                 SutraError *err);
+SutraStatus su_normalize_lowercase(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
+                                   SutraError *err);
+SutraStatus su_normalize_strip_accents(const SuNormalizerStep *step, SuTextView in,
+                                       SuNormalized *out, SutraError *err);
+SutraStatus su_normalize_strip(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
+                               SutraError *err);
+SutraStatus su_normalize_replace(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
+                                 SutraError *err);
+SutraStatus su_normalize_prepend(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
+                                 SutraError *err);
 
 #endif

@@ -9,21 +9,43 @@
 
 /* ---- the list ---- */
 
+static void free_texts(SuNormalizerStep *step)
+{
+    su_free(step->pattern);
+    su_free(step->content);
+}
+
 SutraStatus su_normalizer_add(SuNormalizer *normalizer, const SuNormalizerStep *step,
                               SutraError *err)
 {
     size_t count = normalizer->count + 1;
     SuNormalizerStep *grown = su_realloc(normalizer->steps, count, sizeof *grown);
     if (!grown) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu normalisers", count);
-    grown[normalizer->count++] = *step;
     normalizer->steps = grown;
+    SuNormalizerStep copy = *step;
+    copy.pattern = step->pattern ? su_strndup(step->pattern, step->pattern_size) : NULL;
+    copy.content = step->content ? su_strndup(step->content, step->content_size) : NULL;
+    if ((step->pattern && !copy.pattern) || (step->content && !copy.content)) {
+        free_texts(&copy);
+        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for a normaliser");
+    }
+    grown[normalizer->count++] = copy;
     return SUTRA_OK;
 }
 
 void su_normalizer_free(SuNormalizer *normalizer)
 {
+    for (size_t i = 0; i < normalizer->count; i++) free_texts(&normalizer->steps[i]);
     su_free(normalizer->steps);
     *normalizer = (SuNormalizer){0};
+}
+
+void su_normalizer_last_first(SuNormalizer *normalizer)
+{
+    SuNormalizerStep last = normalizer->steps[normalizer->count - 1];
+    memmove(normalizer->steps + 1, normalizer->steps,
+            (normalizer->count - 1) * sizeof *normalizer->steps);
+    normalizer->steps[0] = last;
 }
 
 SuNormalizerStep *su_normalizer_bert(const SuNormalizer *normalizer)
@@ -32,11 +54,12 @@ SuNormalizerStep *su_normalizer_bert(const SuNormalizer *normalizer)
     return alone ? normalizer->steps : NULL;
 }
 
+/* ---- reading ---- */
+
 static SutraStatus read_bert(const json_t *json, const char *where, SuNormalizerStep *step,
                              SutraError *err)
 {
     const char *section = "normalizer";
-    step->kind = SU_NORMALIZER_BERT;
     SU_TRY(su_tokenizer_require_bool(json, section, "clean_text", where, &step->clean_text, err));
     SU_TRY(su_tokenizer_require_bool(json, section, "handle_chinese_chars", where,
                                      &step->handle_chinese_chars, err));
@@ -45,20 +68,81 @@ static SutraStatus read_bert(const json_t *json, const char *where, SuNormalizer
     return su_json_get_bool(json, "strip_accents", where, &step->strip_accents, err);
 }
 
+static SutraStatus read_nothing(const json_t *json, const char *where, SuNormalizerStep *step,
+                                SutraError *err)
+{
+    (void)json, (void)where, (void)step, (void)err;
+    return SUTRA_OK;
+}
+
+static SutraStatus read_strip(const json_t *json, const char *where, SuNormalizerStep *step,
+                              SutraError *err)
+{
+    SU_TRY(
+        su_tokenizer_require_bool(json, "normalizer", "strip_left", where, &step->strip_left, err));
+    return su_tokenizer_require_bool(json, "normalizer", "strip_right", where, &step->strip_right,
+                                     err);
+}
+
+static SutraStatus read_replace(const json_t *json, const char *where, SuNormalizerStep *step,
+                                SutraError *err)
+{
+    SU_TRY(su_tokenizer_require_pattern(json, "normalizer", where, &step->pattern,
+                                        &step->pattern_size, err));
+    return su_tokenizer_require_text(json, "normalizer", "content", where, &step->content,
+                                     &step->content_size, err);
+}
+
+static SutraStatus read_prepend(const json_t *json, const char *where, SuNormalizerStep *step,
+                                SutraError *err)
+{
+    SU_TRY(su_tokenizer_require_text(json, "normalizer", "prepend", where, &step->content,
+                                     &step->content_size, err));
+    if (step->content_size == 0)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: normalizer.prepend is empty", where);
+    return SUTRA_OK;
+}
+
+typedef struct Row {
+    const char *name;
+    SutraStatus (*read)(const json_t *json, const char *where, SuNormalizerStep *step,
+                        SutraError *err); /* texts are borrowed from json */
+    SutraStatus (*run)(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
+                       SutraError *err);
+} Row;
+
+static const Row rows[SU_NUM_NORMALIZERS] = {
+    [SU_NORMALIZER_BERT] = {"BertNormalizer", read_bert, su_normalize_bert},
+    [SU_NORMALIZER_NFC] = {"NFC", read_nothing, su_normalize_unicode},
+    [SU_NORMALIZER_NFD] = {"NFD", read_nothing, su_normalize_unicode},
+    [SU_NORMALIZER_NFKC] = {"NFKC", read_nothing, su_normalize_unicode},
+    [SU_NORMALIZER_NFKD] = {"NFKD", read_nothing, su_normalize_unicode},
+    [SU_NORMALIZER_LOWERCASE] = {"Lowercase", read_nothing, su_normalize_lowercase},
+    [SU_NORMALIZER_STRIP_ACCENTS] = {"StripAccents", read_nothing, su_normalize_strip_accents},
+    [SU_NORMALIZER_STRIP] = {"Strip", read_strip, su_normalize_strip},
+    [SU_NORMALIZER_REPLACE] = {"Replace", read_replace, su_normalize_replace},
+    [SU_NORMALIZER_PREPEND] = {"Prepend", read_prepend, su_normalize_prepend},
+};
+
+#define KNOWN_NORMALIZERS                                                                      \
+    "BertNormalizer, NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, Strip, Replace, Prepend, " \
+    "Sequence"
+
 static SutraStatus read_step(const json_t *json, const char *where, void *to, SutraError *err)
 {
     SuNormalizer *normalizer = to;
-    SuNormalizerStep step = {0};
+    SuNormalizerStep step = {.kind = SU_NORMALIZER_BERT};
     const char *type;
     SU_TRY(su_tokenizer_component_type(json, "normalizer", where, &type, err));
-    if (strcmp(type, "BertNormalizer") != 0)
+    while (step.kind < SU_NUM_NORMALIZERS && strcmp(type, rows[step.kind].name) != 0) step.kind++;
+    if (step.kind == SU_NUM_NORMALIZERS)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "%s: normalizer \"%.64s\" is not supported (known: BertNormalizer, Sequence)",
-                 where, type);
+                 "%s: normalizer \"%.64s\" is not supported (known: " KNOWN_NORMALIZERS ")", where,
+                 type);
     if (normalizer->count == SU_MAX_NORMALIZERS)
         SU_RAISE(err, SUTRA_E_LIMIT, "%s: normalizer has more than %u steps", where,
                  SU_MAX_NORMALIZERS);
-    SU_TRY(read_bert(json, where, &step, err));
+    SU_TRY(rows[step.kind].read(json, where, &step, err));
     return su_normalizer_add(normalizer, &step, err);
 }
 
@@ -102,7 +186,8 @@ SutraStatus su_normalizer_run(const SuNormalizer *normalizer, const char *text, 
             in = (SuTextView){
                 .bytes = made.bytes, .source = with_source ? made.source : NULL, .size = made.size};
         }
-        SU_TRY(su_normalize_bert(&normalizer->steps[i], in, normalized, err));
+        const SuNormalizerStep *step = &normalizer->steps[i];
+        SU_TRY(rows[step->kind].run(step, in, normalized, err));
     }
     su_text_finish(&normalized->text);
     return SUTRA_OK;

@@ -5,6 +5,12 @@
  *   BertNormalizer   clean_text drops control characters and turns white space into ' ';
  *                    handle_chinese_chars puts spaces around ideographs; strip_accents decomposes
  *                    (NFD) and drops nonspacing marks; lowercase maps each code point by itself
+ *   NFC NFD NFKC NFKD   Unicode Standard Annex 15
+ *   Lowercase           each code point by itself
+ *   StripAccents        drops marks
+ *   Strip               drops white space at the start, at the end
+ *   Replace             a string, wherever it is, by another
+ *   Prepend             puts a string in front of a text that is not empty
  * A byte's source is that of the reference: after canonical reordering the k-th original code point
  * keeps the k-th place, whichever mark stands there now. */
 #ifndef SU_NORMALIZER_H
@@ -15,11 +21,28 @@
 
 #define SU_MAX_NORMALIZERS 32u
 
-typedef enum SuNormalizerKind { SU_NORMALIZER_BERT = 0 } SuNormalizerKind;
+typedef enum SuNormalizerKind {
+    SU_NORMALIZER_BERT = 0,
+    SU_NORMALIZER_NFC,
+    SU_NORMALIZER_NFD,
+    SU_NORMALIZER_NFKC,
+    SU_NORMALIZER_NFKD,
+    SU_NORMALIZER_LOWERCASE,
+    SU_NORMALIZER_STRIP_ACCENTS,
+    SU_NORMALIZER_STRIP,
+    SU_NORMALIZER_REPLACE,
+    SU_NORMALIZER_PREPEND,
+    SU_NUM_NORMALIZERS
+} SuNormalizerKind;
 
 typedef struct SuNormalizerStep {
     SuNormalizerKind kind;
     bool clean_text, handle_chinese_chars, strip_accents, lowercase; /* of BERT */
+    bool strip_left, strip_right;                                    /* of STRIP */
+    char *pattern;                                                   /* [pattern_size] of REPLACE */
+    size_t pattern_size;
+    char *content; /* [content_size] of REPLACE and PREPEND */
+    size_t content_size;
 } SuNormalizerStep;
 
 typedef struct SuNormalizer {
@@ -31,10 +54,12 @@ typedef struct SuNormalizer {
  * LIMIT, MEMORY. */
 SutraStatus su_normalizer_from_json(const json_t *json, const char *where, SuNormalizer *normalizer,
                                     SutraError *err);
-/* Adds a copy of the step. Errors: MEMORY. */
+/* Adds a copy of the step and of its texts. Errors: MEMORY. */
 SutraStatus su_normalizer_add(SuNormalizer *normalizer, const SuNormalizerStep *step,
                               SutraError *err);
 void su_normalizer_free(SuNormalizer *normalizer);
+/* Puts the last step in front of the others. */
+void su_normalizer_last_first(SuNormalizer *normalizer);
 /* The one step of a normalizer that is a BertNormalizer alone; otherwise NULL. */
 SuNormalizerStep *su_normalizer_bert(const SuNormalizer *normalizer);
 

@@ -69,6 +69,19 @@ static SutraStatus bert_processing(const json_t *json, const char *where,
     return su_post_processor_bert(cls, sep, processor, err);
 }
 
+static SutraStatus roberta_processing(const json_t *json, const char *where,
+                                      SuPostProcessor *processor, SutraError *err)
+{
+    int32_t cls = 0, sep = 0;
+    SU_TRY(bert_token(json, "cls", where, &cls, err));
+    SU_TRY(bert_token(json, "sep", where, &sep, err));
+    const SuPart parts[] = {{SU_PART_SPECIAL, cls, 0}, {SU_PART_A, 0, 0},
+                            {SU_PART_SPECIAL, sep, 0}, {SU_PART_SPECIAL, sep, 0},
+                            {SU_PART_B, 0, 0},         {SU_PART_SPECIAL, sep, 0}};
+    SU_TRY(set_parts(&processor->single, parts, 3, err));
+    return set_parts(&processor->pair, parts, 6, err);
+}
+
 /* ---- TemplateProcessing ----
  *
  * "single", "pair": [{"SpecialToken": {"id": "[CLS]", "type_id": 0}},
@@ -148,19 +161,75 @@ static SutraStatus read_template(const json_t *json, const char *key, const char
     return SUTRA_OK;
 }
 
+static SutraStatus template_processing(const json_t *json, const char *where,
+                                       SuPostProcessor *processor, SutraError *err)
+{
+    SU_TRY(read_template(json, "single", where, false, &processor->single, err));
+    return read_template(json, "pair", where, true, &processor->pair, err);
+}
+
+/* ---- the section ---- */
+
+static SutraStatus byte_level(const json_t *json, const char *where, SuPostProcessor *processor,
+                              SutraError *err)
+{
+    (void)json, (void)where, (void)processor, (void)err;
+    return SUTRA_OK; /* it trims */
+}
+
+typedef struct Row {
+    const char *name;
+    bool trims;
+    SutraStatus (*read)(const json_t *json, const char *where, SuPostProcessor *processor,
+                        SutraError *err);
+} Row;
+
+static const Row rows[] = {{"TemplateProcessing", false, template_processing},
+                           {"BertProcessing", false, bert_processing},
+                           {"RobertaProcessing", true, roberta_processing},
+                           {"ByteLevel", true, byte_level}};
+#define NUM_ROWS (sizeof rows / sizeof *rows)
+
+static SutraStatus read_trim(const json_t *json, const char *where, SuPostProcessor *processor,
+                             SutraError *err)
+{
+    bool trim = false;
+    const char *section = "post_processor";
+    SU_TRY(su_tokenizer_require_bool(json, section, "trim_offsets", where, &trim, err));
+    if (!trim) return SUTRA_OK;
+    if (processor->trim_offsets)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: post_processor: a Sequence of two that trim offsets is not supported", where);
+    processor->trim_offsets = true;
+    return su_tokenizer_require_bool(json, section, "add_prefix_space", where,
+                                     &processor->trim_keeps_prefix, err);
+}
+
+static SutraStatus read_step(const json_t *json, const char *where, void *to, SutraError *err)
+{
+    SuPostProcessor *processor = to;
+    const char *type;
+    SU_TRY(su_tokenizer_component_type(json, "post_processor", where, &type, err));
+    size_t at = 0;
+    while (at < NUM_ROWS && strcmp(type, rows[at].name) != 0) at++;
+    if (at == NUM_ROWS)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: post_processor \"%.64s\" is not supported (known: TemplateProcessing, "
+                 "BertProcessing, RobertaProcessing, ByteLevel, Sequence)",
+                 where, type);
+    if (processor->single.count && rows[at].read != byte_level)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: post_processor: a Sequence of two that add tokens is not supported", where);
+    if (rows[at].trims) SU_TRY(read_trim(json, where, processor, err));
+    return rows[at].read(json, where, processor, err);
+}
+
 SutraStatus su_post_processor_from_json(const json_t *json, const char *where,
                                         SuPostProcessor *processor, SutraError *err)
 {
+    const SuStepList list = {
+        .section = "post_processor", .members = "processors", .read = read_step, .to = processor};
     *processor = (SuPostProcessor){0};
-    if (!json || json_is_null(json)) return no_processor(processor, err);
-    const char *type;
-    SU_TRY(su_tokenizer_component_type(json, "post_processor", where, &type, err));
-    if (strcmp(type, "BertProcessing") == 0) return bert_processing(json, where, processor, err);
-    if (strcmp(type, "TemplateProcessing") != 0)
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "%s: post_processor \"%.64s\" is not supported (known: TemplateProcessing, "
-                 "BertProcessing)",
-                 where, type);
-    SU_TRY(read_template(json, "single", where, false, &processor->single, err));
-    return read_template(json, "pair", where, true, &processor->pair, err);
+    SU_TRY(su_tokenizer_read_steps(json, &list, where, err));
+    return processor->single.count ? SUTRA_OK : no_processor(processor, err);
 }

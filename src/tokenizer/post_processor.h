@@ -1,8 +1,10 @@
 /* post_processor.h - the post_processor section of tokenizer.json: where special tokens go, and the
  * type id of every token.
  *
- * TemplateProcessing and BertProcessing both become two short lists of parts: one for a single text
- * (sequence A), one for a pair (A and B), each sequence exactly once. */
+ * TemplateProcessing, BertProcessing and RobertaProcessing become two short lists of parts: one for
+ * a single text (sequence A), one for a pair (A and B), each sequence exactly once. ByteLevel and
+ * RobertaProcessing may trim offsets (trim_offsets.c). A Sequence has at most one that adds tokens
+ * and one that trims. */
 #ifndef SU_POST_PROCESSOR_H
 #define SU_POST_PROCESSOR_H
 
@@ -23,6 +25,8 @@ typedef struct SuTemplate {
 
 typedef struct SuPostProcessor {
     SuTemplate single, pair;
+    bool trim_offsets;
+    bool trim_keeps_prefix; /* add_prefix_space: one space in front may be no part of the text */
 } SuPostProcessor;
 
 /* json may be NULL (no special tokens). Errors: FORMAT, UNSUPPORTED, MEMORY. */

@@ -2,7 +2,6 @@
 
 #include "base/memory.h"
 #include "tokenizer/component_json.h"
-#include "unicode/category.h"
 #include "unicode/utf8.h"
 
 #include <string.h>
@@ -15,13 +14,19 @@ SutraStatus su_pre_tokenizer_add(SuPreTokenizer *pre_tokenizer, const SuPreToken
     size_t count = pre_tokenizer->count + 1;
     SuPreTokenizerStep *grown = su_realloc(pre_tokenizer->steps, count, sizeof *grown);
     if (!grown) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu pre-tokenisers", count);
-    grown[pre_tokenizer->count++] = *step;
     pre_tokenizer->steps = grown;
+    SuPreTokenizerStep copy = *step;
+    copy.pattern = step->pattern ? su_strndup(step->pattern, step->pattern_size) : NULL;
+    if (step->pattern && !copy.pattern)
+        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for a pre-tokeniser");
+    grown[pre_tokenizer->count++] = copy;
+    pre_tokenizer->needs_source |= step->prepend == SU_PREPEND_FIRST;
     return SUTRA_OK;
 }
 
 void su_pre_tokenizer_free(SuPreTokenizer *pre_tokenizer)
 {
+    for (size_t i = 0; i < pre_tokenizer->count; i++) su_free(pre_tokenizer->steps[i].pattern);
     su_free(pre_tokenizer->steps);
     *pre_tokenizer = (SuPreTokenizer){0};
 }
@@ -31,19 +36,162 @@ bool su_pre_tokenizer_is_bert(const SuPreTokenizer *pre_tokenizer)
     return pre_tokenizer->count == 1 && pre_tokenizer->steps[0].kind == SU_PRE_TOKENIZER_BERT;
 }
 
+bool su_pre_tokenizer_ends_in_bytes(const SuPreTokenizer *pre_tokenizer)
+{
+    size_t count = pre_tokenizer->count;
+    return count && pre_tokenizer->steps[count - 1].kind == SU_PRE_TOKENIZER_BYTE_LEVEL;
+}
+
+/* ---- reading ---- */
+
+/* The place of a string in a list, or the list's length. */
+static size_t place_of(const json_t *json, const char *const *names, size_t count)
+{
+    const char *text = json_string_value(json);
+    size_t place = 0;
+    while (place < count && !(text && strcmp(text, names[place]) == 0)) place++;
+    return place;
+}
+
+static SutraStatus read_behavior(const json_t *json, const char *where, SuSplitBehavior *behavior,
+                                 SutraError *err)
+{
+    static const char *const names[SU_NUM_SPLITS] = {[SU_SPLIT_REMOVED] = "Removed",
+                                                     [SU_SPLIT_ISOLATED] = "Isolated",
+                                                     [SU_SPLIT_MERGED_WITH_PREVIOUS] =
+                                                         "MergedWithPrevious",
+                                                     [SU_SPLIT_MERGED_WITH_NEXT] = "MergedWithNext",
+                                                     [SU_SPLIT_CONTIGUOUS] = "Contiguous"};
+    size_t place = place_of(json_object_get(json, "behavior"), names, SU_NUM_SPLITS);
+    if (place == SU_NUM_SPLITS)
+        SU_RAISE(err, SUTRA_E_FORMAT,
+                 "%s: pre_tokenizer.behavior is not one of Removed, Isolated, MergedWithPrevious, "
+                 "MergedWithNext, Contiguous",
+                 where);
+    *behavior = (SuSplitBehavior)place;
+    return SUTRA_OK;
+}
+
+static SutraStatus read_byte_level(const json_t *json, const char *where, SuPreTokenizerStep *step,
+                                   SutraError *err)
+{
+    bool use_regex = true;
+    step->behavior = SU_SPLIT_ISOLATED;
+    SU_TRY(su_tokenizer_require_bool(json, "pre_tokenizer", "add_prefix_space", where,
+                                     &step->add_prefix_space, err));
+    SU_TRY(su_json_get_bool(json, "use_regex", where, &use_regex, err));
+    step->whole = !use_regex;
+    return SUTRA_OK;
+}
+
+static SutraStatus read_removed(const json_t *json, const char *where, SuPreTokenizerStep *step,
+                                SutraError *err)
+{
+    (void)json, (void)where, (void)err;
+    step->behavior = SU_SPLIT_REMOVED;
+    return SUTRA_OK;
+}
+
+static SutraStatus read_punctuation(const json_t *json, const char *where, SuPreTokenizerStep *step,
+                                    SutraError *err)
+{
+    step->behavior = SU_SPLIT_ISOLATED;
+    if (!json_object_get(json, "behavior")) return SUTRA_OK;
+    return read_behavior(json, where, &step->behavior, err);
+}
+
+static SutraStatus read_digits(const json_t *json, const char *where, SuPreTokenizerStep *step,
+                               SutraError *err)
+{
+    bool individual = false;
+    SU_TRY(su_tokenizer_require_bool(json, "pre_tokenizer", "individual_digits", where, &individual,
+                                     err));
+    step->behavior = individual ? SU_SPLIT_ISOLATED : SU_SPLIT_CONTIGUOUS;
+    return SUTRA_OK;
+}
+
+/* add_prefix_space is the older name of prepend_scheme: false is "never". */
+static SutraStatus read_prepend(const json_t *json, const char *where, SuPreTokenizerStep *step,
+                                SutraError *err)
+{
+    static const char *const names[SU_NUM_PREPENDS] = {
+        [SU_PREPEND_NEVER] = "never", [SU_PREPEND_ALWAYS] = "always", [SU_PREPEND_FIRST] = "first"};
+    const json_t *scheme = json_object_get(json, "prepend_scheme");
+    bool space = true;
+    size_t place = scheme ? place_of(scheme, names, SU_NUM_PREPENDS) : SU_PREPEND_ALWAYS;
+    if (place == SU_NUM_PREPENDS)
+        SU_RAISE(err, SUTRA_E_FORMAT,
+                 "%s: pre_tokenizer.prepend_scheme is not one of never, always, first", where);
+    SU_TRY(su_json_get_bool(json, "add_prefix_space", where, &space, err));
+    if (!space && place != SU_PREPEND_NEVER)
+        SU_RAISE(err, SUTRA_E_FORMAT,
+                 "%s: pre_tokenizer.add_prefix_space is false, but prepend_scheme is \"%s\"", where,
+                 names[place]);
+    step->prepend = (SuPrependScheme)place;
+    return SUTRA_OK;
+}
+
+static SutraStatus read_metaspace(const json_t *json, const char *where, SuPreTokenizerStep *step,
+                                  SutraError *err)
+{
+    bool split = true;
+    step->behavior = SU_SPLIT_MERGED_WITH_NEXT;
+    SU_TRY(su_tokenizer_require_text(json, "pre_tokenizer", "replacement", where, &step->pattern,
+                                     &step->pattern_size, err));
+    if (su_utf8_count(step->pattern, step->pattern_size) != 1)
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: pre_tokenizer.replacement is not one character", where);
+    SU_TRY(read_prepend(json, where, step, err));
+    SU_TRY(su_json_get_bool(json, "split", where, &split, err));
+    step->whole = !split;
+    return SUTRA_OK;
+}
+
+static SutraStatus read_split(const json_t *json, const char *where, SuPreTokenizerStep *step,
+                              SutraError *err)
+{
+    SU_TRY(su_tokenizer_require_pattern(json, "pre_tokenizer", where, &step->pattern,
+                                        &step->pattern_size, err));
+    SU_TRY(su_tokenizer_require_bool(json, "pre_tokenizer", "invert", where, &step->invert, err));
+    return read_behavior(json, where, &step->behavior, err);
+}
+
+typedef struct Row {
+    const char *name;
+    SutraStatus (*read)(const json_t *json, const char *where, SuPreTokenizerStep *step,
+                        SutraError *err); /* the text is borrowed from json */
+} Row;
+
+static const Row rows[SU_NUM_PRE_TOKENIZERS] = {
+    [SU_PRE_TOKENIZER_BERT] = {"BertPreTokenizer", read_removed},
+    [SU_PRE_TOKENIZER_BYTE_LEVEL] = {"ByteLevel", read_byte_level},
+    [SU_PRE_TOKENIZER_WHITESPACE] = {"Whitespace", read_removed},
+    [SU_PRE_TOKENIZER_WHITESPACE_SPLIT] = {"WhitespaceSplit", read_removed},
+    [SU_PRE_TOKENIZER_PUNCTUATION] = {"Punctuation", read_punctuation},
+    [SU_PRE_TOKENIZER_DIGITS] = {"Digits", read_digits},
+    [SU_PRE_TOKENIZER_METASPACE] = {"Metaspace", read_metaspace},
+    [SU_PRE_TOKENIZER_SPLIT] = {"Split", read_split},
+};
+
+#define KNOWN_PRE_TOKENIZERS                                                                     \
+    "BertPreTokenizer, ByteLevel, Whitespace, WhitespaceSplit, Punctuation, Digits, Metaspace, " \
+    "Split, Sequence"
+
 static SutraStatus read_step(const json_t *json, const char *where, void *to, SutraError *err)
 {
     SuPreTokenizer *pre_tokenizer = to;
+    SuPreTokenizerStep step = {.kind = SU_PRE_TOKENIZER_BERT};
     const char *type;
     SU_TRY(su_tokenizer_component_type(json, "pre_tokenizer", where, &type, err));
-    if (strcmp(type, "BertPreTokenizer") != 0)
+    while (step.kind < SU_NUM_PRE_TOKENIZERS && strcmp(type, rows[step.kind].name) != 0)
+        step.kind++;
+    if (step.kind == SU_NUM_PRE_TOKENIZERS)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "%s: pre_tokenizer \"%.64s\" is not supported (known: BertPreTokenizer, Sequence)",
+                 "%s: pre_tokenizer \"%.64s\" is not supported (known: " KNOWN_PRE_TOKENIZERS ")",
                  where, type);
     if (pre_tokenizer->count == SU_MAX_STEPS)
         SU_RAISE(err, SUTRA_E_LIMIT, "%s: pre_tokenizer has more than %u steps", where,
                  SU_MAX_STEPS);
-    const SuPreTokenizerStep step = {.kind = SU_PRE_TOKENIZER_BERT};
+    SU_TRY(rows[step.kind].read(json, where, &step, err));
     return su_pre_tokenizer_add(pre_tokenizer, &step, err);
 }
 
@@ -56,51 +204,4 @@ SutraStatus su_pre_tokenizer_from_json(const json_t *json, const char *where,
                              .to = pre_tokenizer};
     *pre_tokenizer = (SuPreTokenizer){0};
     return su_tokenizer_read_steps(json, &list, where, err);
-}
-
-/* ---- running ---- */
-
-static bool next_bert(const char *text, size_t size, size_t *at, size_t *begin)
-{
-    size_t step = 0, i = *at;
-    uint8_t properties = SU_CP_SPACE;
-    for (; i < size; i += step) {
-        properties = su_unicode_properties(su_utf8_decode(text + i, &step));
-        if (!(properties & SU_CP_SPACE)) break;
-    }
-    if (i >= size) return false;
-    *begin = i;
-    i += step;
-    if (!(properties & SU_CP_PUNCTUATION)) {
-        for (; i < size; i += step) {
-            properties = su_unicode_properties(su_utf8_decode(text + i, &step));
-            if (properties & (SU_CP_SPACE | SU_CP_PUNCTUATION)) break;
-        }
-    }
-    *at = i;
-    return true;
-}
-
-static SuTextView part_of(SuTextView text, size_t begin, size_t end)
-{
-    return (SuTextView){.bytes = text.bytes + begin,
-                        .source = text.source ? text.source + begin : NULL,
-                        .size = end - begin};
-}
-
-static SutraStatus run_steps(const SuPreTokenizer *pre_tokenizer, size_t index, SuTextView piece,
-                             const SuWordSink *sink, SutraError *err)
-{
-    size_t at = 0, begin;
-    if (index == pre_tokenizer->count) return sink->take(sink->context, piece, err);
-    while (next_bert(piece.bytes, piece.size, &at, &begin))
-        SU_TRY(run_steps(pre_tokenizer, index + 1, part_of(piece, begin, at), sink, err));
-    return SUTRA_OK;
-}
-
-SutraStatus su_pre_tokenizer_run(const SuPreTokenizer *pre_tokenizer, SuTextView text,
-                                 const SuWordSink *sink, SutraError *err)
-{
-    if (text.size == 0) return SUTRA_OK;
-    return run_steps(pre_tokenizer, 0, text, sink, err);
 }

@@ -1,38 +1,90 @@
 /* pre_tokenizer.h - the pre_tokenizer section of tokenizer.json: normalised text to words.
  *
  * A list of steps, each of which cuts every piece that the step before left:
- *   BertPreTokenizer   white space ends words and is dropped; each punctuation character is one */
+ *   BertPreTokenizer   white space ends words and is dropped; each punctuation character is one
+ *   ByteLevel          GPT-2's pattern (use_regex), then bytes as characters (byte_alphabet.h)
+ *   Whitespace         runs of \w, and of what is neither \w nor white space
+ *   WhitespaceSplit    runs of what is no white space
+ *   Punctuation        at punctuation
+ *   Digits             at numeric characters
+ *   Metaspace          ' ' becomes the replacement, at which it cuts
+ *   Split              at a string */
 #ifndef SU_PRE_TOKENIZER_H
 #define SU_PRE_TOKENIZER_H
 
 #include "base/json_file.h"
 #include "tokenizer/text_buffer.h"
 
-#define SU_MAX_STEPS 32u /* of a list of normalisers or of pre-tokenisers */
+#define SU_MAX_STEPS 32u
 
-typedef enum SuPreTokenizerKind { SU_PRE_TOKENIZER_BERT = 0 } SuPreTokenizerKind;
+typedef enum SuPreTokenizerKind {
+    SU_PRE_TOKENIZER_BERT = 0,
+    SU_PRE_TOKENIZER_BYTE_LEVEL,
+    SU_PRE_TOKENIZER_WHITESPACE,
+    SU_PRE_TOKENIZER_WHITESPACE_SPLIT,
+    SU_PRE_TOKENIZER_PUNCTUATION,
+    SU_PRE_TOKENIZER_DIGITS,
+    SU_PRE_TOKENIZER_METASPACE,
+    SU_PRE_TOKENIZER_SPLIT,
+    SU_NUM_PRE_TOKENIZERS
+} SuPreTokenizerKind;
+
+/* What becomes of a match, between what is none. */
+typedef enum SuSplitBehavior {
+    SU_SPLIT_REMOVED = 0,
+    SU_SPLIT_ISOLATED,
+    SU_SPLIT_MERGED_WITH_PREVIOUS,
+    SU_SPLIT_MERGED_WITH_NEXT,
+    SU_SPLIT_CONTIGUOUS,
+    SU_NUM_SPLITS
+} SuSplitBehavior;
+
+/* Where Metaspace puts its replacement in front of a piece. */
+typedef enum SuPrependScheme {
+    SU_PREPEND_NEVER = 0,
+    SU_PREPEND_ALWAYS,
+    SU_PREPEND_FIRST, /* of the text */
+    SU_NUM_PREPENDS
+} SuPrependScheme;
 
 typedef struct SuPreTokenizerStep {
     SuPreTokenizerKind kind;
+    SuSplitBehavior behavior;
+    SuPrependScheme prepend; /* of METASPACE */
+    bool whole;              /* nothing is cut: BYTE_LEVEL, METASPACE */
+    bool add_prefix_space;   /* of BYTE_LEVEL */
+    bool invert;             /* of SPLIT: matches are what is between matches */
+    char *pattern;           /* [pattern_size] of SPLIT; METASPACE: the replacement */
+    size_t pattern_size;
 } SuPreTokenizerStep;
 
 /* Without steps the whole text is one word. */
 typedef struct SuPreTokenizer {
     SuPreTokenizerStep *steps; /* [count] */
     size_t count;
+    bool keep_bytes; /* ByteLevel, which is last, leaves bytes as they are: the model takes them */
+    bool needs_source; /* words depend on where they lie */
 } SuPreTokenizer;
 
 /* json may be NULL (no steps). To be freed whatever is returned. Errors: FORMAT, UNSUPPORTED,
  * LIMIT, MEMORY. */
 SutraStatus su_pre_tokenizer_from_json(const json_t *json, const char *where,
                                        SuPreTokenizer *pre_tokenizer, SutraError *err);
-/* Adds a copy of the step, whose texts become the list's also when it fails. Errors: LIMIT,
- * MEMORY. */
+/* Adds a copy of the step and of its text. Errors: MEMORY. */
 SutraStatus su_pre_tokenizer_add(SuPreTokenizer *pre_tokenizer, const SuPreTokenizerStep *step,
                                  SutraError *err);
 void su_pre_tokenizer_free(SuPreTokenizer *pre_tokenizer);
 /* BertPreTokenizer alone. */
 bool su_pre_tokenizer_is_bert(const SuPreTokenizer *pre_tokenizer);
+bool su_pre_tokenizer_ends_in_bytes(const SuPreTokenizer *pre_tokenizer);
+
+/* Texts that steps make, in buffers that only grow. */
+typedef struct SuPreTokenizerScratch {
+    SuText changed[SU_MAX_STEPS]; /* by a step, before it cuts */
+    SuText mapped[SU_MAX_STEPS];  /* a piece as characters of ByteLevel */
+} SuPreTokenizerScratch;
+
+void su_pre_tokenizer_scratch_free(SuPreTokenizerScratch *scratch);
 
 /* Takes a word: word.size > 0; SU_TEXT_PADDING bytes after the word's last may be read. */
 typedef struct SuWordSink {
@@ -40,8 +92,9 @@ typedef struct SuWordSink {
     void *context;
 } SuWordSink;
 
-/* Hands the words of the text to the sink. Errors: the sink's. */
-SutraStatus su_pre_tokenizer_run(const SuPreTokenizer *pre_tokenizer, SuTextView text,
+/* Hands the words of the text, which lies in a SuText, to the sink. Errors: MEMORY, the sink's. */
+SutraStatus su_pre_tokenizer_run(const SuPreTokenizer *pre_tokenizer,
+                                 SuPreTokenizerScratch *scratch, SuTextView text,
                                  const SuWordSink *sink, SutraError *err);
 
 #endif

@@ -1,13 +1,16 @@
 #include "tokenizer/token_model_table.h"
 
+#include "tokenizer/bpe.h"
 #include "tokenizer/component_json.h"
+#include "tokenizer/word_level.h"
 #include "tokenizer/wordpiece.h"
 
 #include <string.h>
 
-static const SuTokenModelKind *const kinds[] = {&su_wordpiece_kind};
+static const SuTokenModelKind *const kinds[] = {&su_wordpiece_kind, &su_bpe_kind,
+                                                &su_word_level_kind};
 
-#define KNOWN_MODELS "WordPiece"
+#define KNOWN_MODELS "WordPiece, BPE, WordLevel"
 
 const SuTokenModelKind *su_token_model_named(const char *name)
 {

@@ -47,7 +47,8 @@ SutraStatus su_tokenizer_finish(SuTokenizer *tokenizer, const char *where, Sutra
 {
     const SuVocabulary *vocabulary = &tokenizer->vocabulary;
     const SuAddedTokens *added = &tokenizer->added;
-    int32_t highest = su_vocabulary_at(vocabulary, vocabulary->count - 1).id; /* there is unk */
+    if (vocabulary->count == 0) SU_RAISE(err, SUTRA_E_FORMAT, "%s: the vocabulary is empty", where);
+    int32_t highest = su_vocabulary_at(vocabulary, vocabulary->count - 1).id;
     if (added->count && added->tokens[added->count - 1].id > highest)
         highest = added->tokens[added->count - 1].id;
     tokenizer->vocab_size = (uint32_t)highest + 1;
@@ -94,6 +95,7 @@ void su_tokenizer_scratch_free(SuTokenizerScratch *scratch)
 {
     if (!scratch) return;
     su_normalized_free(&scratch->normalized);
+    su_pre_tokenizer_scratch_free(&scratch->pre_tokenizer);
     su_model_scratch_free(&scratch->model);
     su_token_row_free(&scratch->rows[0]);
     su_token_row_free(&scratch->rows[1]);
@@ -182,7 +184,8 @@ static SutraStatus encode_text(const SuTokenizer *tokenizer, SuTokenizerScratch 
     while (su_added_cursor_next(&cursor, &piece)) {
         uint32_t begin = 0, end = 0;
         if (piece.begin == piece.end) continue;
-        if (row->with_offsets) begin = code_point_at(&position, piece.begin);
+        if (row->with_offsets || tokenizer->pre_tokenizer.needs_source)
+            begin = code_point_at(&position, piece.begin);
         if (piece.token) {
             if (row->with_offsets) end = code_point_at(&position, piece.end);
             SU_TRY(su_token_row_push(row, piece.token->id, begin, end, err));
@@ -231,8 +234,9 @@ static void share(size_t room, const size_t seen[2], size_t keep[2])
 }
 
 /* The rows and the special tokens, in the template's order, in scratch->result. */
-static SutraStatus put_together(const SuTemplate *list, SuTokenizerScratch *scratch,
-                                const size_t keep[2], bool no_special, SutraError *err)
+static SutraStatus put_together(const SuTokenizer *tokenizer, const SuTemplate *list,
+                                SuTokenizerScratch *scratch, const size_t keep[2], bool no_special,
+                                SutraError *err)
 {
     SuTokenRow *out = &scratch->result;
     size_t total = keep[0] + keep[1] + list->num_special;
@@ -252,6 +256,8 @@ static SutraStatus put_together(const SuTemplate *list, SuTokenizerScratch *scra
                 memcpy(out->end + from, row->end + begin, kept * sizeof *out->end);
             }
             out->size += kept;
+            if (with_offsets && tokenizer->post_processor.trim_offsets)
+                su_tokenizer_trim_offsets(tokenizer, scratch->texts[part->kind], out, from);
         } else if (!no_special) {
             SU_TRY(su_token_row_push(out, part->id, 0, 0, err));
         }
@@ -279,13 +285,15 @@ SutraStatus su_tokenizer_encode(const SuTokenizer *tokenizer, SuTokenizerScratch
 
     for (int i = 0; i < 2; i++)
         su_token_row_begin(&scratch->rows[i], room, request->truncate_left, request->want_offsets);
+    scratch->texts[0] = text;
+    scratch->texts[1] = request->pair;
     SU_TRY(encode_text(tokenizer, scratch, text, size, &scratch->rows[0], err));
     if (pair)
         SU_TRY(encode_text(tokenizer, scratch, request->pair, request->pair_size, &scratch->rows[1],
                            err));
     const size_t seen[2] = {scratch->rows[0].seen, scratch->rows[1].seen};
     share(room, seen, keep);
-    SU_TRY(put_together(list, scratch, keep, request->no_special_tokens, err));
+    SU_TRY(put_together(tokenizer, list, scratch, keep, request->no_special_tokens, err));
     *encoding = (SuEncoding){
         .token_ids = scratch->result.ids,
         .type_ids = scratch->type_ids,

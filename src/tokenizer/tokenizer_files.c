@@ -114,18 +114,20 @@ static SutraStatus set_bert_template(const Builder *builder, SutraError *err)
 
 /* ---- what the classes share ---- */
 
-/* A Lowercase in front of a BertNormalizer is that BertNormalizer with lowercase set and accents
- * kept as it kept them: none of its steps tells cases apart. */
+/* A Lowercase in front of the normaliser. That of a BertNormalizer is the BertNormalizer with
+ * lowercase set and accents kept as it kept them: none of its steps tells cases apart. */
 static SutraStatus lowercase_first(const Builder *builder, SutraError *err)
 {
-    SuNormalizerStep *bert = su_normalizer_bert(&builder->tokenizer->normalizer);
+    SuNormalizer *normalizer = &builder->tokenizer->normalizer;
+    SuNormalizerStep *bert = su_normalizer_bert(normalizer);
+    const SuNormalizerStep lowercase = {.kind = SU_NORMALIZER_LOWERCASE};
     if (!builder->settings.files->lowercase_first) return SUTRA_OK;
-    if (!bert)
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "%s: sentence_bert_config.json's do_lower_case is supported with a BertNormalizer "
-                 "only",
-                 builder->settings.files->where);
-    bert->lowercase = true;
+    if (bert) {
+        bert->lowercase = true;
+        return SUTRA_OK;
+    }
+    SU_TRY(su_normalizer_add(normalizer, &lowercase, err));
+    su_normalizer_last_first(normalizer);
     return SUTRA_OK;
 }
 

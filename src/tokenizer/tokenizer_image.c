@@ -4,11 +4,12 @@
 #include "base/memory.h"
 #include "tokenizer/token_model_table.h"
 #include "tokenizer/tokenizer_parts.h"
+#include "unicode/utf8.h"
 
 #include <string.h>
 
 #define IMAGE_MAGIC 0x4b545553u /* "SUTK" */
-#define IMAGE_VERSION 4u
+#define IMAGE_VERSION 5u
 #define MAX_TOKENS (UINT64_C(1) << 28)
 
 typedef struct ImageHeader {
@@ -68,20 +69,33 @@ static void write_steps(const SuTokenizer *tokenizer, SuByteWriter *to)
     for (size_t i = 0; i < normalizer->count; i++) {
         const SuNormalizerStep *step = &normalizer->steps[i];
         const bool flags[] = {step->clean_text, step->handle_chinese_chars, step->strip_accents,
-                              step->lowercase};
+                              step->lowercase,  step->strip_left,           step->strip_right};
         su_write_u32(to, step->kind);
         su_write_u32(to, pack(flags, sizeof flags / sizeof *flags));
+        su_write_sized(to, step->pattern, step->pattern_size);
+        su_write_sized(to, step->content, step->content_size);
     }
     const SuPreTokenizer *pre_tokenizer = &tokenizer->pre_tokenizer;
     su_write_u32(to, (uint32_t)pre_tokenizer->count);
-    for (size_t i = 0; i < pre_tokenizer->count; i++)
-        su_write_u32(to, pre_tokenizer->steps[i].kind);
+    su_write_u32(to, pre_tokenizer->keep_bytes);
+    for (size_t i = 0; i < pre_tokenizer->count; i++) {
+        const SuPreTokenizerStep *step = &pre_tokenizer->steps[i];
+        const bool flags[] = {step->whole, step->add_prefix_space, step->invert};
+        su_write_u32(to, step->kind);
+        su_write_u32(to, step->behavior);
+        su_write_u32(to, step->prepend);
+        su_write_u32(to, pack(flags, sizeof flags / sizeof *flags));
+        su_write_sized(to, step->pattern, step->pattern_size);
+    }
 }
 
 static void write_small(const SuTokenizer *tokenizer, SuByteWriter *to)
 {
     const SuAddedTokens *added = &tokenizer->added;
+    const bool trims[] = {tokenizer->post_processor.trim_offsets,
+                          tokenizer->post_processor.trim_keeps_prefix};
     write_steps(tokenizer, to);
+    su_write_u32(to, pack(trims, 2));
     write_template(&tokenizer->post_processor.single, to);
     write_template(&tokenizer->post_processor.pair, to);
     su_write_u32(to, added->split_special);
@@ -171,50 +185,82 @@ static SutraStatus check_header(const ImageHeader *header, size_t size, const ch
     return SUTRA_OK;
 }
 
+/* A text that a step needs; it is borrowed. */
+static bool read_text(SuByteReader *reader, char **text, size_t *size)
+{
+    size_t bad, count;
+    *text = (char *)su_read_sized(reader, size);
+    return !reader->failed && su_utf8_validate(*text, *size, &bad, &count);
+}
+
 static SutraStatus read_normalizer(SuByteReader *reader, SuNormalizer *normalizer,
                                    const char *where, SutraError *err)
 {
     uint32_t count = su_read_u32(reader);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t kind = su_read_u32(reader), bits = su_read_u32(reader);
-        if (reader->failed || count > SU_MAX_NORMALIZERS || kind > SU_NORMALIZER_BERT)
+        SuNormalizerStep step = {.kind = (SuNormalizerKind)kind,
+                                 .clean_text = bits & 1,
+                                 .handle_chinese_chars = bits >> 1 & 1,
+                                 .strip_accents = bits >> 2 & 1,
+                                 .lowercase = bits >> 3 & 1,
+                                 .strip_left = bits >> 4 & 1,
+                                 .strip_right = bits >> 5 & 1};
+        if (count > SU_MAX_NORMALIZERS || kind >= SU_NUM_NORMALIZERS ||
+            !read_text(reader, &step.pattern, &step.pattern_size) ||
+            !read_text(reader, &step.content, &step.content_size) ||
+            (kind == SU_NORMALIZER_REPLACE && step.pattern_size == 0))
             return damaged(where, "normalizer", err);
-        const SuNormalizerStep step = {.kind = (SuNormalizerKind)kind,
-                                       .clean_text = bits & 1,
-                                       .handle_chinese_chars = bits >> 1 & 1,
-                                       .strip_accents = bits >> 2 & 1,
-                                       .lowercase = bits >> 3 & 1};
         SU_TRY(su_normalizer_add(normalizer, &step, err));
     }
     return SUTRA_OK;
+}
+
+static bool read_pre_step(SuByteReader *reader, SuPreTokenizerStep *step)
+{
+    uint32_t kind = su_read_u32(reader), behavior = su_read_u32(reader);
+    uint32_t prepend = su_read_u32(reader), bits = su_read_u32(reader);
+    *step = (SuPreTokenizerStep){.kind = (SuPreTokenizerKind)kind,
+                                 .behavior = (SuSplitBehavior)behavior,
+                                 .prepend = (SuPrependScheme)prepend,
+                                 .whole = bits & 1,
+                                 .add_prefix_space = bits >> 1 & 1,
+                                 .invert = bits >> 2 & 1};
+    bool has_pattern = kind == SU_PRE_TOKENIZER_METASPACE || kind == SU_PRE_TOKENIZER_SPLIT;
+    return kind < SU_NUM_PRE_TOKENIZERS && behavior < SU_NUM_SPLITS && prepend < SU_NUM_PREPENDS &&
+           read_text(reader, &step->pattern, &step->pattern_size) &&
+           (step->pattern_size > 0) == has_pattern;
 }
 
 static SutraStatus read_pre_tokenizer(SuByteReader *reader, SuPreTokenizer *pre_tokenizer,
                                       const char *where, SutraError *err)
 {
     uint32_t count = su_read_u32(reader);
+    pre_tokenizer->keep_bytes = su_read_u32(reader) != 0;
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t kind = su_read_u32(reader);
-        if (reader->failed || count > SU_MAX_STEPS || kind > SU_PRE_TOKENIZER_BERT)
+        SuPreTokenizerStep step;
+        if (count > SU_MAX_STEPS || !read_pre_step(reader, &step))
             return damaged(where, "pre-tokenizer", err);
-        const SuPreTokenizerStep step = {.kind = (SuPreTokenizerKind)kind};
         SU_TRY(su_pre_tokenizer_add(pre_tokenizer, &step, err));
     }
     return SUTRA_OK;
 }
 
 /* A template holds sequence A once, and B once when it is for pairs. */
-static bool read_template(SuByteReader *reader, uint32_t vocab_size, bool pair, SuTemplate *list)
+static SutraStatus read_template(SuByteReader *reader, uint32_t vocab_size, bool pair,
+                                 SuTemplate *list, const char *where, SutraError *err)
 {
     size_t count = su_read_u32(reader), sequences[2] = {0};
-    if (reader->failed || count > (size_t)(reader->end - reader->at) / 12) return false;
+    if (reader->failed || count > (size_t)(reader->end - reader->at) / 12)
+        return damaged(where, "post-processor", err);
     list->parts = su_calloc(count, sizeof *list->parts);
-    if (!list->parts) return false;
+    if (!list->parts) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", where);
     for (size_t i = 0; i < count; i++) {
         SuPart *part = &list->parts[i];
         uint32_t kind = su_read_u32(reader), id = su_read_u32(reader);
         part->type_id = (int32_t)su_read_u32(reader);
-        if (kind > SU_PART_SPECIAL || id >= vocab_size || part->type_id < 0) return false;
+        if (kind > SU_PART_SPECIAL || id >= vocab_size || part->type_id < 0)
+            return damaged(where, "post-processor", err);
         part->kind = (SuPartKind)kind;
         part->id = (int32_t)id;
         if (kind == SU_PART_SPECIAL)
@@ -223,7 +269,9 @@ static bool read_template(SuByteReader *reader, uint32_t vocab_size, bool pair, 
             sequences[kind]++;
     }
     list->count = count;
-    return sequences[SU_PART_A] == 1 && sequences[SU_PART_B] == (pair ? 1 : 0);
+    if (sequences[SU_PART_A] != 1 || sequences[SU_PART_B] != (pair ? 1 : 0))
+        return damaged(where, "post-processor", err);
+    return SUTRA_OK;
 }
 
 static SutraStatus read_added(SuByteReader *reader, uint32_t vocab_size, SuAddedTokens *added,
@@ -257,9 +305,12 @@ static SutraStatus read_small(SuTokenizer *tokenizer, SuByteReader *reader, cons
     uint32_t vocab_size = tokenizer->vocab_size;
     SU_TRY(read_normalizer(reader, &tokenizer->normalizer, where, err));
     SU_TRY(read_pre_tokenizer(reader, &tokenizer->pre_tokenizer, where, err));
-    if (!read_template(reader, vocab_size, false, &tokenizer->post_processor.single) ||
-        !read_template(reader, vocab_size, true, &tokenizer->post_processor.pair))
-        return damaged(where, "post-processor", err);
+    uint32_t trims = su_read_u32(reader);
+    SuPostProcessor *processor = &tokenizer->post_processor;
+    processor->trim_offsets = trims & 1;
+    processor->trim_keeps_prefix = trims >> 1 & 1;
+    SU_TRY(read_template(reader, vocab_size, false, &processor->single, where, err));
+    SU_TRY(read_template(reader, vocab_size, true, &processor->pair, where, err));
     return read_added(reader, vocab_size, &tokenizer->added, where, err);
 }
 

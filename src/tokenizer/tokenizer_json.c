@@ -1,5 +1,6 @@
 /* tokenizer.json section by section; each component reads its own. */
 #include "base/memory.h"
+#include "tokenizer/bpe.h"
 #include "tokenizer/component_json.h"
 #include "tokenizer/token_model_table.h"
 #include "tokenizer/tokenizer_parts.h"
@@ -27,6 +28,9 @@ static SutraStatus read_model(const json_t *root, const char *where, SuTokenizer
                                        .where = where};
     SU_TRY(su_token_model_kind(source.json, where, &tokenizer->model.kind, err));
     SU_TRY(su_tokenizer_read_vocabulary(root, where, &tokenizer->vocabulary, err));
+    tokenizer->pre_tokenizer.keep_bytes =
+        su_pre_tokenizer_ends_in_bytes(&tokenizer->pre_tokenizer) &&
+        su_bpe_takes_bytes(source.json, &tokenizer->vocabulary);
     return tokenizer->model.kind->create(&source, &tokenizer->model.data, err);
 }
 

@@ -33,8 +33,10 @@ struct SuTokenizer {
 
 struct SuTokenizerScratch {
     SuNormalized normalized;
+    SuPreTokenizerScratch pre_tokenizer;
     SuModelScratch model;
-    SuTokenRow rows[2]; /* of text and pair, without special tokens */
+    SuTokenRow rows[2];   /* of text and pair, without special tokens */
+    const char *texts[2]; /* what the rows were made of; borrowed for a call */
     SuTokenRow result;
     int32_t *type_ids; /* [type_capacity] */
     size_t type_capacity;
@@ -60,6 +62,10 @@ SutraStatus su_tokenizer_encode_slow(const SuTokenizer *tokenizer, SuTokenizerSc
 SutraStatus su_tokenizer_encode_fast(const SuTokenizer *tokenizer, SuTokenizerScratch *scratch,
                                      const char *text, size_t size, uint32_t first, SuTokenRow *row,
                                      SutraError *err);
+/* trim_offsets of the post-processor on row[from, size), the tokens of one text. */
+void su_tokenizer_trim_offsets(const SuTokenizer *tokenizer, const char *text, SuTokenRow *row,
+                               size_t from);
+
 /* Sets fast, byte_class and punctuation_ids. */
 void su_tokenizer_prepare_fast(SuTokenizer *tokenizer);
 

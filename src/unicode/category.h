@@ -18,6 +18,21 @@ enum {
     SU_CP_HAS_LOWER = 1u << 7    /* lower case differs */
 };
 
+/* What regular expressions of the library call it, which know another version of Unicode. */
+enum {
+    SU_KIND_LETTER = 1u << 0,   /* \p{L} */
+    SU_KIND_NUMBER = 1u << 1,   /* \p{N} */
+    SU_KIND_NUMERIC = 1u << 2,  /* what Digits takes for one */
+    SU_KIND_COMBINING = 1u << 3 /* a mark, also of a width: what StripAccents drops */
+};
+
+/* Any mix of SU_KIND_…; code_point < SU_UNICODE_LIMIT. */
+static inline uint8_t su_unicode_kind(uint32_t code_point)
+{
+    return su_unicode_kind_blocks[(uint32_t)su_unicode_kind_index[code_point >> 7] << 7 |
+                                  (code_point & 127)];
+}
+
 /* Any mix of SU_CP_…; code_point < SU_UNICODE_LIMIT. */
 static inline uint8_t su_unicode_properties(uint32_t code_point)
 {

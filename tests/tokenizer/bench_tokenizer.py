@@ -2,25 +2,47 @@
 """Ours beside the reference library, one thread each, on one file of texts (one a line).
 
     python tests/tokenizer/bench_tokenizer.py --tokenizer DIR/tokenizer.json --program build/release/bench_tokenizer FILE
+
+Without --tokenizer it is a byte-level BPE of 30,000 tokens that the reference trains on the file.
 """
 
 import argparse
 import os
 import subprocess
+import tempfile
 import time
 
 os.environ["RAYON_NUM_THREADS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import tokenizers  # noqa: E402
+from tokenizers import models, pre_tokenizers, trainers  # noqa: E402
+
+
+def train_bpe(path, to):
+    tokenizer = tokenizers.Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(vocab_size=30000, show_progress=False, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    tokenizer.train([path], trainer)
+    tokenizer.save(to)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tokenizer", required=True)
+    parser.add_argument("--tokenizer")
     parser.add_argument("--program", required=True)
     parser.add_argument("file")
     arguments = parser.parse_args()
+    if not arguments.tokenizer:
+        with tempfile.TemporaryDirectory() as folder:
+            arguments.tokenizer = os.path.join(folder, "tokenizer.json")
+            train_bpe(arguments.file, arguments.tokenizer)
+            compare(arguments)
+    else:
+        compare(arguments)
+
+
+def compare(arguments):
     subprocess.run([arguments.program, arguments.tokenizer, arguments.file], check=True)
     tokenizer = tokenizers.Tokenizer.from_file(arguments.tokenizer)
     tokenizer.no_truncation()

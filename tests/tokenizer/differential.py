@@ -21,6 +21,7 @@ import unicodedata
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+import differential_kinds  # noqa: E402
 import tokenizers  # noqa: E402
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers  # noqa: E402
 
@@ -122,10 +123,11 @@ class Check:
         build = build or b"J" + string(text.encode())
         expected = run_reference(reference, requests)
         self.inputs += len(requests)
-        for path, flags in (("", OFFSETS), (" (slow path)", OFFSETS | SLOW), (" (no offsets)", 0)):
+        image = b"I" + build[1:] if build.startswith(b"J") else build
+        for path, flags in (("", OFFSETS), (" (slow path)", OFFSETS | SLOW), (" (no offsets)", 0), (" (image)", OFFSETS)):
             if path and len(requests) > 10000:
                 continue
-            ours = run_ours(self.program, build, requests, flags)
+            ours = run_ours(self.program, image if path == " (image)" else build, requests, flags)
             for request, a, b in zip(requests, ours, expected):
                 if a[:2] == b[:2] and a[3] == b[3] and (a[2] is None or a[2] == b[2]):
                     continue
@@ -291,19 +293,23 @@ def added_cases(check, vocab, rng, count):
         check.case(f"added tokens {mixed[5:]}", bert_json(vocab, mixed), texts)
 
 
+def random_requests(rng, texts, least, lone):
+    """Texts and pairs, cut to `least` tokens or more; lone: no pair is cut to one token."""
+    requests = []
+    for _ in range(400):
+        a, b = rng.choice(texts), rng.choice(texts)
+        requests.append(Request(a, b if rng.random() < 0.7 else None, max_tokens=rng.choice(
+            [0, least, least + 1, rng.randint(least, 12), rng.randint(least, 40), 512]), left=rng.random() < 0.5))
+    requests += [Request(r.text, r.pair, r.max_tokens, r.left, no_special=True) for r in requests[:150]]
+    requests += [Request("", ""), Request(""), Request("a", ""), Request("", "b", 5), Request(" ", None, 5, True)]
+    requests += [Request(r.text, r.pair, r.max_tokens, r.left, prefix=rng.choice(texts)[:9]) for r in requests[:150]]
+    return [r for r in requests if r.max_tokens != 1 or r.pair is None] if lone else requests
+
+
 def truncation_cases(check, vocab, rng, texts):
     for post in ("template", "bert", "none", "odd"):
-        requests = []
-        for _ in range(400):
-            a, b = rng.choice(texts), rng.choice(texts)
-            least = {"template": 3, "bert": 3, "none": 1, "odd": 2}[post]
-            requests.append(Request(a, b if rng.random() < 0.7 else None, max_tokens=rng.choice(
-                [0, least, least + 1, rng.randint(least, 12), rng.randint(least, 40), 512]), left=rng.random() < 0.5))
-        requests += [Request(r.text, r.pair, r.max_tokens, r.left, no_special=True) for r in requests[:150]]
-        requests += [Request("", ""), Request(""), Request("a", ""), Request("", "b", 5), Request(" ", None, 5, True)]
-        requests += [Request(r.text, r.pair, r.max_tokens, r.left, prefix=rng.choice(texts)[:9]) for r in requests[:150]]
-        if post == "none":
-            requests = [r for r in requests if r.max_tokens != 1 or r.pair is None]
+        least = {"template": 3, "bert": 3, "none": 1, "odd": 2}[post]
+        requests = random_requests(rng, texts, least, post == "none")
         check.case(f"truncation, {post}", bert_json(vocab, post=post), requests)
     long = [Request(" ".join(rng.choices(texts, k=400)), None, n, left) for n in (3, 64, 512) for left in (True, False)]
     check.case("truncation of long texts", bert_json(vocab), long)
@@ -352,6 +358,10 @@ def main():
     added_cases(check, vocab, rng, arguments.texts // 2)
     truncation_cases(check, vocab, rng, texts + passages[:200])
     vocab_txt_case(check, vocab, texts + inputs[::8])
+    # The reference makes every pair of the parts that truncation cuts off: texts are short.
+    starts = [t[:40] for t in texts + passages[:200]]
+    differential_kinds.all_cases(check, texts + inputs[::8], texts + inputs + passages[:3000],
+                                 lambda least, lone: random_requests(rng, starts, least, lone))
     print(f"differential: {check.inputs} inputs, {check.failures} failures, {time.monotonic() - start:.0f} s")
     sys.exit(1 if check.failures else 0)
 

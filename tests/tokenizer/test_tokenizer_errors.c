@@ -2,6 +2,7 @@
  * cannot be met, and every allocation made to fail. */
 #include "base/memory.h"
 #include "tokenizer/tokenizer.h"
+#include "tokenizer/tokenizer_image.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,6 +22,9 @@
 #define MODEL(vocab)                                                                        \
     "{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"continuing_subword_prefix\":\"##\"," \
     "\"max_input_chars_per_word\":100,\"vocab\":" vocab "}"
+#define BPE(option, merges) \
+    "{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2}," option ",\"merges\":[" merges "]}"
+#define TRIM "{\"type\":\"ByteLevel\",\"trim_offsets\":true,\"add_prefix_space\":true}"
 #define FLAGS                                                                                  \
     "\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":true,\"special\":" \
     "false"
@@ -50,14 +54,45 @@ static const BadFile bad_files[] = {
     {"{\"truncation\":5}", SUTRA_E_FORMAT, "truncation"},
     {"{\"truncation\":{}}", SUTRA_E_FORMAT, "truncation.max_length"},
     {"{\"padding\":[]}", SUTRA_E_FORMAT, "padding"},
-    {WITH_NORMALIZER("{\"type\":\"NFC\"}"), SUTRA_E_UNSUPPORTED,
-     "normalizer \"NFC\" is not supported (known: BertNormalizer, Sequence)"},
+    {WITH_NORMALIZER("{\"type\":\"Nmt\"}"), SUTRA_E_UNSUPPORTED,
+     "normalizer \"Nmt\" is not supported (known: BertNormalizer, NFC, NFD, NFKC, NFKD, Lowercase, "
+     "StripAccents, Strip, Replace, Prepend, Sequence)"},
+    {WITH_NORMALIZER("{\"type\":\"Strip\",\"strip_left\":true}"), SUTRA_E_FORMAT,
+     "normalizer.strip_right is not true or false"},
+    {WITH_NORMALIZER("{\"type\":\"Replace\",\"pattern\":{\"Regex\":\" {2,}\"},\"content\":\"\"}"),
+     SUTRA_E_UNSUPPORTED, "normalizer.pattern: the regular expression \" {2,}\" is not supported"},
+    {WITH_NORMALIZER("{\"type\":\"Replace\",\"pattern\":\"a\",\"content\":\"\"}"), SUTRA_E_FORMAT,
+     "normalizer.pattern is neither a String nor a Regex"},
+    {WITH_NORMALIZER("{\"type\":\"Replace\",\"pattern\":{\"String\":\"\"},\"content\":\"\"}"),
+     SUTRA_E_UNSUPPORTED, "normalizer.pattern is empty"},
+    {WITH_NORMALIZER("{\"type\":\"Prepend\",\"prepend\":5}"), SUTRA_E_FORMAT,
+     "normalizer.prepend is not a text"},
     {WITH_NORMALIZER("3"), SUTRA_E_FORMAT, "normalizer is not an object"},
     {WITH_NORMALIZER("{\"type\":\"BertNormalizer\"}"), SUTRA_E_FORMAT, "normalizer.clean_text"},
-    {WITH_PRE("{\"type\":\"ByteLevel\"}"), SUTRA_E_UNSUPPORTED,
-     "pre_tokenizer \"ByteLevel\" is not supported (known: BertPreTokenizer, Sequence)"},
-    {WITH_POST("{\"type\":\"ByteLevel\"}"), SUTRA_E_UNSUPPORTED,
-     "(known: TemplateProcessing, BertProcessing)"},
+    {WITH_PRE("{\"type\":\"UnicodeScripts\"}"), SUTRA_E_UNSUPPORTED,
+     "pre_tokenizer \"UnicodeScripts\" is not supported (known: BertPreTokenizer, ByteLevel, "
+     "Whitespace, WhitespaceSplit, Punctuation, Digits, Metaspace, Split, Sequence)"},
+    {WITH_PRE("{\"type\":\"ByteLevel\"}"), SUTRA_E_FORMAT, "pre_tokenizer.add_prefix_space"},
+    {WITH_PRE("{\"type\":\"Punctuation\",\"behavior\":\"Dropped\"}"), SUTRA_E_FORMAT,
+     "pre_tokenizer.behavior is not one of Removed, Isolated"},
+    {WITH_PRE("{\"type\":\"Digits\",\"individual_digits\":1}"), SUTRA_E_FORMAT,
+     "pre_tokenizer.individual_digits is not true or false"},
+    {WITH_PRE("{\"type\":\"Metaspace\",\"replacement\":\"ab\"}"), SUTRA_E_FORMAT,
+     "pre_tokenizer.replacement is not one character"},
+    {WITH_PRE("{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":\"last\"}"),
+     SUTRA_E_FORMAT, "pre_tokenizer.prepend_scheme is not one of never, always, first"},
+    {WITH_PRE("{\"type\":\"Metaspace\",\"replacement\":\"_\",\"add_prefix_space\":false}"),
+     SUTRA_E_FORMAT, "add_prefix_space is false, but prepend_scheme is \"always\""},
+    {WITH_PRE("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a+\"},\"invert\":false,"
+              "\"behavior\":\"Removed\"}"),
+     SUTRA_E_UNSUPPORTED, "pre_tokenizer.pattern: the regular expression \"a+\" is not supported"},
+    {WITH_POST("{\"type\":\"ByteLevels\"}"), SUTRA_E_UNSUPPORTED,
+     "(known: TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel, Sequence)"},
+    {WITH_POST("{\"type\":\"ByteLevel\"}"), SUTRA_E_FORMAT, "post_processor.trim_offsets"},
+    {WITH_POST("{\"type\":\"Sequence\",\"processors\":[" TRIM "," TRIM "]}"), SUTRA_E_UNSUPPORTED,
+     "a Sequence of two that trim offsets"},
+    {WITH_POST("{\"type\":\"Sequence\",\"processors\":[" POST "," TRIM "," POST "]}"),
+     SUTRA_E_UNSUPPORTED, "a Sequence of two that add tokens"},
     {WITH_POST("{\"type\":\"BertProcessing\"}"), SUTRA_E_FORMAT, "post_processor.cls"},
     {WITH_POST("{\"type\":\"BertProcessing\",\"sep\":[\"[SEP]\",2],\"cls\":[\"[CLS]\",77]}"),
      SUTRA_E_FORMAT, "id 77 is not in the vocabulary"},
@@ -71,8 +106,37 @@ static const BadFile bad_files[] = {
     {WITH_POST("{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"A\","
                "\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],\"pair\":[]}"),
      SUTRA_E_FORMAT, "each of its sequences once"},
-    {WITH_MODEL("{\"type\":\"BPE\"}"), SUTRA_E_UNSUPPORTED,
-     "model \"BPE\" is not supported (known: WordPiece)"},
+    {WITH_MODEL("{\"type\":\"Morfessor\"}"), SUTRA_E_UNSUPPORTED,
+     "model \"Morfessor\" is not supported (known: WordPiece, BPE, WordLevel)"},
+    {WITH_MODEL("{\"type\":\"BPE\"}"), SUTRA_E_FORMAT, "model.vocab is not an object"},
+    {WITH_MODEL("{\"type\":\"BPE\",\"vocab\":{\"a\":0}}"), SUTRA_E_FORMAT,
+     "model.merges is not an array"},
+    {WITH_MODEL("{\"type\":\"BPE\",\"vocab\":{},\"merges\":[]}"), SUTRA_E_FORMAT,
+     "the vocabulary is empty"},
+    {WITH_MODEL(BPE("\"dropout\":0.1", "")), SUTRA_E_UNSUPPORTED, "model.dropout is 0.1"},
+    {WITH_MODEL(BPE("\"dropout\":\"x\"", "")), SUTRA_E_FORMAT, "dropout"},
+    {WITH_MODEL(BPE("\"fuse_unk\":1", "")), SUTRA_E_FORMAT, "fuse_unk"},
+    {WITH_MODEL(BPE("\"unk_token\":1", "")), SUTRA_E_FORMAT, "unk_token"},
+    {WITH_MODEL(BPE("\"byte_fallback\":true,\"end_of_word_suffix\":\"x\"", "")),
+     SUTRA_E_UNSUPPORTED, "byte_fallback is not supported with"},
+    {WITH_MODEL(BPE("\"end_of_word_suffix\":\"123456789012345678901234567890123\"", "")),
+     SUTRA_E_LIMIT, "model.end_of_word_suffix has more than 32 bytes"},
+    {WITH_MODEL(BPE("\"continuing_subword_prefix\":\"##\"", "\"a b\"")), SUTRA_E_FORMAT,
+     "the second token of merge 0 has no prefix"},
+    {WITH_MODEL(BPE("\"type\":\"BPE\"", "")), SUTRA_E_FORMAT, "duplicate"},
+    {WITH_MODEL(BPE("\"dropout\":null", "\"a c\"")), SUTRA_E_FORMAT,
+     "token \"c\" of merge 0 is not in the vocabulary"},
+    {WITH_MODEL(BPE("\"dropout\":null", "\"a b\",\"b a\"")), SUTRA_E_FORMAT,
+     "token \"ba\" of merge 1 is not in the vocabulary"},
+    {WITH_MODEL(BPE("\"dropout\":null", "\"a b\",\"ab\"")), SUTRA_E_FORMAT,
+     "merge 1 is neither \"left right\" nor a pair"},
+    {WITH_MODEL(BPE("\"dropout\":null", "\"a b c\"")), SUTRA_E_FORMAT, "merge 0 is neither"},
+    {WITH_MODEL(BPE("\"dropout\":null", "[\"a\",\"b\",\"ab\"]")), SUTRA_E_FORMAT,
+     "merge 0 is neither"},
+    {WITH_MODEL(BPE("\"dropout\":null", "\"a b\",[\"a\",\"b\"]")), SUTRA_E_FORMAT,
+     "merge 1 is neither"},
+    {WITH_MODEL("{\"type\":\"WordLevel\",\"vocab\":{\"a\":0}}"), SUTRA_E_FORMAT,
+     "model.unk_token is missing"},
     {WITH_MODEL("{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"vocab\":" VOCAB "}"),
      SUTRA_E_FORMAT, "max_input_chars_per_word is missing"},
     {WITH_NORMALIZER("{\"type\":\"Sequence\"}"), SUTRA_E_FORMAT,
@@ -268,6 +332,34 @@ static void arrays_of_no_tokens_are_valid_pointers(void **state)
     su_tokenizer_free(tokenizer);
 }
 
+/* The reference reads such files too, and fails at the first text that needs the token. */
+static void an_unknown_token_that_is_missing_fails_the_text(void **state)
+{
+    (void)state;
+    static const char *const models[] = {
+        "{\"type\":\"WordLevel\",\"vocab\":{\"a\":0},\"unk_token\":\"?\"}",
+        "{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[],\"unk_token\":\"?\"}"};
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        char json[256];
+        SutraError err = {0};
+        SuTokenizer *tokenizer;
+        SuTokenizerScratch *scratch;
+        SuEncoding encoding;
+        SuEncodeRequest request = {.text = "a", .text_size = 1};
+        snprintf(json, sizeof json, "{\"model\":%s}", models[i]);
+        assert_int_equal(su_tokenizer_from_json(json, strlen(json), "t.json", &tokenizer, &err), 0);
+        assert_int_equal(su_tokenizer_scratch_create(&scratch, &err), SUTRA_OK);
+        assert_int_equal(su_tokenizer_encode(tokenizer, scratch, &request, &encoding, &err), 0);
+        assert_int_equal(encoding.num_tokens, 1);
+        request.text = "b";
+        assert_int_equal(su_tokenizer_encode(tokenizer, scratch, &request, &encoding, &err),
+                         SUTRA_E_FORMAT);
+        assert_non_null(strstr(err.message, "unknown token is not in its vocabulary"));
+        su_tokenizer_scratch_free(scratch);
+        su_tokenizer_free(tokenizer);
+    }
+}
+
 /* Builds, reserves and encodes; every way out frees everything. */
 static SutraStatus whole_life(SutraError *err)
 {
@@ -303,14 +395,49 @@ cleanup:
     return status;
 }
 
-static void every_failed_allocation_is_reported(void **state)
+/* The same of BPE, through an image, with steps that own texts and change them. */
+static SutraStatus life_of_bpe(SutraError *err)
 {
-    (void)state;
+    static const char json[] =
+        "{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFKC\"},"
+        "{\"type\":\"Replace\",\"pattern\":{\"String\":\"x\"},\"content\":\"aaa\"},"
+        "{\"type\":\"Prepend\",\"prepend\":\" \"}]},\"pre_tokenizer\":{\"type\":\"Sequence\","
+        "\"pretokenizers\":[{\"type\":\"Metaspace\",\"replacement\":\"_\"},"
+        "{\"type\":\"ByteLevel\",\"add_prefix_space\":true},{\"type\":\"Whitespace\"}]},"
+        "\"post_processor\":" TRIM ",\"model\":" BPE("\"dropout\":0", "\"a b\"") "}";
+    SuTokenizer *tokenizer = NULL, *second = NULL;
+    SuTokenizerScratch *scratch = NULL;
+    unsigned char *image = NULL;
+    size_t size;
+    SuEncoding encoding;
+    char text[100];
+    memset(text, 'a', sizeof text);
+    memcpy(text, "ab x\xcc\x81", 6);
+    SuEncodeRequest request = {.text = text, .text_size = sizeof text, .want_offsets = true};
+    SutraStatus status = su_tokenizer_from_json(json, sizeof json - 1, "t.json", &tokenizer, err);
+    if (status != SUTRA_OK) goto cleanup;
+    status = su_tokenizer_image_create(tokenizer, &image, &size, err);
+    if (status != SUTRA_OK) goto cleanup;
+    status = su_tokenizer_open_image(image, size, "t.sutra", &second, err);
+    if (status != SUTRA_OK) goto cleanup;
+    status = su_tokenizer_scratch_create(&scratch, err);
+    if (status != SUTRA_OK) goto cleanup;
+    status = su_tokenizer_encode(second, scratch, &request, &encoding, err);
+cleanup:
+    su_tokenizer_scratch_free(scratch);
+    su_tokenizer_free(second);
+    su_tokenizer_free(tokenizer);
+    su_free_aligned(image);
+    return status;
+}
+
+static void fail_each_allocation(SutraStatus (*life)(SutraError *err))
+{
     SutraError err = {0};
-    assert_int_equal(whole_life(&err), SUTRA_OK);
+    assert_int_equal(life(&err), SUTRA_OK);
     for (int64_t n = 0; n < 1000; n++) {
         su_memory_fail_after(n, false);
-        SutraStatus status = whole_life(&err);
+        SutraStatus status = life(&err);
         su_memory_fail_after(-1, false);
         if (status == SUTRA_OK) {
             assert_true(n > 20);
@@ -322,6 +449,18 @@ static void every_failed_allocation_is_reported(void **state)
     fail_msg("allocations never ended");
 }
 
+static void every_failed_allocation_is_reported(void **state)
+{
+    (void)state;
+    fail_each_allocation(whole_life);
+}
+
+static void every_failed_allocation_of_bpe_is_reported(void **state)
+{
+    (void)state;
+    fail_each_allocation(life_of_bpe);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,7 +470,9 @@ int main(void)
         cmocka_unit_test(invalid_utf8_names_the_byte),
         cmocka_unit_test(max_tokens_below_the_special_tokens_is_an_error),
         cmocka_unit_test(arrays_of_no_tokens_are_valid_pointers),
+        cmocka_unit_test(an_unknown_token_that_is_missing_fails_the_text),
         cmocka_unit_test(every_failed_allocation_is_reported),
+        cmocka_unit_test(every_failed_allocation_of_bpe_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

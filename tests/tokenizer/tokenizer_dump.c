@@ -2,11 +2,13 @@
  *
  * All integers are little-endian 32-bit words; a string is its size, then its bytes.
  *   'J' json                                       build from tokenizer.json
+ *   'I' json                                       the same, as a compiled image that is opened
  *   'V' vocab config                               build from vocab.txt; an empty config is none
  *   'E' flags max_tokens prefix text pair          encode
- * Answers begin with a status. After 'J', 'V' and failures: the message, a string. After 'E':
+ * Answers begin with a status. After 'J', 'I', 'V' and failures: the message, a string. After 'E':
  * num_tokens, tokens_seen, ids, type ids, and with FLAG_OFFSETS begins and ends. */
 #include "base/memory.h"
+#include "tokenizer/tokenizer_image.h"
 #include "tokenizer/tokenizer_parts.h"
 
 #include <stdio.h>
@@ -52,14 +54,29 @@ static void answer_status(SutraStatus status, const SutraError *err)
     fwrite(message, 1, head[1], stdout);
 }
 
+/* Takes the tokenizer through its image, which has to outlive the one that comes of it. */
+static SutraStatus through_image(SuTokenizer **tokenizer, SutraError *err)
+{
+    static unsigned char *image;
+    SuTokenizer *built = *tokenizer;
+    size_t size = 0;
+    su_free_aligned(image);
+    SutraStatus status = su_tokenizer_image_create(built, &image, &size, err);
+    *tokenizer = NULL;
+    if (status == SUTRA_OK) status = su_tokenizer_open_image(image, size, "image", tokenizer, err);
+    su_tokenizer_free(built);
+    return status;
+}
+
 static void build(int kind, SuTokenizer **tokenizer)
 {
     SutraError err = {0};
     SutraStatus status;
     su_tokenizer_free(*tokenizer);
     Bytes first = read_bytes();
-    if (kind == 'J') {
+    if (kind != 'V') {
         status = su_tokenizer_from_json(first.data, first.size, "tokenizer.json", tokenizer, &err);
+        if (status == SUTRA_OK && kind == 'I') status = through_image(tokenizer, &err);
     } else {
         Bytes config = read_bytes();
         status = su_tokenizer_from_vocab(first.data, first.size, config.size ? config.data : NULL,
@@ -114,7 +131,7 @@ int main(void)
     SuTokenizerScratch *scratch;
     if (su_tokenizer_scratch_create(&scratch, NULL) != SUTRA_OK) stop("out of memory");
     for (int kind; (kind = getchar()) != EOF;) {
-        if (kind == 'J' || kind == 'V')
+        if (kind == 'J' || kind == 'I' || kind == 'V')
             build(kind, &tokenizer);
         else if (kind == 'E')
             encode(tokenizer, scratch);

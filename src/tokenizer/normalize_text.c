@@ -1,0 +1,151 @@
+/* Lowercase, StripAccents, Strip, Replace and Prepend: each code point keeps its source, and new
+ * ones have that of a neighbour. */
+#include "base/memory.h"
+#include "tokenizer/normalize_steps.h"
+#include "unicode/case.h"
+#include "unicode/category.h"
+#include "unicode/utf8.h"
+
+#include <string.h>
+
+/* Walks over the code points of a text. */
+typedef struct Cursor {
+    SuTextView text;
+    size_t at;
+    uint32_t number;
+    uint32_t code_point, source;
+    size_t size; /* bytes of the code point */
+} Cursor;
+
+static bool next(Cursor *cursor)
+{
+    cursor->at += cursor->size;
+    if (cursor->at >= cursor->text.size) return false;
+    cursor->code_point = su_utf8_decode(cursor->text.bytes + cursor->at, &cursor->size);
+    cursor->source = cursor->text.source ? cursor->text.source[cursor->at] : cursor->number;
+    cursor->number++;
+    return true;
+}
+
+static void append(SuNormalized *out, const char *bytes, size_t size, uint32_t source)
+{
+    SuText *text = &out->text;
+    if (size) memcpy(text->bytes + text->size, bytes, size);
+    for (size_t i = 0; i < size && out->with_source; i++) text->source[text->size + i] = source;
+    text->size += size;
+}
+
+static SutraStatus begin(SuTextView in, SuNormalized *out, size_t room, Cursor *cursor,
+                         SutraError *err)
+{
+    *cursor = (Cursor){.text = in, .number = in.first};
+    SU_TRY(su_text_reserve(&out->text, room, out->with_source, err));
+    out->text.size = 0;
+    return SUTRA_OK;
+}
+
+SutraStatus su_normalize_lowercase(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
+                                   SutraError *err)
+{
+    Cursor cursor;
+    size_t room;
+    (void)step;
+    if (su_mul_overflows(in.size, SU_NORMALIZED_GROWTH, &room))
+        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu bytes of text", in.size);
+    SU_TRY(begin(in, out, room, &cursor, err));
+    while (next(&cursor)) {
+        uint32_t lower[SU_LOWER_MAX] = {cursor.code_point};
+        size_t count = 1;
+        if (su_unicode_properties(cursor.code_point) & SU_CP_HAS_LOWER)
+            count = su_unicode_lowercase(cursor.code_point, lower);
+        for (size_t i = 0; i < count; i++) {
+            char bytes[4];
+            append(out, bytes, su_utf8_encode(lower[i], bytes), cursor.source);
+        }
+    }
+    return SUTRA_OK;
+}
+
+SutraStatus su_normalize_strip_accents(const SuNormalizerStep *step, SuTextView in,
+                                       SuNormalized *out, SutraError *err)
+{
+    Cursor cursor;
+    (void)step;
+    SU_TRY(begin(in, out, in.size, &cursor, err));
+    while (next(&cursor))
+        if (!(su_unicode_kind(cursor.code_point) & SU_KIND_COMBINING))
+            append(out, in.bytes + cursor.at, cursor.size, cursor.source);
+    return SUTRA_OK;
+}
+
+static bool is_space(uint32_t code_point)
+{
+    return su_unicode_properties(code_point) & SU_CP_SPACE;
+}
+
+SutraStatus su_normalize_strip(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
+                               SutraError *err)
+{
+    Cursor cursor;
+    size_t from = 0, to = in.size, length;
+    SU_TRY(begin(in, out, in.size, &cursor, err));
+    for (size_t at; step->strip_right && to > 0; to = at)
+        if (!is_space(su_utf8_decode_before(in.bytes, to, &at))) break;
+    for (; step->strip_left && from < to; from += length)
+        if (!is_space(su_utf8_decode(in.bytes + from, &length))) break;
+    while (next(&cursor))
+        if (cursor.at >= from && cursor.at < to)
+            append(out, in.bytes + cursor.at, cursor.size, cursor.source);
+    return SUTRA_OK;
+}
+
+static size_t count_matches(const SuNormalizerStep *step, SuTextView in)
+{
+    size_t count = 0;
+    for (size_t at = 0; at + step->pattern_size <= in.size; count++) {
+        const char *found = memmem(in.bytes + at, in.size - at, step->pattern, step->pattern_size);
+        if (!found) break;
+        at = (size_t)(found - in.bytes) + step->pattern_size;
+    }
+    return count;
+}
+
+/* What replaces a match has the source of its last code point. */
+SutraStatus su_normalize_replace(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
+                                 SutraError *err)
+{
+    Cursor cursor;
+    size_t room, at = 0;
+    if (su_mul_overflows(count_matches(step, in), step->content_size, &room) ||
+        su_add_overflows(room, in.size, &room))
+        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu bytes of text", in.size);
+    SU_TRY(begin(in, out, room, &cursor, err));
+    bool more = next(&cursor);
+    while (more) {
+        const char *found = memmem(in.bytes + at, in.size - at, step->pattern, step->pattern_size);
+        size_t match = found ? (size_t)(found - in.bytes) : in.size;
+        for (; more && cursor.at < match; more = next(&cursor))
+            append(out, in.bytes + cursor.at, cursor.size, cursor.source);
+        if (!found) break;
+        uint32_t source = cursor.source;
+        at = match + step->pattern_size;
+        for (; more && cursor.at < at; more = next(&cursor)) source = cursor.source;
+        append(out, step->content, step->content_size, source);
+    }
+    return SUTRA_OK;
+}
+
+SutraStatus su_normalize_prepend(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
+                                 SutraError *err)
+{
+    Cursor cursor;
+    size_t room;
+    if (su_add_overflows(in.size, step->content_size, &room))
+        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu bytes of text", in.size);
+    SU_TRY(begin(in, out, room, &cursor, err));
+    bool more = next(&cursor);
+    if (more) append(out, step->content, step->content_size, cursor.source);
+    for (; more; more = next(&cursor))
+        append(out, in.bytes + cursor.at, cursor.size, cursor.source);
+    return SUTRA_OK;
+}
