@@ -239,6 +239,11 @@ def write_models(root):
               "n_layers": 2, "pad_token_id": 0, "sinusoidal_pos_embds": False, "vocab_size": len(VOCAB)}
     write_model(root, "distilbert", config, distilbert_weights(8, config))
 
+    config = bert_config(layers=1, hidden=32, heads=2, ffn=40, positions=130, architectures=["XLMRobertaModel"],
+                         model_type="roberta", pad_token_id=1, type_vocab_size=1, vocab_size=BPE_SIZE)
+    write_model(root, "roberta-bytes", config,
+                {k: v.to(torch.float16) for k, v in make_weights(9, config).items()})
+
     # Names as converted from TensorFlow, inside a model for pre-training; no type embedding; mixed types.
     config = bert_config(layers=2, hidden=32, heads=1, ffn=48, positions=40, architectures=["BertForPreTraining"])
     without_types = {**config, "type_vocab_size": 0}
@@ -253,6 +258,36 @@ def write_models(root):
     legacy["bert.embeddings.position_ids"] = torch.arange(40).reshape(1, 40)
     legacy["cls.predictions.bias"] = torch.zeros(len(VOCAB))
     write_model(root, "legacy", without_types, legacy)
+
+
+BPE_SIZE = 400
+S_NAMES = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+
+
+def byte_bpe(special=S_NAMES, **more):
+    """tokenizer.json of a byte-level BPE: words of WORDS, merged from the left, with and without a space before them."""
+    vocab = {t: i for i, t in enumerate(special)}
+    for c in sorted(pre_tokenizers.ByteLevel.alphabet()):
+        vocab.setdefault(c, len(vocab))
+    merges = []
+    for word in ["\u0120" + w for w in WORDS] + WORDS:
+        left = word[0]
+        for c in word[1:]:
+            if left + c not in vocab and len(vocab) < BPE_SIZE:
+                vocab[left + c] = len(vocab)
+                merges.append([left, c])
+            left += c
+            if left not in vocab:
+                break
+    return {"version": "1.0", "truncation": None, "padding": None,
+            "added_tokens": [token(t, i) for i, t in enumerate(special)], "normalizer": {"type": "Lowercase"},
+            "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": False, "use_regex": True},
+            "post_processor": {"type": "RobertaProcessing", "sep": ["</s>", 2], "cls": ["<s>", 0], "trim_offsets": True,
+                               "add_prefix_space": False},
+            "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
+            "model": {"type": "BPE", "dropout": None, "unk_token": "<unk>", "continuing_subword_prefix": "",
+                      "end_of_word_suffix": "", "fuse_unk": True, "byte_fallback": False, "vocab": vocab,
+                      "merges": merges}, **more}
 
 
 def overlay_config(**more):
@@ -482,6 +517,50 @@ VARIANTS.update({
         "activation": "relu", "dim": 32, "hidden_dim": 64, "max_position_embeddings": 160, "model_type": "distilbert",
         "n_heads": 2, "n_layers": 2, "vocab_size": len(VOCAB)}}, [], [None], []),
 })
+# ---- classes that the reference builds anew ----
+
+S_VOCAB = ["<s>", "<pad>", "</s>", "[UNK]", "<mask>"] + DISTINCT[5:]
+S_TEXTS = ["the <mask> river", "A  <mask>of</s>stone <pad>", "rivers and RIVER", "☃ by the <unk>☃☃", "Café, ÉTÉ; naïve (2024)",
+           "", " the  river\n", "中文 Silver Engine", "<s> one [UNK] two don't 12", "green paper is all over this window in time"]
+
+
+def s_folder(tokenizer=None, settings=None, **files):
+    return folder(tokenizer, {"model_max_length": 100, "unk_token": None, "mask_token": None, "pad_token": None,
+                              "sep_token": None, "cls_token": None, **(settings or {})}, **files)
+
+
+def without_none(overlay):
+    settings = overlay["tokenizer_config.json"]
+    overlay["tokenizer_config.json"] = {k: v for k, v in settings.items() if v is not None or k == "strip_accents"}
+    return overlay
+
+
+def s_variant(model, overlay, removed=()):
+    return (model, without_none(overlay), list(removed), [None], [], S_TEXTS)
+
+
+MPNET_JSON = {**tokenizer_json(DISTINCT), "post_processor": None, "added_tokens": []}
+MPNET_JSON["model"] = {**MPNET_JSON["model"], "vocab": {t: i for i, t in enumerate(S_VOCAB)}}
+MPNET_ADDED = {**MPNET_JSON, "added_tokens": [token(t, i, lstrip=t == "<mask>") for i, t in enumerate(S_VOCAB[:5])]}
+VARIANTS.update({
+    "mpnet-class": s_variant("mpnet", s_folder(MPNET_JSON, {"tokenizer_class": "MPNetTokenizer"})),
+    "mpnet-added": s_variant("mpnet", s_folder(MPNET_ADDED, {
+        "tokenizer_class": "MPNetTokenizerFast", "do_lower_case": False, "mask_token": "<mask>", "unk_token": "[UNK]"})),
+    "mpnet-vocab": s_variant("mpnet", {"vocab.txt": "\n".join(S_VOCAB) + "\n", **s_folder(None, {
+        "tokenizer_class": "MPNetTokenizer", "cls_token": "</s>", "strip_accents": False})}, ["tokenizer.json"]),
+    "mpnet-no-class": s_variant("mpnet", s_folder(MPNET_ADDED, {"tokenizer_class": None})),
+    "mpnet-typed": s_variant("mpnet", s_folder(MPNET_ADDED, {
+        "tokenizer_class": "MPNetTokenizer", "added_tokens_decoder": {
+            str(i): token(t, lstrip=t == "<mask>", normalized=t == "[UNK]") for i, t in enumerate(S_VOCAB[:5])}})),
+    "roberta-class": s_variant("roberta-bytes", s_folder(byte_bpe(), {"tokenizer_class": "RobertaTokenizer"})),
+    "roberta-prefix-space": s_variant("roberta-bytes", s_folder(byte_bpe(added_tokens=[]), {
+        "tokenizer_class": "RobertaTokenizerFast", "add_prefix_space": True, "trim_offsets": False,
+        "mask_token": marked("<mask>", lstrip=True)})),
+    "roberta-no-class": s_variant("roberta-bytes", s_folder(byte_bpe(), {"tokenizer_class": None, "cls_token": "</s>"})),
+    "roberta-generic": s_variant("roberta-bytes", s_folder(byte_bpe(), {**GENERIC, "pad_token": "<pad>"})),
+})
+
+
 def dense(place, size_in, size_out, activation, bias=True, seed=0, dtype=torch.float32, **more):
     """The overlay of a Dense module."""
     random = np.random.RandomState(900 + seed)

@@ -7,6 +7,7 @@
 
 #include "base/json_file.h"
 #include "model/model.h"
+#include "tokenizer/tokenizer_settings.h"
 
 /* A JSON object in a file that may be absent (root NULL). */
 typedef struct SuConfigFile {
@@ -71,12 +72,11 @@ SutraStatus su_model_read_tokenizer(SutraModel *model, const SuModuleChain *chai
 SutraStatus su_model_read_identity(SutraModel *model, const char *folder,
                                    const SuModuleChain *chain, SutraError *err);
 
-/* Whether there is a tokenizer class of that name; *rebuilt is true where it is BertTokenizer by
- * any of its names, false for the generic class, which obeys tokenizer.json. May be NULL. */
-bool su_tokenizer_class_find(const char *name, bool *rebuilt);
-/* The same of the class that the folder names, or else of `fallback`, the family's. Errors:
- * UNSUPPORTED (another class, or custom code), FORMAT. */
+/* Whether there is a tokenizer class of that name; class may be NULL. */
+bool su_tokenizer_class_find(const char *name, SuTokenizerClass *class);
+/* The class that the folder names, or else `fallback`, the family's. Errors: UNSUPPORTED (another
+ * class, or custom code), FORMAT. */
 SutraStatus su_tokenizer_class(const SuConfigFile *tokenizer_config, const SuConfigFile *config,
-                               const char *fallback, bool *rebuilt, SutraError *err);
+                               const char *fallback, SuTokenizerClass *class, SutraError *err);
 
 #endif

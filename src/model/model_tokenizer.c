@@ -20,10 +20,10 @@ typedef struct TokenizerConfigs {
     SuConfigFile tokenizer; /* tokenizer_config.json */
     SuConfigFile config;    /* config.json */
     SuConfigFile special_tokens_map, added_tokens;
-    json_t *json;         /* tokenizer.json, or NULL */
-    const char *where;    /* its path, or that of vocab.txt */
-    json_t *arguments;    /* tokenizer_args of bert; borrowed, or NULL */
-    bool rebuilt;         /* the class rebuilds all but the vocabulary */
+    json_t *json;      /* tokenizer.json, or NULL */
+    const char *where; /* its path, or that of vocab.txt */
+    json_t *arguments; /* tokenizer_args of bert; borrowed, or NULL */
+    SuTokenizerClass class;
     bool lowercase_first; /* sentence_bert_config's do_lower_case */
 } TokenizerConfigs;
 
@@ -258,7 +258,7 @@ static SutraStatus read_configs(const SutraModel *model, const SuModuleChain *ch
     SU_TRY(su_known_keys_check(&su_keys_of_tokenizer_config, configs->tokenizer.root, "",
                                configs->tokenizer.path, err));
     SU_TRY(su_tokenizer_class(&configs->tokenizer, &configs->config,
-                              su_family_tokenizer_class(model->family), &configs->rebuilt, err));
+                              su_family_tokenizer_class(model->family), &configs->class, err));
     if (!chain->from_file) return check_chat_template(folder, &configs->tokenizer, err);
     SU_TRY(open_bert_config(folder, &configs->bert, err));
     return configs->bert.root ? read_bert_config(configs, err) : SUTRA_OK;
@@ -277,7 +277,7 @@ static SutraStatus build_tokenizer(SutraModel *model, const TokenizerConfigs *co
                               .special_tokens_map = configs->special_tokens_map.root,
                               .added_where = configs->added_tokens.path,
                               .added_tokens = configs->added_tokens.root,
-                              .rebuilt = configs->rebuilt,
+                              .class = configs->class,
                               .lowercase_first = configs->lowercase_first};
     return su_tokenizer_from_files(&files, &model->tokenizer, err);
 }
@@ -299,7 +299,7 @@ static SutraStatus open_vocab(SutraModel *model, const char *path, TokenizerConf
 {
     SuFileMap vocab;
     configs->where = path;
-    if (!configs->rebuilt)
+    if (configs->class == SU_TOKENIZER_GENERIC)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
                  "%s: the generic tokenizer class needs tokenizer.json; there is vocab.txt only",
                  path);

@@ -7,20 +7,33 @@
 
 #include <string.h>
 
-/* transformers 5.24: all of these are BertTokenizer, under the name of another model. */
-static const char *const rebuilt_classes[] = {
-    "BertTokenizer",       "DistilBertTokenizer",         "ElectraTokenizer",
-    "MobileBertTokenizer", "ConvBertTokenizer",           "SqueezeBertTokenizer",
-    "LxmertTokenizer",     "DPRQuestionEncoderTokenizer", "DPRContextEncoderTokenizer",
-    "LayoutLMTokenizer"};
-static const char *const generic_classes[] = {"PreTrainedTokenizerFast", "PreTrainedTokenizer",
-                                              "TokenizersBackend"};
+/* transformers 5.24; several names are BertTokenizer under the name of another model. */
+static const struct {
+    const char *name;
+    SuTokenizerClass class;
+} classes[] = {{"BertTokenizer", SU_TOKENIZER_BERT},
+               {"DistilBertTokenizer", SU_TOKENIZER_BERT},
+               {"ElectraTokenizer", SU_TOKENIZER_BERT},
+               {"MobileBertTokenizer", SU_TOKENIZER_BERT},
+               {"ConvBertTokenizer", SU_TOKENIZER_BERT},
+               {"SqueezeBertTokenizer", SU_TOKENIZER_BERT},
+               {"LxmertTokenizer", SU_TOKENIZER_BERT},
+               {"DPRQuestionEncoderTokenizer", SU_TOKENIZER_BERT},
+               {"DPRContextEncoderTokenizer", SU_TOKENIZER_BERT},
+               {"LayoutLMTokenizer", SU_TOKENIZER_BERT},
+               {"MPNetTokenizer", SU_TOKENIZER_MPNET},
+               {"RobertaTokenizer", SU_TOKENIZER_ROBERTA},
+               {"PreTrainedTokenizerFast", SU_TOKENIZER_GENERIC},
+               {"PreTrainedTokenizer", SU_TOKENIZER_GENERIC},
+               {"TokenizersBackend", SU_TOKENIZER_GENERIC}};
 
-/* `name` is `known`, or the same with "Fast" after it. */
-static bool is_class(const char *name, const char *known)
+/* `name` is `known`, or the same with "Fast" after it; a generic class is so in full alone. */
+static bool is_class(const char *name, const char *known, SuTokenizerClass class)
 {
     size_t size = strlen(known);
-    return strncmp(name, known, size) == 0 && (!name[size] || strcmp(name + size, "Fast") == 0);
+    bool same = strncmp(name, known, size) == 0;
+    return same &&
+           (!name[size] || (class != SU_TOKENIZER_GENERIC && strcmp(name + size, "Fast") == 0));
 }
 
 /* {"AutoTokenizer": ["custom.MyTokenizer", null]}, or the list alone. */
@@ -38,19 +51,18 @@ static SutraStatus check_auto_map(const json_t *config, const char *where, Sutra
              json_is_string(entry) ? json_string_value(entry) : "AutoTokenizer");
 }
 
-bool su_tokenizer_class_find(const char *name, bool *rebuilt)
+bool su_tokenizer_class_find(const char *name, SuTokenizerClass *class)
 {
-    bool made_anew = false, generic = false;
-    for (size_t i = 0; i < sizeof rebuilt_classes / sizeof *rebuilt_classes; i++)
-        made_anew = made_anew || is_class(name, rebuilt_classes[i]);
-    for (size_t i = 0; i < sizeof generic_classes / sizeof *generic_classes; i++)
-        generic = generic || strcmp(name, generic_classes[i]) == 0;
-    if (rebuilt) *rebuilt = made_anew;
-    return made_anew || generic;
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+        if (is_class(name, classes[i].name, classes[i].class)) {
+            if (class) *class = classes[i].class;
+            return true;
+        }
+    return false;
 }
 
 SutraStatus su_tokenizer_class(const SuConfigFile *tokenizer_config, const SuConfigFile *config,
-                               const char *fallback, bool *rebuilt, SutraError *err)
+                               const char *fallback, SuTokenizerClass *class, SutraError *err)
 {
     const char *name = NULL;
     const SuConfigFile *file = tokenizer_config;
@@ -61,9 +73,9 @@ SutraStatus su_tokenizer_class(const SuConfigFile *tokenizer_config, const SuCon
         SU_TRY(su_json_get_string(file->root, "tokenizer_class", file->path, &name, err));
     }
     if (!name) name = fallback;
-    if (su_tokenizer_class_find(name, rebuilt)) return SUTRA_OK;
+    if (su_tokenizer_class_find(name, class)) return SUTRA_OK;
     SU_RAISE(err, SUTRA_E_UNSUPPORTED,
              "%s: tokenizer_class \"%.60s\" is not supported; known: BertTokenizer, "
-             "PreTrainedTokenizerFast",
+             "MPNetTokenizer, RobertaTokenizer, PreTrainedTokenizerFast",
              file->path, name);
 }

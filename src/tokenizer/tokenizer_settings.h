@@ -12,6 +12,15 @@
 #define SU_NUM_SPECIAL_NAMES 7u
 extern const char *const su_special_token_names[SU_NUM_SPECIAL_NAMES];
 
+/* The classes of transformers that there are here. All but the generic one take the vocabulary alone
+ * from the files (rebuilt_class.h). */
+typedef enum SuTokenizerClass {
+    SU_TOKENIZER_GENERIC = 0, /* tokenizer.json as it is */
+    SU_TOKENIZER_BERT,
+    SU_TOKENIZER_MPNET,
+    SU_TOKENIZER_ROBERTA
+} SuTokenizerClass;
+
 /* Everything is borrowed for the call; JSON values are objects, or NULL where a file is absent. */
 typedef struct SuTokenizerFiles {
     const char *where;  /* path of tokenizer.json, or else of vocab.txt */
@@ -24,7 +33,7 @@ typedef struct SuTokenizerFiles {
     const json_t *special_tokens_map;
     const char *added_where; /* path of added_tokens.json */
     const json_t *added_tokens;
-    bool rebuilt;         /* class BertTokenizer: of tokenizer.json only the vocabulary counts */
+    SuTokenizerClass class;
     bool lowercase_first; /* texts are lowercased before the normaliser */
 } SuTokenizerFiles;
 

@@ -1,0 +1,230 @@
+/* rebuilt_class.c - as transformers 5.24 writes its classes:
+ *
+ *   BertTokenizer      WordPiece, BertNormalizer, BertPreTokenizer; [CLS] A [SEP], and B [SEP]
+ *   MPNetTokenizer     the same, other names; <s> A </s>, and </s> B </s>
+ *   RobertaTokenizer   BPE of bytes; <s> A </s>, and </s> B </s>
+ */
+#include "tokenizer/rebuilt_class.h"
+
+#include "tokenizer/token_model_table.h"
+#include "tokenizer/tokenizer_parts.h"
+#include "tokenizer/wordpiece.h"
+
+#include <string.h>
+
+#define MAX_CHARS_PER_WORD 100u
+
+typedef struct SpecialName {
+    const char *key, *fallback; /* fallback NULL: the class has none */
+    bool optional;              /* may be null */
+} SpecialName;
+
+typedef struct Class {
+    const char *name;
+    SpecialName names[SU_NUM_SPECIAL_NAMES];
+    bool strips_mask; /* a mask token that is a text takes the white space before it */
+    SutraStatus (*read)(const SuTokenizerSettings *settings, SuTokenizer *tokenizer,
+                        SutraError *err);
+} Class;
+
+static SutraStatus read_bert(const SuTokenizerSettings *settings, SuTokenizer *tokenizer,
+                             SutraError *err);
+static SutraStatus read_roberta(const SuTokenizerSettings *settings, SuTokenizer *tokenizer,
+                                SutraError *err);
+
+static const Class classes[] = {
+    [SU_TOKENIZER_BERT] = {"BertTokenizer",
+                           {{"unk_token", "[UNK]", false},
+                            {"sep_token", "[SEP]", false},
+                            {"pad_token", "[PAD]", true},
+                            {"cls_token", "[CLS]", false},
+                            {"mask_token", "[MASK]", true}},
+                           false,
+                           read_bert},
+    [SU_TOKENIZER_MPNET] = {"MPNetTokenizer",
+                            {{"bos_token", "<s>", true},
+                             {"eos_token", "</s>", true},
+                             {"unk_token", "[UNK]", false},
+                             {"sep_token", "</s>", false},
+                             {"pad_token", "<pad>", true},
+                             {"cls_token", "<s>", false},
+                             {"mask_token", "<mask>", true}},
+                            true,
+                            read_bert},
+    [SU_TOKENIZER_ROBERTA] = {"RobertaTokenizer",
+                              {{"bos_token", "<s>", true},
+                               {"eos_token", "</s>", true},
+                               {"unk_token", "<unk>", true},
+                               {"sep_token", "</s>", false},
+                               {"pad_token", "<pad>", true},
+                               {"cls_token", "<s>", false},
+                               {"mask_token", "<mask>", true}},
+                              false,
+                              read_roberta},
+};
+
+static const Class *class_of(const SuTokenizerSettings *settings)
+{
+    return &classes[settings->files->class];
+}
+
+static SutraStatus out_of_memory(const SuTokenizerSettings *settings, SutraError *err)
+{
+    SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", settings->files->where);
+}
+
+/* ---- names ---- */
+
+static SutraStatus complete_names(const SuTokenizerSettings *settings, SutraError *err)
+{
+    for (size_t i = 0; i < SU_NUM_SPECIAL_NAMES; i++) {
+        const SpecialName *name = &class_of(settings)->names[i];
+        if (!name->key) continue;
+        const json_t *json = json_object_get(settings->merged, name->key);
+        if (!json && json_object_set_new(settings->merged, name->key, json_string(name->fallback)))
+            return out_of_memory(settings, err);
+        if (json && !su_token_text(json) && !(json_is_null(json) && name->optional))
+            SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s is not a token", settings->files->config_where,
+                     name->key);
+    }
+    return SUTRA_OK;
+}
+
+static SutraStatus strip_mask(const SuTokenizerSettings *settings, SutraError *err)
+{
+    const json_t *mask = json_object_get(settings->merged, "mask_token");
+    if (!class_of(settings)->strips_mask || !json_is_string(mask)) return SUTRA_OK;
+    json_t *token = json_pack("{s:s, s:s, s:b, s:b, s:b, s:b}", "__type", "AddedToken", "content",
+                              json_string_value(mask), "lstrip", 1, "rstrip", 0, "normalized", 1,
+                              "single_word", 0);
+    if (!token || json_object_set_new(settings->merged, "mask_token", token))
+        return out_of_memory(settings, err);
+    return SUTRA_OK;
+}
+
+/* ---- BertTokenizer, MPNetTokenizer ---- */
+
+static SutraStatus read_switches(const SuTokenizerSettings *settings, SuNormalizer *normalizer,
+                                 SutraError *err)
+{
+    const json_t *merged = settings->merged;
+    const char *where = settings->files->config_where;
+    SuNormalizerStep bert = {.kind = SU_NORMALIZER_BERT,
+                             .clean_text = true,
+                             .handle_chinese_chars = true,
+                             .lowercase = true};
+    SU_TRY(su_json_get_bool(merged, "do_lower_case", where, &bert.lowercase, err));
+    SU_TRY(
+        su_json_get_bool(merged, "tokenize_chinese_chars", where, &bert.handle_chinese_chars, err));
+    bert.strip_accents = bert.lowercase;
+    SU_TRY(su_json_get_bool(merged, "strip_accents", where, &bert.strip_accents, err));
+    return su_normalizer_add(normalizer, &bert, err);
+}
+
+/* The model section must be of the class's own kind. */
+static SutraStatus check_model(const SuTokenizerSettings *settings, const char *wanted,
+                               SutraError *err)
+{
+    const SuTokenizerFiles *files = settings->files;
+    const SuTokenModelKind *kind;
+    SU_TRY(su_token_model_kind(json_object_get(files->json, "model"), files->where, &kind, err));
+    if (strcmp(kind->name, wanted) != 0)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: model \"%s\" is not supported for a %s (known: %s)",
+                 files->where, kind->name, class_of(settings)->name, wanted);
+    return SUTRA_OK;
+}
+
+static SutraStatus read_bert(const SuTokenizerSettings *settings, SuTokenizer *tokenizer,
+                             SutraError *err)
+{
+    const SuTokenizerFiles *files = settings->files;
+    if (files->json) {
+        SU_TRY(check_model(settings, "WordPiece", err));
+        SU_TRY(
+            su_tokenizer_read_vocabulary(files->json, files->where, &tokenizer->vocabulary, err));
+    } else {
+        SU_TRY(su_vocabulary_read_lines(&tokenizer->vocabulary, files->vocab, files->vocab_size,
+                                        files->where, err));
+    }
+    SU_TRY(read_switches(settings, &tokenizer->normalizer, err));
+    const SuPreTokenizerStep bert_words = {.kind = SU_PRE_TOKENIZER_BERT};
+    SU_TRY(su_pre_tokenizer_add(&tokenizer->pre_tokenizer, &bert_words, err));
+    const SuWordPieceOptions options = {
+        .unk_token = su_token_text(json_object_get(settings->merged, "unk_token")),
+        .prefix = "##",
+        .max_chars = MAX_CHARS_PER_WORD,
+        .bert_words = true};
+    tokenizer->model.kind = &su_wordpiece_kind;
+    return su_wordpiece_create(&tokenizer->vocabulary, &options, files->where,
+                               &tokenizer->model.data, err);
+}
+
+/* ---- RobertaTokenizer ---- */
+
+/* The sections of a tokenizer.json that has nothing but what the class makes of this one. */
+static SutraStatus read_roberta(const SuTokenizerSettings *settings, SuTokenizer *tokenizer,
+                                SutraError *err)
+{
+    const SuTokenizerFiles *files = settings->files;
+    bool prefix_space = false;
+    if (!files->json)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: a RobertaTokenizer needs tokenizer.json",
+                 files->where);
+    SU_TRY(check_model(settings, "BPE", err));
+    SU_TRY(su_json_get_bool(settings->merged, "add_prefix_space", files->config_where,
+                            &prefix_space, err));
+    json_t *model = json_object_get(files->json, "model");
+    json_t *sections =
+        json_pack("{s:{s:s, s:O?, s:O?, s:b}, s:{s:s, s:b, s:b, s:b}}", "model", "type", "BPE",
+                  "vocab", json_object_get(model, "vocab"), "merges",
+                  json_object_get(model, "merges"), "fuse_unk", 0, "pre_tokenizer", "type",
+                  "ByteLevel", "add_prefix_space", prefix_space, "trim_offsets", 1, "use_regex", 1);
+    if (!sections) return out_of_memory(settings, err);
+    SutraStatus status = su_tokenizer_read_sections(sections, files->where, tokenizer, err);
+    json_decref(sections);
+    return status;
+}
+
+/* ---- both steps ---- */
+
+SutraStatus su_rebuilt_class_read(SuTokenizerSettings *settings, SuTokenizer *tokenizer,
+                                  SutraError *err)
+{
+    SU_TRY(complete_names(settings, err));
+    SU_TRY(strip_mask(settings, err));
+    return class_of(settings)->read(settings, tokenizer, err);
+}
+
+static SutraStatus set_roberta(const SuTokenizerSettings *settings, int32_t cls, int32_t sep,
+                               SuPostProcessor *processor, SutraError *err)
+{
+    bool trim = true, prefix_space = false;
+    const char *where = settings->files->config_where;
+    if (settings->files->class == SU_TOKENIZER_ROBERTA) {
+        SU_TRY(su_json_get_bool(settings->merged, "trim_offsets", where, &trim, err));
+        SU_TRY(su_json_get_bool(settings->merged, "add_prefix_space", where, &prefix_space, err));
+    }
+    json_t *json =
+        json_pack("{s:s, s:[s,i], s:[s,i], s:b, s:b}", "type", "RobertaProcessing", "sep", "", sep,
+                  "cls", "", cls, "trim_offsets", trim, "add_prefix_space", prefix_space);
+    if (!json) return out_of_memory(settings, err);
+    su_post_processor_free(processor); /* of the sections: none */
+    SutraStatus status = su_post_processor_from_json(json, where, processor, err);
+    json_decref(json);
+    return status;
+}
+
+SutraStatus su_rebuilt_class_set_template(const SuTokenizerSettings *settings,
+                                          SuTokenizer *tokenizer, SutraError *err)
+{
+    const char *names[] = {su_token_text(json_object_get(settings->merged, "cls_token")),
+                           su_token_text(json_object_get(settings->merged, "sep_token"))};
+    const SuAddedToken *cls = su_added_tokens_with_content(&tokenizer->added, names[0]);
+    const SuAddedToken *sep = su_added_tokens_with_content(&tokenizer->added, names[1]);
+    if (!cls || !sep)
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: cls_token or sep_token is empty",
+                 settings->files->config_where);
+    if (settings->files->class == SU_TOKENIZER_BERT)
+        return su_post_processor_bert(cls->id, sep->id, &tokenizer->post_processor, err);
+    return set_roberta(settings, cls->id, sep->id, &tokenizer->post_processor, err);
+}
