@@ -3,8 +3,8 @@
  * A SuTokenizer is built once from tokenizer.json or vocab.txt and is immutable: any thread. A
  * SuTokenizerScratch holds one thread's growing buffers; encoding allocates only to grow them.
  * Steps: added tokens are cut out of the text; the rest is normalised, pre-tokenised, turned into
- * ids (WordPiece, BPE, WordLevel), and the post-processor adds special tokens. Offsets count Unicode code points of
- * the text as it was given. */
+ * ids (WordPiece, BPE, WordLevel), and the post-processor adds special tokens. Offsets count
+ * Unicode code points of the text as it was given. */
 #ifndef SU_TOKENIZER_H
 #define SU_TOKENIZER_H
 
