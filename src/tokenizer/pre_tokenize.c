@@ -83,10 +83,11 @@ static SutraStatus replace_spaces(const SuPreTokenizerStep *step, SuText *to, Su
     const char *mark = step->pattern;
     const size_t mark_size = step->pattern_size;
     SU_TRY(reserve(to, mark_size, mark_size, *piece, err));
+    bool first = piece->source && piece->source[0] == 0; /* needs_source */
     bool marked = piece->bytes[0] == ' ' ||
                   (piece->size >= mark_size && memcmp(piece->bytes, mark, mark_size) == 0);
-    if (!marked && (step->prepend == SU_PREPEND_ALWAYS ||
-                    (step->prepend == SU_PREPEND_FIRST && piece->source[0] == 0)))
+    if (!marked &&
+        (step->prepend == SU_PREPEND_ALWAYS || (step->prepend == SU_PREPEND_FIRST && first)))
         append(to, mark, mark_size, piece->source);
     for (size_t at = 0; at < piece->size;) {
         const char *space = memchr(piece->bytes + at, ' ', piece->size - at);

@@ -3,8 +3,8 @@
  * A SuTokenizer is built once from tokenizer.json or vocab.txt and is immutable: any thread. A
  * SuTokenizerScratch holds one thread's growing buffers; encoding allocates only to grow them.
  * Steps: added tokens are cut out of the text; the rest is normalised, pre-tokenised, turned into
- * ids (WordPiece), and the post-processor adds special tokens. Offsets count Unicode code points of
- * the text as it was given. */
+ * ids (WordPiece, BPE, WordLevel), and the post-processor adds special tokens. Offsets count
+ * Unicode code points of the text as it was given. */
 #ifndef SU_TOKENIZER_H
 #define SU_TOKENIZER_H
 
@@ -67,13 +67,15 @@ const char *su_tokenizer_token(const SuTokenizer *tokenizer, int32_t id, size_t 
 
 SutraStatus su_tokenizer_scratch_create(SuTokenizerScratch **scratch, SutraError *err);
 void su_tokenizer_scratch_free(SuTokenizerScratch *scratch);
-/* Grows the buffers for texts of up to `text_size` bytes, so that encoding those allocates nothing.
- */
+/* Grows the buffers for texts of up to `text_size` bytes, so that encoding those allocates nothing
+ * where the normaliser is a BertNormalizer and the model WordPiece. Buffers of other steps and
+ * models grow to what a tokenizer's texts need, with the first of them. */
 SutraStatus su_tokenizer_scratch_reserve(SuTokenizerScratch *scratch, size_t text_size,
                                          SutraError *err);
 
 /* Errors: ARGUMENT (not valid UTF-8: names the byte), LIMIT (max_tokens below the special tokens; a
- * text of 4 Gi code points or more), MEMORY. */
+ * text of 4 Gi code points or more), FORMAT (the text needs an unknown token that the vocabulary
+ * lacks), MEMORY. */
 SutraStatus su_tokenizer_encode(const SuTokenizer *tokenizer, SuTokenizerScratch *scratch,
                                 const SuEncodeRequest *request, SuEncoding *encoding,
                                 SutraError *err);

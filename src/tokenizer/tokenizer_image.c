@@ -130,7 +130,8 @@ static void fill(const SuTokenizer *tokenizer, const ImageHeader *header, const 
     const SuVocabulary *vocabulary = &tokenizer->vocabulary;
     *places->header = *header;
     memcpy(places->starts, vocabulary->starts, (vocabulary->count + 1) * sizeof *places->starts);
-    if (places->ids) memcpy(places->ids, vocabulary->ids, vocabulary->count * sizeof *places->ids);
+    if (vocabulary->ids && places->ids)
+        memcpy(places->ids, vocabulary->ids, vocabulary->count * sizeof *places->ids);
     memcpy(places->text, vocabulary->text, vocabulary->text_size);
     memcpy(places->small, small->data, small->size);
 }

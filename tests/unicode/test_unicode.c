@@ -91,6 +91,59 @@ static void decompositions_are_canonical(void **state)
     assert_int_equal(su_unicode_combining_class(0x345), 240);
 }
 
+/* What a pair composes to decomposes to what its parts do. */
+static void compositions_undo_decompositions(void **state)
+{
+    (void)state;
+    size_t composed = 0;
+    for (uint32_t c = 0; c < SU_UNICODE_MAPPED_LIMIT; c++) {
+        uint32_t parts[SU_DECOMPOSITION_MAX], first = 0, made = 0;
+        size_t count = su_unicode_decompose(c, parts);
+        for (size_t i = 0; i < count; i++) {
+            made = i == 0 ? parts[0] : su_unicode_compose(first, parts[i]);
+            if (made == 0) break;
+            first = made;
+        }
+        if (count == 1 || made == 0) continue;
+        uint32_t again[SU_DECOMPOSITION_MAX]; /* another code point where c is an old name of it */
+        assert_int_equal(su_unicode_decompose(made, again), count);
+        assert_memory_equal(again, parts, count * sizeof *parts);
+        composed += made == c;
+    }
+    assert_int_equal(composed, SU_UNICODE_COMPOSITIONS + 11172);
+    assert_int_equal(su_unicode_compose('e', 0x301), 0xe9);
+    assert_int_equal(su_unicode_compose(0xe9, 0x301), 0);
+    assert_int_equal(su_unicode_compose('a', 'b'), 0);
+    assert_int_equal(su_unicode_compose(0xac00, 0x11a7), 0); /* no trailing consonant */
+    assert_int_equal(su_unicode_compose(0x915, 0x93c), 0);   /* excluded */
+}
+
+static void compatible_decompositions_go_further(void **state)
+{
+    (void)state;
+    uint32_t parts[SU_COMPATIBLE_MAX];
+    assert_int_equal(su_unicode_decompose_compatible(0xfb01, parts), 2);
+    assert_int_equal(parts[0], 'f');
+    assert_int_equal(parts[1], 'i');
+    assert_int_equal(su_unicode_decompose_compatible(0xfdfa, parts), 18);
+    assert_int_equal(su_unicode_decompose_compatible(0xe9, parts), 2);
+    assert_int_equal(su_unicode_decompose_compatible(0xac01, parts), 3);
+    assert_int_equal(su_unicode_decompose_compatible(0x10ffff, parts), 1);
+    assert_int_equal(parts[0], 0x10ffff);
+}
+
+static void kinds_are_those_of_the_reference(void **state)
+{
+    (void)state;
+    assert_int_equal(su_unicode_kind('a'), SU_KIND_LETTER);
+    assert_int_equal(su_unicode_kind('7'), SU_KIND_NUMBER | SU_KIND_NUMERIC);
+    assert_int_equal(su_unicode_kind(0xbd), SU_KIND_NUMBER | SU_KIND_NUMERIC);
+    assert_int_equal(su_unicode_kind(0x11de0), SU_KIND_NUMERIC); /* newer than its expressions */
+    assert_int_equal(su_unicode_kind(0x301), SU_KIND_COMBINING);
+    assert_int_equal(su_unicode_kind(0x903), SU_KIND_COMBINING); /* has a width */
+    assert_int_equal(su_unicode_kind('_'), 0);
+}
+
 static void lower_case_has_no_context(void **state)
 {
     (void)state;
@@ -147,6 +200,9 @@ int main(void)
         cmocka_unit_test(utf8_goes_both_ways),
         cmocka_unit_test(validation_finds_the_first_bad_byte),
         cmocka_unit_test(decompositions_are_canonical),
+        cmocka_unit_test(compositions_undo_decompositions),
+        cmocka_unit_test(compatible_decompositions_go_further),
+        cmocka_unit_test(kinds_are_those_of_the_reference),
         cmocka_unit_test(lower_case_has_no_context),
         cmocka_unit_test(properties_are_those_of_the_reference),
     };
