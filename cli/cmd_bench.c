@@ -17,7 +17,7 @@
 typedef struct BenchArgs {
     CliModelArgs model;
     const char *input;
-    uint32_t threads, compute;
+    uint32_t threads, compute, block_kib;
     bool quick, json;
 } BenchArgs;
 
@@ -31,6 +31,11 @@ static const CliOption own_options[] = {
     {"compute", 0, CLI_OPTION_CHOICE, "fp32|bf16|fp16|int8", offsetof(BenchArgs, compute),
      "throughput, breakdown: arithmetic of the encoder (default: that of a .sutra file, else fp32)",
      0, 0},
+    {"block-kib", 0, CLI_OPTION_NUMBER, "KIB", offsetof(BenchArgs, block_kib),
+     "kernels: rows that meet all weights of a product before the next ones do, in KiB (default: "
+     "by "
+     "the size of L2)",
+     1, 1 << 20},
     {"quick", 0, CLI_OPTION_FLAG, NULL, offsetof(BenchArgs, quick),
      "few, short samples: the figures are rough", 0, 0},
     {"json", 0, CLI_OPTION_FLAG, NULL, offsetof(BenchArgs, json), "print one line of JSON", 0, 0},
@@ -112,6 +117,7 @@ static SutraStatus measure(const Task *task, const BenchArgs *args, SutraError *
                                  .num_threads = args->threads,
                                  .quick = args->quick,
                                  .compute = computes[args->compute],
+                                 .block_kib = args->block_kib,
                                  .progress = show_progress};
     SutraStatus status = find_model(task, args, path, &options, err);
     if (status == SUTRA_OK) status = read_texts(args, &reader, &options, err);
@@ -150,6 +156,8 @@ static int run_bench(const void *given, const CliArguments *rest)
     }
     if (args->input && !task->takes_texts)
         return cli_usage("bench", "-i is only for breakdown and ablation");
+    if (args->block_kib && task->run != sutra_bench_kernels)
+        return cli_usage("bench", "--block-kib is only for kernels");
     if (measure(task, args, &err) == SUTRA_OK) return CLI_DONE;
     return cli_fail("%s", err.message);
 }

@@ -79,7 +79,7 @@ _sutra() {
         mapfile -t COMPREPLY < <(compgen -W "dynamic min-max percentile mse entropy" -- "$current")
         return
         ;;
-    --revision | --field | --dim | --max-tokens | --prompt-name | --min-quality | --threads | --device | --document-prompt | --smooth | --keep)
+    --revision | --field | --dim | --max-tokens | --prompt-name | --min-quality | --threads | --device | --document-prompt | --block-kib | --smooth | --keep)
         return
         ;;
     esac
@@ -88,7 +88,7 @@ _sutra() {
     tokenize) words="-m --model --revision --no-cache -i --input --field --max-tokens --json -h --help" ;;
     similarity) words="-m --model --revision --no-cache -i --input --with --field --json --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --prompt-name --profile --compute --min-quality --strict --threads --device -h --help" ;;
     eval) words="-m --model --revision --no-cache --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --prompt-name --document-prompt --json --profile --compute --min-quality --strict --threads --device -h --help" ;;
-    bench) words="-m --model --revision -i --input --threads --compute --quick --json -h --help" ;;
+    bench) words="-m --model --revision -i --input --threads --compute --block-kib --quick --json -h --help" ;;
     pull) words="--revision --from --json -h --help" ;;
     list) words="--json -h --help" ;;
     info) words="-m --model --revision --profile --json -h --help" ;;

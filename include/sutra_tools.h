@@ -242,6 +242,7 @@ typedef struct SutraBenchOptions {
     void (*progress)(void *user, const char *line);
     void *user;
     SutraCompute compute; /* throughput, breakdown: of a folder; a bundle has its own */
+    uint32_t block_kib;   /* kernels: rows that meet all weights at once, KiB; 0: as the engine */
 } SutraBenchOptions;
 
 /* Texts a second and latency of single texts by length. Errors: those of sutra_model_open and

@@ -277,6 +277,7 @@ SutraStatus su_bench_cases_create(SuIsa isa, const SuBenchShape *shape, uint32_t
     *out = NULL;
     if (!cases) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for the kernels' shapes");
     su_kernels_init(&cases->kernels, isa);
+    if (shape->block_bytes) cases->kernels.gemm_block_bytes = shape->block_bytes;
     cases->shape = *shape;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (rows[i] <= shape->max_rows) {

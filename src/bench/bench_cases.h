@@ -12,6 +12,7 @@ typedef struct SuBenchShape {
     SutraActivation activation;
     size_t max_tokens; /* longest text to measure attention on */
     size_t max_rows;
+    size_t block_bytes; /* SuGemmArgs.block_bytes; 0: that of the kernels */
 } SuBenchShape;
 
 typedef struct SuBenchOperands {

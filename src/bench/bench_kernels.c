@@ -49,6 +49,7 @@ static SutraStatus find_shape(const SutraBenchOptions *options, SuIsa isa, SuBen
     SutraModel *model = NULL;
     if (options->model) SU_TRY(sutra_model_open(options->model, NULL, &model, err));
     *shape = shape_of(model ? &model->spec : &mini_lm, isa, options->quick);
+    shape->block_bytes = (size_t)options->block_kib << 10;
     snprintf(name, capacity, "%s", model ? model->name : "all-MiniLM-L6-v2");
     sutra_model_free(model);
     return SUTRA_OK;
