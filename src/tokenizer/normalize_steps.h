@@ -22,5 +22,7 @@ SutraStatus su_normalize_replace(const SuNormalizerStep *step, SuTextView in, Su
                                  SutraError *err);
 SutraStatus su_normalize_prepend(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
                                  SutraError *err);
+SutraStatus su_normalize_precompiled(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
+                                     SutraError *err);
 
 #endif

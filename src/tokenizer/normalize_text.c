@@ -99,14 +99,25 @@ SutraStatus su_normalize_strip(const SuNormalizerStep *step, SuTextView in, SuNo
     return SUTRA_OK;
 }
 
+/* The first match at or after `at`: its first byte, in.size if there is none, and where it ends. */
+static size_t find_match(const SuNormalizerStep *step, SuTextView in, size_t at, size_t *end)
+{
+    const size_t size = step->pattern_size;
+    for (;;) {
+        const char *found = memmem(in.bytes + at, in.size - at, step->pattern, size);
+        if (!found) return *end = in.size;
+        size_t match = (size_t)(found - in.bytes), count = 1;
+        for (at = match + size; step->repeats && in.size - at >= size; at += size, count++)
+            if (memcmp(in.bytes + at, step->pattern, size) != 0) break;
+        *end = at;
+        if (count >= step->repeats) return match;
+    }
+}
+
 static size_t count_matches(const SuNormalizerStep *step, SuTextView in)
 {
-    size_t count = 0;
-    for (size_t at = 0; at + step->pattern_size <= in.size; count++) {
-        const char *found = memmem(in.bytes + at, in.size - at, step->pattern, step->pattern_size);
-        if (!found) break;
-        at = (size_t)(found - in.bytes) + step->pattern_size;
-    }
+    size_t count = 0, end = 0;
+    while (find_match(step, in, end, &end) < in.size) count++;
     return count;
 }
 
@@ -115,21 +126,19 @@ SutraStatus su_normalize_replace(const SuNormalizerStep *step, SuTextView in, Su
                                  SutraError *err)
 {
     Cursor cursor;
-    size_t room, at = 0;
+    size_t room, end = 0;
     if (su_mul_overflows(count_matches(step, in), step->content_size, &room) ||
         su_add_overflows(room, in.size, &room))
         SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu bytes of text", in.size);
     SU_TRY(begin(in, out, room, &cursor, err));
     bool more = next(&cursor);
     while (more) {
-        const char *found = memmem(in.bytes + at, in.size - at, step->pattern, step->pattern_size);
-        size_t match = found ? (size_t)(found - in.bytes) : in.size;
+        size_t match = find_match(step, in, end, &end);
         for (; more && cursor.at < match; more = next(&cursor))
             append(out, in.bytes + cursor.at, cursor.size, cursor.source);
-        if (!found) break;
+        if (match == in.size) break;
         uint32_t source = cursor.source;
-        at = match + step->pattern_size;
-        for (; more && cursor.at < at; more = next(&cursor)) source = cursor.source;
+        for (; more && cursor.at < end; more = next(&cursor)) source = cursor.source;
         append(out, step->content, step->content_size, source);
     }
     return SUTRA_OK;

@@ -13,6 +13,7 @@ static void free_texts(SuNormalizerStep *step)
 {
     su_free(step->pattern);
     su_free(step->content);
+    su_free(step->blob);
 }
 
 SutraStatus su_normalizer_add(SuNormalizer *normalizer, const SuNormalizerStep *step,
@@ -25,9 +26,16 @@ SutraStatus su_normalizer_add(SuNormalizer *normalizer, const SuNormalizerStep *
     SuNormalizerStep copy = *step;
     copy.pattern = step->pattern ? su_strndup(step->pattern, step->pattern_size) : NULL;
     copy.content = step->content ? su_strndup(step->content, step->content_size) : NULL;
-    if ((step->pattern && !copy.pattern) || (step->content && !copy.content)) {
+    copy.blob = step->blob ? su_strndup(step->blob, step->blob_size) : NULL;
+    SutraStatus status = SUTRA_OK;
+    if ((step->pattern && !copy.pattern) || (step->content && !copy.content) ||
+        (step->blob && !copy.blob))
+        status = su_error_set(err, SUTRA_E_MEMORY, "out of memory for a normaliser");
+    else if (step->blob)
+        status = su_charsmap_open(copy.blob, copy.blob_size, "the tokenizer", &copy.map, err);
+    if (status != SUTRA_OK) {
         free_texts(&copy);
-        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for a normaliser");
+        return status;
     }
     grown[normalizer->count++] = copy;
     return SUTRA_OK;
@@ -84,11 +92,31 @@ static SutraStatus read_strip(const json_t *json, const char *where, SuNormalize
                                      err);
 }
 
+/* Of regular expressions one kind is known, a character that many times or more: "x+", "x{2,}". */
+static bool read_repeats(const json_t *regex, SuNormalizerStep *step)
+{
+    const char *text = json_string_value(regex);
+    size_t size = json_string_length(regex), length = 0, at;
+    if (size == 0 || strchr("\\.^$|?*+()[]{}", text[0])) return false;
+    su_utf8_decode(text, &length);
+    uint32_t repeats = 0;
+    for (at = length + 1; at < size && text[length] == '{' && text[at] >= '0' && text[at] <= '9';
+         at++)
+        repeats = repeats < 100000 ? repeats * 10 + (uint32_t)(text[at] - '0') : repeats;
+    bool plus = size == length + 1 && text[length] == '+';
+    if (!plus && (repeats == 0 || size - at != 2 || memcmp(text + at, ",}", 2) != 0)) return false;
+    step->pattern = (char *)text;
+    step->pattern_size = length;
+    step->repeats = plus ? 1 : repeats;
+    return true;
+}
+
 static SutraStatus read_replace(const json_t *json, const char *where, SuNormalizerStep *step,
                                 SutraError *err)
 {
-    SU_TRY(su_tokenizer_require_pattern(json, "normalizer", where, &step->pattern,
-                                        &step->pattern_size, err));
+    if (!read_repeats(json_object_get(json_object_get(json, "pattern"), "Regex"), step))
+        SU_TRY(su_tokenizer_require_pattern(json, "normalizer", where, &step->pattern,
+                                            &step->pattern_size, err));
     return su_tokenizer_require_text(json, "normalizer", "content", where, &step->content,
                                      &step->content_size, err);
 }
@@ -103,10 +131,21 @@ static SutraStatus read_prepend(const json_t *json, const char *where, SuNormali
     return SUTRA_OK;
 }
 
+static SutraStatus read_precompiled(const json_t *json, const char *where, SuNormalizerStep *step,
+                                    SutraError *err)
+{
+    char *base64;
+    size_t size;
+    SU_TRY(su_tokenizer_require_text(json, "normalizer", "precompiled_charsmap", where, &base64,
+                                     &size, err));
+    SU_TRY(su_charsmap_decode(base64, size, where, &step->blob, &step->blob_size, err));
+    return su_charsmap_open(step->blob, step->blob_size, where, &step->map, err);
+}
+
 typedef struct Row {
     const char *name;
     SutraStatus (*read)(const json_t *json, const char *where, SuNormalizerStep *step,
-                        SutraError *err); /* texts are borrowed from json */
+                        SutraError *err); /* texts are borrowed from json, a blob is not */
     SutraStatus (*run)(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
                        SutraError *err);
 } Row;
@@ -122,11 +161,12 @@ static const Row rows[SU_NUM_NORMALIZERS] = {
     [SU_NORMALIZER_STRIP] = {"Strip", read_strip, su_normalize_strip},
     [SU_NORMALIZER_REPLACE] = {"Replace", read_replace, su_normalize_replace},
     [SU_NORMALIZER_PREPEND] = {"Prepend", read_prepend, su_normalize_prepend},
+    [SU_NORMALIZER_PRECOMPILED] = {"Precompiled", read_precompiled, su_normalize_precompiled},
 };
 
 #define KNOWN_NORMALIZERS                                                                      \
     "BertNormalizer, NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, Strip, Replace, Prepend, " \
-    "Sequence"
+    "Precompiled, Sequence"
 
 static SutraStatus read_step(const json_t *json, const char *where, void *to, SutraError *err)
 {
@@ -142,8 +182,10 @@ static SutraStatus read_step(const json_t *json, const char *where, void *to, Su
     if (normalizer->count == SU_MAX_NORMALIZERS)
         SU_RAISE(err, SUTRA_E_LIMIT, "%s: normalizer has more than %u steps", where,
                  SU_MAX_NORMALIZERS);
-    SU_TRY(rows[step.kind].read(json, where, &step, err));
-    return su_normalizer_add(normalizer, &step, err);
+    SutraStatus status = rows[step.kind].read(json, where, &step, err);
+    if (status == SUTRA_OK) status = su_normalizer_add(normalizer, &step, err);
+    su_free(step.blob);
+    return status;
 }
 
 SutraStatus su_normalizer_from_json(const json_t *json, const char *where, SuNormalizer *normalizer,
@@ -183,8 +225,10 @@ SutraStatus su_normalizer_run(const SuNormalizer *normalizer, const char *text, 
             SuText made = normalized->text;
             normalized->text = normalized->before;
             normalized->before = made;
-            in = (SuTextView){
-                .bytes = made.bytes, .source = with_source ? made.source : NULL, .size = made.size};
+            in = (SuTextView){.bytes = made.bytes,
+                              .source = with_source ? made.source : NULL,
+                              .size = made.size,
+                              .first = first};
         }
         const SuNormalizerStep *step = &normalizer->steps[i];
         SU_TRY(rows[step->kind].run(step, in, normalized, err));

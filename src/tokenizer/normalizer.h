@@ -9,8 +9,9 @@
  *   Lowercase           each code point by itself
  *   StripAccents        drops marks
  *   Strip               drops white space at the start, at the end
- *   Replace             a string, wherever it is, by another
+ *   Replace             a string, or a run of a character, wherever it is, by a string
  *   Prepend             puts a string in front of a text that is not empty
+ *   Precompiled         SentencePiece's map of characters (precompiled_charsmap.h)
  * A byte's source is that of the reference: after canonical reordering the k-th original code point
  * keeps the k-th place, whichever mark stands there now. */
 #ifndef SU_NORMALIZER_H
@@ -18,6 +19,7 @@
 
 #include "base/json_file.h"
 #include "tokenizer/normalized.h"
+#include "tokenizer/precompiled_charsmap.h"
 
 #define SU_MAX_NORMALIZERS 32u
 
@@ -32,6 +34,7 @@ typedef enum SuNormalizerKind {
     SU_NORMALIZER_STRIP,
     SU_NORMALIZER_REPLACE,
     SU_NORMALIZER_PREPEND,
+    SU_NORMALIZER_PRECOMPILED,
     SU_NUM_NORMALIZERS
 } SuNormalizerKind;
 
@@ -41,8 +44,12 @@ typedef struct SuNormalizerStep {
     bool strip_left, strip_right;                                    /* of STRIP */
     char *pattern;                                                   /* [pattern_size] of REPLACE */
     size_t pattern_size;
-    char *content; /* [content_size] of REPLACE and PREPEND */
+    uint32_t repeats; /* of REPLACE: the pattern at least that often, as often as it is; 0: once */
+    char *content;    /* [content_size] of REPLACE and PREPEND */
     size_t content_size;
+    char *blob; /* [blob_size] of PRECOMPILED */
+    size_t blob_size;
+    SuCharsmap map; /* in the blob */
 } SuNormalizerStep;
 
 typedef struct SuNormalizer {

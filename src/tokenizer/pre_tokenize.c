@@ -77,8 +77,9 @@ static SutraStatus prefix_space(SuText *to, SuTextView *piece, SutraError *err)
     return SUTRA_OK;
 }
 
+/* *one: nothing but its start can be the mark, so that the step does not cut it. */
 static SutraStatus replace_spaces(const SuPreTokenizerStep *step, SuText *to, SuTextView *piece,
-                                  SutraError *err)
+                                  bool *one, SutraError *err)
 {
     const char *mark = step->pattern;
     const size_t mark_size = step->pattern_size;
@@ -89,7 +90,9 @@ static SutraStatus replace_spaces(const SuPreTokenizerStep *step, SuText *to, Su
     if (!marked &&
         (step->prepend == SU_PREPEND_ALWAYS || (step->prepend == SU_PREPEND_FIRST && first)))
         append(to, mark, mark_size, piece->source);
-    for (size_t at = 0; at < piece->size;) {
+    *one = !memchr(piece->bytes, ' ', piece->size) && !memchr(piece->bytes, mark[0], piece->size);
+    if (*one) append_part(to, *piece);
+    for (size_t at = *one ? piece->size : 0; at < piece->size;) {
         const char *space = memchr(piece->bytes + at, ' ', piece->size - at);
         size_t end = space ? (size_t)(space - piece->bytes) : piece->size;
         append_part(to, part_of(*piece, at, end));
@@ -132,10 +135,11 @@ static SutraStatus run_steps(const Run *run, size_t index, SuTextView piece, Sut
 {
     const SuPreTokenizerStep *step = &run->pre_tokenizer->steps[index];
     SuText *changed = &run->scratch->changed[index];
+    bool one = false;
     if (step->add_prefix_space) SU_TRY(prefix_space(changed, &piece, err));
     if (step->kind == SU_PRE_TOKENIZER_METASPACE)
-        SU_TRY(replace_spaces(step, changed, &piece, err));
-    if (step->whole) return pass_on(run, index, piece, err);
+        SU_TRY(replace_spaces(step, changed, &piece, &one, err));
+    if (step->whole || one) return pass_on(run, index, piece, err);
     size_t at = 0, begin;
     while (su_text_split_next(step, piece.bytes, piece.size, &at, &begin))
         SU_TRY(pass_on(run, index, part_of(piece, begin, at), err));

@@ -97,8 +97,14 @@ static size_t gpt2_end(const char *text, size_t size, size_t at)
 
 /* ---- segments ---- */
 
-static bool is_match(const SuPreTokenizerStep *step, uint32_t code_point)
+static inline bool is_match(const SuPreTokenizerStep *step, const char *text, size_t *length)
 {
+    unsigned char byte = (unsigned char)*text;
+    if (step->kind == SU_PRE_TOKENIZER_WHITESPACE_SPLIT && byte < 0x80) { /* the most frequent */
+        *length = 1;
+        return byte == ' ' || byte - 9u < 5u;
+    }
+    uint32_t code_point = su_utf8_decode(text, length);
     if (step->kind == SU_PRE_TOKENIZER_WHITESPACE_SPLIT)
         return su_unicode_properties(code_point) & SU_CP_SPACE;
     if (step->kind == SU_PRE_TOKENIZER_PUNCTUATION)
@@ -111,17 +117,19 @@ static size_t character_end(const SuPreTokenizerStep *step, const char *text, si
                             size_t at, bool *match)
 {
     size_t length;
-    *match = is_match(step, su_utf8_decode(text + at, &length));
+    *match = is_match(step, text + at, &length);
     at += length;
-    while (!*match && at < size && !is_match(step, su_utf8_decode(text + at, &length)))
-        at += length;
+    while (!*match && at < size && !is_match(step, text + at, &length)) at += length;
     return at;
 }
 
 static size_t string_end(const SuPreTokenizerStep *step, const char *text, size_t size, size_t at,
                          bool *match)
 {
-    const char *found = memmem(text + at, size - at, step->pattern, step->pattern_size);
+    const size_t length = step->pattern_size;
+    const char *end = text + size, *found = memchr(text + at, step->pattern[0], size - at);
+    while (found && ((size_t)(end - found) < length || memcmp(found, step->pattern, length) != 0))
+        found = memchr(found + 1, step->pattern[0], (size_t)(end - found) - 1);
     *match = found == text + at;
     if (*match) return at + step->pattern_size;
     return found ? (size_t)(found - text) : size;

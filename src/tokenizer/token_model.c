@@ -18,13 +18,15 @@ SutraStatus su_model_scratch_reserve(SuModelScratch *scratch, size_t size, Sutra
     unsigned char *grown = capacity < size ? NULL : su_alloc_aligned(capacity);
     if (!grown) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for a word (%zu bytes)", size);
     su_free_aligned(scratch->memory);
-    *scratch = (SuModelScratch){grown, capacity};
+    scratch->memory = grown;
+    scratch->capacity = capacity;
     return SUTRA_OK;
 }
 
 void su_model_scratch_free(SuModelScratch *scratch)
 {
     su_free_aligned(scratch->memory);
+    su_free_aligned(scratch->cache);
     *scratch = (SuModelScratch){0};
 }
 

@@ -16,6 +16,8 @@
 typedef struct SuModelScratch {
     unsigned char *memory; /* [capacity] aligned to a cache line */
     size_t capacity;
+    void *cache;          /* of words that a model has encoded; su_free_aligned */
+    uint64_t cache_owner; /* serial number of that model */
 } SuModelScratch;
 
 /* What a model is created from; all borrowed for the call, the vocabulary for as long as the model
@@ -29,6 +31,7 @@ typedef struct SuTokenModelSource {
 
 typedef struct SuTokenModelKind {
     const char *name; /* "type" of the section; shorter than SU_MODEL_NAME */
+    bool last_wins;   /* of equal tokens the last one counts; otherwise they are an error */
 
     /* The tokens of the section, without su_vocabulary_finish. Errors: FORMAT, LIMIT, MEMORY. */
     SutraStatus (*read_tokens)(const json_t *json, const char *where, SuVocabulary *vocabulary,

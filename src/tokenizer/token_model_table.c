@@ -2,15 +2,16 @@
 
 #include "tokenizer/bpe.h"
 #include "tokenizer/component_json.h"
+#include "tokenizer/unigram.h"
 #include "tokenizer/word_level.h"
 #include "tokenizer/wordpiece.h"
 
 #include <string.h>
 
 static const SuTokenModelKind *const kinds[] = {&su_wordpiece_kind, &su_bpe_kind,
-                                                &su_word_level_kind};
+                                                &su_word_level_kind, &su_unigram_kind};
 
-#define KNOWN_MODELS "WordPiece, BPE, WordLevel"
+#define KNOWN_MODELS "WordPiece, BPE, WordLevel, Unigram"
 
 const SuTokenModelKind *su_token_model_named(const char *name)
 {

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define IMAGE_MAGIC 0x4b545553u /* "SUTK" */
-#define IMAGE_VERSION 5u
+#define IMAGE_VERSION 6u
 #define MAX_TOKENS (UINT64_C(1) << 28)
 
 typedef struct ImageHeader {
@@ -74,6 +74,8 @@ static void write_steps(const SuTokenizer *tokenizer, SuByteWriter *to)
         su_write_u32(to, pack(flags, sizeof flags / sizeof *flags));
         su_write_sized(to, step->pattern, step->pattern_size);
         su_write_sized(to, step->content, step->content_size);
+        su_write_u32(to, step->repeats);
+        su_write_sized(to, step->blob, step->blob_size);
     }
     const SuPreTokenizer *pre_tokenizer = &tokenizer->pre_tokenizer;
     su_write_u32(to, (uint32_t)pre_tokenizer->count);
@@ -194,6 +196,16 @@ static bool read_text(SuByteReader *reader, char **text, size_t *size)
     return !reader->failed && su_utf8_validate(*text, *size, &bad, &count);
 }
 
+/* The map that Precompiled needs, and no other step has; it is borrowed. */
+static bool read_blob(SuByteReader *reader, const char *where, SuNormalizerStep *step)
+{
+    bool needed = step->kind == SU_NORMALIZER_PRECOMPILED;
+    char *blob = (char *)su_read_sized(reader, &step->blob_size);
+    step->blob = needed ? blob : NULL;
+    if (reader->failed || needed != (step->blob_size > 0)) return false;
+    return !needed || su_charsmap_open(blob, step->blob_size, where, &step->map, NULL) == SUTRA_OK;
+}
+
 static SutraStatus read_normalizer(SuByteReader *reader, SuNormalizer *normalizer,
                                    const char *where, SutraError *err)
 {
@@ -212,6 +224,8 @@ static SutraStatus read_normalizer(SuByteReader *reader, SuNormalizer *normalize
             !read_text(reader, &step.content, &step.content_size) ||
             (kind == SU_NORMALIZER_REPLACE && step.pattern_size == 0))
             return damaged(where, "normalizer", err);
+        step.repeats = su_read_u32(reader);
+        if (!read_blob(reader, where, &step)) return damaged(where, "normalizer", err);
         SU_TRY(su_normalizer_add(normalizer, &step, err));
     }
     return SUTRA_OK;

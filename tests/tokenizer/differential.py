@@ -22,6 +22,7 @@ import unicodedata
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import differential_kinds  # noqa: E402
+import differential_unigram  # noqa: E402
 import tokenizers  # noqa: E402
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers  # noqa: E402
 
@@ -362,6 +363,9 @@ def main():
     starts = [t[:40] for t in texts + passages[:200]]
     differential_kinds.all_cases(check, texts[::4] + inputs[::16], texts + inputs + passages[:3000],
                                  lambda least, lone: random_requests(rng, starts, least, lone))
+    differential_unigram.all_cases(check, texts + inputs[::8], texts + inputs + passages[:3000], list(every_code_point()),
+                                   lambda least, lone: random_requests(rng, starts, least, lone),
+                                   [pool for pool in POOLS.values() if pool])
     print(f"differential: {check.inputs} inputs, {check.failures} failures, {time.monotonic() - start:.0f} s")
     sys.exit(1 if check.failures else 0)
 

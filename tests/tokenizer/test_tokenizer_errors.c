@@ -24,6 +24,7 @@
     "\"max_input_chars_per_word\":100,\"vocab\":" vocab "}"
 #define BPE(option, merges) \
     "{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2}," option ",\"merges\":[" merges "]}"
+#define UNIGRAM(option, vocab) "{\"type\":\"Unigram\"," option "\"vocab\":[" vocab "]}"
 #define TRIM "{\"type\":\"ByteLevel\",\"trim_offsets\":true,\"add_prefix_space\":true}"
 #define FLAGS                                                                                  \
     "\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":true,\"special\":" \
@@ -56,11 +57,19 @@ static const BadFile bad_files[] = {
     {"{\"padding\":[]}", SUTRA_E_FORMAT, "padding"},
     {WITH_NORMALIZER("{\"type\":\"Nmt\"}"), SUTRA_E_UNSUPPORTED,
      "normalizer \"Nmt\" is not supported (known: BertNormalizer, NFC, NFD, NFKC, NFKD, Lowercase, "
-     "StripAccents, Strip, Replace, Prepend, Sequence)"},
+     "StripAccents, Strip, Replace, Prepend, Precompiled, Sequence)"},
     {WITH_NORMALIZER("{\"type\":\"Strip\",\"strip_left\":true}"), SUTRA_E_FORMAT,
      "normalizer.strip_right is not true or false"},
-    {WITH_NORMALIZER("{\"type\":\"Replace\",\"pattern\":{\"Regex\":\" {2,}\"},\"content\":\"\"}"),
-     SUTRA_E_UNSUPPORTED, "normalizer.pattern: the regular expression \" {2,}\" is not supported"},
+    {WITH_NORMALIZER("{\"type\":\"Replace\",\"pattern\":{\"Regex\":\".{2,}\"},\"content\":\"\"}"),
+     SUTRA_E_UNSUPPORTED, "normalizer.pattern: the regular expression \".{2,}\" is not supported"},
+    {WITH_NORMALIZER("{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"a{2}\"},\"content\":\"\"}"),
+     SUTRA_E_UNSUPPORTED, "normalizer.pattern: the regular expression \"a{2}\" is not supported"},
+    {WITH_NORMALIZER("{\"type\":\"Precompiled\"}"), SUTRA_E_FORMAT,
+     "normalizer.precompiled_charsmap"},
+    {WITH_NORMALIZER("{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"Zg\"}"), SUTRA_E_FORMAT,
+     "normalizer.precompiled_charsmap is not base64"},
+    {WITH_NORMALIZER("{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"AAAA\"}"),
+     SUTRA_E_FORMAT, "normalizer.precompiled_charsmap of 3 bytes with a trie of 0 units"},
     {WITH_NORMALIZER("{\"type\":\"Replace\",\"pattern\":\"a\",\"content\":\"\"}"), SUTRA_E_FORMAT,
      "normalizer.pattern is neither a String nor a Regex"},
     {WITH_NORMALIZER("{\"type\":\"Replace\",\"pattern\":{\"String\":\"\"},\"content\":\"\"}"),
@@ -107,7 +116,20 @@ static const BadFile bad_files[] = {
                "\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],\"pair\":[]}"),
      SUTRA_E_FORMAT, "each of its sequences once"},
     {WITH_MODEL("{\"type\":\"Morfessor\"}"), SUTRA_E_UNSUPPORTED,
-     "model \"Morfessor\" is not supported (known: WordPiece, BPE, WordLevel)"},
+     "model \"Morfessor\" is not supported (known: WordPiece, BPE, WordLevel, Unigram)"},
+    {WITH_MODEL("{\"type\":\"Unigram\",\"vocab\":{}}"), SUTRA_E_FORMAT,
+     "model.vocab is not an array"},
+    {WITH_MODEL(UNIGRAM("", "[\"a\"]")), SUTRA_E_FORMAT, "item 0 is no token with its score"},
+    {WITH_MODEL(UNIGRAM("", "[\"a\",1],[\"b\",\"c\"]")), SUTRA_E_FORMAT,
+     "item 1 is no token with its score"},
+    {WITH_MODEL(UNIGRAM("\"unk_id\":1,", "[\"a\",1]")), SUTRA_E_FORMAT,
+     "model.unk_id 1 is not in the vocabulary of 1 tokens"},
+    {WITH_MODEL(UNIGRAM("\"unk_id\":-1,", "[\"a\",1]")), SUTRA_E_FORMAT, "model.unk_id"},
+    {WITH_MODEL(UNIGRAM("\"unk_id\":0,", "[\"a\",1],[\"a\",2]")), SUTRA_E_FORMAT,
+     "model.unk_id 0 is that of a token which is there twice"},
+    {WITH_MODEL(UNIGRAM("\"alpha\":0.1,", "[\"a\",1]")), SUTRA_E_UNSUPPORTED,
+     "model.alpha is set: tokens at random are not supported"},
+    {WITH_MODEL(UNIGRAM("\"byte_fallback\":1,", "[\"a\",1]")), SUTRA_E_FORMAT, "byte_fallback"},
     {WITH_MODEL("{\"type\":\"BPE\"}"), SUTRA_E_FORMAT, "model.vocab is not an object"},
     {WITH_MODEL("{\"type\":\"BPE\",\"vocab\":{\"a\":0}}"), SUTRA_E_FORMAT,
      "model.merges is not an array"},

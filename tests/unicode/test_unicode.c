@@ -1,5 +1,6 @@
 #include "unicode/case.h"
 #include "unicode/category.h"
+#include "unicode/grapheme.h"
 #include "unicode/normalize.h"
 #include "unicode/utf8.h"
 
@@ -194,9 +195,46 @@ static void properties_are_those_of_the_reference(void **state)
         assert_int_equal(su_unicode_properties(facts[i].c), facts[i].set);
 }
 
+/* Clusters of Unicode's GraphemeBreakTest, written with '|' at their ends. */
+static void grapheme_clusters_end_where_the_rules_say(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "a|b|",
+        "\r\n|\n|\r|",
+        "\x01|\xcc\x81|a|",
+        "a\xcc\x88|b|",     /* Extend */
+        "a\xe0\xa4\x83|b|", /* SpacingMark */
+        "\xd8\x80"
+        "a|b|",                                               /* Prepend */
+        "\xe1\x84\x80\xe1\x85\xa1\xe1\x86\xa8|\xe1\x84\x80|", /* L V T, L */
+        "\xea\xb0\x80\xe1\x86\xa8|\xea\xb0\x80|",             /* LV T, LV */
+        "\xea\xb0\x81|\xe1\x85\xa1|",                         /* LVT, V */
+        "\xc2\xa9\xe2\x80\x8d\xe2\x84\xa2|",                  /* pictographs */
+        "a\xe2\x80\x8d|\xe2\x84\xa2|",
+        "\xe0\xa4\x95\xe0\xa5\x8d\xe0\xa4\x95|\xe0\xa4\x95|", /* a conjunct, a consonant */
+        "\xe0\xa4\x95\xe0\xa5\x8d|a|",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char text[64];
+        size_t size = 0, ends[16], count = 0, at = 0;
+        for (const char *c = texts[i]; *c; c++)
+            if (*c == '|')
+                ends[count++] = size;
+            else
+                text[size++] = *c;
+        for (size_t k = 0; k < count; k++) {
+            at = su_grapheme_end(text, size, at);
+            assert_int_equal(at, ends[k]);
+        }
+        assert_int_equal(at, size);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(grapheme_clusters_end_where_the_rules_say),
         cmocka_unit_test(utf8_goes_both_ways),
         cmocka_unit_test(validation_finds_the_first_bad_byte),
         cmocka_unit_test(decompositions_are_canonical),
