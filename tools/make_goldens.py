@@ -290,6 +290,28 @@ def byte_bpe(special=S_NAMES, **more):
                       "merges": merges}, **more}
 
 
+def unigram(**more):
+    """tokenizer.json of a Unigram: letters, WORDS with and without a space before them, and halves of them."""
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", "\u2581"] + list("abcdefghijklmnopqrstuvwxyz0123456789.,")
+    pieces += ["\u2581" + w for w in WORDS] + WORDS + [w[:len(w) // 2] for w in WORDS if len(w) > 3]
+    pieces = list(dict.fromkeys(pieces))[:BPE_SIZE - 1] + ["<mask>"]
+    vocab = [[p, 0.0 if i < 4 or p == "<mask>" else -2.0 - 3.0 / len(p) - i / 64] for i, p in enumerate(pieces)]
+    special = S_NAMES[:4] + ["<mask>"]
+    return {"version": "1.0", "truncation": None, "padding": None,
+            "added_tokens": [token(t, pieces.index(t), lstrip=t == "<mask>") for t in special], "normalizer": None,
+            "pre_tokenizer": {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True},
+            "post_processor": {"type": "TemplateProcessing", "single": [
+                {"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
+                {"SpecialToken": {"id": "</s>", "type_id": 0}}], "pair": [
+                {"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
+                {"SpecialToken": {"id": "</s>", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
+                "special_tokens": {t: {"id": t, "ids": [i], "tokens": [t]} for t, i in (("<s>", 0), ("</s>", 2))}},
+            "decoder": None, "model": {"type": "Unigram", "unk_id": 3, "vocab": vocab, "byte_fallback": False}, **more}
+
+
+XLM = {"model_type": "xlm-roberta", "pad_token_id": 1, "type_vocab_size": 1, "vocab_size": BPE_SIZE}
+
+
 def overlay_config(**more):
     return {"config.json": bert_config(2, 32, 2, 64, 160, **more)}
 
@@ -557,6 +579,14 @@ VARIANTS.update({
         "tokenizer_class": "RobertaTokenizerFast", "add_prefix_space": True, "trim_offsets": False,
         "mask_token": marked("<mask>", lstrip=True)})),
     "roberta-no-class": s_variant("roberta-bytes", s_folder(byte_bpe(), {"tokenizer_class": None, "cls_token": "</s>"})),
+    "xlm-class": s_variant("roberta-bytes", {**s_folder(unigram(), {"tokenizer_class": "XLMRobertaTokenizer"}),
+                                             "config.json": bert_config(1, 32, 2, 40, 130, **XLM)}),
+    "xlm-no-class": s_variant("roberta-bytes", {
+        **s_folder(unigram(added_tokens=[]), {"tokenizer_class": None, "add_prefix_space": False, "eos_token": "<s>",
+                                              "mask_token": marked("<mask>", lstrip=True)}),
+        "config.json": bert_config(1, 32, 2, 40, 130, **XLM)}),
+    "xlm-generic": s_variant("roberta-bytes", {
+        **s_folder(unigram(), {**GENERIC, "pad_token": "<pad>"}), "config.json": bert_config(1, 32, 2, 40, 130, **XLM)}),
     "roberta-generic": s_variant("roberta-bytes", s_folder(byte_bpe(), {**GENERIC, "pad_token": "<pad>"})),
 })
 

@@ -23,6 +23,7 @@ static const struct {
                {"LayoutLMTokenizer", SU_TOKENIZER_BERT},
                {"MPNetTokenizer", SU_TOKENIZER_MPNET},
                {"RobertaTokenizer", SU_TOKENIZER_ROBERTA},
+               {"XLMRobertaTokenizer", SU_TOKENIZER_XLM_ROBERTA},
                {"PreTrainedTokenizerFast", SU_TOKENIZER_GENERIC},
                {"PreTrainedTokenizer", SU_TOKENIZER_GENERIC},
                {"TokenizersBackend", SU_TOKENIZER_GENERIC}};
@@ -76,6 +77,6 @@ SutraStatus su_tokenizer_class(const SuConfigFile *tokenizer_config, const SuCon
     if (su_tokenizer_class_find(name, class)) return SUTRA_OK;
     SU_RAISE(err, SUTRA_E_UNSUPPORTED,
              "%s: tokenizer_class \"%.60s\" is not supported; known: BertTokenizer, "
-             "MPNetTokenizer, RobertaTokenizer, PreTrainedTokenizerFast",
+             "MPNetTokenizer, RobertaTokenizer, XLMRobertaTokenizer, PreTrainedTokenizerFast",
              file->path, name);
 }

@@ -3,6 +3,7 @@
  *   BertTokenizer      WordPiece, BertNormalizer, BertPreTokenizer; [CLS] A [SEP], and B [SEP]
  *   MPNetTokenizer     the same, other names; <s> A </s>, and </s> B </s>
  *   RobertaTokenizer   BPE of bytes; <s> A </s>, and </s> B </s>
+ *   XLMRobertaTokenizer   Unigram behind the file's Precompiled; the same template, of bos and eos
  */
 #include "tokenizer/rebuilt_class.h"
 
@@ -31,6 +32,8 @@ static SutraStatus read_bert(const SuTokenizerSettings *settings, SuTokenizer *t
                              SutraError *err);
 static SutraStatus read_roberta(const SuTokenizerSettings *settings, SuTokenizer *tokenizer,
                                 SutraError *err);
+static SutraStatus read_xlm_roberta(const SuTokenizerSettings *settings, SuTokenizer *tokenizer,
+                                    SutraError *err);
 
 static const Class classes[] = {
     [SU_TOKENIZER_BERT] = {"BertTokenizer",
@@ -61,6 +64,16 @@ static const Class classes[] = {
                                {"mask_token", "<mask>", true}},
                               false,
                               read_roberta},
+    [SU_TOKENIZER_XLM_ROBERTA] = {"XLMRobertaTokenizer",
+                                  {{"bos_token", "<s>", false},
+                                   {"eos_token", "</s>", false},
+                                   {"unk_token", "<unk>", true},
+                                   {"sep_token", "</s>", true},
+                                   {"pad_token", "<pad>", true},
+                                   {"cls_token", "<s>", true},
+                                   {"mask_token", "<mask>", true}},
+                                  false,
+                                  read_xlm_roberta},
 };
 
 static const Class *class_of(const SuTokenizerSettings *settings)
@@ -159,30 +172,79 @@ static SutraStatus read_bert(const SuTokenizerSettings *settings, SuTokenizer *t
                                &tokenizer->model.data, err);
 }
 
-/* ---- RobertaTokenizer ---- */
+/* ---- RobertaTokenizer, XLMRobertaTokenizer ---- */
 
-/* The sections of a tokenizer.json that has nothing but what the class makes of this one. */
+static SutraStatus check_file(const SuTokenizerSettings *settings, const char *wanted,
+                              SutraError *err)
+{
+    if (!settings->files->json)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: a %s needs tokenizer.json", settings->files->where,
+                 class_of(settings)->name);
+    return check_model(settings, wanted, err);
+}
+
+/* `sections` are those of a tokenizer.json that has nothing but what the class makes of the file;
+ * NULL: out of memory. Gives them back. */
+static SutraStatus read_sections(const SuTokenizerSettings *settings, json_t *sections,
+                                 SuTokenizer *tokenizer, SutraError *err)
+{
+    if (!sections) return out_of_memory(settings, err);
+    SutraStatus status =
+        su_tokenizer_read_sections(sections, settings->files->where, tokenizer, err);
+    json_decref(sections);
+    return status;
+}
+
 static SutraStatus read_roberta(const SuTokenizerSettings *settings, SuTokenizer *tokenizer,
                                 SutraError *err)
 {
-    const SuTokenizerFiles *files = settings->files;
     bool prefix_space = false;
-    if (!files->json)
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: a RobertaTokenizer needs tokenizer.json",
-                 files->where);
-    SU_TRY(check_model(settings, "BPE", err));
-    SU_TRY(su_json_get_bool(settings->merged, "add_prefix_space", files->config_where,
+    SU_TRY(check_file(settings, "BPE", err));
+    SU_TRY(su_json_get_bool(settings->merged, "add_prefix_space", settings->files->config_where,
                             &prefix_space, err));
-    json_t *model = json_object_get(files->json, "model");
-    json_t *sections =
-        json_pack("{s:{s:s, s:O?, s:O?, s:b}, s:{s:s, s:b, s:b, s:b}}", "model", "type", "BPE",
-                  "vocab", json_object_get(model, "vocab"), "merges",
-                  json_object_get(model, "merges"), "fuse_unk", 0, "pre_tokenizer", "type",
-                  "ByteLevel", "add_prefix_space", prefix_space, "trim_offsets", 1, "use_regex", 1);
-    if (!sections) return out_of_memory(settings, err);
-    SutraStatus status = su_tokenizer_read_sections(sections, files->where, tokenizer, err);
-    json_decref(sections);
-    return status;
+    const json_t *model = json_object_get(settings->files->json, "model");
+    return read_sections(settings,
+                         json_pack("{s:{s:s, s:O?, s:O?, s:b}, s:{s:s, s:b, s:b, s:b}}", "model",
+                                   "type", "BPE", "vocab", json_object_get(model, "vocab"),
+                                   "merges", json_object_get(model, "merges"), "fuse_unk", 0,
+                                   "pre_tokenizer", "type", "ByteLevel", "add_prefix_space",
+                                   prefix_space, "trim_offsets", 1, "use_regex", 1),
+                         tokenizer, err);
+}
+
+/* The first Precompiled of the normalizer section, or NULL. */
+static json_t *find_precompiled(const json_t *json)
+{
+    json_t *normalizer = json_object_get(json, "normalizer"), *step;
+    const char *type = json_string_value(json_object_get(normalizer, "type"));
+    size_t i;
+    if (type && strcmp(type, "Precompiled") == 0) return normalizer;
+    json_array_foreach(json_object_get(normalizer, "normalizers"), i, step)
+    {
+        type = json_string_value(json_object_get(step, "type"));
+        if (type && strcmp(type, "Precompiled") == 0) return step;
+    }
+    return NULL;
+}
+
+static SutraStatus read_xlm_roberta(const SuTokenizerSettings *settings, SuTokenizer *tokenizer,
+                                    SutraError *err)
+{
+    const json_t *json = settings->files->json;
+    bool prefix_space = true;
+    SU_TRY(check_file(settings, "Unigram", err));
+    SU_TRY(su_json_get_bool(settings->merged, "add_prefix_space", settings->files->config_where,
+                            &prefix_space, err));
+    return read_sections(
+        settings,
+        json_pack("{s:{s:s, s:O?, s:i, s:b}, s:O?, s:{s:s, s:[{s:s}, {s:s, s:s, s:s, s:b}]}}",
+                  "model", "type", "Unigram", "vocab",
+                  json_object_get(json_object_get(json, "model"), "vocab"), "unk_id", 3,
+                  "byte_fallback", 0, "normalizer", find_precompiled(json), "pre_tokenizer", "type",
+                  "Sequence", "pretokenizers", "type", "WhitespaceSplit", "type", "Metaspace",
+                  "replacement", "\xe2\x96\x81", "prepend_scheme",
+                  prefix_space ? "always" : "never", "split", 1),
+        tokenizer, err);
 }
 
 /* ---- both steps ---- */
@@ -198,7 +260,7 @@ SutraStatus su_rebuilt_class_read(SuTokenizerSettings *settings, SuTokenizer *to
 static SutraStatus set_roberta(const SuTokenizerSettings *settings, int32_t cls, int32_t sep,
                                SuPostProcessor *processor, SutraError *err)
 {
-    bool trim = true, prefix_space = false;
+    bool trim = settings->files->class != SU_TOKENIZER_XLM_ROBERTA, prefix_space = false;
     const char *where = settings->files->config_where;
     if (settings->files->class == SU_TOKENIZER_ROBERTA) {
         SU_TRY(su_json_get_bool(settings->merged, "trim_offsets", where, &trim, err));
@@ -217,14 +279,18 @@ static SutraStatus set_roberta(const SuTokenizerSettings *settings, int32_t cls,
 SutraStatus su_rebuilt_class_set_template(const SuTokenizerSettings *settings,
                                           SuTokenizer *tokenizer, SutraError *err)
 {
-    const char *names[] = {su_token_text(json_object_get(settings->merged, "cls_token")),
-                           su_token_text(json_object_get(settings->merged, "sep_token"))};
-    const SuAddedToken *cls = su_added_tokens_with_content(&tokenizer->added, names[0]);
-    const SuAddedToken *sep = su_added_tokens_with_content(&tokenizer->added, names[1]);
-    if (!cls || !sep)
-        SU_RAISE(err, SUTRA_E_FORMAT, "%s: cls_token or sep_token is empty",
-                 settings->files->config_where);
+    bool by_ends = settings->files->class == SU_TOKENIZER_XLM_ROBERTA;
+    const char *keys[] = {by_ends ? "bos_token" : "cls_token", by_ends ? "eos_token" : "sep_token"};
+    const SuAddedToken *tokens[2];
+    for (size_t i = 0; i < 2; i++) {
+        const char *text = su_token_text(json_object_get(settings->merged, keys[i]));
+        tokens[i] = su_added_tokens_with_content(&tokenizer->added, text);
+    }
+    if (!tokens[0] || !tokens[1])
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s or %s is empty", settings->files->config_where,
+                 keys[0], keys[1]);
     if (settings->files->class == SU_TOKENIZER_BERT)
-        return su_post_processor_bert(cls->id, sep->id, &tokenizer->post_processor, err);
-    return set_roberta(settings, cls->id, sep->id, &tokenizer->post_processor, err);
+        return su_post_processor_bert(tokens[0]->id, tokens[1]->id, &tokenizer->post_processor,
+                                      err);
+    return set_roberta(settings, tokens[0]->id, tokens[1]->id, &tokenizer->post_processor, err);
 }

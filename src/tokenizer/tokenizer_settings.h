@@ -12,13 +12,14 @@
 #define SU_NUM_SPECIAL_NAMES 7u
 extern const char *const su_special_token_names[SU_NUM_SPECIAL_NAMES];
 
-/* The classes of transformers that there are here. All but the generic one take the vocabulary alone
- * from the files (rebuilt_class.h). */
+/* The classes of transformers that there are here. All but the generic one take the vocabulary
+ * alone from the files (rebuilt_class.h). */
 typedef enum SuTokenizerClass {
     SU_TOKENIZER_GENERIC = 0, /* tokenizer.json as it is */
     SU_TOKENIZER_BERT,
     SU_TOKENIZER_MPNET,
-    SU_TOKENIZER_ROBERTA
+    SU_TOKENIZER_ROBERTA,
+    SU_TOKENIZER_XLM_ROBERTA
 } SuTokenizerClass;
 
 /* Everything is borrowed for the call; JSON values are objects, or NULL where a file is absent. */
