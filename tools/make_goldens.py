@@ -570,6 +570,12 @@ VARIANTS.update({
         "tokenizer_class": "MPNetTokenizerFast", "do_lower_case": False, "mask_token": "<mask>", "unk_token": "[UNK]"})),
     "mpnet-vocab": s_variant("mpnet", {"vocab.txt": "\n".join(S_VOCAB) + "\n", **s_folder(None, {
         "tokenizer_class": "MPNetTokenizer", "cls_token": "</s>", "strip_accents": False})}, ["tokenizer.json"]),
+    "mpnet-mask-case": ("mpnet", without_none(s_folder(MPNET_JSON, {"tokenizer_class": "MPNetTokenizer"})), [], [None], [],
+                        ["<MASK>", "a <MASK> b", "the <Mask>river <mask>", "</S> one"]),
+    "distilbert-aliases": ("distilbert", {"config.json": {
+        "activation": "gelu", "hidden_size": 32, "hidden_dim": 64, "max_position_embeddings": 160, "model_type": "distilbert",
+        "num_attention_heads": 2, "num_hidden_layers": 2, "vocab_size": len(VOCAB)}}, [], [None], [],
+        ["the river", "stone light"]),
     "mpnet-no-class": s_variant("mpnet", s_folder(MPNET_ADDED, {"tokenizer_class": None})),
     "mpnet-typed": s_variant("mpnet", s_folder(MPNET_ADDED, {
         "tokenizer_class": "MPNetTokenizer", "added_tokens_decoder": {

@@ -204,6 +204,9 @@ SutraStatus su_family_configure(const SuFamily *family, const json_t *config, co
         const SuFamilyField *field = &family->fields[i];
         uint32_t *value = (uint32_t *)((char *)spec + field->offset);
         *value = field->fallback;
+        if (field->other_key)
+            SU_TRY(su_json_get_u32(config, field->other_key, where, field->min, field->max, value,
+                                   err));
         SU_TRY(su_json_get_u32(config, field->key, where, field->min, field->max, value, err));
     }
     if (spec->hidden_size % spec->num_heads != 0)

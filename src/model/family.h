@@ -40,6 +40,7 @@ typedef struct SuFamilyField {
     const char *key;
     size_t offset; /* of a uint32_t in SutraSpec */
     uint32_t min, max, fallback;
+    const char *other_key; /* what the reference takes for it too, or NULL */
 } SuFamilyField;
 
 typedef struct SuFamily {

@@ -5,14 +5,14 @@
 
 #include <string.h>
 
-#define FIELDS(vocab)                                                                      \
-    {"num_hidden_layers", offsetof(SutraSpec, num_layers), 1, 1024, 12},                   \
-        {"hidden_size", offsetof(SutraSpec, hidden_size), 1, 1u << 16, 768},               \
-        {"num_attention_heads", offsetof(SutraSpec, num_heads), 1, 4096, 12},              \
-        {"intermediate_size", offsetof(SutraSpec, ffn_size), 1, 1u << 20, 3072},           \
-        {"vocab_size", offsetof(SutraSpec, vocab_size), 1, 1u << 24, vocab},               \
-        {"max_position_embeddings", offsetof(SutraSpec, max_positions), 1, 1u << 24, 512}, \
-        {"type_vocab_size", offsetof(SutraSpec, num_types), 0, 1024, 2},
+#define FIELDS(vocab)                                                                            \
+    {"num_hidden_layers", offsetof(SutraSpec, num_layers), 1, 1024, 12, NULL},                   \
+        {"hidden_size", offsetof(SutraSpec, hidden_size), 1, 1u << 16, 768, NULL},               \
+        {"num_attention_heads", offsetof(SutraSpec, num_heads), 1, 4096, 12, NULL},              \
+        {"intermediate_size", offsetof(SutraSpec, ffn_size), 1, 1u << 20, 3072, NULL},           \
+        {"vocab_size", offsetof(SutraSpec, vocab_size), 1, 1u << 24, vocab, NULL},               \
+        {"max_position_embeddings", offsetof(SutraSpec, max_positions), 1, 1u << 24, 512, NULL}, \
+        {"type_vocab_size", offsetof(SutraSpec, num_types), 0, 1024, 2, NULL},
 static const SuFamilyField bert_fields[] = {FIELDS(30522)};
 static const SuFamilyField roberta_fields[] = {FIELDS(50265)};
 #undef FIELDS

@@ -2,12 +2,12 @@
 #include "model/family.h"
 
 static const SuFamilyField fields[] = {
-    {"n_layers", offsetof(SutraSpec, num_layers), 1, 1024, 6},
-    {"dim", offsetof(SutraSpec, hidden_size), 1, 1u << 16, 768},
-    {"n_heads", offsetof(SutraSpec, num_heads), 1, 4096, 12},
-    {"hidden_dim", offsetof(SutraSpec, ffn_size), 1, 1u << 20, 3072},
-    {"vocab_size", offsetof(SutraSpec, vocab_size), 1, 1u << 24, 30522},
-    {"max_position_embeddings", offsetof(SutraSpec, max_positions), 1, 1u << 24, 512},
+    {"n_layers", offsetof(SutraSpec, num_layers), 1, 1024, 6, "num_hidden_layers"},
+    {"dim", offsetof(SutraSpec, hidden_size), 1, 1u << 16, 768, "hidden_size"},
+    {"n_heads", offsetof(SutraSpec, num_heads), 1, 4096, 12, "num_attention_heads"},
+    {"hidden_dim", offsetof(SutraSpec, ffn_size), 1, 1u << 20, 3072, NULL},
+    {"vocab_size", offsetof(SutraSpec, vocab_size), 1, 1u << 24, 30522, NULL},
+    {"max_position_embeddings", offsetof(SutraSpec, max_positions), 1, 1u << 24, 512, NULL},
 };
 
 #define LAYER "transformer.layer.#."

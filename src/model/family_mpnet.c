@@ -4,13 +4,13 @@
 #include "model/family.h"
 
 static const SuFamilyField fields[] = {
-    {"num_hidden_layers", offsetof(SutraSpec, num_layers), 1, 1024, 12},
-    {"hidden_size", offsetof(SutraSpec, hidden_size), 1, 1u << 16, 768},
-    {"num_attention_heads", offsetof(SutraSpec, num_heads), 1, 4096, 12},
-    {"intermediate_size", offsetof(SutraSpec, ffn_size), 1, 1u << 20, 3072},
-    {"vocab_size", offsetof(SutraSpec, vocab_size), 1, 1u << 24, 30527},
-    {"max_position_embeddings", offsetof(SutraSpec, max_positions), 3, 1u << 24, 512},
-    {"relative_attention_num_buckets", offsetof(SutraSpec, relative_buckets), 32, 32, 32},
+    {"num_hidden_layers", offsetof(SutraSpec, num_layers), 1, 1024, 12, NULL},
+    {"hidden_size", offsetof(SutraSpec, hidden_size), 1, 1u << 16, 768, NULL},
+    {"num_attention_heads", offsetof(SutraSpec, num_heads), 1, 4096, 12, NULL},
+    {"intermediate_size", offsetof(SutraSpec, ffn_size), 1, 1u << 20, 3072, NULL},
+    {"vocab_size", offsetof(SutraSpec, vocab_size), 1, 1u << 24, 30527, NULL},
+    {"max_position_embeddings", offsetof(SutraSpec, max_positions), 3, 1u << 24, 512, NULL},
+    {"relative_attention_num_buckets", offsetof(SutraSpec, relative_buckets), 32, 32, 32, NULL},
 };
 
 #define LAYER "encoder.layer.#."

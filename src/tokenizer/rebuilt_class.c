@@ -108,7 +108,7 @@ static SutraStatus strip_mask(const SuTokenizerSettings *settings, SutraError *e
     const json_t *mask = json_object_get(settings->merged, "mask_token");
     if (!class_of(settings)->strips_mask || !json_is_string(mask)) return SUTRA_OK;
     json_t *token = json_pack("{s:s, s:s, s:b, s:b, s:b, s:b}", "__type", "AddedToken", "content",
-                              json_string_value(mask), "lstrip", 1, "rstrip", 0, "normalized", 1,
+                              json_string_value(mask), "lstrip", 1, "rstrip", 0, "normalized", 0,
                               "single_word", 0);
     if (!token || json_object_set_new(settings->merged, "mask_token", token))
         return out_of_memory(settings, err);
