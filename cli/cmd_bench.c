@@ -32,8 +32,7 @@ static const CliOption own_options[] = {
      "throughput, breakdown: arithmetic of the encoder (default: that of a .sutra file, else fp32)",
      0, 0},
     {"block-kib", 0, CLI_OPTION_NUMBER, "KIB", offsetof(BenchArgs, block_kib),
-     "kernels: rows that meet all weights of a product before the next ones do, in KiB (default: "
-     "by "
+     "kernels: rows that meet all weights of a product before the next ones do, in KiB (default: by "
      "the size of L2)",
      1, 1 << 20},
     {"quick", 0, CLI_OPTION_FLAG, NULL, offsetof(BenchArgs, quick),
