@@ -32,9 +32,8 @@ static const CliOption own_options[] = {
      "throughput, breakdown: arithmetic of the encoder (default: that of a .sutra file, else fp32)",
      0, 0},
     {"block-kib", 0, CLI_OPTION_NUMBER, "KIB", offsetof(BenchArgs, block_kib),
-     "kernels: rows that meet all weights of a product before the next ones do, in KiB (default: by "
-     "the size of L2)",
-     1, 1 << 20},
+     "kernels: KiB of rows that meet all weights of a product at a time (default: by L2's size)", 1,
+     1 << 20},
     {"quick", 0, CLI_OPTION_FLAG, NULL, offsetof(BenchArgs, quick),
      "few, short samples: the figures are rough", 0, 0},
     {"json", 0, CLI_OPTION_FLAG, NULL, offsetof(BenchArgs, json), "print one line of JSON", 0, 0},
