@@ -203,10 +203,9 @@ static void grapheme_clusters_end_where_the_rules_say(void **state)
         "a|b|",
         "\r\n|\n|\r|",
         "\x01|\xcc\x81|a|",
-        "a\xcc\x88|b|",     /* Extend */
-        "a\xe0\xa4\x83|b|", /* SpacingMark */
-        "\xd8\x80"
-        "a|b|",                                               /* Prepend */
+        "a\xcc\x88|b|",                                       /* Extend */
+        "a\xe0\xa4\x83|b|",                                   /* SpacingMark */
+        "\xd8\x80\x61|b|",                                    /* Prepend */
         "\xe1\x84\x80\xe1\x85\xa1\xe1\x86\xa8|\xe1\x84\x80|", /* L V T, L */
         "\xea\xb0\x80\xe1\x86\xa8|\xea\xb0\x80|",             /* LV T, LV */
         "\xea\xb0\x81|\xe1\x85\xa1|",                         /* LVT, V */
