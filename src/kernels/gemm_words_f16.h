@@ -4,7 +4,7 @@
 #ifndef SU_GEMM_WORDS_F16_H
 #define SU_GEMM_WORDS_F16_H
 
-#include "kernels/gemm_driver.h"
+#include "kernels/gemm_words_float.h"
 
 enum {
     ELEMENT = 2,
@@ -15,22 +15,10 @@ enum {
     PARTS = 1
 };
 
-typedef Vec Acc;
-typedef Vec Word;
-
-SU_INLINE Acc acc_zero(void) { return vec_zero(); }
 SU_INLINE Word word_load(const void *w, const int part)
 {
     (void)part;
     return vec_load_f16(w);
-}
-SU_INLINE Word word_set1(const void *a) { return vec_set1(*(const float *)a); }
-SU_INLINE Acc acc_step(Acc acc, Word a, Word w) { return vec_fma(a, w, acc); }
-
-SU_INLINE Vec acc_value(Acc acc, const SuGemmTile *tile, int row, int v)
-{
-    (void)row;
-    return vec_add(acc, vec_load(tile->bias + v * VEC_LANES));
 }
 
 #endif

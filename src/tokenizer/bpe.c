@@ -6,16 +6,13 @@
 
 #include <string.h>
 
-static void free_model(void *data)
+static void clear(void *data)
 {
     SuBpe *model = data;
-    if (!model->mapped) {
-        su_pair_table_free(&model->merges);
-        su_word_table_free(&model->whole);
-        su_word_table_free(&model->symbols);
-        su_free(model->text);
-    }
-    su_free(model);
+    su_pair_table_free(&model->merges);
+    su_word_table_free(&model->whole);
+    su_word_table_free(&model->symbols);
+    su_free(model->text);
 }
 
 /* ---- options ---- */
@@ -304,26 +301,14 @@ static SutraStatus find_whole(SuBpe *model, const SuTokenModelSource *source, Su
 
 /* ---- the model ---- */
 
-static SutraStatus fill(SuBpe *model, const SuTokenModelSource *source, SutraError *err)
+static SutraStatus fill(void *data, const SuTokenModelSource *source, SutraError *err)
 {
+    SuBpe *model = data;
     model->bytes = source->pre_tokenizer->keep_bytes;
     SU_TRY(read_options(source, model, err));
     SU_TRY(find_symbols(model, source->vocabulary, err));
     SU_TRY(read_merges(model, source, err));
     return find_whole(model, source, err);
-}
-
-static SutraStatus create(const SuTokenModelSource *source, void **model, SutraError *err)
-{
-    *model = NULL;
-    SuBpe *made = su_calloc(1, sizeof *made);
-    if (!made) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", source->where);
-    SutraStatus status = fill(made, source, err);
-    if (status == SUTRA_OK)
-        *model = made;
-    else
-        free_model(made);
-    return status;
 }
 
 /* ---- in an image ---- */
@@ -360,10 +345,12 @@ static void write_image(const void *data, SuArena *arena)
     su_word_table_write(&model->symbols, arena);
 }
 
-static bool attach(SuBpe *model, SuArena *arena, const SuVocabulary *vocabulary)
+static bool attach(void *data, SuArena *arena, const SuVocabulary *vocabulary, uint32_t vocab_size)
 {
+    SuBpe *model = data;
     const Header *header = su_arena_carve(arena, sizeof *header);
-    if (!header || header->prefix_size > SU_BPE_AFFIX || header->suffix_size > SU_BPE_AFFIX)
+    if (!header || header->prefix_size > SU_BPE_AFFIX || header->suffix_size > SU_BPE_AFFIX ||
+        header->unk_id >= (int64_t)vocab_size)
         return false;
     model->text_size = header->text_size;
     model->text = su_arena_carve(arena, model->text_size);
@@ -384,26 +371,12 @@ static bool attach(SuBpe *model, SuArena *arena, const SuVocabulary *vocabulary)
            su_word_table_attach(&model->symbols, arena, vocabulary->text, vocabulary->text_size);
 }
 
-static SutraStatus open_image(SuArena *arena, const SuVocabulary *vocabulary, uint32_t vocab_size,
-                              const char *where, void **model, SutraError *err)
-{
-    *model = NULL;
-    SuBpe *made = su_calloc(1, sizeof *made);
-    if (!made) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", where);
-    made->mapped = true;
-    if (!attach(made, arena, vocabulary) || made->unk_id >= (int64_t)vocab_size) {
-        free_model(made);
-        SU_RAISE(err, SUTRA_E_FORMAT, "%s: the compiled tokenizer is damaged (BPE)", where);
-    }
-    *model = made;
-    return SUTRA_OK;
-}
-
 const SuTokenModelKind su_bpe_kind = {.name = "BPE",
                                       .read_tokens = su_token_model_read_object,
-                                      .create = create,
-                                      .free = free_model,
+                                      .size = sizeof(SuBpe),
+                                      .fill = fill,
+                                      .clear = clear,
                                       .encode = su_bpe_encode,
                                       .scratch_size = su_bpe_scratch_size,
                                       .write = write_image,
-                                      .open = open_image};
+                                      .attach = attach};

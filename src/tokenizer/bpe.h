@@ -24,7 +24,6 @@ typedef struct SuBpe {
     bool bytes, has_unk, fuse_unk, byte_fallback;
     uint32_t prefix_size, suffix_size;
     char prefix[SU_BPE_AFFIX], suffix[SU_BPE_AFFIX]; /* of continuing characters, of the last one */
-    bool mapped;                                     /* the tables lie in an image */
 } SuBpe;
 
 extern const SuTokenModelKind su_bpe_kind; /* its models are SuBpes */

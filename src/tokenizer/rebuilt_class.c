@@ -168,8 +168,9 @@ static SutraStatus read_bert(const SuTokenizerSettings *settings, SuTokenizer *t
         .max_chars = MAX_CHARS_PER_WORD,
         .bert_words = true};
     tokenizer->model.kind = &su_wordpiece_kind;
-    return su_wordpiece_create(&tokenizer->vocabulary, &options, files->where,
-                               &tokenizer->model.data, err);
+    SU_TRY(su_token_model_allocate(&tokenizer->model, files->where, err));
+    return su_wordpiece_fill(tokenizer->model.data, &tokenizer->vocabulary, &options, files->where,
+                             err);
 }
 
 /* ---- RobertaTokenizer, XLMRobertaTokenizer ---- */

@@ -5,9 +5,35 @@
 
 #include <string.h>
 
+SutraStatus su_token_model_allocate(SuTokenModel *model, const char *where, SutraError *err)
+{
+    model->data = su_calloc(1, model->kind->size);
+    if (!model->data) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", where);
+    return SUTRA_OK;
+}
+
+SutraStatus su_token_model_create(SuTokenModel *model, const SuTokenModelSource *source,
+                                  SutraError *err)
+{
+    SU_TRY(su_token_model_allocate(model, source->where, err));
+    return model->kind->fill(model->data, source, err);
+}
+
+SutraStatus su_token_model_open(SuTokenModel *model, SuArena *arena, const SuVocabulary *vocabulary,
+                                uint32_t vocab_size, const char *where, SutraError *err)
+{
+    SU_TRY(su_token_model_allocate(model, where, err));
+    model->mapped = true;
+    if (!model->kind->attach(model->data, arena, vocabulary, vocab_size))
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: the compiled tokenizer is damaged (%s)", where,
+                 model->kind->name);
+    return SUTRA_OK;
+}
+
 void su_token_model_free(SuTokenModel *model)
 {
-    if (model->data) model->kind->free(model->data);
+    if (model->data && !model->mapped) model->kind->clear(model->data);
+    su_free(model->data);
     *model = (SuTokenModel){0};
 }
 

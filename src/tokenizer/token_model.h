@@ -36,9 +36,11 @@ typedef struct SuTokenModelKind {
     /* The tokens of the section, without su_vocabulary_finish. Errors: FORMAT, LIMIT, MEMORY. */
     SutraStatus (*read_tokens)(const json_t *json, const char *where, SuVocabulary *vocabulary,
                                SutraError *err);
-    /* *model is NULL after a failure. Errors: FORMAT, UNSUPPORTED, MEMORY. */
-    SutraStatus (*create)(const SuTokenModelSource *source, void **model, SutraError *err);
-    void (*free)(void *model);
+    size_t size; /* bytes of a model, which begins as zeros */
+    /* Errors: FORMAT, UNSUPPORTED, MEMORY. */
+    SutraStatus (*fill)(void *model, const SuTokenModelSource *source, SutraError *err);
+    /* Frees what fill has taken, also where that failed; not the model itself. */
+    void (*clear)(void *model);
 
     /* Pushes the tokens of word [size]; size > 0; valid UTF-8 (bytes of it where the pre-tokenizer
      * has keep_bytes); SU_WORD_LOAD bytes are readable from any of its bytes. Errors: MEMORY;
@@ -50,19 +52,28 @@ typedef struct SuTokenModelKind {
 
     /* Carves the model's place in an image, and writes it when the arena has memory. */
     void (*write)(const void *model, SuArena *arena);
-    /* A model in the memory of `arena`, which is borrowed, and which it carves to its end.
-     * vocab_size: ids are below. Errors: FORMAT (damaged), MEMORY. */
-    SutraStatus (*open)(SuArena *arena, const SuVocabulary *vocabulary, uint32_t vocab_size,
-                        const char *where, void **model, SutraError *err);
+    /* Makes a model of the memory of `arena`, which is borrowed, and which it carves to its end; it
+     * is not cleared. vocab_size: ids are below. False: the image is damaged. */
+    bool (*attach)(void *model, SuArena *arena, const SuVocabulary *vocabulary,
+                   uint32_t vocab_size);
 } SuTokenModelKind;
 
 #define SU_MODEL_NAME 16u
 
 typedef struct SuTokenModel {
     const SuTokenModelKind *kind;
-    void *data; /* owned */
+    void *data;  /* [kind->size] owned */
+    bool mapped; /* what it points to lies in an image */
 } SuTokenModel;
 
+/* The next three begin with nothing but a kind, and leave what su_token_model_free takes, whatever
+ * they return. Zeros; filled; attached to an image. Errors: MEMORY; those of fill; FORMAT
+ * (damaged). */
+SutraStatus su_token_model_allocate(SuTokenModel *model, const char *where, SutraError *err);
+SutraStatus su_token_model_create(SuTokenModel *model, const SuTokenModelSource *source,
+                                  SutraError *err);
+SutraStatus su_token_model_open(SuTokenModel *model, SuArena *arena, const SuVocabulary *vocabulary,
+                                uint32_t vocab_size, const char *where, SutraError *err);
 void su_token_model_free(SuTokenModel *model);
 
 /* Room for `size` bytes. Errors: MEMORY. */

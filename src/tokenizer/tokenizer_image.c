@@ -343,8 +343,8 @@ static SutraStatus attach(SuTokenizer *tokenizer, const Places *places, SuArena 
     vocabulary->text_size = header->text_size;
     tokenizer->model.kind = su_token_model_named(header->model);
     if (!tokenizer->model.kind) return damaged(where, "model", err);
-    SU_TRY(tokenizer->model.kind->open(arena, vocabulary, header->vocab_size, where,
-                                       &tokenizer->model.data, err));
+    SU_TRY(
+        su_token_model_open(&tokenizer->model, arena, vocabulary, header->vocab_size, where, err));
     if (arena->used != arena->size) return damaged(where, "sizes", err);
     SuByteReader reader = {.at = places->small, .end = places->small + header->small_size};
     SU_TRY(read_small(tokenizer, &reader, where, err));

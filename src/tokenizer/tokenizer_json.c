@@ -31,7 +31,7 @@ static SutraStatus read_model(const json_t *root, const char *where, SuTokenizer
     tokenizer->pre_tokenizer.keep_bytes =
         su_pre_tokenizer_ends_in_bytes(&tokenizer->pre_tokenizer) &&
         su_bpe_takes_bytes(source.json, &tokenizer->vocabulary);
-    return tokenizer->model.kind->create(&source, &tokenizer->model.data, err);
+    return su_token_model_create(&tokenizer->model, &source, err);
 }
 
 /* ---- added tokens ---- */

@@ -10,23 +10,18 @@
 
 #define UNKNOWN_PENALTY 10.0
 
-/* Memory of a model that is gone may be the next one's, serial numbers are not used twice. */
-static SuUnigram *new_model(void)
+/* Memory of a model that is gone may be the next one's: numbers are not used twice. */
+static uint64_t next_serial(void)
 {
     static atomic_uint_fast64_t models;
-    SuUnigram *made = su_calloc(1, sizeof *made);
-    if (made) made->serial = atomic_fetch_add(&models, 1) + 1;
-    return made;
+    return atomic_fetch_add(&models, 1) + 1;
 }
 
-static void free_model(void *data)
+static void clear(void *data)
 {
     SuUnigram *model = data;
-    if (!model->mapped) {
-        su_token_trie_free(&model->trie);
-        su_free((double *)model->scores);
-    }
-    su_free(model);
+    su_token_trie_free(&model->trie);
+    su_free((double *)model->scores);
 }
 
 /* ---- "vocab": [["token", score], …]: the place is the id ---- */
@@ -179,8 +174,10 @@ static SutraStatus find_whole(SuUnigram *model, const SuVocabulary *vocabulary, 
 
 /* ---- the model ---- */
 
-static SutraStatus fill(SuUnigram *model, const SuTokenModelSource *source, SutraError *err)
+static SutraStatus fill(void *data, const SuTokenModelSource *source, SutraError *err)
 {
+    SuUnigram *model = data;
+    model->serial = next_serial();
     SU_TRY(check_sampling(source, err));
     SU_TRY(read_scores(model, source, err));
     SU_TRY(read_unk_id(model, source, err));
@@ -189,19 +186,6 @@ static SutraStatus fill(SuUnigram *model, const SuTokenModelSource *source, Sutr
     find_bytes(model, source->vocabulary);
     SU_TRY(su_token_trie_create(&model->trie, source->vocabulary, err));
     return find_whole(model, source->vocabulary, err);
-}
-
-static SutraStatus create(const SuTokenModelSource *source, void **model, SutraError *err)
-{
-    *model = NULL;
-    SuUnigram *made = new_model();
-    if (!made) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", source->where);
-    SutraStatus status = fill(made, source, err);
-    if (status == SUTRA_OK)
-        *model = made;
-    else
-        free_model(made);
-    return status;
 }
 
 /* ---- in an image ---- */
@@ -234,8 +218,11 @@ static bool is_id(int32_t id, uint32_t limit)
     return id == -1 || (id >= 0 && (uint32_t)id < limit);
 }
 
-static bool attach(SuUnigram *model, SuArena *arena, uint32_t vocab_size)
+static bool attach(void *data, SuArena *arena, const SuVocabulary *vocabulary, uint32_t vocab_size)
 {
+    SuUnigram *model = data;
+    (void)vocabulary;
+    model->serial = next_serial();
     const Header *header = su_arena_carve(arena, sizeof *header);
     if (!header || header->num_scores > vocab_size || !is_id(header->unk_id, header->num_scores))
         return false;
@@ -251,28 +238,13 @@ static bool attach(SuUnigram *model, SuArena *arena, uint32_t vocab_size)
     return model->scores && su_token_trie_attach(&model->trie, arena);
 }
 
-static SutraStatus open_image(SuArena *arena, const SuVocabulary *vocabulary, uint32_t vocab_size,
-                              const char *where, void **model, SutraError *err)
-{
-    (void)vocabulary;
-    *model = NULL;
-    SuUnigram *made = new_model();
-    if (!made) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", where);
-    made->mapped = true;
-    if (!attach(made, arena, vocab_size)) {
-        free_model(made);
-        SU_RAISE(err, SUTRA_E_FORMAT, "%s: the compiled tokenizer is damaged (Unigram)", where);
-    }
-    *model = made;
-    return SUTRA_OK;
-}
-
 const SuTokenModelKind su_unigram_kind = {.name = "Unigram",
                                           .last_wins = true,
                                           .read_tokens = read_tokens,
-                                          .create = create,
-                                          .free = free_model,
+                                          .size = sizeof(SuUnigram),
+                                          .fill = fill,
+                                          .clear = clear,
                                           .encode = su_unigram_encode,
                                           .scratch_size = su_unigram_scratch_size,
                                           .write = write_image,
-                                          .open = open_image};
+                                          .attach = attach};

@@ -21,7 +21,6 @@ typedef struct SuUnigram {
     bool byte_fallback;
     int32_t byte_ids[256]; /* -1: none */
     uint64_t serial;       /* of no other model of the process */
-    bool mapped;           /* trie and scores lie in an image */
 } SuUnigram;
 
 extern const SuTokenModelKind su_unigram_kind;

@@ -7,18 +7,17 @@
 typedef struct WordLevel {
     SuWordTable words;
     int32_t unk_id; /* -1: not in the vocabulary */
-    bool mapped;    /* the table lies in an image */
 } WordLevel;
 
-static void free_model(void *data)
+static void clear(void *data)
 {
     WordLevel *model = data;
-    if (!model->mapped) su_word_table_free(&model->words);
-    su_free(model);
+    su_word_table_free(&model->words);
 }
 
-static SutraStatus fill(WordLevel *model, const SuTokenModelSource *source, SutraError *err)
+static SutraStatus fill(void *data, const SuTokenModelSource *source, SutraError *err)
 {
+    WordLevel *model = data;
     const SuVocabulary *vocabulary = source->vocabulary;
     const char *unk = NULL;
     SuToken token;
@@ -35,19 +34,6 @@ static SutraStatus fill(WordLevel *model, const SuTokenModelSource *source, Sutr
         if (token.size) su_word_table_insert(&model->words, token.text, token.size, token.id);
     }
     return SUTRA_OK;
-}
-
-static SutraStatus create(const SuTokenModelSource *source, void **model, SutraError *err)
-{
-    *model = NULL;
-    WordLevel *made = su_calloc(1, sizeof *made);
-    if (!made) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", source->where);
-    SutraStatus status = fill(made, source, err);
-    if (status == SUTRA_OK)
-        *model = made;
-    else
-        free_model(made);
-    return status;
 }
 
 static SutraStatus encode(const void *data, SuModelScratch *scratch, const char *word, size_t size,
@@ -78,29 +64,21 @@ static void write_image(const void *data, SuArena *arena)
     su_word_table_write(&model->words, arena);
 }
 
-static SutraStatus open_image(SuArena *arena, const SuVocabulary *vocabulary, uint32_t vocab_size,
-                              const char *where, void **model, SutraError *err)
+static bool attach(void *data, SuArena *arena, const SuVocabulary *vocabulary, uint32_t vocab_size)
 {
-    *model = NULL;
-    WordLevel *made = su_calloc(1, sizeof *made);
-    if (!made) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", where);
-    made->mapped = true;
+    WordLevel *model = data;
     const int32_t *unk_id = su_arena_carve(arena, sizeof *unk_id);
-    if (!unk_id || *unk_id >= (int64_t)vocab_size ||
-        !su_word_table_attach(&made->words, arena, vocabulary->text, vocabulary->text_size)) {
-        free_model(made);
-        SU_RAISE(err, SUTRA_E_FORMAT, "%s: the compiled tokenizer is damaged (WordLevel)", where);
-    }
-    made->unk_id = *unk_id;
-    *model = made;
-    return SUTRA_OK;
+    if (!unk_id || *unk_id >= (int64_t)vocab_size) return false;
+    model->unk_id = *unk_id;
+    return su_word_table_attach(&model->words, arena, vocabulary->text, vocabulary->text_size);
 }
 
 const SuTokenModelKind su_word_level_kind = {.name = "WordLevel",
                                              .read_tokens = su_token_model_read_object,
-                                             .create = create,
-                                             .free = free_model,
+                                             .size = sizeof(WordLevel),
+                                             .fill = fill,
+                                             .clear = clear,
                                              .encode = encode,
                                              .scratch_size = scratch_size,
                                              .write = write_image,
-                                             .open = open_image};
+                                             .attach = attach};

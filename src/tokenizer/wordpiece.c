@@ -54,18 +54,15 @@ static SutraStatus fill_table(SuWordTable *table, bool initial, const SuVocabula
     return SUTRA_OK;
 }
 
-static void free_model(void *data)
+static void clear(void *data)
 {
     SuWordPiece *model = data;
-    if (!model->mapped) {
-        su_word_table_free(&model->initial);
-        su_word_table_free(&model->continuing);
-    }
-    su_free(model);
+    su_word_table_free(&model->initial);
+    su_word_table_free(&model->continuing);
 }
 
-static SutraStatus fill(SuWordPiece *model, const SuVocabulary *vocabulary,
-                        const SuWordPieceOptions *options, const char *where, SutraError *err)
+SutraStatus su_wordpiece_fill(SuWordPiece *model, const SuVocabulary *vocabulary,
+                              const SuWordPieceOptions *options, const char *where, SutraError *err)
 {
     SuToken unk;
     if (!su_vocabulary_find(vocabulary, options->unk_token, strlen(options->unk_token), &unk))
@@ -77,25 +74,10 @@ static SutraStatus fill(SuWordPiece *model, const SuVocabulary *vocabulary,
     return fill_table(&model->continuing, false, vocabulary, options, err);
 }
 
-SutraStatus su_wordpiece_create(const SuVocabulary *vocabulary, const SuWordPieceOptions *options,
-                                const char *where, void **model, SutraError *err)
-{
-    *model = NULL;
-    SuWordPiece *made = su_calloc(1, sizeof *made);
-    if (!made) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", where);
-    SutraStatus status = fill(made, vocabulary, options, where, err);
-    if (status == SUTRA_OK)
-        *model = made;
-    else
-        free_model(made);
-    return status;
-}
-
-static SutraStatus create(const SuTokenModelSource *source, void **model, SutraError *err)
+static SutraStatus fill(void *model, const SuTokenModelSource *source, SutraError *err)
 {
     const char *unk = NULL, *prefix = NULL, *where = source->where;
     double max_chars = -1;
-    *model = NULL;
     SU_TRY(su_json_get_string(source->json, "unk_token", where, &unk, err));
     SU_TRY(su_json_get_string(source->json, "continuing_subword_prefix", where, &prefix, err));
     SU_TRY(su_json_get_double(source->json, "max_input_chars_per_word", where, &max_chars, err));
@@ -109,7 +91,7 @@ static SutraStatus create(const SuTokenModelSource *source, void **model, SutraE
         .prefix = prefix,
         .max_chars = max_chars < (double)UINT32_MAX ? (size_t)max_chars : SIZE_MAX,
         .bert_words = su_pre_tokenizer_is_bert(source->pre_tokenizer)};
-    return su_wordpiece_create(source->vocabulary, &options, where, model, err);
+    return su_wordpiece_fill(model, source->vocabulary, &options, where, err);
 }
 
 /* Fills pieces from byte `at` on. *at is where it stopped: size, or earlier when there is no room
@@ -189,9 +171,9 @@ static void write_image(const void *data, SuArena *arena)
     su_word_table_write(&model->continuing, arena);
 }
 
-static bool attach(SuWordPiece *model, SuArena *arena, const SuVocabulary *vocabulary,
-                   uint32_t vocab_size)
+static bool attach(void *data, SuArena *arena, const SuVocabulary *vocabulary, uint32_t vocab_size)
 {
+    SuWordPiece *model = data;
     const Header *header = su_arena_carve(arena, sizeof *header);
     if (!header || header->unk_id < 0 || (uint32_t)header->unk_id >= vocab_size) return false;
     model->max_chars = header->max_chars;
@@ -200,26 +182,12 @@ static bool attach(SuWordPiece *model, SuArena *arena, const SuVocabulary *vocab
            su_word_table_attach(&model->continuing, arena, vocabulary->text, vocabulary->text_size);
 }
 
-static SutraStatus open_image(SuArena *arena, const SuVocabulary *vocabulary, uint32_t vocab_size,
-                              const char *where, void **model, SutraError *err)
-{
-    *model = NULL;
-    SuWordPiece *made = su_calloc(1, sizeof *made);
-    if (!made) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", where);
-    made->mapped = true;
-    if (!attach(made, arena, vocabulary, vocab_size)) {
-        free_model(made);
-        SU_RAISE(err, SUTRA_E_FORMAT, "%s: the compiled tokenizer is damaged (WordPiece)", where);
-    }
-    *model = made;
-    return SUTRA_OK;
-}
-
 const SuTokenModelKind su_wordpiece_kind = {.name = "WordPiece",
                                             .read_tokens = su_token_model_read_object,
-                                            .create = create,
-                                            .free = free_model,
+                                            .size = sizeof(SuWordPiece),
+                                            .fill = fill,
+                                            .clear = clear,
                                             .encode = encode,
                                             .scratch_size = scratch_size,
                                             .write = write_image,
-                                            .open = open_image};
+                                            .attach = attach};

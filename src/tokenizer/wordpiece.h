@@ -10,7 +10,6 @@ typedef struct SuWordPiece {
     SuWordTable initial, continuing; /* continuing: without the prefix */
     int32_t unk_id;
     size_t max_chars; /* code points of the longest word that is taken apart */
-    bool mapped;      /* the tables lie in an image */
 } SuWordPiece;
 
 typedef struct SuWordPieceOptions {
@@ -22,10 +21,11 @@ typedef struct SuWordPieceOptions {
 
 extern const SuTokenModelKind su_wordpiece_kind; /* its models are SuWordPieces */
 
-/* The tokens' texts are borrowed from the vocabulary. *model is NULL after a failure. Errors:
+/* fill of su_wordpiece_kind, by options. The tokens' texts are borrowed from the vocabulary. Errors:
  * FORMAT (no unk token), MEMORY. */
-SutraStatus su_wordpiece_create(const SuVocabulary *vocabulary, const SuWordPieceOptions *options,
-                                const char *where, void **model, SutraError *err);
+SutraStatus su_wordpiece_fill(SuWordPiece *model, const SuVocabulary *vocabulary,
+                              const SuWordPieceOptions *options, const char *where,
+                              SutraError *err);
 
 /* encode of su_wordpiece_kind, without scratch. */
 SutraStatus su_wordpiece_encode(const SuWordPiece *model, const char *word, size_t size,
