@@ -67,16 +67,21 @@ def save_bundle(library, model_folder, compute, path):
 class Sutra:
     """One model in one engine; the vector cache stays off."""
 
-    def __init__(self, library, path, threads, max_tokens, dim, compute="fp32"):
+    def __init__(self, library, path, threads, max_tokens, dim, compute="fp32", batch_tokens=0):
         self.lib = C.CDLL(library)
         self.error = Error()
         self.engine = C.c_void_p()
         self.dim = dim
         self.options = EmbedOptions(struct_size=C.sizeof(EmbedOptions), max_tokens=max_tokens, normalize=NORMALIZE_YES)
         self.model = open_model(self.lib, path, compute, self.error)
-        engine_options = EngineOptions(struct_size=C.sizeof(EngineOptions), num_threads=threads)
+        engine_options = EngineOptions(struct_size=C.sizeof(EngineOptions), num_threads=threads,
+                                       max_batch_tokens=batch_tokens)
         self._check(self.lib.sutra_engine_create(C.byref(engine_options), C.byref(self.engine), C.byref(self.error)))
         self._check(self.lib.sutra_model_warmup(self.engine, self.model, C.byref(self.options), C.byref(self.error)))
+
+    def close(self):
+        self.lib.sutra_engine_free(self.engine)
+        self.lib.sutra_model_free(self.model)
 
     def _check(self, status):
         check(status, self.error)

@@ -143,7 +143,7 @@ static SutraStatus take_maps(SutraModel *model, SuTensorTable *table, const char
 }
 
 static SutraStatus read_weights(SutraModel *model, const SuFamily *family, const char *folder,
-                                uint64_t memory_limit, SutraError *err)
+                                SutraError *err)
 {
     SuTensorTable table;
     SU_TRY(su_safetensors_open_folder(folder, &table, err));
@@ -153,7 +153,6 @@ static SutraStatus read_weights(SutraModel *model, const SuFamily *family, const
     if (status == SUTRA_OK) {
         model->num_parameters = count_parameters(model);
         model->dtype = main_dtype(model);
-        status = check_memory(model, folder, memory_limit, err);
     }
     if (status == SUTRA_OK) status = take_maps(model, &table, folder, err);
     su_tensor_table_free(&table);
@@ -217,8 +216,9 @@ static SutraStatus read_parts(SutraModel *model, const char *folder, const SuMod
     SU_TRY(read_spec(model, chain->transformer, &family, err));
     SU_TRY(set_heads(model, chain, err));
     if (chain->from_file) SU_TRY(su_model_read_prompts(model, folder, err));
-    SU_TRY(read_weights(model, family, chain->transformer, memory_limit, err));
+    SU_TRY(read_weights(model, family, chain->transformer, err));
     SU_TRY(su_model_bind_dense(model, chain, err));
+    SU_TRY(check_memory(model, chain->transformer, memory_limit, err));
     SU_TRY(su_model_read_tokenizer(model, chain, err));
     return su_model_read_identity(model, folder, chain, err);
 }
