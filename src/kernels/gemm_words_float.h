@@ -1,5 +1,5 @@
-/* gemm_words_float.h - what the words of gemm_tiles.h have alike where rows of a are floats: sums of
- * fp32, one fused multiply-add an element of k. Included by the file of a kind of weights, which
+/* gemm_words_float.h - what the words of gemm_tiles.h have alike where rows of a are floats: sums
+ * of fp32, one fused multiply-add an element of k. Included by the file of a kind of weights, which
  * gives word_load and the sizes. */
 #ifndef SU_GEMM_WORDS_FLOAT_H
 #define SU_GEMM_WORDS_FLOAT_H

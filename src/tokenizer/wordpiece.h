@@ -21,7 +21,7 @@ typedef struct SuWordPieceOptions {
 
 extern const SuTokenModelKind su_wordpiece_kind; /* its models are SuWordPieces */
 
-/* fill of su_wordpiece_kind, by options. The tokens' texts are borrowed from the vocabulary. Errors:
+/* fill of su_wordpiece_kind, by options. Texts of tokens are borrowed from the vocabulary. Errors:
  * FORMAT (no unk token), MEMORY. */
 SutraStatus su_wordpiece_fill(SuWordPiece *model, const SuVocabulary *vocabulary,
                               const SuWordPieceOptions *options, const char *where,

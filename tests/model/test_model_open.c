@@ -17,6 +17,11 @@ static void the_memory_limit_is_kept(void **state)
     options.memory_limit = needed;
     assert_int_equal(su_model_open(folder, &options, &model, &err), SUTRA_OK);
     su_model_destroy(model);
+    folder_copy(GOLDEN_FOLDER "/variants/dense", folder); /* 24 x 32 weights and 24 biases more */
+    assert_int_equal(su_model_open(folder, &options, &model, &err), SUTRA_E_LIMIT);
+    options.memory_limit = needed += (24 * 32 + 24) * sizeof(float);
+    assert_int_equal(su_model_open(folder, &options, &model, &err), SUTRA_OK);
+    su_model_destroy(model);
     options.compute = SUTRA_COMPUTE_BF16;
     options.memory_limit = needed / 2;
     assert_int_equal(su_model_open(folder, &options, &model, &err), SUTRA_OK);
