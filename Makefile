@@ -47,6 +47,7 @@ conformance: ## against sentence-transformers on the shared data (needs torch; S
 	@$(SETUP) model
 	@tools/with_peers.sh tests/conformance/reference.py $(ARGS)
 	@tools/with_peers.sh tests/conformance/output_types.py
+	@tools/with_peers.sh tests/conformance/families.py
 
 bench: ## the peers beside Sutra, interleaved in one run; writes build/bench/ (ARGS= for bench/peers/run.py)
 	@$(SETUP) packages build bench

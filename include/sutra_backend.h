@@ -30,7 +30,7 @@
 extern "C" {
 #endif
 
-#define SUTRA_BACKEND_ABI 1u
+#define SUTRA_BACKEND_ABI 2u
 
 /* Element types of stored weights. */
 typedef enum SutraTensorType {
@@ -73,6 +73,10 @@ typedef enum SutraRole {
     SUTRA_ROLE_RELATIVE_BIAS, /* [relative_buckets, num_heads]: added to scores of all layers */
     SUTRA_ROLE_DENSE_WEIGHT,  /* [out, in] of head `layer`; the bias [out] may be absent */
     SUTRA_ROLE_DENSE_BIAS,
+    SUTRA_ROLE_FFN_GATE_WEIGHT, /* [ffn_size, hidden_size], of a gated feed-forward */
+    SUTRA_ROLE_FFN_GATE_BIAS,
+    SUTRA_ROLE_FINAL_NORM_WEIGHT, /* after the last layer, of pre-norm encoders */
+    SUTRA_ROLE_FINAL_NORM_BIAS,
     SUTRA_ROLE_COUNT
 } SutraRole;
 
@@ -95,7 +99,9 @@ enum {
     SUTRA_POSITION_NONE
 };
 
-/* SutraSpec.norm, norm_kind */
+/* SutraSpec.norm, norm_kind
+ *   POST   x = norm(x + block(x)), the block being attention or the feed-forward
+ *   PRE    x = x + block(norm(x)), and a norm after the last layer */
 enum { SUTRA_NORM_POST = 0, SUTRA_NORM_PRE };
 enum { SUTRA_NORM_LAYER = 0, SUTRA_NORM_RMS };
 
@@ -107,6 +113,16 @@ typedef enum SutraActivation {
     SUTRA_ACT_SILU,
     SUTRA_ACT_TANH
 } SutraActivation;
+
+/* SutraSpec.without_bias: what has none, and no tensor for it. */
+enum {
+    SUTRA_BIAS_QKV = 1u << 0,
+    SUTRA_BIAS_ATTENTION_OUT = 1u << 1,
+    SUTRA_BIAS_FFN_UP = 1u << 2, /* and the gate */
+    SUTRA_BIAS_FFN_DOWN = 1u << 3,
+    SUTRA_BIAS_NORM = 1u << 4, /* all norms */
+    SUTRA_BIAS_ALL = (1u << 5) - 1
+};
 
 /* SutraHead.kind. A dense head: y = activation(x weight^T + bias). */
 enum { SUTRA_HEAD_POOLING = 0, SUTRA_HEAD_NORMALIZE, SUTRA_HEAD_DENSE };
@@ -128,8 +144,11 @@ typedef struct SutraSpec {
     uint32_t position;        /* SUTRA_POSITION_… */
     uint32_t norm, norm_kind; /* SUTRA_NORM_POST or PRE; SUTRA_NORM_LAYER or RMS */
     uint32_t activation;      /* SutraActivation, of the feed-forward */
-    uint32_t gated, causal;   /* 0 or 1 */
+    uint32_t gated;           /* 1: down (activation(gate x) * (up x)); 0: down activation(up x) */
+    uint32_t causal;          /* 0 or 1 */
     uint32_t num_experts;     /* 0: none */
+    uint32_t without_bias;    /* SUTRA_BIAS_… */
+    uint32_t bare_start;      /* 1: pre-norm without a norm before the first layer's attention */
     /* Position of a text's first token. RoBERTa: pad id + 1; a token with the pad id has that for
      * its position, and those after it are counted as if it weren't there. */
     uint32_t position_offset;
@@ -140,7 +159,10 @@ typedef struct SutraSpec {
     /* [num_layers] how far a token sees to either side (causal: to the left), in tokens; 0: to the
      * end. NULL: 0 in all layers. */
     const uint32_t *window;
-    const float *rope_base; /* [num_layers] or NULL */
+    /* [num_layers] or NULL. RoPE: element i of the first half of a head and element i of the second
+     * are turned by position * (base^(-2 i / head_size) / rope_divisor), computed in fp32. */
+    const float *rope_base;
+    float rope_divisor; /* above 0; of RoPE */
     float norm_eps;
     const SutraHead *heads; /* [num_heads_out] the model's own chain; a batch says what to do */
     uint32_t num_heads_out;

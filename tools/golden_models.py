@@ -113,6 +113,121 @@ def rename(weights, renamed):
     return made
 
 
+def gated_weights(seed, config, names, biases=(), norm_biases=True, peak=1.2):
+    """Of an encoder with a gate, in the layout that `names` gives: {part: name}, a '#' being the layer, "" left out.
+    Fused parts are lists of parts. biases: the parts that have one."""
+    random = np.random.RandomState(seed)
+    hidden, ffn = config["hidden_size"], config["intermediate_size"]
+    sizes = {"q": (hidden, hidden, peak), "k": (hidden, hidden, peak), "v": (hidden, hidden, 1.0), "o": (hidden, hidden, 1.0),
+             "gate": (ffn, hidden, 1.2), "up": (ffn, hidden, 1.2), "down": (hidden, ffn, 1.2)}
+    weights = {}
+
+    def draw(shape, scale, middle=0.0):
+        return torch.from_numpy((middle + scale * random.standard_normal(shape)).astype(np.float32))
+
+    def norm(name):
+        weights[name + ".weight"] = draw(hidden, 0.3, 1.0)
+        if norm_biases:
+            weights[name + ".bias"] = draw(hidden, 0.2)
+
+    def linear(name, parts):
+        weights[name + ".weight"] = torch.cat(
+            [draw(sizes[p][:2], sizes[p][2] / np.sqrt(sizes[p][1])) for p in parts])
+        if parts[0] in biases:
+            weights[name + ".bias"] = torch.cat([draw(sizes[p][0], 0.1) for p in parts])
+
+    weights[names["token"]] = draw((config["vocab_size"], hidden), 1.0)
+    if "type" in names and config.get("type_vocab_size"):
+        weights[names["type"]] = draw((config["type_vocab_size"], hidden), 0.5)
+    norm(names["norm"])
+    for i in range(config["num_hidden_layers"]):
+        for part, name in names["layer"].items():
+            if part.startswith("norm"):
+                if i or part != "norm-not-first":
+                    norm(name.replace("#", str(i)))
+            else:
+                linear(name.replace("#", str(i)), part.split("+"))
+    if "final" in names:
+        norm(names["final"])
+    return weights
+
+
+MODERNBERT = {"token": "embeddings.tok_embeddings.weight", "norm": "embeddings.norm", "final": "final_norm", "layer": {
+    "norm-not-first": "layers.#.attn_norm", "q+k+v": "layers.#.attn.Wqkv", "o": "layers.#.attn.Wo",
+    "norm": "layers.#.mlp_norm", "gate+up": "layers.#.mlp.Wi", "down": "layers.#.mlp.Wo"}}
+EMBEDDINGS = {"token": "embeddings.word_embeddings.weight", "type": "embeddings.token_type_embeddings.weight",
+              "norm": "embeddings.LayerNorm"}
+PROJECTIONS = {**EMBEDDINGS, "layer": {
+    "q": "layers.#.self_attn.q_proj", "k": "layers.#.self_attn.k_proj", "v": "layers.#.self_attn.v_proj",
+    "o": "layers.#.self_attn.o_proj", "norm-a": "layers.#.post_attention_layernorm", "gate": "layers.#.mlp.gate_proj",
+    "up": "layers.#.mlp.up_proj", "down": "layers.#.mlp.down_proj", "norm-b": "layers.#.post_mlp_layernorm"}}
+NOMIC_PUBLISHED = {**EMBEDDINGS, "norm": "emb_ln", "layer": {
+    "q+k+v": "encoder.layers.#.attn.Wqkv", "o": "encoder.layers.#.attn.out_proj", "norm-a": "encoder.layers.#.norm1",
+    "up": "encoder.layers.#.mlp.fc11", "gate": "encoder.layers.#.mlp.fc12", "down": "encoder.layers.#.mlp.fc2",
+    "norm-b": "encoder.layers.#.norm2"}}
+GTE_PUBLISHED = {**EMBEDDINGS, "layer": {
+    "q+k+v": "encoder.layer.#.attention.qkv_proj", "o": "encoder.layer.#.attention.o_proj",
+    "norm-a": "encoder.layer.#.attn_ln", "up+gate": "encoder.layer.#.mlp.up_gate_proj",
+    "down": "encoder.layer.#.mlp.down_proj", "norm-b": "encoder.layer.#.mlp_ln"}}
+JINA = {**EMBEDDINGS, "layer": {
+    "q": "encoder.layer.#.attention.self.query", "k": "encoder.layer.#.attention.self.key",
+    "v": "encoder.layer.#.attention.self.value", "o": "encoder.layer.#.attention.output.dense",
+    "norm-a": "encoder.layer.#.attention.output.LayerNorm", "gate+up": "encoder.layer.#.mlp.gated_layers",
+    "down": "encoder.layer.#.mlp.wo", "norm-b": "encoder.layer.#.mlp.layernorm"}}
+
+
+def halves(weights):
+    return {k: v.to(torch.float16) for k, v in weights.items()}
+
+
+def write_gated_models(root):
+    """ModernBERT, Nomic, GTE, Jina: heads of 16 and 24, windows that texts of the goldens cross, both layouts."""
+    config = bert_config(4, 32, 2, 48, 900, architectures=["ModernBertModel"], model_type="modernbert",
+                         hidden_activation="gelu", norm_eps=1e-5, local_attention=12)
+    write_model(root, "modernbert", config, gated_weights(21, config, MODERNBERT, norm_biases=False))
+
+    config = bert_config(2, 48, 2, 40, 900, architectures=["ModernBertModel"], model_type="modernbert", norm_eps=1e-5,
+                         hidden_activation="gelu", local_attention=128, attention_bias=True, mlp_bias=True,
+                         norm_bias=True, layer_types=["sliding_attention", "full_attention"], rope_parameters={
+                             "full_attention": {"rope_type": "default", "rope_theta": 80000.0},
+                             "sliding_attention": {"rope_type": "default", "rope_theta": 500.0}})
+    weights = gated_weights(22, config, MODERNBERT, biases="q gate o down".split())
+    write_model(root, "modernbert-biases", config, {"model." + k: v for k, v in halves(weights).items()})
+
+    config = bert_config(2, 32, 2, 48, 900, architectures=["NomicBertModel"], model_type="nomic_bert", hidden_act="silu",
+                         rope_parameters={"rope_type": "default", "rope_theta": 1000.0})
+    write_model(root, "nomic", config, halves(gated_weights(23, config, PROJECTIONS)))
+
+    old = {"activation_function": "swiglu", "architectures": ["NomicBertModel"], "auto_map": {
+        "AutoConfig": "nomic-ai/nomic-bert-2048--configuration_hf_nomic_bert.NomicBertConfig",
+        "AutoModel": "nomic-ai/nomic-bert-2048--modeling_hf_nomic_bert.NomicBertModel"}, "causal": False,
+        "layer_norm_epsilon": 1e-5, "mlp_fc1_bias": False, "mlp_fc2_bias": False, "model_type": "nomic_bert", "n_embd": 32,
+        "n_head": 2, "n_inner": 48, "n_layer": 2, "n_positions": 900, "parallel_block": False, "prenorm": False,
+        "qkv_proj_bias": False, "rotary_emb_base": 2000, "rotary_emb_fraction": 1.0, "rotary_emb_interleaved": False,
+        "rotary_emb_scale_base": None, "rotary_scaling_factor": None, "type_vocab_size": 2, "use_rms_norm": False,
+        "vocab_size": len(VOCAB)}
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
+    write_model(root, "nomic-published", old, halves(gated_weights(24, {**old, **sizes}, NOMIC_PUBLISHED)))
+
+    config = bert_config(2, 32, 2, 48, 900, architectures=["GteModel"], model_type="gte", type_vocab_size=1,
+                         rope_parameters={"rope_type": "default", "rope_theta": 160000.0})
+    write_model(root, "gte", config, halves(gated_weights(25, config, PROJECTIONS, biases="q k v o down".split())))
+
+    config = bert_config(2, 32, 2, 48, 900, architectures=["NewModel"], model_type="new", type_vocab_size=0,
+                         auto_map={"AutoConfig": "Alibaba-NLP/new-impl--configuration.NewConfig",
+                                   "AutoModel": "Alibaba-NLP/new-impl--modeling.NewModel"},
+                         layer_norm_type="layer_norm", logn_attention_scale=False, pack_qkv=True,
+                         position_embedding_type="rope", rope_theta=20000, rope_scaling={"factor": 2.0, "type": "ntk"})
+    write_model(root, "gte-published", config, halves(
+        {"new." + k: v for k, v in gated_weights(26, config, GTE_PUBLISHED, biases="q o down".split()).items()}))
+
+    config = bert_config(2, 48, 6, 40, 900, architectures=["JinaBertForMaskedLM"], position_embedding_type="alibi",
+                         feed_forward_type="geglu", auto_map={
+                             "AutoConfig": "jinaai/jina-bert-implementation--configuration_bert.JinaBertConfig",
+                             "AutoModel": "jinaai/jina-bert-implementation--modeling_bert.JinaBertModel"})
+    write_model(root, "jina", config, halves(gated_weights(27, config, JINA, biases="q k v o down".split())))
+
+
 def bert_config(layers, hidden, heads, ffn, positions, **more):
     config = {"architectures": ["BertModel"], "attention_probs_dropout_prob": 0.0, "hidden_act": "gelu",
               "hidden_dropout_prob": 0.0, "hidden_size": hidden, "intermediate_size": ffn, "layer_norm_eps": 1e-12,
@@ -166,7 +281,7 @@ def write_model(root, name, config, weights, shards=1):
     write_json(os.path.join(folder, "config.json"), config)
     write_json(os.path.join(folder, "modules.json"), modules_config())
     write_json(os.path.join(folder, "1_Pooling", "config.json"),
-               pooling_config(config.get("hidden_size") or config["dim"]))
+               pooling_config(config.get("hidden_size") or config.get("dim") or config["n_embd"]))
     write_tokenizer(folder)
     metadata = {"format": "pt"}
     if shards == 1:
@@ -232,3 +347,4 @@ def write_models(root):
     legacy["bert.embeddings.position_ids"] = torch.arange(40).reshape(1, 40)
     legacy["cls.predictions.bias"] = torch.zeros(len(VOCAB))
     write_model(root, "legacy", without_types, legacy)
+    write_gated_models(root)

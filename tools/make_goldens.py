@@ -34,6 +34,7 @@ import sentence_transformers
 from safetensors.torch import save_file
 from sentence_transformers import SentenceTransformer
 
+from golden_jina import jina_reference
 from golden_models import make_texts, write_json, write_models
 from golden_variants import MOVED, VARIANTS
 
@@ -76,6 +77,32 @@ def add_zero_types(folder):
     write_json(os.path.join(folder, "config.json"), {**config, "type_vocab_size": 2})
 
 
+def write_reference_config(folder):
+    """Of models published with code of their own: what transformers calls the same sizes. Their weights it renames."""
+    path = os.path.join(folder, "config.json")
+    with open(path, encoding="utf-8") as file:
+        config = json.load(file)
+    config.pop("auto_map", None)
+    if "n_embd" in config:
+        config.update(hidden_size=config["n_embd"], intermediate_size=config["n_inner"], num_hidden_layers=config["n_layer"],
+                      num_attention_heads=config["n_head"], max_position_embeddings=config["n_positions"],
+                      layer_norm_eps=config["layer_norm_epsilon"], hidden_act="silu",
+                      rope_parameters={"rope_type": "default", "rope_theta": float(config["rotary_emb_base"])})
+    if config["model_type"] == "new":
+        config.update(model_type="gte", architectures=["GteModel"])
+        config.pop("rope_scaling")
+    write_json(path, config)
+
+
+def scale_ropes(model, factor):
+    """The published code's "ntk": another base, and frequencies divided by factor^(2 / head size)."""
+    rope = model[0].auto_model.rotary_emb
+    size = 2 * rope.inv_freq.shape[0]
+    base = rope.config.rope_parameters["rope_theta"] * factor
+    frequencies = 1.0 / (base ** (torch.arange(0, size, 2, dtype=torch.float) / size)) / factor ** (2 / size)
+    rope.inv_freq = frequencies.to(rope.inv_freq.dtype)
+
+
 def encode(model, texts, prompt_name):
     """One text at a time: no padding takes part."""
     arguments = {"convert_to_numpy": True, "show_progress_bar": False, "batch_size": 1}
@@ -104,8 +131,14 @@ def run_variant(root, name, texts):
         assemble(root, name, folder)
         if model_name == "legacy":
             add_zero_types(folder)
-        load = lambda dtype: SentenceTransformer(folder, device="cpu", model_kwargs={"dtype": dtype})
+        if "published" in model_name:
+            write_reference_config(folder)
+        make = jina_reference if model_name == "jina" else SentenceTransformer
+        load = lambda dtype: make(folder, device="cpu", model_kwargs={"dtype": dtype})
         model, exact = load(torch.float32), load(torch.float64)
+        if model_name == "gte-published":
+            scale_ropes(model, 2.0)
+            scale_ropes(exact, 2.0)
         floats, cases, noise, hidden = [], [], 0.0, None
         for prompt_name in prompts:
             vectors, ids, typed = encode(model, texts, prompt_name)

@@ -181,7 +181,7 @@ static SutraStatus check_batch(const SuEncoderContext *context, const SutraBatch
     if (batch->dim == 0 || batch->dim > features || !su_row_bytes(batch->dtype, batch->dim))
         SU_RAISE(err, SUTRA_E_ARGUMENT, "dim %u is not valid for %u elements and this output type",
                  batch->dim, features);
-    if (spec->position == SUTRA_POSITION_LEARNED &&
+    if (spec->position != SUTRA_POSITION_NONE &&
         (uint64_t)batch->max_seqlen + spec->position_offset > spec->max_positions)
         SU_RAISE(err, SUTRA_E_LIMIT, "a text of %u tokens is longer than the model's %u positions",
                  batch->max_seqlen, spec->max_positions - spec->position_offset);

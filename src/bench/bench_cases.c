@@ -14,13 +14,14 @@ static void call_gemm(const SuBenchCase *at, const SuGemm *gemm, const SuBenchOp
                             .residual = at->residual ? x->residual : NULL,
                             .ldr = at->n,
                             .c = x->c,
-                            .ldc = at->n,
+                            .ldc = at->gated ? at->n / 2 : at->n,
                             .m = at->rows,
                             .n = at->n,
                             .k = at->k,
                             .panel_end = (at->n + gemm->nr - 1) / gemm->nr,
                             .block_bytes = kernels->gemm_block_bytes,
-                            .activation = at->activation});
+                            .activation = at->activation,
+                            .gated = at->gated});
 }
 
 static void call_gemm_f32(const SuBenchCase *at, const SuBenchOperands *x)
@@ -145,12 +146,13 @@ static void add_products(SuBenchCases *cases, size_t rows, const char *kernel, s
         const char *use;
         size_t n, k;
         SutraActivation activation;
-        bool residual;
+        bool residual, gated;
     } products[] = {
-        {"qkv", 3 * s->width, s->hidden, SUTRA_ACT_NONE, false},
-        {"attention out + residual", s->hidden, s->width, SUTRA_ACT_NONE, true},
-        {"up + activation", s->ffn, s->hidden, s->activation, false},
-        {"down + residual", s->hidden, s->ffn, SUTRA_ACT_NONE, true},
+        {"qkv", 3 * s->width, s->hidden, SUTRA_ACT_NONE, false, false},
+        {"attention out + residual", s->hidden, s->width, SUTRA_ACT_NONE, true, false},
+        {s->gated ? "gate and up" : "up + activation", (s->gated ? 2 : 1) * s->ffn, s->hidden,
+         s->activation, false, s->gated},
+        {"down + residual", s->hidden, s->ffn, SUTRA_ACT_NONE, true, false},
     };
     for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
         size_t n = products[i].n, k = products[i].k;
@@ -162,6 +164,7 @@ static void add_products(SuBenchCases *cases, size_t rows, const char *kernel, s
                                  .k = k,
                                  .activation = products[i].activation,
                                  .residual = residual,
+                                 .gated = products[i].gated,
                                  .cost = su_bench_cost_gemm(rows, n, k, residual, weight_size),
                                  .call = call});
     }

@@ -10,6 +10,7 @@ enum { SU_BENCH_MAX_CASES = 96 };
 typedef struct SuBenchShape {
     size_t hidden, width, ffn, head_size; /* width: of all heads together */
     SutraActivation activation;
+    bool gated;
     size_t max_tokens; /* longest text to measure attention on */
     size_t max_rows;
     size_t block_bytes; /* SuGemmArgs.block_bytes; 0: that of the kernels */
@@ -27,7 +28,7 @@ struct SuBenchCase {
     const char *kernel, *use; /* name in SuKernels; what the encoder uses it for */
     size_t rows, n, k;        /* k: 0 where there is none */
     SutraActivation activation;
-    bool residual;
+    bool residual, gated;
     SuBenchCost cost;
     SuBenchCall call;
     const SuBenchCases *of;

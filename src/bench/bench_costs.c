@@ -84,6 +84,7 @@ SuBenchCost su_bench_cost_output(size_t n, uint32_t bits, bool ranged)
 double su_bench_flops_of_text(const SutraSpec *spec, double tokens)
 {
     double hidden = spec->hidden_size, width = (double)spec->num_heads * spec->head_size;
-    double linear = 2 * tokens * (4 * hidden * width + 2 * hidden * spec->ffn_size);
+    double matrices = spec->gated ? 3 : 2;
+    double linear = 2 * tokens * (4 * hidden * width + matrices * hidden * spec->ffn_size);
     return spec->num_layers * (linear + 4 * tokens * tokens * width);
 }

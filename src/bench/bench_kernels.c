@@ -30,6 +30,7 @@ static SuBenchShape shape_of(const SutraSpec *spec, SuIsa isa, bool quick)
                           .ffn = spec->ffn_size,
                           .head_size = spec->head_size,
                           .activation = (SutraActivation)spec->activation,
+                          .gated = spec->gated,
                           .max_tokens = spec->max_positions,
                           .max_rows = BATCH_ROWS};
     if (isa == SU_ISA_SCALAR || quick) shape.max_rows = TEXT_ROWS; /* else seconds a call */

@@ -130,6 +130,22 @@ static void time_attention_bf16(const SuAttentionBf16Args *args)
         su_bench_cost_attention(args->num_queries, args->num_keys, args->head_size).flops);
 }
 
+/* 6 operations a pair. */
+static void time_rotate_f32(float *x, size_t stride, const float *turns, size_t rows, size_t size)
+{
+    uint64_t start = su_bench_ticks();
+    inner.rotate_f32(x, stride, turns, rows, size);
+    add(slot_of_thread(), SU_BENCH_ATTENTION, start, 3.0 * (double)(rows * size));
+}
+
+static void time_rotate_bf16(uint16_t *x, size_t stride, const float *turns, size_t rows,
+                             size_t size)
+{
+    uint64_t start = su_bench_ticks();
+    inner.rotate_bf16(x, stride, turns, rows, size);
+    add(slot_of_thread(), SU_BENCH_ATTENTION, start, 3.0 * (double)(rows * size));
+}
+
 static void time_layer_norm(const SuNormF32 *norm, const float *x, float *y)
 {
     Slot *slot = slot_of_thread();
@@ -244,6 +260,8 @@ void su_bench_shims_install(SuEncoder *encoder)
     kernels->quantize_u8 = time_quantize_u8;
     kernels->attention_f32.run = time_attention;
     if (inner.attention_bf16.run) kernels->attention_bf16.run = time_attention_bf16;
+    kernels->rotate_f32 = time_rotate_f32;
+    kernels->rotate_bf16 = time_rotate_bf16;
     kernels->layer_norm_f32 = time_layer_norm;
     kernels->embed_norm_f32 = time_embed_norm;
     kernels->widen_f16 = time_widen_f16;

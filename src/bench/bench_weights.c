@@ -88,6 +88,13 @@ static SutraStatus load_all(const Loader *loader, SuBenchWeights *weights, Sutra
 SutraStatus su_bench_weights_load(const SutraModel *model, SuBenchWeights *weights, SutraError *err)
 {
     Loader loader = {.model = model};
+    const SutraSpec *spec = &model->spec;
+    if (spec->gated || spec->norm != SUTRA_NORM_POST || spec->without_bias ||
+        spec->position == SUTRA_POSITION_ROPE || spec->position == SUTRA_POSITION_ALIBI)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: the plain encoder that this compares with is BERT's; this model is of the "
+                 "family %s",
+                 model->path, model->family);
     *weights = (SuBenchWeights){.spec = model->spec, .pooling = model->pooling};
     su_kernels_init(&loader.kernels, su_isa_detect());
     SutraStatus status = load_all(&loader, weights, err);

@@ -34,6 +34,8 @@ static void embed_text(SuEncoderContext *context, const SutraBatch *batch, uint3
     const SuEncoder *encoder = context->encoder;
     size_t hidden = encoder->spec.hidden_size;
     const SuLinear *next = &encoder->layers[0].qkv;
+    bool converts = !su_linear_reads_floats(next) &&
+                    su_encoder_attention_input(context, &encoder->layers[0]) == context->x;
     size_t counted = 0;
     for (uint32_t t = batch->cu_seqlens[seq]; t < batch->cu_seqlens[seq + 1]; t++) {
         size_t type = batch->type_ids ? (size_t)batch->type_ids[t] : 0;
@@ -45,7 +47,7 @@ static void embed_text(SuEncoderContext *context, const SutraBatch *batch, uint3
             table_row(encoder, &encoder->position, position, scratch + 2 * hidden);
         encoder->kernels.embed_norm_f32(&encoder->embedding_norm, token_row, type_row, position_row,
                                         context->x + t * hidden);
-        if (!su_linear_reads_floats(next))
+        if (converts)
             su_linear_convert_row(&encoder->kernels, next, context->x + t * hidden, context->rows,
                                   t);
     }

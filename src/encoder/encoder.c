@@ -16,12 +16,16 @@ static void run_rank(void *arg, uint32_t rank)
     su_encoder_embed(run->context, run->batch, &thread);
     for (uint32_t i = 0; i < encoder->spec.num_layers; i++) {
         const SuLayer *layer = &encoder->layers[i];
-        const SuLinear *next = i + 1 < encoder->spec.num_layers ? &layer[1].qkv : NULL;
-        bool read_only = reads_one && i + 1 == encoder->spec.num_layers;
+        bool last = i + 1 == encoder->spec.num_layers;
+        const SuLinear *next = last ? NULL : &layer[1].qkv;
+        bool read_only = reads_one && last;
         float *x = read_only ? run->context->read : run->context->x;
         size_t rows = read_only ? run->batch->num_seqs : run->batch->num_tokens;
         su_encoder_self_attention(run->context, layer, run->batch, read_only, &thread);
         su_encoder_feed_forward(run->context, layer, x, rows, next, &thread);
+        if (last && encoder->final_norm.n)
+            su_linear_norm(&encoder->kernels, &encoder->final_norm, &thread, x, x, rows, NULL,
+                           (SuRows){0});
     }
     su_encoder_heads(run->context, run->batch, &thread);
 }
@@ -31,6 +35,7 @@ void su_encoder_run(SuEncoderContext *context, const SutraBatch *batch)
     const SutraTeam *team = batch->team;
     Run run = {context, batch, team && team->size > 1 ? team->size : 1};
     su_output_steps(batch, context->range_steps);
+    su_rope_extend(context, batch->max_seqlen);
     su_parallel_region_init(&context->region);
     if (run.size > 1)
         team->run(team->self, run_rank, &run);

@@ -9,6 +9,14 @@
  *
  *   x ─► qkv ─► attention ─► out projection + x ─► norm ─► x ─► up, GELU ─► down + x ─► norm ─► x
  *
+ * and pre-norm (ModernBERT), y being norm(x), and another norm after the last layer:
+ *
+ *   x ─► y ─► qkv ─► attention ─► out projection + x ─► x ─► y ─► up, GELU ─► down + x ─► x
+ *
+ * RoPE turns q and k of a head just before that head's attention. ALiBi, like MPNet's bias, is a
+ * number for each head and distance. In a gated feed-forward the features of gate and up take turns
+ * in one linear, whose GEMM multiplies them.
+ *
  * Between linears everything is fp32: x, attention, norms, the sum of x and what a block adds. Rows
  * go into a linear in its format: as they are, or converted where they are made (SuRows), a row at
  * a time.
@@ -23,14 +31,18 @@
 #include "encoder/linear.h"
 
 /* Of the layout of SuEncoder.packed. */
-#define SU_ENCODER_PACKED_VERSION 3u
+#define SU_ENCODER_PACKED_VERSION 4u
 
 typedef struct SuLayer {
     SuLinear qkv; /* [hidden, q | k | v]; q scaled by log2(e) / sqrt(head_size) */
     SuLinear attention_out, up, down;
-    SuNormF32 attention_norm, ffn_norm;
+    SuNormF32 attention_norm, ffn_norm; /* n 0: none */
     size_t before, after; /* tokens seen to either side; SIZE_MAX: all */
+    uint32_t turns;       /* its table of RoPE, of SuEncoder.rope_base */
 } SuLayer;
+
+/* Bases of RoPE that a model may have. */
+enum { SU_MAX_ROPES = 4 };
 
 /* The linears of a layer, in this order. */
 enum { SU_LINEAR_QKV, SU_LINEAR_ATTENTION_OUT, SU_LINEAR_UP, SU_LINEAR_DOWN, SU_LAYER_LINEARS };
@@ -60,7 +72,10 @@ typedef struct SuEncoder {
     SuKernels kernels;
     SutraSpec spec; /* pointers of the caller's spec are not kept */
     SuEmbeddingTable token, position, type;
-    SuNormF32 embedding_norm;
+    SuNormF32 embedding_norm, final_norm; /* final_norm.n 0: none */
+    float rope_base[SU_MAX_ROPES];        /* [num_ropes] those of the layers, each once */
+    float rope_frequencies[SU_MAX_ROPES][SU_MAX_HEAD / 2]; /* [num_ropes][head_size / 2] */
+    uint32_t num_ropes;
     const float *relative_bias; /* [num_heads, su_relative_bias_row], or NULL */
     SuLayer *layers;            /* [num_layers] */
     SuDense *dense;             /* [num_dense], run in order on pooled rows */
@@ -76,7 +91,8 @@ typedef struct SuEncoder {
 /* Memory of one run; all pointers lie in one block.
  *
  *   x [tokens, hidden] | qkv [3 heads, tokens, head] (output rows at the end) |
- *   attention [tokens, hidden] | read [seqs, hidden] | ffn [ffn_rows, ffn_size] |
+ *   attention [tokens, widest of heads and hidden], which is y too | read [seqs, hidden] |
+ *   ffn [ffn_rows, ffn_size] | turns [num_ropes][tokens, head] |
  *   the same converted: rows [tokens] (of x, of attention), read_rows [seqs], ffn_rows |
  *   pooled [2][seqs, widest head], if there are dense heads |
  *   range_steps [widest head] | for each rank: one row */
@@ -86,6 +102,8 @@ typedef struct SuEncoderContext {
     float *x, *qkv, *attention, *read, *ffn;
     uint32_t ffn_block; /* rows of ffn */
     SuRows rows, read_rows, ffn_rows;
+    float *turns[SU_MAX_ROPES]; /* of positions 0 … turned - 1: see SuKernels.rotate_f32 */
+    uint32_t turned;            /* grows with the longest text that was run */
     float *pooled[2];
     float *range_steps;            /* [dim] of the batch's ranges */
     float **rank_row;              /* [max_team] */
@@ -135,12 +153,37 @@ void su_encoder_feed_forward(SuEncoderContext *context, const SuLayer *layer, fl
                              const SuLinear *next, SuRegionThread *thread);
 void su_encoder_heads(SuEncoderContext *context, const SutraBatch *batch, SuRegionThread *thread);
 
+/* The rows that attention's linear reads, floats: x, or norm(x). */
+float *su_encoder_attention_input(const SuEncoderContext *context, const SuLayer *layer);
+
+/* Whether the encoder turns q and k. */
+static inline bool su_encoder_rotates(const SuEncoder *encoder) { return encoder->num_ropes > 0; }
+/* frequencies [head_size / 2]. */
+void su_rope_frequencies(const SutraSpec *spec, float base, float *frequencies);
+/* Fills the tables up to `positions`, at most max_tokens. By one thread, before its region. */
+void su_rope_extend(SuEncoderContext *context, uint32_t positions);
+/* q (`queries` rows, the first at position `first`) and k (`keys` rows) of a head, in place; bf16:
+ * elements are bf16. Strides in elements. */
+typedef struct SuRopeArgs {
+    void *q, *k;
+    size_t stride, queries, first, keys;
+    bool bf16;
+} SuRopeArgs;
+void su_rope_run(const SuEncoderContext *context, const SuLayer *layer, const SuRopeArgs *args);
+
+/* Whether scores have a bias by distance. */
+static inline bool su_spec_has_bias(const SutraSpec *spec)
+{
+    return spec->relative_buckets > 0 || spec->position == SUTRA_POSITION_ALIBI;
+}
 /* Numbers of a head: its biases of the distances query - key from 1 - n to n - 1, n being the
  * longest text. */
 size_t su_relative_bias_row(const SutraSpec *spec);
 /* bias [num_heads, su_relative_bias_row], in units of log2, from the weights' buckets
  * [relative_buckets, num_heads]. */
 void su_relative_bias_spread(const SutraSpec *spec, const float *buckets, float *bias);
+/* The same of ALiBi (Press et al. 2022), on both sides: -slope distance. */
+void su_alibi_spread(const SutraSpec *spec, float *bias);
 
 /* The dense heads, and encoder->pooled_size; to be freed whatever is returned. Errors: FORMAT,
  * UNSUPPORTED, MEMORY. */

@@ -40,7 +40,10 @@ static void carve(SuEncoderContext *context, SuArena *arena)
     size_t output = 3 * width > widest ? 3 * width : widest;
     context->x = su_arena_carve(arena, tokens * hidden * sizeof(float));
     context->qkv = su_arena_carve(arena, tokens * output * sizeof(float));
-    context->attention = su_arena_carve(arena, tokens * width * sizeof(float));
+    size_t attended = width > hidden ? width : hidden;
+    context->attention = su_arena_carve(arena, tokens * attended * sizeof(float));
+    for (uint32_t i = 0; i < context->encoder->num_ropes; i++)
+        context->turns[i] = su_arena_carve(arena, tokens * spec->head_size * sizeof(float));
     context->read = su_arena_carve(arena, context->max_seqs * hidden * sizeof(float));
     const SuEncoder *encoder = context->encoder;
     size_t converted = widest_rows(encoder, SU_LINEAR_DOWN, SU_LINEAR_DOWN);

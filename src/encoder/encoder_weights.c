@@ -1,10 +1,11 @@
 /* Weights of the encoder: found by role, checked, widened to fp32 and packed for the GEMM of one
  * ISA; or packed before, and attached where they lie.
  *
- *   packed block:  linears | embedding norm | relative bias, if any | layer 0 | layer 1 | …
+ *   packed block:  linears | embedding norm | relative bias, if any | layer 0 | layer 1 | … |
+ *                  final norm, if pre-norm
  *                  each part at a multiple of 64 bytes
  *   linears:       a PackedLinear for each linear, in the order of the layers
- *   a layer:       qkv | attention out | up | down | 2 norms
+ *   a layer:       qkv | attention out | up (gated: gate and up by turns) | down | 2 norms
  *   a linear:      weights | bias | int8: scales | sums | factors, if it has any
  *
  * Every change to this order, or to the arithmetic that fills it, needs another
@@ -44,13 +45,28 @@ static SutraStatus load_vector(const Source *source, SutraRole role, uint32_t la
     return SUTRA_OK;
 }
 
+static bool has_bias(const Source *source, uint32_t what)
+{
+    return !(source->spec->without_bias & what);
+}
+
+static void *carve_zeros(const Source *source, size_t size)
+{
+    void *memory = su_arena_carve(source->arena, size);
+    if (source->arena->base && !source->attached) memset(memory, 0, size);
+    return memory;
+}
+
 static SutraStatus load_norm(const Source *source, SutraRole weight, SutraRole bias, uint32_t layer,
                              SuNormF32 *norm, SutraError *err)
 {
     norm->n = source->spec->hidden_size;
     norm->eps = source->spec->norm_eps;
     SU_TRY(load_vector(source, weight, layer, norm->n, &norm->gamma, err));
-    return load_vector(source, bias, layer, norm->n, &norm->beta, err);
+    if (has_bias(source, SUTRA_BIAS_NORM))
+        return load_vector(source, bias, layer, norm->n, &norm->beta, err);
+    norm->beta = carve_zeros(source, norm->n * sizeof *norm->beta);
+    return SUTRA_OK;
 }
 
 /* What is known of a linear before its weights: `index` counts all linears. */
@@ -62,13 +78,6 @@ static PackedLinear describe_linear(const Source *source, size_t index)
     return (PackedLinear){.layout = su_linear_gemm(source->weights.kernels, recipe->format)->layout,
                           .has_factor = recipe->factor != NULL,
                           .fixed = recipe->fixed};
-}
-
-static void *carve_zeros(const Source *source, size_t size)
-{
-    void *memory = su_arena_carve(source->arena, size);
-    if (source->arena->base && !source->attached) memset(memory, 0, size);
-    return memory;
 }
 
 static void carve_linear(const Source *source, size_t index, size_t in, size_t out,
@@ -107,55 +116,94 @@ static SutraStatus pack_row(const Source *source, const SuLinear *linear, size_t
     return SUTRA_OK;
 }
 
-/* Output features `first` … of a linear, times scale. */
-static SutraStatus load_linear_part(const Source *source, SutraRole weight, SutraRole bias,
-                                    uint32_t layer, size_t first, size_t count, float scale,
-                                    SuLinear *linear, SutraError *err)
+/* Part of a linear: `count` output features from `first` on, `step` apart, which are those of a
+ * weight in the order it has, times scale. */
+typedef struct Part {
+    SutraRole weight; /* its bias is the next role */
+    uint32_t bias;    /* SUTRA_BIAS_… */
+    size_t first, step, count;
+    float scale;
+} Part;
+
+static SutraStatus load_biases(const Source *source, const Part *part, uint32_t layer,
+                               SuLinear *linear, SutraError *err)
 {
-    const SutraTensor *w = NULL, *b = NULL;
-    if (source->attached) return SUTRA_OK;
-    SU_TRY(su_stored_require(&source->weights, weight, layer, count, linear->in, &w, err));
-    SU_TRY(su_stored_require(&source->weights, bias, layer, count, 0, &b, err));
-    if (!linear->packed || !linear->bias) return SUTRA_OK;
-    for (size_t i = 0; i < count; i++) {
-        su_stored_read_row(&source->weights, w, i, linear->in, source->row);
-        if (scale != 1.0f)
-            source->weights.kernels->scale_f32(source->row, scale, linear->in, source->row);
-        SutraError why = {0};
-        if (pack_row(source, linear, first + i, &why) != SUTRA_OK)
-            SU_RAISE(err, why.status, "tensor of role %d, layer %u, row %zu: %s", (int)weight,
-                     layer, i, why.message);
-    }
-    su_stored_read_row(&source->weights, b, 0, count, linear->bias + first);
-    source->weights.kernels->scale_f32(linear->bias + first, scale, count, linear->bias + first);
+    const SutraTensor *tensor = NULL;
+    if (!has_bias(source, part->bias)) return SUTRA_OK;
+    SU_TRY(su_stored_require(&source->weights, (SutraRole)(part->weight + 1), layer, part->count, 0,
+                             &tensor, err));
+    if (!linear->bias) return SUTRA_OK;
+    su_stored_read_row(&source->weights, tensor, 0, part->count, source->row);
+    for (size_t i = 0; i < part->count; i++)
+        linear->bias[part->first + i * part->step] = source->row[i] * part->scale;
     return SUTRA_OK;
+}
+
+static SutraStatus load_part(const Source *source, const Part *part, uint32_t layer,
+                             SuLinear *linear, SutraError *err)
+{
+    const SutraTensor *tensor = NULL;
+    if (source->attached) return SUTRA_OK;
+    SU_TRY(su_stored_require(&source->weights, part->weight, layer, part->count, linear->in,
+                             &tensor, err));
+    for (size_t i = 0; linear->packed && i < part->count; i++) {
+        SutraError why = {0};
+        su_stored_read_row(&source->weights, tensor, i, linear->in, source->row);
+        if (part->scale != 1.0f)
+            source->weights.kernels->scale_f32(source->row, part->scale, linear->in, source->row);
+        if (pack_row(source, linear, part->first + i * part->step, &why) != SUTRA_OK)
+            SU_RAISE(err, why.status, "tensor of role %d, layer %u, row %zu: %s",
+                     (int)part->weight, layer, i, why.message);
+    }
+    return load_biases(source, part, layer, linear, err);
+}
+
+static SutraStatus load_attention(const Source *source, uint32_t index, SuLayer *layer,
+                                  SutraError *err)
+{
+    const SutraSpec *spec = source->spec;
+    size_t hidden = spec->hidden_size, width = (size_t)spec->num_heads * spec->head_size;
+    size_t linear = (size_t)index * SU_LAYER_LINEARS;
+    float scale = (float)(1.4426950408889634 / sqrt((double)spec->head_size));
+    const Part parts[] = {
+        {SUTRA_ROLE_QUERY_WEIGHT, SUTRA_BIAS_QKV, 0, 1, width, scale},
+        {SUTRA_ROLE_KEY_WEIGHT, SUTRA_BIAS_QKV, width, 1, width, 1.0f},
+        {SUTRA_ROLE_VALUE_WEIGHT, SUTRA_BIAS_QKV, 2 * width, 1, width, 1.0f},
+    };
+    carve_linear(source, linear + SU_LINEAR_QKV, hidden, 3 * width, &layer->qkv);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        SU_TRY(load_part(source, &parts[i], index, &layer->qkv, err));
+    carve_linear(source, linear + SU_LINEAR_ATTENTION_OUT, width, hidden, &layer->attention_out);
+    return load_part(source,
+                     &(Part){SUTRA_ROLE_ATTENTION_OUT_WEIGHT, SUTRA_BIAS_ATTENTION_OUT, 0, 1,
+                             hidden, 1.0f},
+                     index, &layer->attention_out, err);
+}
+
+static SutraStatus load_feed_forward(const Source *source, uint32_t index, SuLayer *layer,
+                                     SutraError *err)
+{
+    const SutraSpec *spec = source->spec;
+    size_t hidden = spec->hidden_size, ffn = spec->ffn_size, step = 1 + spec->gated;
+    size_t linear = (size_t)index * SU_LAYER_LINEARS;
+    Part gate = {SUTRA_ROLE_FFN_GATE_WEIGHT, SUTRA_BIAS_FFN_UP, 0, step, ffn, 1.0f};
+    Part up = {SUTRA_ROLE_FFN_UP_WEIGHT, SUTRA_BIAS_FFN_UP, step - 1, step, ffn, 1.0f};
+    Part down = {SUTRA_ROLE_FFN_DOWN_WEIGHT, SUTRA_BIAS_FFN_DOWN, 0, 1, hidden, 1.0f};
+    carve_linear(source, linear + SU_LINEAR_UP, hidden, step * ffn, &layer->up);
+    layer->up.gated = spec->gated;
+    if (spec->gated) SU_TRY(load_part(source, &gate, index, &layer->up, err));
+    SU_TRY(load_part(source, &up, index, &layer->up, err));
+    carve_linear(source, linear + SU_LINEAR_DOWN, ffn, hidden, &layer->down);
+    return load_part(source, &down, index, &layer->down, err);
 }
 
 static SutraStatus load_layer(const Source *source, uint32_t index, SuLayer *layer, SutraError *err)
 {
-    const SutraSpec *spec = source->spec;
-    size_t hidden = spec->hidden_size, width = (size_t)spec->num_heads * spec->head_size,
-           ffn = spec->ffn_size;
-    float scale = (float)(1.4426950408889634 / sqrt((double)spec->head_size));
-    size_t linear = (size_t)index * SU_LAYER_LINEARS;
-    carve_linear(source, linear + SU_LINEAR_QKV, hidden, 3 * width, &layer->qkv);
-    SU_TRY(load_linear_part(source, SUTRA_ROLE_QUERY_WEIGHT, SUTRA_ROLE_QUERY_BIAS, index, 0, width,
-                            scale, &layer->qkv, err));
-    SU_TRY(load_linear_part(source, SUTRA_ROLE_KEY_WEIGHT, SUTRA_ROLE_KEY_BIAS, index, width, width,
-                            1.0f, &layer->qkv, err));
-    SU_TRY(load_linear_part(source, SUTRA_ROLE_VALUE_WEIGHT, SUTRA_ROLE_VALUE_BIAS, index,
-                            2 * width, width, 1.0f, &layer->qkv, err));
-    carve_linear(source, linear + SU_LINEAR_ATTENTION_OUT, width, hidden, &layer->attention_out);
-    SU_TRY(load_linear_part(source, SUTRA_ROLE_ATTENTION_OUT_WEIGHT, SUTRA_ROLE_ATTENTION_OUT_BIAS,
-                            index, 0, hidden, 1.0f, &layer->attention_out, err));
-    carve_linear(source, linear + SU_LINEAR_UP, hidden, ffn, &layer->up);
-    SU_TRY(load_linear_part(source, SUTRA_ROLE_FFN_UP_WEIGHT, SUTRA_ROLE_FFN_UP_BIAS, index, 0, ffn,
-                            1.0f, &layer->up, err));
-    carve_linear(source, linear + SU_LINEAR_DOWN, ffn, hidden, &layer->down);
-    SU_TRY(load_linear_part(source, SUTRA_ROLE_FFN_DOWN_WEIGHT, SUTRA_ROLE_FFN_DOWN_BIAS, index, 0,
-                            hidden, 1.0f, &layer->down, err));
-    SU_TRY(load_norm(source, SUTRA_ROLE_ATTENTION_NORM_WEIGHT, SUTRA_ROLE_ATTENTION_NORM_BIAS,
-                     index, &layer->attention_norm, err));
+    SU_TRY(load_attention(source, index, layer, err));
+    SU_TRY(load_feed_forward(source, index, layer, err));
+    if (index > 0 || !source->spec->bare_start)
+        SU_TRY(load_norm(source, SUTRA_ROLE_ATTENTION_NORM_WEIGHT, SUTRA_ROLE_ATTENTION_NORM_BIAS,
+                         index, &layer->attention_norm, err));
     return load_norm(source, SUTRA_ROLE_FFN_NORM_WEIGHT, SUTRA_ROLE_FFN_NORM_BIAS, index,
                      &layer->ffn_norm, err);
 }
@@ -210,11 +258,15 @@ static SutraStatus load_relative_bias(const Source *source, SuEncoder *encoder, 
 {
     const SutraSpec *spec = source->spec;
     const SutraTensor *tensor = NULL;
-    if (spec->relative_buckets == 0) return SUTRA_OK;
+    if (!su_spec_has_bias(spec)) return SUTRA_OK;
     float *bias =
         su_arena_carve(source->arena, spec->num_heads * su_relative_bias_row(spec) * sizeof *bias);
     encoder->relative_bias = bias;
     if (source->attached) return SUTRA_OK;
+    if (spec->position == SUTRA_POSITION_ALIBI) {
+        if (bias) su_alibi_spread(spec, bias);
+        return SUTRA_OK;
+    }
     SU_TRY(su_stored_require(&source->weights, SUTRA_ROLE_RELATIVE_BIAS, 0, spec->relative_buckets,
                              spec->num_heads, &tensor, err));
     if (!bias) return SUTRA_OK;
@@ -235,7 +287,9 @@ static SutraStatus load_packed(const Source *source, SuEncoder *encoder, SutraEr
     SU_TRY(load_relative_bias(source, encoder, err));
     for (uint32_t i = 0; i < source->spec->num_layers; i++)
         SU_TRY(load_layer(source, i, &encoder->layers[i], err));
-    return SUTRA_OK;
+    if (source->spec->norm != SUTRA_NORM_PRE) return SUTRA_OK;
+    return load_norm(source, SUTRA_ROLE_FINAL_NORM_WEIGHT, SUTRA_ROLE_FINAL_NORM_BIAS, 0,
+                     &encoder->final_norm, err);
 }
 
 static SutraStatus find_tables(const Source *source, SuEncoder *encoder, SutraError *err)
@@ -261,12 +315,24 @@ static SutraStatus load_all(const Source *source, SuEncoder *encoder, SutraError
     return find_tables(source, encoder, err);
 }
 
+static SutraStatus check_rope(const SutraSpec *spec, SutraError *err)
+{
+    bool valid = spec->rope_base && spec->rope_divisor > 0 && spec->rope_divisor < INFINITY;
+    for (uint32_t i = 0; valid && i < spec->num_layers; i++)
+        valid = spec->rope_base[i] > 0 && spec->rope_base[i] < INFINITY;
+    if (!valid)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "RoPE without a base above 0 for each layer");
+    return SUTRA_OK;
+}
+
 static SutraStatus check_positions(const SutraSpec *spec, SutraError *err)
 {
-    if (spec->position != SUTRA_POSITION_LEARNED && spec->position != SUTRA_POSITION_NONE)
+    if (spec->position == SUTRA_POSITION_RELATIVE || spec->position > SUTRA_POSITION_NONE)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "the cpu backend has no position scheme %u",
                  spec->position);
-    if (spec->position == SUTRA_POSITION_LEARNED && spec->position_offset >= spec->max_positions)
+    if (spec->position == SUTRA_POSITION_ROPE) return check_rope(spec, err);
+    if (spec->position == SUTRA_POSITION_NONE) return SUTRA_OK;
+    if (spec->position_offset >= spec->max_positions)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "the first position %u is not below the model's %u",
                  spec->position_offset, spec->max_positions);
     return SUTRA_OK;
@@ -310,12 +376,17 @@ SutraStatus su_encoder_check_spec(const SutraSpec *spec, SutraError *err)
     SU_TRY(check_positions(spec, err));
     SU_TRY(check_relative_bias(spec, err));
     SU_TRY(check_heads(spec, err));
-    if (spec->norm != SUTRA_NORM_POST)
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "the cpu backend runs post-norm encoders only");
+    if (spec->norm > SUTRA_NORM_PRE || (spec->bare_start && spec->norm != SUTRA_NORM_PRE))
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "the cpu backend has no norms in the order %u%s",
+                 spec->norm, spec->bare_start ? " without the first one" : "");
+    if (spec->without_bias & ~(uint32_t)SUTRA_BIAS_ALL)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "the cpu backend does not know all biases of 0x%x",
+                 spec->without_bias);
     if (spec->norm_kind != SUTRA_NORM_LAYER)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "the cpu backend has layer norms only, no RMS norms");
-    if (spec->gated)
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "the cpu backend has no gated feed-forward");
+    if (spec->gated > 1 || spec->causal > 1)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "gated is %u and causal is %u, not 0 or 1", spec->gated,
+                 spec->causal);
     if (spec->num_experts)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "the cpu backend has no experts, the model has %u",
                  spec->num_experts);
@@ -332,6 +403,25 @@ SutraStatus su_encoder_check_spec(const SutraSpec *spec, SutraError *err)
     if (spec->activation > SUTRA_ACT_TANH)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "the cpu backend has no activation %u",
                  spec->activation);
+    return SUTRA_OK;
+}
+
+/* The bases of the layers, each once. */
+static SutraStatus find_ropes(const SutraSpec *spec, SuEncoder *encoder, SutraError *err)
+{
+    if (spec->position != SUTRA_POSITION_ROPE) return SUTRA_OK;
+    for (uint32_t i = 0; i < spec->num_layers; i++) {
+        uint32_t rope = 0;
+        while (rope < encoder->num_ropes && encoder->rope_base[rope] != spec->rope_base[i]) rope++;
+        encoder->layers[i].turns = rope;
+        if (rope < encoder->num_ropes) continue;
+        if (rope == SU_MAX_ROPES)
+            SU_RAISE(err, SUTRA_E_UNSUPPORTED, "the cpu backend takes %d bases of RoPE at most",
+                     SU_MAX_ROPES);
+        encoder->rope_base[rope] = spec->rope_base[i];
+        su_rope_frequencies(spec, spec->rope_base[i], encoder->rope_frequencies[rope]);
+        encoder->num_ropes++;
+    }
     return SUTRA_OK;
 }
 
@@ -354,8 +444,12 @@ static SutraStatus encoder_new(const SutraSpec *spec, SuIsa isa, SuEncoder **out
     encoder->spec.rope_base = NULL;
     encoder->spec.heads = NULL;
     su_kernels_init(&encoder->kernels, isa);
-    *out = encoder;
-    return SUTRA_OK;
+    SutraStatus status = find_ropes(spec, encoder, err);
+    if (status == SUTRA_OK)
+        *out = encoder;
+    else
+        su_encoder_free(encoder);
+    return status;
 }
 
 /* Measures, allocates, fills. */
@@ -378,6 +472,8 @@ SutraStatus su_encoder_create(const SutraSpec *spec, const SutraTensor *tensors,
     *out = NULL;
     SU_TRY(encoder_new(spec, isa, &encoder, err));
     size_t widest = spec->ffn_size > spec->hidden_size ? spec->ffn_size : spec->hidden_size;
+    size_t width = (size_t)spec->num_heads * spec->head_size;
+    if (width > widest) widest = width;
     SuArena arena = {0};
     Source source = {.spec = spec,
                      .weights = {tensors, n, &encoder->kernels},

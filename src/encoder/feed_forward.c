@@ -1,4 +1,4 @@
-/* Feed-forward: up + activation, down + residual, norm, a block of rows at a time so that the wide
+/* Feed-forward: up + activation (or gate), down + residual, with its norm before or after: a block of rows at a time so that the wide
  * rows stay in cache. */
 #include "encoder/encoder.h"
 
@@ -31,7 +31,12 @@ void su_encoder_feed_forward(SuEncoderContext *context, const SuLayer *layer, fl
                              const SuLinear *next, SuRegionThread *thread)
 {
     const SuEncoder *encoder = context->encoder;
-    SuRows all = su_linear_rows(&layer->up, x, context->rows);
+    bool pre = encoder->spec.norm == SUTRA_NORM_PRE;
+    float *input = pre ? context->attention : x;
+    if (pre)
+        su_linear_norm(&encoder->kernels, &layer->ffn_norm, thread, x, input, rows, &layer->up,
+                       context->rows);
+    SuRows all = su_linear_rows(&layer->up, input, context->rows);
     for (size_t row = 0; row < rows; row += context->ffn_block) {
         size_t left = rows - row, block = left < context->ffn_block ? left : context->ffn_block;
         float *at = x + row * encoder->spec.hidden_size;
@@ -42,5 +47,7 @@ void su_encoder_feed_forward(SuEncoderContext *context, const SuLayer *layer, fl
             &(SuLinearIo){
                 .a = wide, .rows = block, .residual = at, .c = at, .observer = context->observer});
     }
-    su_linear_norm(&encoder->kernels, &layer->ffn_norm, thread, x, rows, next, context->rows);
+    if (!pre)
+        su_linear_norm(&encoder->kernels, &layer->ffn_norm, thread, x, x, rows, next,
+                       context->rows);
 }

@@ -68,19 +68,21 @@ void su_linear_run(const SuKernels *kernels, const SuLinear *linear, SuRegionThr
     size_t columns = io->columns ? io->columns : linear->out, first = io->first / gemm->nr;
     size_t panels = (columns + gemm->nr - 1) / gemm->nr;
     size_t blocks = row_blocks(thread, panels, io->rows, gemm->mr);
+    size_t width = linear->gated ? linear->out / 2 : linear->out;
     SuGemmArgs args = {.lda = su_linear_row_bytes(linear) / linear->row_size,
                        .b = linear->packed,
                        .bias = linear->bias,
                        .b_scale = linear->scale,
                        .b_sum = linear->sum,
-                       .ldr = linear->out,
-                       .ldc = io->c_group ? io->c_group : linear->out,
+                       .ldr = width,
+                       .ldc = io->c_group ? io->c_group : width,
                        .c_group = io->c_group,
                        .c_group_stride = io->c_group_stride,
                        .n = linear->out,
                        .k = linear->in,
                        .block_bytes = kernels->gemm_block_bytes,
                        .activation = io->activation,
+                       .gated = linear->gated,
                        .c_bf16 = io->c_bf16};
     if (io->observer) io->observer->see(io->observer->user, linear, io->a.data, io->rows);
     SuLoop loop = su_parallel_for(thread, blocks * panels);
@@ -102,14 +104,14 @@ void su_linear_run(const SuKernels *kernels, const SuLinear *linear, SuRegionThr
 }
 
 void su_linear_norm(const SuKernels *kernels, const SuNormF32 *norm, SuRegionThread *thread,
-                    float *x, size_t rows, const SuLinear *next, SuRows to)
+                    const float *x, float *y, size_t rows, const SuLinear *next, SuRows to)
 {
     bool converts = next && !su_linear_reads_floats(next);
     SuLoop loop = su_parallel_for(thread, rows);
     while (su_loop_next(thread, &loop))
         for (size_t i = loop.begin; i < loop.end; i++) {
-            kernels->layer_norm_f32(norm, x + i * norm->n, x + i * norm->n);
-            if (converts) su_linear_convert_row(kernels, next, x + i * norm->n, to, i);
+            kernels->layer_norm_f32(norm, x + i * norm->n, y + i * norm->n);
+            if (converts) su_linear_convert_row(kernels, next, y + i * norm->n, to, i);
         }
 }
 

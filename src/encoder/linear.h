@@ -26,6 +26,7 @@ typedef struct SuLinear {
     float *factor;    /* [in]: what a row is multiplied by before it is quantised; NULL: nothing */
     SuRowScale fixed; /* scale and zero of all rows; scale 0: each row its own */
     size_t in, out;
+    bool gated; /* rows of what it gives have out / 2 elements: see SuGemmArgs */
     uint32_t row_size; /* bytes of an element of the rows that it reads: SuGemm.a_size */
 } SuLinear;
 
@@ -89,9 +90,9 @@ void su_linear_run(const SuKernels *kernels, const SuLinear *linear, SuRegionThr
 /* x as `linear` reads it: itself, or converted to `to`. */
 SuRows su_linear_convert(const SuKernels *kernels, const SuLinear *linear, SuRegionThread *thread,
                          float *x, size_t rows, SuRows to);
-/* Norm of `rows` rows of x in place; and converted to `to` for the linear that reads them next, if
- * it reads no floats (next NULL: none does). */
+/* y = norm(x) of `rows` rows, y being x or apart from it; and converted to `to` for the linear that
+ * reads them next, if it reads no floats (next NULL: none does). */
 void su_linear_norm(const SuKernels *kernels, const SuNormF32 *norm, SuRegionThread *thread,
-                    float *x, size_t rows, const SuLinear *next, SuRows to);
+                    const float *x, float *y, size_t rows, const SuLinear *next, SuRows to);
 
 #endif

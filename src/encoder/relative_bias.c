@@ -1,5 +1,5 @@
-/* Relative position bias (T5, MPNet): a number for each head and bucket of distances, spread out to
- * one for each distance, so that attention reads it in order. */
+/* Biases by relative position: a number for each head and bucket of distances (T5, MPNet), or a slope
+ * for each head (ALiBi), spread out to one for each distance, so that attention reads it in order. */
 #include "encoder/encoder.h"
 
 #include <math.h>
@@ -31,5 +31,25 @@ void su_relative_bias_spread(const SutraSpec *spec, const float *buckets, float 
         const float *from = buckets + bucket_of(i - row / 2, spec) * spec->num_heads;
         for (ptrdiff_t head = 0; head < (ptrdiff_t)spec->num_heads; head++)
             bias[head * row + i] = from[head] * log2_e;
+    }
+}
+
+/* Heads up to the last power of two n have the slopes 2^(-8 / n), 2^(-16 / n), …; the others those of
+ * 2 n heads, every second one. */
+static double alibi_slope(uint32_t head, uint32_t heads)
+{
+    uint32_t power = 1;
+    while (2 * power <= heads) power *= 2;
+    if (head < power) return exp2(-8.0 * (head + 1) / power);
+    return exp2(-8.0 * (2 * (head - power) + 1) / (2 * power));
+}
+
+void su_alibi_spread(const SutraSpec *spec, float *bias)
+{
+    ptrdiff_t row = (ptrdiff_t)su_relative_bias_row(spec);
+    for (uint32_t head = 0; head < spec->num_heads; head++, bias += row) {
+        double slope = alibi_slope(head, spec->num_heads) * 1.4426950408889634;
+        for (ptrdiff_t i = 0; i < row; i++)
+            bias[i] = (float)(-slope * (double)labs((long)(i - row / 2)));
     }
 }

@@ -1,6 +1,6 @@
-/* Self-attention: one GEMM for q, k, v, which writes each head's as a matrix of its own where a
+/* Self-attention: the norm before it, of pre-norm encoders; one GEMM for q, k, v, which writes each head's as a matrix of its own where a
  * head is whole panels of the GEMM; attention for each (text, head); output projection + residual;
- * norm. */
+ * the norm after it, of post-norm ones. */
 #include "encoder/encoder.h"
 
 #include <string.h>
@@ -16,6 +16,12 @@ static bool attends_in_bf16(const SuEncoder *encoder, const SuLayer *layer)
 {
     return encoder->kernels.attention_bf16.run && su_format_is_narrow(layer->qkv.format) &&
            encoder->spec.head_size % 32 == 0 && !encoder->relative_bias;
+}
+
+float *su_encoder_attention_input(const SuEncoderContext *context, const SuLayer *layer)
+{
+    bool pre = context->encoder->spec.norm == SUTRA_NORM_PRE;
+    return pre && layer->attention_norm.n ? context->attention : context->x;
 }
 
 /* Of distance 0; NULL: none. */
@@ -64,11 +70,24 @@ static void attend(SuEncoderContext *context, const SuLayer *layer, const SutraB
                                .bias = bias_of(encoder, head),
                                .first_query =
                                    read_only ? su_encoder_read_token(batch, seq) - begin : 0};
-    if (!attends_in_bf16(encoder, layer)) {
+    bool bf16 = attends_in_bf16(encoder, layer);
+    uint16_t *half = (uint16_t *)(void *)context->qkv + at;
+    if (su_encoder_rotates(encoder)) {
+        void *rows = bf16 ? (void *)half : (void *)(context->qkv + at);
+        size_t size = bf16 ? sizeof *half : sizeof *context->qkv;
+        su_rope_run(context, layer,
+                    &(SuRopeArgs){.q = (char *)rows + row * layout.row_stride * size,
+                                  .k = (char *)rows + (all + begin * layout.row_stride) * size,
+                                  .stride = layout.row_stride,
+                                  .queries = args.num_queries,
+                                  .first = args.first_query,
+                                  .keys = tokens,
+                                  .bf16 = bf16});
+    }
+    if (!bf16) {
         encoder->kernels.attention_f32.run(&args);
         return;
     }
-    const uint16_t *half = (const uint16_t *)(const void *)context->qkv + at;
     encoder->kernels.attention_bf16.run(
         &(SuAttentionBf16Args){.q = half + row * layout.row_stride,
                                .k = half + all + begin * layout.row_stride,
@@ -102,21 +121,23 @@ static void project(SuEncoderContext *context, const SuLayer *layer, const Sutra
     su_linear_run(&encoder->kernels, &layer->qkv, thread, &io);
 }
 
-/* Of x, and of the rows that qkv reads. */
-static void gather_read_rows(SuEncoderContext *context, const SuLinear *qkv,
+/* Rows of `from` that pooling reads to context->read; and those that `qkv` reads instead of them, if
+ * it isn't NULL and reads no floats. */
+static void gather_read_rows(SuEncoderContext *context, const float *from, const SuLinear *qkv,
                              const SutraBatch *batch, SuRegionThread *thread)
 {
     size_t hidden = context->encoder->spec.hidden_size;
+    bool converted = qkv && !su_linear_reads_floats(qkv);
     SuLoop loop = su_parallel_for(thread, batch->num_seqs);
     while (su_loop_next(thread, &loop))
         for (size_t i = loop.begin; i < loop.end; i++) {
             size_t token = su_encoder_read_token(batch, i);
-            memcpy(context->read + i * hidden, context->x + token * hidden, hidden * sizeof(float));
-            if (su_linear_reads_floats(qkv)) continue;
-            SuRows from = su_linear_rows_at(qkv, context->rows, token);
+            memcpy(context->read + i * hidden, from + token * hidden, hidden * sizeof *from);
+            if (!converted) continue;
+            SuRows rows = su_linear_rows_at(qkv, context->rows, token);
             SuRows to = su_linear_rows_at(qkv, context->read_rows, i);
-            memcpy(to.data, from.data, su_linear_row_bytes(qkv));
-            *to.scales = *from.scales;
+            memcpy(to.data, rows.data, su_linear_row_bytes(qkv));
+            *to.scales = *rows.scales;
         }
 }
 
@@ -124,15 +145,16 @@ static void project_qkv(SuEncoderContext *context, const SuLayer *layer, const S
                         bool read_only, SuRegionThread *thread)
 {
     const SuLinear *qkv = &layer->qkv;
-    SuLinearIo all = {.a = su_linear_rows(qkv, context->x, context->rows),
-                      .rows = batch->num_tokens};
+    float *input = su_encoder_attention_input(context, layer);
+    SuLinearIo all = {.a = su_linear_rows(qkv, input, context->rows), .rows = batch->num_tokens};
     if (read_only) {
         size_t width = layer->attention_out.in;
-        gather_read_rows(context, qkv, batch, thread);
+        gather_read_rows(context, input, qkv, batch, thread);
         SuLinearIo read = {.a = su_linear_rows(qkv, context->read, context->read_rows),
                            .rows = batch->num_seqs,
                            .columns = width};
         project(context, layer, batch, read, thread);
+        if (input != context->x) gather_read_rows(context, context->x, NULL, batch, thread);
         all.first = width;
         all.columns = 2 * width;
     }
@@ -146,6 +168,10 @@ void su_encoder_self_attention(SuEncoderContext *context, const SuLayer *layer,
     size_t heads = encoder->spec.num_heads;
     size_t rows = read_only ? batch->num_seqs : batch->num_tokens;
     float *x = read_only ? context->read : context->x;
+    bool pre = encoder->spec.norm == SUTRA_NORM_PRE;
+    if (pre && layer->attention_norm.n)
+        su_linear_norm(&encoder->kernels, &layer->attention_norm, thread, context->x,
+                       context->attention, batch->num_tokens, &layer->qkv, context->rows);
     project_qkv(context, layer, batch, read_only, thread);
     SuLoop loop = su_parallel_for(thread, batch->num_seqs * heads);
     while (su_loop_next(thread, &loop))
@@ -155,6 +181,7 @@ void su_encoder_self_attention(SuEncoderContext *context, const SuLayer *layer,
     out.a = su_linear_convert(&encoder->kernels, &layer->attention_out, thread, context->attention,
                               rows, context->rows);
     su_linear_run(&encoder->kernels, &layer->attention_out, thread, &out);
-    su_linear_norm(&encoder->kernels, &layer->attention_norm, thread, x, rows, &layer->up,
-                   context->rows);
+    if (!pre)
+        su_linear_norm(&encoder->kernels, &layer->attention_norm, thread, x, x, rows, &layer->up,
+                       context->rows);
 }

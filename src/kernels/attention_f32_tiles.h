@@ -26,7 +26,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { QUERIES = QUERY_VECTORS * VEC_LANES, MAX_HEAD_SIZE = 256, MOST_KEYS = 16 };
+enum { QUERIES = QUERY_VECTORS * VEC_LANES, MAX_HEAD_SIZE = SU_MAX_HEAD, MOST_KEYS = 16 };
 
 typedef struct Block {
     const SuAttentionF32Args *args;

@@ -65,7 +65,7 @@ static inline size_t su_gemm_words_of(const SuGemmArgs *args, const SuGemmTiles 
 /* The product needs nothing but its place in c. */
 static inline bool su_gemm_is_plain(const SuGemmArgs *args)
 {
-    return args->activation == SUTRA_ACT_NONE && !args->residual && !args->c_bf16;
+    return args->activation == SUTRA_ACT_NONE && !args->residual && !args->c_bf16 && !args->gated;
 }
 
 /* Column `column` of the first row of c. */
@@ -73,7 +73,7 @@ static inline char *su_gemm_columns_of_c(const SuGemmArgs *args, size_t column)
 {
     size_t at = args->c_group
                     ? column / args->c_group * args->c_group_stride + column % args->c_group
-                    : column;
+                    : column >> args->gated;
     return (char *)args->c + (args->c_bf16 ? 2 : 4) * at;
 }
 

@@ -92,11 +92,78 @@ static void gelu_tile(const float *product, size_t rows, void *c, size_t ldc, bo
         gelu_rows(product, rows, c, ldc, false);
 }
 
+SU_INLINE void activate_in_step(const SutraActivation activation, Vec *x, const int count)
+{
+    if (activation == SUTRA_ACT_GELU_ERF && NARROW) {
+        vec_gelu_narrow_in_step(x, count);
+    } else if (activation == SUTRA_ACT_GELU_ERF) {
+        vec_gelu_in_step(x, count);
+    } else {
+        SU_UNROLL
+        for (int i = 0; i < count; i++) x[i] = vec_activate(activation, x[i]);
+    }
+}
+
+/* Gates of `count` rows of a tile in step, of which `rows` are there. A row of products is two
+ * vectors, in which gates and what they gate take turns; of c it is one, its first `columns` lanes.
+ */
+SU_INLINE void gate_in_step(const SutraActivation activation, const bool bf16, const float *product,
+                            size_t rows, size_t columns, void *c, size_t ldc, const int count)
+{
+    Vec gate[2 * GELU_ROWS], gated[2 * GELU_ROWS];
+    SU_UNROLL
+    for (int r = 0; r < count; r++) {
+        const float *from = product + ((size_t)r < rows ? (size_t)r : 0) * NR;
+        Vec first = vec_load(from), second = vec_load(from + VEC_LANES);
+        gate[r] = vec_even_lanes(first, second);
+        gated[r] = vec_odd_lanes(first, second);
+    }
+    activate_in_step(activation, gate, count);
+    SU_UNROLL
+    for (int r = 0; r < count; r++)
+        store_c(c, ((size_t)r < rows ? (size_t)r : 0) * ldc, vec_mul(gate[r], gated[r]), columns,
+                bf16);
+}
+
+SU_INLINE void gate_as(const SutraActivation activation, const bool bf16, const float *product,
+                       size_t rows, size_t columns, void *c, size_t ldc)
+{
+    const size_t size = bf16 ? 2 : 4;
+    for (; rows > GELU_ROWS; rows -= rows < 2 * GELU_ROWS ? rows : 2 * GELU_ROWS) {
+        gate_in_step(activation, bf16, product, rows, columns, c, ldc, 2 * GELU_ROWS);
+        product += 2 * GELU_ROWS * NR;
+        c = (char *)c + 2 * GELU_ROWS * ldc * size;
+    }
+    if (rows > 0) gate_in_step(activation, bf16, product, rows, columns, c, ldc, GELU_ROWS);
+}
+
+SU_INLINE void gate_rows(const SuGemmArgs *args, const SutraActivation activation,
+                         const float *product, size_t rows, size_t columns, void *c)
+{
+    if (args->c_bf16)
+        gate_as(activation, true, product, rows, columns, c, args->ldc);
+    else
+        gate_as(activation, false, product, rows, columns, c, args->ldc);
+}
+
+static void gate_tile(const SuGemmArgs *args, const float *product, size_t rows, size_t columns,
+                      void *c)
+{
+    if (args->activation == SUTRA_ACT_GELU_ERF)
+        gate_rows(args, SUTRA_ACT_GELU_ERF, product, rows, columns, c);
+    else if (args->activation == SUTRA_ACT_SILU)
+        gate_rows(args, SUTRA_ACT_SILU, product, rows, columns, c);
+    else
+        gate_rows(args, args->activation, product, rows, columns, c);
+}
+
 static void finish_tile(const SuGemmArgs *args, const float *product, size_t rows, size_t columns,
                         const float *residual, void *c)
 {
     SutraActivation activation = args->activation;
-    if (activation == SUTRA_ACT_GELU_ERF && columns == NR && !residual)
+    if (args->gated)
+        gate_tile(args, product, rows, columns / 2, c);
+    else if (activation == SUTRA_ACT_GELU_ERF && columns == NR && !residual)
         gelu_tile(product, rows, c, args->ldc, args->c_bf16);
     else if (args->c_bf16 && activation == SUTRA_ACT_NONE)
         finish_as(args, SUTRA_ACT_NONE, true, product, rows, columns, residual, c);

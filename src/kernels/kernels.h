@@ -8,7 +8,8 @@
  * own length; never of the number of rows, their position in a batch, the tile shape or the ISA. In
  * fp32 all ISAs give the same bits:
  *
- *   gemm        c = act(chain + bias) + residual; chain: from 0, one fma an element of K, ascending
+ *   gemm        c = act(chain + bias) + residual; chain: from 0, one fma an element of K, ascending;
+ *               gated: c = act(chain + bias of an even feature) * (that of the odd one after it)
  *               f16: the same over the widened weights, on all ISAs
  *               bf16 and int8: see SuGemmArgs; int8: fma(sum - zero b_sum, scale b_scale, bias),
  *               the same bits on all ISAs; bf16: by SuGemmSums, the same on all ISAs but amx
@@ -25,6 +26,7 @@
  *               keys r, r + 4, r + 8, …, ascending, from 0
  *               out = out scale, then one fma a key, ascending; at the end out (1 / sum)
  *   pool        tokens ascending; see SuPoolF32
+ *   rotate      first' = fma(first, cos, -(second sin)), second' = fma(second, cos, first sin)
  *   gelu        in gemm_bf16 and gemm_int8 the narrow one
  *   exp2, gelu  polynomials of math_constants.h, by Horner's rule with fma; ref/math_ref.h
  *
@@ -56,6 +58,9 @@
  *
  * Columns of c may lie in groups, each a matrix of its own: column j of row i at
  * c[j / c_group * c_group_stride + i * ldc + j % c_group].
+ *
+ * Gated: the features of w are those of a gate and those of what it gates in turn, and c has half as
+ * many columns, act(gate) times the other.
  *
  * w is packed in panels of nr output features (su_gemm_pack); features past n, and in bf16 and int8
  * elements from k to the next multiple of 64 bytes, are zero:
@@ -92,6 +97,7 @@ typedef struct SuGemmArgs {
      * size that does on all processors. No bit depends on it. */
     size_t block_bytes;
     SutraActivation activation;
+    bool gated;  /* n is even; no residual, no groups */
     bool c_bf16; /* to nearest, ties to even; a denormal may become zero; not of f32 and f16 */
 } SuGemmArgs;
 
@@ -157,7 +163,7 @@ bool su_gemm_pack(SuGemmLayout layout, const float *row, size_t feature, size_t 
                   float *scale, int32_t *sum);
 
 /* ---- attention: one head of one text ---- */
-enum { SU_KEY_TILE = 64 };
+enum { SU_KEY_TILE = 64, SU_MAX_HEAD = 256 };
 
 typedef struct SuAttentionF32Args {
     const float
@@ -242,6 +248,11 @@ typedef struct SuKernels {
     void (*embed_norm_f32)(const SuNormF32 *norm, const float *token, const float *type,
                            const float *position, float *y);
     void (*activate_f32)(SutraActivation activation, float *x, size_t n);
+    /* RoPE in place: x [rows, size], rows `stride` elements apart, size even and at most
+     * SU_MAX_HEAD. turns [rows, size]: the cosines of a row, size / 2, then the sines. */
+    void (*rotate_f32)(float *x, size_t stride, const float *turns, size_t rows, size_t size);
+    /* The same, rounded to nearest, ties to even. */
+    void (*rotate_bf16)(uint16_t *x, size_t stride, const float *turns, size_t rows, size_t size);
     SuPoolF32 pool_f32;
     /* lanes(x^2) */
     float (*sum_of_squares_f32)(const float *x, size_t n);

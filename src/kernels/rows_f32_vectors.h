@@ -100,6 +100,34 @@ static void activate(SutraActivation activation, float *x, size_t n)
         activate_all(activation, x, n);
 }
 
+SU_INLINE void rotate_row(float *x, const float *turns, size_t half)
+{
+    for (size_t i = 0; i < half; i += VEC_LANES) {
+        Vec first = load(x, i, half), second = load(x + half, i, half);
+        Vec cosine = load(turns, i, half), sine = load(turns + half, i, half);
+        store(x, i, half, vec_fma(first, cosine, vec_negate(vec_mul(second, sine))));
+        store(x + half, i, half, vec_fma(second, cosine, vec_mul(first, sine)));
+    }
+}
+
+static void rotate(float *x, size_t stride, const float *turns, size_t rows, size_t size)
+{
+    for (size_t i = 0; i < rows; i++) rotate_row(x + i * stride, turns + i * size, size / 2);
+}
+
+static void widen_bf16(const uint16_t *x, size_t n, float *y); /* of the file that includes this */
+static void narrow_bf16(const float *x, size_t n, uint16_t *y);
+
+static void rotate_halves(uint16_t *x, size_t stride, const float *turns, size_t rows, size_t size)
+{
+    float row[SU_MAX_HEAD];
+    for (size_t i = 0; i < rows; i++, x += stride) {
+        widen_bf16(x, size, row);
+        rotate_row(row, turns + i * size, size / 2);
+        narrow_bf16(row, size, x);
+    }
+}
+
 static float dot(const float *x, const float *y, size_t n)
 {
     Vec lane[LANE_VECTORS];
@@ -289,6 +317,8 @@ static void init_rows(SuKernels *kernels)
     kernels->layer_norm_f32 = layer_norm;
     kernels->embed_norm_f32 = embed_norm;
     kernels->activate_f32 = activate;
+    kernels->rotate_f32 = rotate;
+    kernels->rotate_bf16 = rotate_halves;
     kernels->pool_f32 = pool;
     kernels->sum_of_squares_f32 = sum_of_squares;
     kernels->scale_f32 = scale;

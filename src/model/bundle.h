@@ -16,7 +16,7 @@
 #include "base/byte_codec.h"
 #include "model/model.h"
 
-#define SU_BUNDLE_VERSION 3u
+#define SU_BUNDLE_VERSION 4u
 
 /* Writes model to `path`: given [num_given], which are the packed weights (SUTRA_ROLE_PACKED_CPU)
  * and the embedding tables that are to be others than the model's, and the model's own tables.

@@ -67,8 +67,7 @@ static bool read_numbers(SutraModel *model, SuByteReader *reader)
     model->pool_prompt = pool_prompt;
     model->truncate_left = truncate_left;
     const SutraSpec *spec = &model->spec;
-    uint32_t positions =
-        spec->position == SUTRA_POSITION_LEARNED ? spec->max_positions - spec->position_offset : 0;
+    uint32_t positions = su_spec_longest(spec);
     return compute > SUTRA_COMPUTE_DEFAULT && compute <= SUTRA_COMPUTE_FP8 &&
            pooling > SUTRA_POOL_MODEL && pooling <= SUTRA_POOL_LAST && normalize <= 1 &&
            pool_prompt <= 1 && truncate_left <= 1 && model->max_positions == positions &&

@@ -1,6 +1,6 @@
 /* SutraSpec as a section of a bundle: one table of its fields, for writing and for reading.
  *
- *   version | fields of 4 bytes, in the order of `fields` | norm_eps |
+ *   version | fields of 4 bytes, in the order of `fields` | norm_eps | rope_divisor |
  *   window: 0, or 1 and num_layers numbers | rope_base: the same, of floats |
  *   number of heads | kind, in, out, activation of each
  */
@@ -39,6 +39,8 @@ static const SpecField fields[] = {
     FIELD(gated, 0, 1),
     FIELD(causal, 0, 1),
     FIELD(num_experts, 0, 4096),
+    FIELD(without_bias, 0, SUTRA_BIAS_ALL),
+    FIELD(bare_start, 0, 1),
     FIELD(position_offset, 0, 1u << 24),
     FIELD(relative_buckets, 0, 1u << 16),
     FIELD(relative_distance, 0, 1u << 24),
@@ -74,6 +76,7 @@ SutraStatus su_bundle_write_spec(const SutraSpec *spec, const char *path, SuByte
         su_write_u32(to, value);
     }
     su_write_f32(to, spec->norm_eps);
+    su_write_f32(to, spec->rope_divisor);
     su_write_u32(to, spec->window != NULL);
     for (uint32_t i = 0; spec->window && i < spec->num_layers; i++)
         su_write_u32(to, spec->window[i]);
@@ -101,7 +104,9 @@ static bool read_fields(SutraSpec *spec, SuByteReader *reader)
         *field_of(spec, &fields[i]) = value;
     }
     spec->norm_eps = su_read_f32(reader);
-    return valid && spec->norm_eps >= 0 && spec->norm_eps < 1 &&
+    spec->rope_divisor = su_read_f32(reader);
+    return valid && spec->norm_eps >= 0 && spec->norm_eps < 1 && spec->rope_divisor >= 0 &&
+           spec->rope_divisor <= 1e12f &&
            spec->position_offset < spec->max_positions &&
            (uint64_t)spec->num_heads * spec->head_size <= 1u << 16 &&
            spec->num_kv_heads <= spec->num_heads;

@@ -8,8 +8,20 @@
 
 static const SuFamily *const families[] = {&su_family_bert,        &su_family_roberta,
                                            &su_family_xlm_roberta, &su_family_camembert,
-                                           &su_family_distilbert,  &su_family_mpnet};
+                                           &su_family_distilbert,  &su_family_mpnet,
+                                           &su_family_modernbert,  &su_family_nomic,
+                                           &su_family_gte,         &su_family_jina};
 #define NUM_FAMILIES (sizeof families / sizeof *families)
+
+/* In the first layout, or NULL. */
+static const char *name_of_role(const SuFamily *family, uint32_t role)
+{
+    const char *name = NULL;
+    for (size_t i = 0; i < family->layouts[0].num_tensors; i++)
+        if (family->layouts[0].tensors[i].role == (SutraRole)role)
+            name = family->layouts[0].tensors[i].name;
+    return name;
+}
 
 void su_family_tensor_name(const char *family, uint32_t role, uint32_t layer, char *name,
                            size_t capacity)
@@ -17,15 +29,12 @@ void su_family_tensor_name(const char *family, uint32_t role, uint32_t layer, ch
     snprintf(name, capacity, "a tensor");
     for (size_t f = 0; f < NUM_FAMILIES; f++) {
         if (strcmp(families[f]->name, family) != 0) continue;
-        for (size_t i = 0; i < families[f]->num_tensors; i++) {
-            const SuFamilyTensor *tensor = &families[f]->tensors[i];
-            const char *mark = strchr(tensor->name, '#');
-            if (tensor->role != (SutraRole)role) continue;
-            snprintf(name, capacity, "%s", tensor->name);
-            if (mark)
-                snprintf(name, capacity, "%.*s%u%s", (int)(mark - tensor->name), tensor->name,
-                         layer, mark + 1);
-        }
+        const char *known = name_of_role(families[f], role);
+        const char *mark = known ? strchr(known, '#') : NULL;
+        if (mark)
+            snprintf(name, capacity, "%.*s%u%s", (int)(mark - known), known, layer, mark + 1);
+        else if (known)
+            snprintf(name, capacity, "%s", known);
     }
 }
 
@@ -112,18 +121,46 @@ static SutraStatus read_architecture(const json_t *config, const char *where,
     return SUTRA_OK;
 }
 
+/* A class of auto_map, "modeling.NewModel" or "owner/model--modeling.NewModel", without what comes
+ * before it; NULL: none is named. */
+static const char *custom_class(const json_t *config, const char *part)
+{
+    const char *code =
+        json_string_value(json_object_get(json_object_get(config, "auto_map"), part));
+    const char *point = code ? strrchr(code, '.') : NULL;
+    return point ? point + 1 : code;
+}
+
+static bool is_custom_class(const SuFamily *family, const char *class)
+{
+    for (const char *const *name = family->custom_code; name && *name; name++)
+        if (strcmp(*name, class) == 0) return true;
+    return false;
+}
+
+/* The family that is this code, or NULL. */
+static const SuFamily *family_of_custom_code(const char *class)
+{
+    for (size_t i = 0; class && i < NUM_FAMILIES; i++)
+        if (is_custom_class(families[i], class)) return families[i];
+    return NULL;
+}
+
 /* "auto_map": {"AutoModel": "modeling.Encoder", …}: code of the model's own, whatever model_type
- * says. Without it model_type decides, and the class name in architectures does not count. */
-static SutraStatus check_custom_code(const json_t *config, const char *where, SutraError *err)
+ * says: that of the family, or of none. Without it model_type decides, and the class name in
+ * architectures does not count. */
+static SutraStatus check_custom_code(const json_t *config, const char *where,
+                                     const SuFamily *family, SutraError *err)
 {
     static const char *const parts[] = {"AutoModel", "AutoConfig"};
-    const json_t *map = json_object_get(config, "auto_map");
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        const char *code = json_string_value(json_object_get(map, parts[i]));
-        if (code)
+        const char *class = custom_class(config, parts[i]);
+        if (class && !is_custom_class(family, class))
             SU_RAISE(err, SUTRA_E_UNSUPPORTED,
                      "%s: the encoder is custom code (auto_map: %.80s), which is not supported",
-                     where, code);
+                     where,
+                     json_string_value(
+                         json_object_get(json_object_get(config, "auto_map"), parts[i])));
     }
     return SUTRA_OK;
 }
@@ -141,12 +178,15 @@ SutraStatus su_family_find(const json_t *config, const char *where, const SuFami
                  "%s: neither model_type nor architectures says what model "
                  "this is",
                  where);
-    *family = model_type ? family_of_model_type(model_type) : family_of_architecture(architecture);
+    *family = family_of_custom_code(custom_class(config, "AutoModel"));
+    if (!*family)
+        *family =
+            model_type ? family_of_model_type(model_type) : family_of_architecture(architecture);
     if (!*family)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: %s \"%.60s\" is not supported; known: %s", where,
                  model_type ? "model_type" : "architecture", model_type ? model_type : architecture,
                  known);
-    return check_custom_code(config, where, err);
+    return check_custom_code(config, where, *family, err);
 }
 
 static SutraStatus read_activation(const SuFamily *family, const json_t *config, const char *where,

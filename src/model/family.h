@@ -25,14 +25,38 @@ typedef enum SuExtent {
     SU_EXTENT_HEADS
 } SuExtent;
 
+/* What of a stored tensor a weight is. */
+typedef enum SuTensorPart {
+    SU_WHOLE = 0,
+    SU_IF_THERE,        /* absent, or a size of 0: the step that reads it is left out */
+    SU_NOT_IN_LAYER_0,  /* layer 0 has none */
+    SU_FIRST_OF_TWO,    /* rows of a tensor of two weights, or three */
+    SU_SECOND_OF_TWO,
+    SU_FIRST_OF_THREE,
+    SU_SECOND_OF_THREE,
+    SU_THIRD_OF_THREE
+} SuTensorPart;
+
 /* One weight, of shape [rows] or [rows, cols]. A '#' in the name stands for the layer's number, and
- * makes it one weight a layer. */
+ * makes it one weight a layer. Biases that the spec says there are not (without_bias) are not read.
+ */
 typedef struct SuFamilyTensor {
     const char *name;
     SutraRole role;
     SuExtent rows, cols;
-    bool optional; /* absent, or a size of 0: the step that reads it is left out */
+    SuTensorPart part;
 } SuFamilyTensor;
+
+/* The names that checkpoints of a family have; the last tensor finds the layout and its prefix. */
+typedef struct SuFamilyLayout {
+    const SuFamilyTensor *tensors;
+    size_t num_tensors;
+} SuFamilyLayout;
+
+#define SU_LAYOUT_OF(table) \
+    {                       \
+        table, sizeof table / sizeof *table \
+    }
 
 /* An integer of config.json: where it goes in SutraSpec, its bounds, and the reference's default.
  */
@@ -54,8 +78,9 @@ typedef struct SuFamily {
     const char *activation_key, *activation_default;
     const char *norm_eps_key; /* NULL: norm_eps_default, whatever config.json says */
     double norm_eps_default;
-    const SuFamilyTensor *tensors; /* the first is never optional: it finds the prefix */
-    size_t num_tensors;
+    SuFamilyLayout layouts[2];     /* the second may be empty */
+    const char *const *custom_code; /* NULL-terminated: classes of auto_map that are this family, whatever
+                                       model_type says; or NULL */
     /* The rest of config.json: enumerations of the spec, and options that are not supported. */
     SutraStatus (*configure)(const json_t *config, const char *where, SutraSpec *spec,
                              SutraError *err);
@@ -66,7 +91,8 @@ typedef struct SuFamily {
     (const char *const[]) { __VA_ARGS__, NULL }
 
 extern const SuFamily su_family_bert, su_family_roberta, su_family_xlm_roberta, su_family_camembert,
-    su_family_distilbert, su_family_mpnet;
+    su_family_distilbert, su_family_mpnet, su_family_modernbert, su_family_nomic, su_family_gte,
+    su_family_jina;
 
 /* The family that config.json (`where`) asks for. UNSUPPORTED names what it asks for and lists what
  * is known. */
@@ -89,7 +115,29 @@ SutraStatus su_tensor_from_view(const SuTensorView *view, const char *path, cons
 SutraStatus su_family_read_padding(const json_t *config, const char *where, SutraSpec *spec,
                                    SutraError *err);
 
-/* Fills *spec, all but heads. Sizes are bounded: no later product of two overflows 64 bits. */
+/* window and rope_base of *spec, each [num_layers] and zeroed; what owns the spec su_free's them. */
+SutraStatus su_family_add_windows(const char *where, SutraSpec *spec, uint32_t **window,
+                                  SutraError *err);
+SutraStatus su_family_add_ropes(const char *where, SutraSpec *spec, float **rope_base,
+                                SutraError *err);
+/* One base for all layers, from rope_parameters, rope_scaling and rope_theta. Errors: UNSUPPORTED
+ * (names a kind of scaling that is not known). */
+SutraStatus su_family_read_rope(const json_t *config, const char *where, double base,
+                                SutraSpec *spec, SutraError *err);
+/* The base of an object of RoPE's parameters, if there is one. */
+SutraStatus su_family_read_rope_base(const json_t *parameters, const char *where, double *base,
+                                     SutraError *err);
+/* The bits of `bias` are set in without_bias where config.json's key (`with` if it does not
+ * say) is false. */
+SutraStatus su_family_read_bias(const json_t *config, const char *where, const char *key, bool with,
+                                uint32_t bias, SutraSpec *spec, SutraError *err);
+/* Refuses config.json's key where it is not `value`. */
+SutraStatus su_family_require_bool(const json_t *config, const char *where, const char *key,
+                                   bool value, SutraError *err);
+SutraStatus su_family_require_text(const json_t *config, const char *where, const char *key,
+                                   const char *value, SutraError *err);
+
+/* Fills *spec, all but heads; also on error its window and rope_base may be set. Sizes are bounded: no later product of two overflows 64 bits. */
 SutraStatus su_family_configure(const SuFamily *family, const json_t *config, const char *where,
                                 SutraSpec *spec, SutraError *err);
 

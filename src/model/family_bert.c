@@ -18,38 +18,38 @@ static const SuFamilyField roberta_fields[] = {FIELDS(50265)};
 #undef FIELDS
 
 #define LAYER "encoder.layer.#."
-#define VECTOR SU_EXTENT_HIDDEN, SU_EXTENT_NONE, false
+#define VECTOR SU_EXTENT_HIDDEN, SU_EXTENT_NONE, SU_WHOLE
 static const SuFamilyTensor tensors[] = {
     {"embeddings.word_embeddings.weight", SUTRA_ROLE_TOKEN_EMBEDDING, SU_EXTENT_VOCAB,
-     SU_EXTENT_HIDDEN, false},
+     SU_EXTENT_HIDDEN, SU_WHOLE},
     {"embeddings.position_embeddings.weight", SUTRA_ROLE_POSITION_EMBEDDING, SU_EXTENT_POSITIONS,
-     SU_EXTENT_HIDDEN, false},
+     SU_EXTENT_HIDDEN, SU_WHOLE},
     {"embeddings.token_type_embeddings.weight", SUTRA_ROLE_TYPE_EMBEDDING, SU_EXTENT_TYPES,
-     SU_EXTENT_HIDDEN, true},
+     SU_EXTENT_HIDDEN, SU_IF_THERE},
     {"embeddings.LayerNorm.weight", SUTRA_ROLE_EMBEDDING_NORM_WEIGHT, VECTOR},
     {"embeddings.LayerNorm.bias", SUTRA_ROLE_EMBEDDING_NORM_BIAS, VECTOR},
     {LAYER "attention.self.query.weight", SUTRA_ROLE_QUERY_WEIGHT, SU_EXTENT_QUERY,
-     SU_EXTENT_HIDDEN, false},
+     SU_EXTENT_HIDDEN, SU_WHOLE},
     {LAYER "attention.self.query.bias", SUTRA_ROLE_QUERY_BIAS, SU_EXTENT_QUERY, SU_EXTENT_NONE,
-     false},
+     SU_WHOLE},
     {LAYER "attention.self.key.weight", SUTRA_ROLE_KEY_WEIGHT, SU_EXTENT_KEYVALUE, SU_EXTENT_HIDDEN,
-     false},
+     SU_WHOLE},
     {LAYER "attention.self.key.bias", SUTRA_ROLE_KEY_BIAS, SU_EXTENT_KEYVALUE, SU_EXTENT_NONE,
-     false},
+     SU_WHOLE},
     {LAYER "attention.self.value.weight", SUTRA_ROLE_VALUE_WEIGHT, SU_EXTENT_KEYVALUE,
-     SU_EXTENT_HIDDEN, false},
+     SU_EXTENT_HIDDEN, SU_WHOLE},
     {LAYER "attention.self.value.bias", SUTRA_ROLE_VALUE_BIAS, SU_EXTENT_KEYVALUE, SU_EXTENT_NONE,
-     false},
+     SU_WHOLE},
     {LAYER "attention.output.dense.weight", SUTRA_ROLE_ATTENTION_OUT_WEIGHT, SU_EXTENT_HIDDEN,
-     SU_EXTENT_QUERY, false},
+     SU_EXTENT_QUERY, SU_WHOLE},
     {LAYER "attention.output.dense.bias", SUTRA_ROLE_ATTENTION_OUT_BIAS, VECTOR},
     {LAYER "attention.output.LayerNorm.weight", SUTRA_ROLE_ATTENTION_NORM_WEIGHT, VECTOR},
     {LAYER "attention.output.LayerNorm.bias", SUTRA_ROLE_ATTENTION_NORM_BIAS, VECTOR},
     {LAYER "intermediate.dense.weight", SUTRA_ROLE_FFN_UP_WEIGHT, SU_EXTENT_FFN, SU_EXTENT_HIDDEN,
-     false},
-    {LAYER "intermediate.dense.bias", SUTRA_ROLE_FFN_UP_BIAS, SU_EXTENT_FFN, SU_EXTENT_NONE, false},
+     SU_WHOLE},
+    {LAYER "intermediate.dense.bias", SUTRA_ROLE_FFN_UP_BIAS, SU_EXTENT_FFN, SU_EXTENT_NONE, SU_WHOLE},
     {LAYER "output.dense.weight", SUTRA_ROLE_FFN_DOWN_WEIGHT, SU_EXTENT_HIDDEN, SU_EXTENT_FFN,
-     false},
+     SU_WHOLE},
     {LAYER "output.dense.bias", SUTRA_ROLE_FFN_DOWN_BIAS, VECTOR},
     {LAYER "output.LayerNorm.weight", SUTRA_ROLE_FFN_NORM_WEIGHT, VECTOR},
     {LAYER "output.LayerNorm.bias", SUTRA_ROLE_FFN_NORM_BIAS, VECTOR},
@@ -84,8 +84,7 @@ static SutraStatus configure_roberta(const json_t *config, const char *where, Su
 
 #define SHARED                                                                       \
     .activation_key = "hidden_act", .activation_default = "gelu",                    \
-    .norm_eps_key = "layer_norm_eps", .norm_eps_default = 1e-12, .tensors = tensors, \
-    .num_tensors = sizeof tensors / sizeof *tensors
+    .norm_eps_key = "layer_norm_eps", .norm_eps_default = 1e-12, .layouts = {SU_LAYOUT_OF(tensors)}
 const SuFamily su_family_bert = {
     .name = "bert",
     .tokenizer_class = "BertTokenizer",

@@ -65,16 +65,73 @@ static const SuTensorView *find_tensor(const SuTensorTable *table, const char *n
     return view ? view : find_legacy(table, name);
 }
 
-/* The prefix under which the family's first tensor is found; the first prefix when there is none,
- * so that the message about the missing tensor has a name. */
-static const char *find_prefix(const SuFamily *family, const SuTensorTable *table)
+/* A layout and the prefix of its names. */
+typedef struct Naming {
+    const SuFamilyLayout *layout;
+    const char *prefix;
+} Naming;
+
+/* Tensors of layer 0 and outside the layers that are there under these names. */
+static size_t count_found(const Naming *naming, const SuTensorTable *table)
 {
+    size_t found = 0;
     char name[MAX_NAME];
-    for (const char *const *prefix = family->prefixes; *prefix; prefix++) {
-        compose_name(*prefix, family->tensors[0].name, 0, name);
-        if (find_tensor(table, name)) return *prefix;
+    for (size_t i = 0; i < naming->layout->num_tensors; i++) {
+        compose_name(naming->prefix, naming->layout->tensors[i].name, 0, name);
+        found += find_tensor(table, name) != NULL;
     }
-    return family->prefixes[0];
+    return found;
+}
+
+/* The names that most tensors have; the first of all where none has any, so that the message about a
+ * missing tensor has a name. */
+static Naming find_naming(const SuFamily *family, const SuTensorTable *table)
+{
+    Naming best = {&family->layouts[0], family->prefixes[0]};
+    size_t most = count_found(&best, table);
+    for (size_t i = 0; i < sizeof family->layouts / sizeof *family->layouts; i++)
+        for (const char *const *prefix = family->prefixes; *prefix; prefix++) {
+            Naming naming = {&family->layouts[i], *prefix};
+            size_t found = count_found(&naming, table);
+            if (found <= most) continue;
+            best = naming;
+            most = found;
+        }
+    return best;
+}
+
+/* The bias that a role is, or 0. */
+static uint32_t bias_of(SutraRole role)
+{
+    switch (role) {
+    case SUTRA_ROLE_QUERY_BIAS:
+    case SUTRA_ROLE_KEY_BIAS:
+    case SUTRA_ROLE_VALUE_BIAS:
+        return SUTRA_BIAS_QKV;
+    case SUTRA_ROLE_ATTENTION_OUT_BIAS:
+        return SUTRA_BIAS_ATTENTION_OUT;
+    case SUTRA_ROLE_FFN_UP_BIAS:
+    case SUTRA_ROLE_FFN_GATE_BIAS:
+        return SUTRA_BIAS_FFN_UP;
+    case SUTRA_ROLE_FFN_DOWN_BIAS:
+        return SUTRA_BIAS_FFN_DOWN;
+    case SUTRA_ROLE_EMBEDDING_NORM_BIAS:
+    case SUTRA_ROLE_ATTENTION_NORM_BIAS:
+    case SUTRA_ROLE_FFN_NORM_BIAS:
+    case SUTRA_ROLE_FINAL_NORM_BIAS:
+        return SUTRA_BIAS_NORM;
+    default:
+        return 0;
+    }
+}
+
+/* Weights that a stored tensor holds, and which of them this one is. */
+static void part_of(SuTensorPart part, uint64_t *count, uint64_t *index)
+{
+    *count = part >= SU_FIRST_OF_THREE ? 3 : part >= SU_FIRST_OF_TWO ? 2 : 1;
+    *index = part >= SU_FIRST_OF_THREE ? part - SU_FIRST_OF_THREE
+             : part >= SU_FIRST_OF_TWO ? part - SU_FIRST_OF_TWO
+                                       : 0;
 }
 
 static SutraStatus read_type(const SuTensorView *view, const char *path, SutraTensor *tensor,
@@ -116,6 +173,13 @@ SutraStatus su_tensor_from_view(const SuTensorView *view, const char *path, cons
     return read_type(view, path, tensor, err);
 }
 
+static bool is_left_out(const SuFamilyTensor *wanted, const SutraSpec *spec, uint32_t layer)
+{
+    if (bias_of(wanted->role) & spec->without_bias) return true;
+    if (wanted->part == SU_NOT_IN_LAYER_0) return layer == 0;
+    return wanted->part == SU_IF_THERE && extent_size(wanted->rows, spec) == 0;
+}
+
 /* Binds one line of the table for one layer; *bound stays false for an optional tensor that is
  * absent. */
 static SutraStatus bind_line(const SuFamilyTensor *wanted, const char *prefix,
@@ -124,7 +188,7 @@ static SutraStatus bind_line(const SuFamilyTensor *wanted, const char *prefix,
 {
     char name[MAX_NAME];
     *bound = false;
-    if (wanted->optional && extent_size(wanted->rows, spec) == 0) return SUTRA_OK;
+    if (is_left_out(wanted, spec, layer)) return SUTRA_OK;
     compose_name(prefix, wanted->name, layer, name);
     const SuTensorView *view = find_tensor(table, name);
     if (!view && wanted->role == SUTRA_ROLE_TYPE_EMBEDDING)
@@ -132,12 +196,16 @@ static SutraStatus bind_line(const SuFamilyTensor *wanted, const char *prefix,
                  "%s: tensor %s is missing, but config.json's type_vocab_size is %u (the reference "
                  "fills it with random numbers); with type_vocab_size 0 the model runs without it",
                  where, name, spec->num_types);
-    if (!view && wanted->optional) return SUTRA_OK;
+    if (!view && wanted->part == SU_IF_THERE) return SUTRA_OK;
     if (!view) SU_RAISE(err, SUTRA_E_FORMAT, "%s: tensor %s is missing", where, name);
     *bound = true;
-    SU_TRY(su_tensor_from_view(view, table->files[view->file].path, "config.json",
-                               extent_size(wanted->rows, spec), extent_size(wanted->cols, spec),
-                               tensor, err));
+    uint64_t parts, index, rows = extent_size(wanted->rows, spec);
+    part_of(wanted->part, &parts, &index);
+    SU_TRY(su_tensor_from_view(view, table->files[view->file].path, "config.json", parts * rows,
+                               extent_size(wanted->cols, spec), tensor, err));
+    tensor->shape[0] = rows;
+    tensor->size /= parts;
+    tensor->data = (const char *)tensor->data + index * tensor->size;
     tensor->role = wanted->role;
     tensor->layer = layer;
     return SUTRA_OK;
@@ -147,19 +215,20 @@ SutraStatus su_family_bind(const SuFamily *family, const SuTensorTable *table, c
                            SutraSpec *spec, SutraTensor **tensors, size_t *num_tensors,
                            SutraError *err)
 {
-    const char *prefix = find_prefix(family, table);
+    Naming naming = find_naming(family, table);
+    const SuFamilyLayout *layout = naming.layout;
     size_t count = 0;
     bool has_types = false;
     SutraStatus status = SUTRA_OK;
-    *tensors = su_alloc(family->num_tensors * spec->num_layers, sizeof **tensors);
+    *tensors = su_alloc(layout->num_tensors * spec->num_layers, sizeof **tensors);
     if (!*tensors) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", where);
-    for (size_t i = 0; i < family->num_tensors && status == SUTRA_OK; i++) {
-        const SuFamilyTensor *wanted = &family->tensors[i];
+    for (size_t i = 0; i < layout->num_tensors && status == SUTRA_OK; i++) {
+        const SuFamilyTensor *wanted = &layout->tensors[i];
         uint32_t layers = strchr(wanted->name, '#') ? spec->num_layers : 1;
         for (uint32_t layer = 0; layer < layers && status == SUTRA_OK; layer++) {
             bool bound;
             status =
-                bind_line(wanted, prefix, table, where, spec, layer, *tensors + count, &bound, err);
+                bind_line(wanted, naming.prefix, table, where, spec, layer, *tensors + count, &bound, err);
             count += bound;
             has_types |= bound && wanted->role == SUTRA_ROLE_TYPE_EMBEDDING;
         }

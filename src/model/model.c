@@ -172,10 +172,10 @@ static SutraStatus read_spec(SutraModel *model, const char *folder, const SuFami
     if (status == SUTRA_OK)
         status = su_family_configure(*family, config.root, config.path, &model->spec, err);
     su_config_file_close(&config);
+    model->window = (uint32_t *)model->spec.window;
+    model->rope_base = (float *)model->spec.rope_base;
     if (status != SUTRA_OK) return status;
-    model->max_positions = model->spec.position == SUTRA_POSITION_LEARNED
-                               ? model->spec.max_positions - model->spec.position_offset
-                               : 0;
+    model->max_positions = su_spec_longest(&model->spec);
     model->family = su_strdup((*family)->name);
     return model->family ? SUTRA_OK : out_of_memory(folder, err);
 }

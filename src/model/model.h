@@ -86,6 +86,12 @@ struct SutraModel {
     SuModelLink *links; /* guarded by su_model_links_lock */
 };
 
+/* The longest text that the position scheme can take, in tokens; 0: no limit. */
+static inline uint32_t su_spec_longest(const SutraSpec *spec)
+{
+    return spec->position == SUTRA_POSITION_NONE ? 0 : spec->max_positions - spec->position_offset;
+}
+
 /* See sutra_model_open. */
 SutraStatus su_model_open(const char *path, const SutraModelOptions *options, SutraModel **model,
                           SutraError *err);

@@ -6,35 +6,38 @@
 #include <math.h>
 #include <string.h>
 
+enum { MOST_PARTS = 3 };
+
+/* A linear and its matrices, under each other. */
 typedef struct LinearRole {
     const char *name;
-    SutraRole weight;
-    size_t parts; /* matrices under each other: roles weight, weight + 2, … */
+    SutraRole weights[MOST_PARTS];
+    size_t parts, gated_parts; /* matrices; of an encoder with a gate */
 } LinearRole;
 
 static const LinearRole linear_roles[SU_LAYER_LINEARS] = {
-    {"qkv", SUTRA_ROLE_QUERY_WEIGHT, 3},
-    {"attention out", SUTRA_ROLE_ATTENTION_OUT_WEIGHT, 1},
-    {"up", SUTRA_ROLE_FFN_UP_WEIGHT, 1},
-    {"down", SUTRA_ROLE_FFN_DOWN_WEIGHT, 1},
+    {"qkv", {SUTRA_ROLE_QUERY_WEIGHT, SUTRA_ROLE_KEY_WEIGHT, SUTRA_ROLE_VALUE_WEIGHT}, 3, 3},
+    {"attention out", {SUTRA_ROLE_ATTENTION_OUT_WEIGHT}, 1, 1},
+    {"up", {SUTRA_ROLE_FFN_UP_WEIGHT, SUTRA_ROLE_FFN_GATE_WEIGHT}, 1, 2},
+    {"down", {SUTRA_ROLE_FFN_DOWN_WEIGHT}, 1, 1},
 };
 
 SutraStatus su_quantize_weights(const SuQuantizer *quantizer, size_t index, float **weights,
                                 size_t *in, size_t *out, SutraError *err)
 {
     const LinearRole *role = &linear_roles[index % SU_LAYER_LINEARS];
+    size_t parts = quantizer->model->spec.gated ? role->gated_parts : role->parts;
     uint32_t layer = (uint32_t)(index / SU_LAYER_LINEARS);
-    const SutraTensor *first = su_model_tensor(quantizer->model, role->weight, layer);
+    const SutraTensor *first = su_model_tensor(quantizer->model, role->weights[0], layer);
     *weights = NULL;
     if (!first) SU_RAISE(err, SUTRA_E_FORMAT, "layer %u has no %s", layer, role->name);
     size_t part = su_tensor_elements(first);
     *in = (size_t)first->shape[1];
-    *out = (size_t)first->shape[0] * role->parts;
-    *weights = su_alloc(part * role->parts, sizeof **weights);
+    *out = (size_t)first->shape[0] * parts;
+    *weights = su_alloc(part * parts, sizeof **weights);
     if (!*weights) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for the weights of a linear");
-    for (size_t i = 0; i < role->parts; i++) {
-        const SutraTensor *tensor =
-            su_model_tensor(quantizer->model, (SutraRole)(role->weight + 2 * i), layer);
+    for (size_t i = 0; i < parts; i++) {
+        const SutraTensor *tensor = su_model_tensor(quantizer->model, role->weights[i], layer);
         if (tensor) su_tensor_read(&quantizer->kernels, tensor, 0, part, *weights + i * part);
     }
     return SUTRA_OK;

@@ -1,10 +1,12 @@
 /* The encoder in double, an operation at a time. */
 #include "random_encoder.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* y [rows, out] = x [rows, in] x weight^T + bias */
+/* y [rows, out] = x [rows, in] x weight^T + bias, if it has one */
 static double *linear(const RandomEncoder *encoder, SutraRole weight, uint32_t layer,
                       const double *x, size_t rows, size_t in, size_t out)
 {
@@ -13,28 +15,33 @@ static double *linear(const RandomEncoder *encoder, SutraRole weight, uint32_t l
     double *y = malloc(rows * out * sizeof *y);
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < out; j++) {
-            double sum = (double)bias[j];
+            double sum = bias ? (double)bias[j] : 0;
             for (size_t p = 0; p < in; p++) sum += x[i * in + p] * (double)w[j * in + p];
             y[i * out + j] = sum;
         }
     return y;
 }
 
-/* x = norm(x + y); y NULL: x alone */
-static void add_norm(const RandomEncoder *encoder, SutraRole weight, uint32_t layer, double *x,
-                     const double *y, size_t rows)
+static void add_rows(double *x, const double *y, size_t count)
+{
+    for (size_t i = 0; i < count; i++) x[i] += y[i];
+}
+
+/* y = norm(x), y being x or apart from it; x itself where there is no such norm */
+static void norm(const RandomEncoder *encoder, SutraRole weight, uint32_t layer, const double *x,
+                 double *y, size_t rows)
 {
     size_t n = encoder->spec.hidden_size;
     const float *gamma = random_encoder_find(encoder, weight, layer);
     const float *beta = random_encoder_find(encoder, (SutraRole)(weight + 1), layer);
-    for (size_t i = 0; i < rows; i++, x += n) {
+    for (size_t i = 0; i < rows; i++, x += n, y += n) {
         double mean = 0, variance = 0;
-        for (size_t j = 0; j < n; j++) mean += x[j] += y ? y[i * n + j] : 0;
-        mean /= (double)n;
+        for (size_t j = 0; j < n; j++) mean += x[j] / (double)n;
         for (size_t j = 0; j < n; j++) variance += (x[j] - mean) * (x[j] - mean);
         double rstd = 1 / sqrt(variance / (double)n + (double)encoder->spec.norm_eps);
         for (size_t j = 0; j < n; j++)
-            x[j] = (x[j] - mean) * rstd * (double)gamma[j] + (double)beta[j];
+            y[j] = gamma ? (x[j] - mean) * rstd * (double)gamma[j] + (beta ? (double)beta[j] : 0)
+                         : x[j];
     }
 }
 
@@ -57,6 +64,33 @@ static double relative_bias(const RandomEncoder *encoder, size_t query, size_t k
     return (double)bias[(bucket + (key > query ? 16 : 0)) * encoder->spec.num_heads + head];
 }
 
+/* Of the first `power of two` heads 2^(-8 k / power), of the others those of twice as many (ALiBi). */
+static double alibi(const RandomEncoder *encoder, size_t query, size_t key, size_t head)
+{
+    static const double six[] = {0.25, 0.0625, 0.015625, 0.00390625, 0.5, 0.125};
+    double distance = key > query ? (double)(key - query) : (double)(query - key);
+    if (encoder->spec.position != SUTRA_POSITION_ALIBI) return 0;
+    assert(encoder->spec.num_heads == 6);
+    return -six[head] * distance;
+}
+
+/* Each pair (i, i + half) of every head turned by its position. */
+static void turn(const RandomEncoder *encoder, uint32_t layer, double *x, size_t n)
+{
+    size_t size = encoder->spec.head_size, half = size / 2, heads = encoder->spec.num_heads;
+    if (encoder->spec.position != SUTRA_POSITION_ROPE) return;
+    for (size_t t = 0; t < n; t++)
+        for (size_t head = 0; head < heads; head++, x += size)
+            for (size_t i = 0; i < half; i++) {
+                double frequency = pow((double)encoder->spec.rope_base[layer],
+                                       -2.0 * (double)i / (double)size);
+                double angle = (double)t * frequency / (double)encoder->spec.rope_divisor;
+                double first = x[i], second = x[half + i];
+                x[i] = first * cos(angle) - second * sin(angle);
+                x[half + i] = second * cos(angle) + first * sin(angle);
+            }
+}
+
 /* One query of one head; q, k and v are the head's. */
 static void attend(const RandomEncoder *encoder, uint32_t layer, size_t n, size_t query,
                    size_t head, const double *q, const double *k, const double *v, double *weight,
@@ -67,7 +101,8 @@ static void attend(const RandomEncoder *encoder, uint32_t layer, size_t n, size_
     for (size_t key = 0; key < n; key++) {
         double score = 0;
         for (size_t e = 0; e < size; e++) score += q[query * width + e] * k[key * width + e];
-        score = score / sqrt((double)size) + relative_bias(encoder, query, key, head);
+        score = score / sqrt((double)size) + relative_bias(encoder, query, key, head) +
+                alibi(encoder, query, key, head);
         weight[key] = sees(&encoder->spec, layer, query, key) ? exp(score) : 0;
         sum += weight[key];
     }
@@ -78,30 +113,57 @@ static void attend(const RandomEncoder *encoder, uint32_t layer, size_t n, size_
     }
 }
 
+static double *copy(const double *x, size_t count)
+{
+    double *y = malloc(count * sizeof *y);
+    memcpy(y, x, count * sizeof *y);
+    return y;
+}
+
 static void self_attention(const RandomEncoder *encoder, uint32_t layer, double *x, size_t n)
 {
     size_t hidden = encoder->spec.hidden_size, size = encoder->spec.head_size,
            width = size * encoder->spec.num_heads;
-    double *q = linear(encoder, SUTRA_ROLE_QUERY_WEIGHT, layer, x, n, hidden, width);
-    double *k = linear(encoder, SUTRA_ROLE_KEY_WEIGHT, layer, x, n, hidden, width);
-    double *v = linear(encoder, SUTRA_ROLE_VALUE_WEIGHT, layer, x, n, hidden, width);
+    bool pre = encoder->spec.norm == SUTRA_NORM_PRE;
+    double *input = copy(x, n * hidden);
+    if (pre) norm(encoder, SUTRA_ROLE_ATTENTION_NORM_WEIGHT, layer, x, input, n);
+    double *q = linear(encoder, SUTRA_ROLE_QUERY_WEIGHT, layer, input, n, hidden, width);
+    double *k = linear(encoder, SUTRA_ROLE_KEY_WEIGHT, layer, input, n, hidden, width);
+    double *v = linear(encoder, SUTRA_ROLE_VALUE_WEIGHT, layer, input, n, hidden, width);
     double *out = malloc(n * width * sizeof *out), *weight = malloc(n * sizeof *weight);
+    turn(encoder, layer, q, n);
+    turn(encoder, layer, k, n);
     for (size_t at = 0; at < width; at += size)
         for (size_t query = 0; query < n; query++)
             attend(encoder, layer, n, query, at / size, q + at, k + at, v + at, weight, out + at);
     double *y = linear(encoder, SUTRA_ROLE_ATTENTION_OUT_WEIGHT, layer, out, n, width, hidden);
-    add_norm(encoder, SUTRA_ROLE_ATTENTION_NORM_WEIGHT, layer, x, y, n);
-    free(q), free(k), free(v), free(out), free(weight), free(y);
+    add_rows(x, y, n * hidden);
+    if (!pre) norm(encoder, SUTRA_ROLE_ATTENTION_NORM_WEIGHT, layer, x, x, n);
+    free(input), free(q), free(k), free(v), free(out), free(weight), free(y);
+}
+
+static double activate(SutraActivation activation, double x)
+{
+    return activation == SUTRA_ACT_SILU ? x / (1 + exp(-x))
+                                        : 0.5 * x * (1 + erf(x * 0.70710678118654752));
 }
 
 static void feed_forward(const RandomEncoder *encoder, uint32_t layer, double *x, size_t n)
 {
     size_t hidden = encoder->spec.hidden_size, ffn = encoder->spec.ffn_size;
-    double *up = linear(encoder, SUTRA_ROLE_FFN_UP_WEIGHT, layer, x, n, hidden, ffn);
-    for (size_t i = 0; i < n * ffn; i++) up[i] *= 0.5 * (1 + erf(up[i] * 0.70710678118654752));
+    SutraActivation activation = (SutraActivation)encoder->spec.activation;
+    bool pre = encoder->spec.norm == SUTRA_NORM_PRE, gated = encoder->spec.gated;
+    double *input = copy(x, n * hidden);
+    if (pre) norm(encoder, SUTRA_ROLE_FFN_NORM_WEIGHT, layer, x, input, n);
+    double *up = linear(encoder, SUTRA_ROLE_FFN_UP_WEIGHT, layer, input, n, hidden, ffn);
+    double *gate = gated ? linear(encoder, SUTRA_ROLE_FFN_GATE_WEIGHT, layer, input, n, hidden, ffn)
+                         : copy(up, n * ffn);
+    for (size_t i = 0; i < n * ffn; i++)
+        up[i] = activate(activation, gate[i]) * (gated ? up[i] : 1);
     double *y = linear(encoder, SUTRA_ROLE_FFN_DOWN_WEIGHT, layer, up, n, ffn, hidden);
-    add_norm(encoder, SUTRA_ROLE_FFN_NORM_WEIGHT, layer, x, y, n);
-    free(up), free(y);
+    add_rows(x, y, n * hidden);
+    if (!pre) norm(encoder, SUTRA_ROLE_FFN_NORM_WEIGHT, layer, x, x, n);
+    free(input), free(up), free(gate), free(y);
 }
 
 void naive_encoder_run(const RandomEncoder *encoder, const int32_t *ids, size_t n, double *x)
@@ -118,9 +180,10 @@ void naive_encoder_run(const RandomEncoder *encoder, const int32_t *ids, size_t 
             x[t * hidden + j] =
                 (double)token[(size_t)ids[t] * hidden + j] + (row ? (double)row[j] : 0);
     }
-    add_norm(encoder, SUTRA_ROLE_EMBEDDING_NORM_WEIGHT, 0, x, NULL, n);
+    norm(encoder, SUTRA_ROLE_EMBEDDING_NORM_WEIGHT, 0, x, x, n);
     for (uint32_t i = 0; i < encoder->spec.num_layers; i++) {
         self_attention(encoder, i, x, n);
         feed_forward(encoder, i, x, n);
-    }
+    }    if (encoder->spec.norm == SUTRA_NORM_PRE)
+        norm(encoder, SUTRA_ROLE_FINAL_NORM_WEIGHT, 0, x, x, n);
 }

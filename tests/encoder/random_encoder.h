@@ -5,7 +5,7 @@
 
 #include "encoder/encoder.h"
 
-enum { RANDOM_VOCAB = 61, RANDOM_MAX_TENSORS = 8 + 16 * 8 };
+enum { RANDOM_VOCAB = 61, RANDOM_MAX_TENSORS = 10 + 18 * 8 };
 
 typedef struct RandomEncoder {
     SutraSpec spec;
@@ -14,7 +14,8 @@ typedef struct RandomEncoder {
     size_t num_tensors;
 } RandomEncoder;
 
-/* spec's sizes, at most 8 layers; vocab_size and norm_eps are filled in. Scores of attention spread over several units, so
+/* spec's sizes and parts, at most 8 layers; vocab_size and norm_eps are filled in, and the activation
+ * if it is 0. Scores of attention spread over several units, so
  * that a key that is wrongly seen or missed changes the result. */
 void random_encoder_fill(RandomEncoder *encoder, const SutraSpec *spec, uint32_t seed);
 void random_encoder_free(RandomEncoder *encoder);

@@ -28,13 +28,18 @@ static void make_run(Run *run, const uint32_t *lengths, uint32_t n, uint32_t dim
 {
     uint32_t random = seed + 1;
     *run = (Run){0};
-    for (uint32_t i = 0; i < n; i++) run->cu_seqlens[i + 1] = run->cu_seqlens[i] + lengths[i];
+    uint32_t longest = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        run->cu_seqlens[i + 1] = run->cu_seqlens[i] + lengths[i];
+        if (lengths[i] > longest) longest = lengths[i];
+    }
     run->ids = malloc(run->cu_seqlens[n] * sizeof *run->ids);
     for (uint32_t t = 0; t < run->cu_seqlens[n]; t++)
         run->ids[t] = (int32_t)(tiny_random(&random) % RANDOM_VOCAB);
     run->batch = (SutraBatch){.struct_size = sizeof run->batch,
                               .num_seqs = n,
                               .num_tokens = run->cu_seqlens[n],
+                              .max_seqlen = longest,
                               .token_ids = run->ids,
                               .cu_seqlens = run->cu_seqlens,
                               .prompt_len = run->prompt_len,
@@ -112,7 +117,7 @@ static void check_against_naive(const SutraSpec *spec, uint32_t seed)
         SuEncoder *encoder = make_encoder(&random, (SuIsa)isa);
         float *out = run_encoder(encoder, &run.batch);
         double error = largest_error(out, expected, run.batch.num_tokens, spec->hidden_size);
-        if (!(error < 4e-6)) print_error("error %g on %s\n", error, su_isa_name((SuIsa)isa));
+        if (!(error < 4e-6)) print_error("seed %u: error %g on %s\n", seed, error, su_isa_name((SuIsa)isa));
         assert_true(error < 4e-6);
         free(out);
         su_encoder_free(encoder);
@@ -158,6 +163,46 @@ static void test_positions(void **state)
     check_against_naive(&spec, 42);
     spec.window = windows;
     check_against_naive(&spec, 43);
+}
+
+/* Pre-norm without a first norm, RoPE of two bases with windows, gated, without biases (ModernBERT);
+ * post-norm with RoPE and SiLU, some biases (Nomic, GTE); ALiBi (Jina). */
+static void test_parts(void **state)
+{
+    (void)state;
+    static const uint32_t windows[] = {0, 64, 3};
+    static const float bases[] = {160000.0f, 10000.0f, 10000.0f};
+    SutraSpec spec = {.num_layers = 3,
+                      .hidden_size = 64,
+                      .num_heads = 2,
+                      .head_size = 32,
+                      .ffn_size = 76,
+                      .gated = 1,
+                      .position = SUTRA_POSITION_ROPE,
+                      .rope_base = bases,
+                      .rope_divisor = 1,
+                      .window = windows,
+                      .max_positions = 200};
+    check_against_naive(&spec, 61);
+    spec.activation = SUTRA_ACT_SILU;
+    spec.without_bias = SUTRA_BIAS_QKV | SUTRA_BIAS_FFN_UP;
+    spec.rope_divisor = 1.75f;
+    check_against_naive(&spec, 62);
+    spec.activation = 0;
+    spec.norm = SUTRA_NORM_PRE;
+    check_against_naive(&spec, 63);
+    spec.bare_start = 1;
+    spec.without_bias = SUTRA_BIAS_ALL;
+    check_against_naive(&spec, 64);
+    spec.gated = 0;
+    spec.num_heads = 5; /* heads wider than the hidden size, and halves that fill no vector */
+    spec.head_size = 24;
+    check_against_naive(&spec, 65);
+    spec.position = SUTRA_POSITION_ALIBI;
+    spec.num_heads = 6;
+    spec.norm = SUTRA_NORM_POST;
+    spec.bare_start = 0;
+    check_against_naive(&spec, 66);
 }
 
 /* ---- rows that are read ---- */
@@ -217,6 +262,22 @@ static void check_reading(const SutraSpec *spec, uint32_t seed)
 static void test_read_rows(void **state)
 {
     (void)state;
+    static const float bases[] = {10000, 500};
+    static const uint32_t sides[] = {0, 3};
+    const SutraSpec modern = {.num_layers = 2,
+                              .hidden_size = 64,
+                              .num_heads = 2,
+                              .head_size = 32,
+                              .ffn_size = 88,
+                              .gated = 1,
+                              .norm = SUTRA_NORM_PRE,
+                              .bare_start = 1,
+                              .without_bias = SUTRA_BIAS_ALL,
+                              .position = SUTRA_POSITION_ROPE,
+                              .rope_base = bases,
+                              .rope_divisor = 1,
+                              .window = sides,
+                              .max_positions = 200};
     static const uint32_t windows[] = {0, 2};
     SutraSpec spec = {.num_layers = 2,
                       .hidden_size = 64,
@@ -240,6 +301,12 @@ static void test_read_rows(void **state)
     spec.relative_buckets = 32;
     spec.relative_distance = 128;
     check_reading(&spec, 10);
+    spec = modern;
+    check_reading(&spec, 11);
+    spec.window = NULL;
+    spec.norm = SUTRA_NORM_POST;
+    spec.bare_start = 0;
+    check_reading(&spec, 12);
 }
 
 /* ---- formats ---- */
@@ -326,6 +393,8 @@ static void check_formats(const SutraSpec *spec, int kind, uint32_t seed, const 
 static void test_formats(void **state)
 {
     (void)state;
+    static const float bases[] = {10000, 500, 500, 10000};
+    static const uint32_t windows[] = {0, 64, 3, 0};
     SutraSpec spec = {.num_layers = 4,
                       .hidden_size = 64,
                       .num_heads = 2,
@@ -347,6 +416,17 @@ static void test_formats(void **state)
     spec.relative_distance = 128;
     for (int kind = 1; kind < SU_FORMAT_COUNT + 2; kind++)
         check_formats(&spec, kind, 50 + (uint32_t)kind, &team);
+    spec.relative_buckets = 0;
+    spec.norm = SUTRA_NORM_PRE; /* ModernBERT; heads for attention in bf16 */
+    spec.bare_start = spec.gated = 1;
+    spec.without_bias = SUTRA_BIAS_ALL;
+    spec.position = SUTRA_POSITION_ROPE;
+    spec.rope_base = bases;
+    spec.rope_divisor = 1;
+    spec.window = windows;
+    spec.head_size = 32;
+    for (int kind = 1; kind < SU_FORMAT_COUNT + 2; kind++)
+        check_formats(&spec, kind, 70 + (uint32_t)kind, &team);
     su_thread_pool_free(pool);
 }
 
@@ -473,7 +553,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_windows),         cmocka_unit_test(test_positions),
-        cmocka_unit_test(test_read_rows),       cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_parts), cmocka_unit_test(test_read_rows),       cmocka_unit_test(test_formats),
         cmocka_unit_test(test_damaged_linears), cmocka_unit_test(test_layouts_are_told_apart),
         cmocka_unit_test(test_long_text)};
     return cmocka_run_group_tests(tests, NULL, NULL);

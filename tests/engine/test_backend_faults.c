@@ -103,11 +103,14 @@ static void the_cpu_backend_names_what_it_cannot_run(void **state)
     assert_int_equal(su_cpu_backend()->supports(0, &tiny.model->spec, SUTRA_COMPUTE_FP32,
                                                 SUTRA_OUT_POOLED, &err),
                      SUTRA_OK);
-    REFUSES(position, SUTRA_POSITION_ROPE, "position");
+    REFUSES(position, SUTRA_POSITION_ROPE, "RoPE");
+    REFUSES(position, SUTRA_POSITION_RELATIVE, "position");
     REFUSES(position_offset, tiny.model->spec.max_positions, "position");
-    REFUSES(norm, SUTRA_NORM_PRE, "post-norm");
+    REFUSES(norm, SUTRA_NORM_PRE + 1, "norms");
+    REFUSES(bare_start, 1, "norms");
+    REFUSES(without_bias, SUTRA_BIAS_ALL + 1, "biases");
     REFUSES(norm_kind, SUTRA_NORM_RMS, "RMS");
-    REFUSES(gated, 1, "gated");
+    REFUSES(gated, 2, "gated");
     REFUSES(num_experts, 8, "experts");
     REFUSES(num_kv_heads, 1, "key and value heads");
     REFUSES(head_size, 12, "head size 12");

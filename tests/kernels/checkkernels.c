@@ -26,6 +26,8 @@ static const Entry entries[] = {
     {"gemm_f16", check_gemm_f16},
     {"gemm_bf16", check_gemm_bf16},
     {"gemm_int8", check_gemm_int8},
+    {"gated", check_gated},
+    {"rotate", check_rotate},
     {"attention_f32", check_attention_f32},
     {"attention_bf16", check_attention_bf16},
     {"layer_norm_f32", check_layer_norm_f32},

@@ -81,6 +81,8 @@ void check_gemm_f32(Ck *ck);
 void check_gemm_f16(Ck *ck);
 void check_gemm_bf16(Ck *ck);
 void check_gemm_int8(Ck *ck);
+void check_gated(Ck *ck);
+void check_rotate(Ck *ck);
 void check_attention_f32(Ck *ck);
 void check_attention_bf16(Ck *ck);
 void check_layer_norm_f32(Ck *ck);

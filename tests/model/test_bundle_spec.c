@@ -37,11 +37,14 @@ static SutraSpec full_spec(void)
                        .gated = 1,
                        .causal = 1,
                        .num_experts = 8,
+                       .without_bias = SUTRA_BIAS_QKV | SUTRA_BIAS_NORM,
+                       .bare_start = 1,
                        .position_offset = 9,
                        .relative_buckets = 32,
                        .relative_distance = 128,
                        .window = windows,
                        .rope_base = rope_bases,
+                       .rope_divisor = 1.5f,
                        .norm_eps = 1e-7f,
                        .heads = heads,
                        .num_heads_out = 2};
@@ -76,6 +79,7 @@ static void check_round_trip(const SutraSpec *spec)
     assert_memory_equal(found.heads, heads, spec->num_heads_out * sizeof *heads);
     assert_memory_equal(&found, spec, offsetof(SutraSpec, window));
     assert_memory_equal(&found.norm_eps, &spec->norm_eps, sizeof spec->norm_eps);
+    assert_memory_equal(&found.rope_divisor, &spec->rope_divisor, sizeof spec->rope_divisor);
     assert_int_equal(found.num_heads_out, spec->num_heads_out);
     forget(&model);
     su_byte_writer_free(&bytes);

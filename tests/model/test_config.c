@@ -43,6 +43,63 @@ static void expect_errors(const BadRow *rows, size_t count)
 }
 #define EXPECT_ERRORS(rows) expect_errors(rows, sizeof rows / sizeof *rows)
 
+#define AS(family, more) "+{\"model_type\": \"" family "\"" more "}"
+static void bad_configs_of_other_families_are_named(void **state)
+{
+    (void)state;
+    static const BadRow rows[] = {
+        {CONFIG, AS("modernbert", ", \"local_attention\": 1"), SUTRA_E_FORMAT,
+         "local_attention is 1, outside 2"},
+        {CONFIG, AS("modernbert", ", \"layer_types\": [\"full_attention\"]"), SUTRA_E_FORMAT,
+         "layer_types is not a list of 2 names"},
+        {CONFIG, AS("modernbert", ", \"layer_types\": [\"full_attention\", \"chunked\"]"),
+         SUTRA_E_UNSUPPORTED, "\"chunked\" is not supported; known: full_attention, sliding"},
+        {CONFIG, AS("modernbert", ", \"global_attn_every_n_layers\": 0"), SUTRA_E_FORMAT,
+         "global_attn_every_n_layers is 0"},
+        {CONFIG, AS("modernbert", ", \"local_rope_theta\": 0"), SUTRA_E_FORMAT, "the base of RoPE"},
+        {CONFIG,
+         AS("modernbert", ", \"rope_parameters\": {\"full_attention\": {\"rope_type\": \"yarn\"}}"),
+         SUTRA_E_UNSUPPORTED, "RoPE of the kind \"yarn\" is not supported; known: default"},
+        {CONFIG, AS("modernbert", ", \"rope_scaling\": {\"type\": \"linear\", \"factor\": 2}"),
+         SUTRA_E_UNSUPPORTED, "rope_scaling"},
+        {CONFIG, AS("modernbert", ", \"hidden_activation\": \"mish\""), SUTRA_E_UNSUPPORTED,
+         "hidden_activation \"mish\""},
+        {CONFIG, AS("modernbert", ""), SUTRA_E_FORMAT,
+         "tensor embeddings.tok_embeddings.weight is missing"},
+        {CONFIG, AS("nomic_bert", ", \"prenorm\": true"), SUTRA_E_UNSUPPORTED,
+         "prenorm true is not supported; known: false"},
+        {CONFIG, AS("nomic_bert", ", \"rotary_emb_fraction\": 0.5"), SUTRA_E_UNSUPPORTED,
+         "rotary_emb_fraction 0.5"},
+        {CONFIG, AS("nomic_bert", ", \"rotary_scaling_factor\": 2"), SUTRA_E_UNSUPPORTED,
+         "rotary_scaling_factor is not supported"},
+        {CONFIG, AS("nomic_bert", ", \"num_experts\": 8"), SUTRA_E_UNSUPPORTED, "num_experts"},
+        {CONFIG, AS("nomic_bert", ", \"activation_function\": \"glu\""), SUTRA_E_UNSUPPORTED,
+         "activation_function \"glu\" is not supported; known: swiglu"},
+        {CONFIG, AS("nomic_bert", ", \"layer_norm_epsilon\": 2"), SUTRA_E_FORMAT,
+         "layer_norm_epsilon is 2"},
+        {CONFIG, AS("nomic_bert", ""), SUTRA_E_FORMAT,
+         "tensor layers.0.self_attn.q_proj.weight is missing"},
+        {CONFIG, AS("gte", ", \"rope_scaling\": {\"type\": \"ntk\", \"factor\": 0}"),
+         SUTRA_E_FORMAT, "factor of rope_scaling is 0"},
+        {CONFIG,
+         AS("gte", ", \"rope_scaling\": {\"type\": \"ntk\", \"factor\": 2, \"mixed_b\": 1}"),
+         SUTRA_E_UNSUPPORTED, "mixed_b"},
+        {CONFIG,
+         AS("gte", ", \"rope_parameters\": {\"rope_theta\": 1e4, \"partial_rotary_factor\": 0.5}"),
+         SUTRA_E_UNSUPPORTED, "partial_rotary_factor 0.5"},
+        {CONFIG, AS("new", ", \"pack_qkv\": false"), SUTRA_E_UNSUPPORTED, "pack_qkv false"},
+        {CONFIG, AS("new", ", \"logn_attention_scale\": true"), SUTRA_E_UNSUPPORTED,
+         "logn_attention_scale true"},
+        {CONFIG, AS("new", ", \"position_embedding_type\": \"absolute\""), SUTRA_E_UNSUPPORTED,
+         "\"absolute\" is not supported; known: rope"},
+        {CONFIG, AS("jina_bert", ", \"feed_forward_type\": \"original\""), SUTRA_E_UNSUPPORTED,
+         "feed_forward_type \"original\" is not supported; known: geglu, reglu"},
+        {CONFIG, AS("jina_bert", ", \"feed_forward_type\": \"geglu\""), SUTRA_E_FORMAT,
+         "tensor encoder.layer.0.mlp.gated_layers.weight is missing"},
+    };
+    EXPECT_ERRORS(rows);
+}
+
 static void bad_encoder_configs_are_named(void **state)
 {
     (void)state;
@@ -57,8 +114,11 @@ static void bad_encoder_configs_are_named(void **state)
         {CONFIG, "+{\"model_type\": \"llama\"}", SUTRA_E_UNSUPPORTED,
          "model_type \"llama\" is not supported; known: bert"},
         {CONFIG, "+{\"model_type\": \"ber\"}", SUTRA_E_UNSUPPORTED, "known: bert"},
-        {CONFIG, "+{\"auto_map\": {\"AutoModel\": \"modeling_jina.JinaBertModel\"}}",
-         SUTRA_E_UNSUPPORTED, "config.json: the encoder is custom code (auto_map: modeling_jina."},
+        {CONFIG, "+{\"auto_map\": {\"AutoModel\": \"modeling_own.OwnModel\"}}",
+         SUTRA_E_UNSUPPORTED, "config.json: the encoder is custom code (auto_map: modeling_own."},
+        {CONFIG,
+         "+{\"model_type\": \"gte\", \"auto_map\": {\"AutoConfig\": \"a/b--c.JinaBertConfig\"}}",
+         SUTRA_E_UNSUPPORTED, "custom code (auto_map: a/b--c.JinaBertConfig)"},
         {CONFIG, "+{\"quantization_config\": {\"bits\": 8}}", SUTRA_E_UNSUPPORTED,
          "config.json: quantization_config is not supported"},
         {CONFIG, "+{\"add_cross_attention\": true}", SUTRA_E_UNSUPPORTED, "add_cross_attention"},
@@ -469,6 +529,7 @@ static void nothing_stays_mapped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bad_configs_of_other_families_are_named),
         cmocka_unit_test(bad_encoder_configs_are_named),
         cmocka_unit_test(bad_module_chains_are_named),
         cmocka_unit_test(bad_dense_modules_are_named),

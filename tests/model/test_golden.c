@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#define MAX_VARIANTS 100
+#define MAX_VARIANTS 160
 #define MAX_TEXTS 100
 #define MAX_TOKENS 1024
 #define TOLERANCE 2e-6 /* of an element, relative to the vector's norm */

@@ -102,6 +102,8 @@ SU_INLINE Vec vec_load_f16(const void *halves)
 {
     return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(halves)));
 }
+SU_INLINE Vec vec_even_lanes(Vec a, Vec b) { return vuzp1q_f32(a, b); }
+SU_INLINE Vec vec_odd_lanes(Vec a, Vec b) { return vuzp2q_f32(a, b); }
 SU_INLINE Vec vec_add(Vec a, Vec b) { return vaddq_f32(a, b); }
 SU_INLINE Vec vec_sub(Vec a, Vec b) { return vsubq_f32(a, b); }
 SU_INLINE Vec vec_mul(Vec a, Vec b) { return vmulq_f32(a, b); }

@@ -3,7 +3,7 @@
 #include "kernels/math_constants.h"
 #include "kernels/ref/tile_sums.h"
 
-enum { MAX_HEAD_SIZE = 256 };
+enum { MAX_HEAD_SIZE = SU_MAX_HEAD };
 
 /* Running state of one query. */
 typedef struct State {

@@ -2,7 +2,7 @@
 #include "kernels/ref/kernels_ref.h"
 #include "kernels/ref/math_ref.h"
 
-enum { MAX_HEAD_SIZE = 256 };
+enum { MAX_HEAD_SIZE = SU_MAX_HEAD };
 
 /* Running state of one query. */
 typedef struct State {

@@ -97,21 +97,35 @@ static float dot_int8(const SuGemmArgs *args, size_t i, size_t j)
 }
 
 /* narrow: GELU is the narrow one */
+static float activated(const SuGemmArgs *args, size_t i, size_t j, Dot dot, bool narrow)
+{
+    float x = dot(args, i, j);
+    return narrow && args->activation == SUTRA_ACT_GELU_ERF ? gelu_narrow_ref(x)
+                                                            : activate_ref(args->activation, x);
+}
+
+static void write_c(const SuGemmArgs *args, size_t at, float x)
+{
+    if (args->c_bf16)
+        su_narrow_bf16_ref(&x, 1, (uint16_t *)args->c + at);
+    else
+        ((float *)args->c)[at] = x;
+}
+
 static void run(const SuGemmArgs *args, size_t nr, Dot dot, bool narrow)
 {
-    bool gelu_narrow = narrow && args->activation == SUTRA_ACT_GELU_ERF;
     size_t end = args->panel_end * nr < args->n ? args->panel_end * nr : args->n;
     for (size_t i = 0; i < args->m; i++) {
-        for (size_t j = args->panel_begin * nr; j < end; j++) {
-            float x = dot(args, i, j);
-            x = gelu_narrow ? gelu_narrow_ref(x) : activate_ref(args->activation, x);
+        for (size_t j = args->panel_begin * nr; j < end; j += 1 + args->gated) {
+            float x = activated(args, i, j, dot, narrow);
+            if (args->gated) {
+                write_c(args, i * args->ldc + j / 2, x * dot(args, i, j + 1));
+                continue;
+            }
             if (args->residual) x = x + args->residual[i * args->ldr + j];
             size_t group = args->c_group ? j / args->c_group : 0;
-            size_t at = group * args->c_group_stride + i * args->ldc + j - group * args->c_group;
-            if (args->c_bf16)
-                su_narrow_bf16_ref(&x, 1, (uint16_t *)args->c + at);
-            else
-                ((float *)args->c)[at] = x;
+            write_c(args,
+                    group * args->c_group_stride + i * args->ldc + j - group * args->c_group, x);
         }
     }
 }
@@ -155,6 +169,8 @@ void su_kernels_init_ref(SuKernels *kernels)
     kernels->layer_norm_f32 = su_layer_norm_f32_ref;
     kernels->embed_norm_f32 = su_embed_norm_f32_ref;
     kernels->activate_f32 = su_activate_f32_ref;
+    kernels->rotate_f32 = su_rotate_f32_ref;
+    kernels->rotate_bf16 = su_rotate_bf16_ref;
     kernels->pool_f32 = su_pool_f32_ref;
     kernels->sum_of_squares_f32 = su_sum_of_squares_f32_ref;
     kernels->scale_f32 = su_scale_f32_ref;

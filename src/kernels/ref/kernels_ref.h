@@ -22,6 +22,8 @@ float su_sum_of_squares_f32_ref(const float *x, size_t n);
 void su_scale_f32_ref(const float *x, float scale, size_t n, float *y);
 float su_dot_f32_ref(const float *x, const float *y, size_t n);
 void su_widen_f16_ref(const uint16_t *x, size_t n, float *y);
+void su_rotate_f32_ref(float *x, size_t stride, const float *turns, size_t rows, size_t size);
+void su_rotate_bf16_ref(uint16_t *x, size_t stride, const float *turns, size_t rows, size_t size);
 void su_widen_bf16_ref(const uint16_t *x, size_t n, float *y);
 void su_widen_s8_ref(const int8_t *x, float scale, size_t n, float *y);
 void su_narrow_bf16_ref(const float *x, size_t n, uint16_t *y);

@@ -34,6 +34,30 @@ void su_activate_f32_ref(SutraActivation activation, float *x, size_t n)
     for (size_t i = 0; i < n; i++) x[i] = activate_ref(activation, x[i]);
 }
 
+static void rotate_row(float *x, const float *turns, size_t half)
+{
+    for (size_t i = 0; i < half; i++) {
+        float first = x[i], second = x[half + i], cosine = turns[i], sine = turns[half + i];
+        x[i] = fmaf(first, cosine, -(second * sine));
+        x[half + i] = fmaf(second, cosine, first * sine);
+    }
+}
+
+void su_rotate_f32_ref(float *x, size_t stride, const float *turns, size_t rows, size_t size)
+{
+    for (size_t i = 0; i < rows; i++) rotate_row(x + i * stride, turns + i * size, size / 2);
+}
+
+void su_rotate_bf16_ref(uint16_t *x, size_t stride, const float *turns, size_t rows, size_t size)
+{
+    float row[SU_MAX_HEAD];
+    for (size_t i = 0; i < rows; i++, x += stride) {
+        su_widen_bf16_ref(x, size, row);
+        rotate_row(row, turns + i * size, size / 2);
+        su_narrow_bf16_ref(row, size, x);
+    }
+}
+
 float su_dot_f32_ref(const float *x, const float *y, size_t n)
 {
     float lane[64] = {0};

@@ -26,7 +26,7 @@ enum {
     QUERIES = 128,
     ROWS = 16,  /* of a tile */
     PAIRS = 32, /* elements of the head, or keys, that a multiplication goes over */
-    MAX_HEAD_SIZE = 256,
+    MAX_HEAD_SIZE = SU_MAX_HEAD,
     TILE_FLOATS = ROWS * ROWS
 };
 

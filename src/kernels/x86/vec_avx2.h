@@ -91,6 +91,16 @@ SU_INLINE Vec vec_load_half(const float *words, const int part)
                                     : _mm256_slli_epi32(word, 16));
 }
 SU_INLINE Vec vec_load_f16(const void *halves) { return _mm256_cvtph_ps(_mm_loadu_si128(halves)); }
+SU_INLINE Vec vec_even_lanes(Vec a, Vec b)
+{
+    __m256d pairs = _mm256_castps_pd(_mm256_shuffle_ps(a, b, 0x88));
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(pairs, 0xd8));
+}
+SU_INLINE Vec vec_odd_lanes(Vec a, Vec b)
+{
+    __m256d pairs = _mm256_castps_pd(_mm256_shuffle_ps(a, b, 0xdd));
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(pairs, 0xd8));
+}
 SU_INLINE Vec vec_add(Vec a, Vec b) { return _mm256_add_ps(a, b); }
 SU_INLINE Vec vec_sub(Vec a, Vec b) { return _mm256_sub_ps(a, b); }
 SU_INLINE Vec vec_mul(Vec a, Vec b) { return _mm256_mul_ps(a, b); }

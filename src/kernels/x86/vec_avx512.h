@@ -106,6 +106,19 @@ SU_INLINE Vec vec_load_f16(const void *halves)
 {
     return _mm512_cvtph_ps(_mm256_loadu_si256(halves));
 }
+/* The even, the odd ones of the 2 VEC_LANES lanes of two vectors. */
+SU_INLINE Vec vec_even_lanes(Vec a, Vec b)
+{
+    const __m512i even =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    return _mm512_permutex2var_ps(a, even, b);
+}
+SU_INLINE Vec vec_odd_lanes(Vec a, Vec b)
+{
+    const __m512i odd =
+        _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    return _mm512_permutex2var_ps(a, odd, b);
+}
 SU_INLINE Vec vec_add(Vec a, Vec b) { return _mm512_add_ps(a, b); }
 SU_INLINE Vec vec_sub(Vec a, Vec b) { return _mm512_sub_ps(a, b); }
 SU_INLINE Vec vec_mul(Vec a, Vec b) { return _mm512_mul_ps(a, b); }

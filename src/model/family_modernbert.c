@@ -1,0 +1,137 @@
+/* ModernBERT (Warner et al. 2024): pre-norm without a first norm, GeGLU, RoPE; every third layer sees
+ * the whole text, the others a window and with a base of their own. */
+#include "model/family.h"
+
+#include <string.h>
+
+static const SuFamilyField fields[] = {
+    {"num_hidden_layers", offsetof(SutraSpec, num_layers), 1, 1024, 22, NULL},
+    {"hidden_size", offsetof(SutraSpec, hidden_size), 1, 1u << 16, 768, NULL},
+    {"num_attention_heads", offsetof(SutraSpec, num_heads), 1, 4096, 12, NULL},
+    {"intermediate_size", offsetof(SutraSpec, ffn_size), 1, 1u << 19, 1152, NULL},
+    {"vocab_size", offsetof(SutraSpec, vocab_size), 1, 1u << 24, 50368, NULL},
+    {"max_position_embeddings", offsetof(SutraSpec, max_positions), 1, 1u << 24, 8192, NULL},
+};
+
+#define LAYER "layers.#."
+#define VECTOR SU_EXTENT_HIDDEN, SU_EXTENT_NONE, SU_WHOLE
+static const SuFamilyTensor tensors[] = {
+    {"embeddings.tok_embeddings.weight", SUTRA_ROLE_TOKEN_EMBEDDING, SU_EXTENT_VOCAB,
+     SU_EXTENT_HIDDEN, SU_WHOLE},
+    {"embeddings.norm.weight", SUTRA_ROLE_EMBEDDING_NORM_WEIGHT, VECTOR},
+    {"embeddings.norm.bias", SUTRA_ROLE_EMBEDDING_NORM_BIAS, VECTOR},
+    {LAYER "attn_norm.weight", SUTRA_ROLE_ATTENTION_NORM_WEIGHT, SU_EXTENT_HIDDEN, SU_EXTENT_NONE,
+     SU_NOT_IN_LAYER_0},
+    {LAYER "attn_norm.bias", SUTRA_ROLE_ATTENTION_NORM_BIAS, SU_EXTENT_HIDDEN, SU_EXTENT_NONE,
+     SU_NOT_IN_LAYER_0},
+    {LAYER "attn.Wqkv.weight", SUTRA_ROLE_QUERY_WEIGHT, SU_EXTENT_QUERY, SU_EXTENT_HIDDEN,
+     SU_FIRST_OF_THREE},
+    {LAYER "attn.Wqkv.weight", SUTRA_ROLE_KEY_WEIGHT, SU_EXTENT_KEYVALUE, SU_EXTENT_HIDDEN,
+     SU_SECOND_OF_THREE},
+    {LAYER "attn.Wqkv.weight", SUTRA_ROLE_VALUE_WEIGHT, SU_EXTENT_KEYVALUE, SU_EXTENT_HIDDEN,
+     SU_THIRD_OF_THREE},
+    {LAYER "attn.Wqkv.bias", SUTRA_ROLE_QUERY_BIAS, SU_EXTENT_QUERY, SU_EXTENT_NONE,
+     SU_FIRST_OF_THREE},
+    {LAYER "attn.Wqkv.bias", SUTRA_ROLE_KEY_BIAS, SU_EXTENT_KEYVALUE, SU_EXTENT_NONE,
+     SU_SECOND_OF_THREE},
+    {LAYER "attn.Wqkv.bias", SUTRA_ROLE_VALUE_BIAS, SU_EXTENT_KEYVALUE, SU_EXTENT_NONE,
+     SU_THIRD_OF_THREE},
+    {LAYER "attn.Wo.weight", SUTRA_ROLE_ATTENTION_OUT_WEIGHT, SU_EXTENT_HIDDEN, SU_EXTENT_QUERY,
+     SU_WHOLE},
+    {LAYER "attn.Wo.bias", SUTRA_ROLE_ATTENTION_OUT_BIAS, VECTOR},
+    {LAYER "mlp_norm.weight", SUTRA_ROLE_FFN_NORM_WEIGHT, VECTOR},
+    {LAYER "mlp_norm.bias", SUTRA_ROLE_FFN_NORM_BIAS, VECTOR},
+    {LAYER "mlp.Wi.weight", SUTRA_ROLE_FFN_GATE_WEIGHT, SU_EXTENT_FFN, SU_EXTENT_HIDDEN,
+     SU_FIRST_OF_TWO},
+    {LAYER "mlp.Wi.weight", SUTRA_ROLE_FFN_UP_WEIGHT, SU_EXTENT_FFN, SU_EXTENT_HIDDEN,
+     SU_SECOND_OF_TWO},
+    {LAYER "mlp.Wi.bias", SUTRA_ROLE_FFN_GATE_BIAS, SU_EXTENT_FFN, SU_EXTENT_NONE, SU_FIRST_OF_TWO},
+    {LAYER "mlp.Wi.bias", SUTRA_ROLE_FFN_UP_BIAS, SU_EXTENT_FFN, SU_EXTENT_NONE, SU_SECOND_OF_TWO},
+    {LAYER "mlp.Wo.weight", SUTRA_ROLE_FFN_DOWN_WEIGHT, SU_EXTENT_HIDDEN, SU_EXTENT_FFN, SU_WHOLE},
+    {LAYER "mlp.Wo.bias", SUTRA_ROLE_FFN_DOWN_BIAS, VECTOR},
+    {"final_norm.bias", SUTRA_ROLE_FINAL_NORM_BIAS, VECTOR},
+    {"final_norm.weight", SUTRA_ROLE_FINAL_NORM_WEIGHT, VECTOR},
+};
+
+/* "full_attention" or "sliding_attention" of a layer: layer_types, or every n-th is full. */
+static SutraStatus read_layer_type(const json_t *config, const char *where, const SutraSpec *spec,
+                                   uint32_t layer, bool *full, SutraError *err)
+{
+    const json_t *types = json_object_get(config, "layer_types");
+    uint32_t every = 3;
+    if (su_json_is_inactive(types)) {
+        SU_TRY(su_json_get_u32(config, "global_attn_every_n_layers", where, 1, 1u << 16, &every,
+                               err));
+        *full = layer % every == 0;
+        return SUTRA_OK;
+    }
+    const char *type = json_string_value(json_array_get(types, layer));
+    if (!type || json_array_size(types) != spec->num_layers)
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: layer_types is not a list of %u names", where,
+                 spec->num_layers);
+    *full = strcmp(type, "full_attention") == 0;
+    if (!*full && strcmp(type, "sliding_attention") != 0)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: layer_types: \"%.40s\" is not supported; known: full_attention, "
+                 "sliding_attention",
+                 where, type);
+    return SUTRA_OK;
+}
+
+static SutraStatus read_layers(const json_t *config, const char *where, SutraSpec *spec,
+                               SutraError *err)
+{
+    const json_t *ropes = json_object_get(config, "rope_parameters");
+    double base = 160000, local_base = 10000;
+    uint32_t local = 128, *window;
+    float *bases;
+    SU_TRY(su_family_add_windows(where, spec, &window, err));
+    SU_TRY(su_family_add_ropes(where, spec, &bases, err));
+    SU_TRY(su_json_get_u32(config, "local_attention", where, 2, 1u << 24, &local, err));
+    SU_TRY(su_json_get_double(config, "global_rope_theta", where, &base, err));
+    SU_TRY(su_json_get_double(config, "local_rope_theta", where, &local_base, err));
+    if (!su_json_is_inactive(json_object_get(config, "rope_scaling")))
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: rope_scaling is not supported", where);
+    SU_TRY(su_family_read_rope_base(json_object_get(ropes, "full_attention"), where, &base, err));
+    SU_TRY(su_family_read_rope_base(json_object_get(ropes, "sliding_attention"), where, &local_base,
+                                    err));
+    for (uint32_t i = 0; i < spec->num_layers; i++) {
+        bool full = false;
+        SU_TRY(read_layer_type(config, where, spec, i, &full, err));
+        window[i] = full ? 0 : local / 2;
+        bases[i] = (float)(full ? base : local_base);
+        if (!(bases[i] > 0 && bases[i] < 1e30f))
+            SU_RAISE(err, SUTRA_E_FORMAT, "%s: the base of RoPE is %g", where, (double)bases[i]);
+    }
+    return SUTRA_OK;
+}
+
+static SutraStatus configure(const json_t *config, const char *where, SutraSpec *spec,
+                             SutraError *err)
+{
+    spec->norm = SUTRA_NORM_PRE;
+    spec->norm_kind = SUTRA_NORM_LAYER;
+    spec->bare_start = spec->gated = 1;
+    SU_TRY(su_family_read_bias(config, where, "attention_bias", false,
+                               SUTRA_BIAS_QKV | SUTRA_BIAS_ATTENTION_OUT, spec, err));
+    SU_TRY(su_family_read_bias(config, where, "mlp_bias", false,
+                               SUTRA_BIAS_FFN_UP | SUTRA_BIAS_FFN_DOWN, spec, err));
+    SU_TRY(su_family_read_bias(config, where, "norm_bias", false, SUTRA_BIAS_NORM, spec, err));
+    return read_layers(config, where, spec, err);
+}
+
+const SuFamily su_family_modernbert = {
+    .name = "modernbert",
+    .tokenizer_class = "PreTrainedTokenizerFast",
+    .model_types = SU_NAMES("modernbert"),
+    .architectures = SU_NAMES("ModernBert"),
+    .prefixes = SU_NAMES("", "model."),
+    .fields = fields,
+    .num_fields = sizeof fields / sizeof *fields,
+    .activation_key = "hidden_activation",
+    .activation_default = "gelu",
+    .norm_eps_key = "norm_eps",
+    .norm_eps_default = 1e-5,
+    .layouts = {SU_LAYOUT_OF(tensors)},
+    .configure = configure,
+};
