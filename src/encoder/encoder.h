@@ -37,8 +37,8 @@ typedef struct SuLayer {
     SuLinear qkv; /* [hidden, q | k | v]; q scaled by log2(e) / sqrt(head_size) */
     SuLinear attention_out, up, down;
     SuNormF32 attention_norm, ffn_norm; /* n 0: none */
-    size_t before, after; /* tokens seen to either side; SIZE_MAX: all */
-    uint32_t turns;       /* its table of RoPE, of SuEncoder.rope_base */
+    size_t before, after;               /* tokens seen to either side; SIZE_MAX: all */
+    uint32_t turns;                     /* its table of RoPE, of SuEncoder.rope_base */
 } SuLayer;
 
 /* Bases of RoPE that a model may have. */

@@ -152,8 +152,8 @@ static SutraStatus load_part(const Source *source, const Part *part, uint32_t la
         if (part->scale != 1.0f)
             source->weights.kernels->scale_f32(source->row, part->scale, linear->in, source->row);
         if (pack_row(source, linear, part->first + i * part->step, &why) != SUTRA_OK)
-            SU_RAISE(err, why.status, "tensor of role %d, layer %u, row %zu: %s",
-                     (int)part->weight, layer, i, why.message);
+            SU_RAISE(err, why.status, "tensor of role %d, layer %u, row %zu: %s", (int)part->weight,
+                     layer, i, why.message);
     }
     return load_biases(source, part, layer, linear, err);
 }
@@ -174,10 +174,10 @@ static SutraStatus load_attention(const Source *source, uint32_t index, SuLayer 
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         SU_TRY(load_part(source, &parts[i], index, &layer->qkv, err));
     carve_linear(source, linear + SU_LINEAR_ATTENTION_OUT, width, hidden, &layer->attention_out);
-    return load_part(source,
-                     &(Part){SUTRA_ROLE_ATTENTION_OUT_WEIGHT, SUTRA_BIAS_ATTENTION_OUT, 0, 1,
-                             hidden, 1.0f},
-                     index, &layer->attention_out, err);
+    return load_part(
+        source,
+        &(Part){SUTRA_ROLE_ATTENTION_OUT_WEIGHT, SUTRA_BIAS_ATTENTION_OUT, 0, 1, hidden, 1.0f},
+        index, &layer->attention_out, err);
 }
 
 static SutraStatus load_feed_forward(const Source *source, uint32_t index, SuLayer *layer,
@@ -320,8 +320,7 @@ static SutraStatus check_rope(const SutraSpec *spec, SutraError *err)
     bool valid = spec->rope_base && spec->rope_divisor > 0 && spec->rope_divisor < INFINITY;
     for (uint32_t i = 0; valid && i < spec->num_layers; i++)
         valid = spec->rope_base[i] > 0 && spec->rope_base[i] < INFINITY;
-    if (!valid)
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "RoPE without a base above 0 for each layer");
+    if (!valid) SU_RAISE(err, SUTRA_E_UNSUPPORTED, "RoPE without a base above 0 for each layer");
     return SUTRA_OK;
 }
 

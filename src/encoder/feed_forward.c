@@ -1,5 +1,5 @@
-/* Feed-forward: up + activation (or gate), down + residual, with its norm before or after: a block of rows at a time so that the wide
- * rows stay in cache. */
+/* Feed-forward: up + activation (or gate), down + residual, with its norm before or after: a block
+ * of rows at a time so that the wide rows stay in cache. */
 #include "encoder/encoder.h"
 
 /* Whether up can write the rows that down reads: bf16 without padding. */

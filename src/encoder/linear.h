@@ -26,7 +26,7 @@ typedef struct SuLinear {
     float *factor;    /* [in]: what a row is multiplied by before it is quantised; NULL: nothing */
     SuRowScale fixed; /* scale and zero of all rows; scale 0: each row its own */
     size_t in, out;
-    bool gated; /* rows of what it gives have out / 2 elements: see SuGemmArgs */
+    bool gated;        /* rows of what it gives have out / 2 elements: see SuGemmArgs */
     uint32_t row_size; /* bytes of an element of the rows that it reads: SuGemm.a_size */
 } SuLinear;
 

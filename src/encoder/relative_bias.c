@@ -1,5 +1,6 @@
-/* Biases by relative position: a number for each head and bucket of distances (T5, MPNet), or a slope
- * for each head (ALiBi), spread out to one for each distance, so that attention reads it in order. */
+/* Biases by relative position: a number for each head and bucket of distances (T5, MPNet), or a
+ * slope for each head (ALiBi), spread out to one for each distance, so that attention reads it in
+ * order. */
 #include "encoder/encoder.h"
 
 #include <math.h>
@@ -34,8 +35,8 @@ void su_relative_bias_spread(const SutraSpec *spec, const float *buckets, float 
     }
 }
 
-/* Heads up to the last power of two n have the slopes 2^(-8 / n), 2^(-16 / n), …; the others those of
- * 2 n heads, every second one. */
+/* Heads up to the last power of two n have the slopes 2^(-8 / n), 2^(-16 / n), …; the others those
+ * of 2 n heads, every second one. */
 static double alibi_slope(uint32_t head, uint32_t heads)
 {
     uint32_t power = 1;

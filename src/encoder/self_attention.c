@@ -1,6 +1,6 @@
-/* Self-attention: the norm before it, of pre-norm encoders; one GEMM for q, k, v, which writes each head's as a matrix of its own where a
- * head is whole panels of the GEMM; attention for each (text, head); output projection + residual;
- * the norm after it, of post-norm ones. */
+/* Self-attention: the norm before it, of pre-norm encoders; one GEMM for q, k, v, which writes each
+ * head's as a matrix of its own where a head is whole panels of the GEMM; attention for each (text,
+ * head); output projection + residual; the norm after it, of post-norm ones. */
 #include "encoder/encoder.h"
 
 #include <string.h>
@@ -121,8 +121,8 @@ static void project(SuEncoderContext *context, const SuLayer *layer, const Sutra
     su_linear_run(&encoder->kernels, &layer->qkv, thread, &io);
 }
 
-/* Rows of `from` that pooling reads to context->read; and those that `qkv` reads instead of them, if
- * it isn't NULL and reads no floats. */
+/* Rows of `from` that pooling reads to context->read; and those that `qkv` reads instead of them,
+ * if it isn't NULL and reads no floats. */
 static void gather_read_rows(SuEncoderContext *context, const float *from, const SuLinear *qkv,
                              const SutraBatch *batch, SuRegionThread *thread)
 {

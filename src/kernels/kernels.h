@@ -8,7 +8,7 @@
  * own length; never of the number of rows, their position in a batch, the tile shape or the ISA. In
  * fp32 all ISAs give the same bits:
  *
- *   gemm        c = act(chain + bias) + residual; chain: from 0, one fma an element of K, ascending;
+ *   gemm        c = act(chain + bias) + residual; chain: from 0, one fma an element of K, ascending
  *               gated: c = act(chain + bias of an even feature) * (that of the odd one after it)
  *               f16: the same over the widened weights, on all ISAs
  *               bf16 and int8: see SuGemmArgs; int8: fma(sum - zero b_sum, scale b_scale, bias),
@@ -59,8 +59,8 @@
  * Columns of c may lie in groups, each a matrix of its own: column j of row i at
  * c[j / c_group * c_group_stride + i * ldc + j % c_group].
  *
- * Gated: the features of w are those of a gate and those of what it gates in turn, and c has half as
- * many columns, act(gate) times the other.
+ * Gated: the features of w are those of a gate and those of what it gates in turn, and c has half
+ * as many columns, act(gate) times the other.
  *
  * w is packed in panels of nr output features (su_gemm_pack); features past n, and in bf16 and int8
  * elements from k to the next multiple of 64 bytes, are zero:

@@ -106,8 +106,7 @@ static bool read_fields(SutraSpec *spec, SuByteReader *reader)
     spec->norm_eps = su_read_f32(reader);
     spec->rope_divisor = su_read_f32(reader);
     return valid && spec->norm_eps >= 0 && spec->norm_eps < 1 && spec->rope_divisor >= 0 &&
-           spec->rope_divisor <= 1e12f &&
-           spec->position_offset < spec->max_positions &&
+           spec->rope_divisor <= 1e12f && spec->position_offset < spec->max_positions &&
            (uint64_t)spec->num_heads * spec->head_size <= 1u << 16 &&
            spec->num_kv_heads <= spec->num_heads;
 }

@@ -6,11 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const SuFamily *const families[] = {&su_family_bert,        &su_family_roberta,
-                                           &su_family_xlm_roberta, &su_family_camembert,
-                                           &su_family_distilbert,  &su_family_mpnet,
-                                           &su_family_modernbert,  &su_family_nomic,
-                                           &su_family_gte,         &su_family_jina};
+static const SuFamily *const families[] = {
+    &su_family_bert,       &su_family_roberta, &su_family_xlm_roberta, &su_family_camembert,
+    &su_family_distilbert, &su_family_mpnet,   &su_family_modernbert,  &su_family_nomic,
+    &su_family_gte,        &su_family_jina};
 #define NUM_FAMILIES (sizeof families / sizeof *families)
 
 /* In the first layout, or NULL. */
@@ -156,11 +155,10 @@ static SutraStatus check_custom_code(const json_t *config, const char *where,
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         const char *class = custom_class(config, parts[i]);
         if (class && !is_custom_class(family, class))
-            SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                     "%s: the encoder is custom code (auto_map: %.80s), which is not supported",
-                     where,
-                     json_string_value(
-                         json_object_get(json_object_get(config, "auto_map"), parts[i])));
+            SU_RAISE(
+                err, SUTRA_E_UNSUPPORTED,
+                "%s: the encoder is custom code (auto_map: %.80s), which is not supported", where,
+                json_string_value(json_object_get(json_object_get(config, "auto_map"), parts[i])));
     }
     return SUTRA_OK;
 }

@@ -28,9 +28,9 @@ typedef enum SuExtent {
 /* What of a stored tensor a weight is. */
 typedef enum SuTensorPart {
     SU_WHOLE = 0,
-    SU_IF_THERE,        /* absent, or a size of 0: the step that reads it is left out */
-    SU_NOT_IN_LAYER_0,  /* layer 0 has none */
-    SU_FIRST_OF_TWO,    /* rows of a tensor of two weights, or three */
+    SU_IF_THERE,       /* absent, or a size of 0: the step that reads it is left out */
+    SU_NOT_IN_LAYER_0, /* layer 0 has none */
+    SU_FIRST_OF_TWO,   /* rows of a tensor of two weights, or three */
     SU_SECOND_OF_TWO,
     SU_FIRST_OF_THREE,
     SU_SECOND_OF_THREE,
@@ -53,8 +53,8 @@ typedef struct SuFamilyLayout {
     size_t num_tensors;
 } SuFamilyLayout;
 
-#define SU_LAYOUT_OF(table) \
-    {                       \
+#define SU_LAYOUT_OF(table)                 \
+    {                                       \
         table, sizeof table / sizeof *table \
     }
 
@@ -78,8 +78,9 @@ typedef struct SuFamily {
     const char *activation_key, *activation_default;
     const char *norm_eps_key; /* NULL: norm_eps_default, whatever config.json says */
     double norm_eps_default;
-    SuFamilyLayout layouts[2];     /* the second may be empty */
-    const char *const *custom_code; /* NULL-terminated: classes of auto_map that are this family, whatever
+    SuFamilyLayout layouts[2]; /* the second may be empty */
+    const char *const
+        *custom_code; /* NULL-terminated: classes of auto_map that are this family, whatever
                                        model_type says; or NULL */
     /* The rest of config.json: enumerations of the spec, and options that are not supported. */
     SutraStatus (*configure)(const json_t *config, const char *where, SutraSpec *spec,
@@ -115,7 +116,8 @@ SutraStatus su_tensor_from_view(const SuTensorView *view, const char *path, cons
 SutraStatus su_family_read_padding(const json_t *config, const char *where, SutraSpec *spec,
                                    SutraError *err);
 
-/* window and rope_base of *spec, each [num_layers] and zeroed; what owns the spec su_free's them. */
+/* window and rope_base of *spec, each [num_layers] and zeroed; what owns the spec su_free's them.
+ * */
 SutraStatus su_family_add_windows(const char *where, SutraSpec *spec, uint32_t **window,
                                   SutraError *err);
 SutraStatus su_family_add_ropes(const char *where, SutraSpec *spec, float **rope_base,
@@ -137,7 +139,8 @@ SutraStatus su_family_require_bool(const json_t *config, const char *where, cons
 SutraStatus su_family_require_text(const json_t *config, const char *where, const char *key,
                                    const char *value, SutraError *err);
 
-/* Fills *spec, all but heads; also on error its window and rope_base may be set. Sizes are bounded: no later product of two overflows 64 bits. */
+/* Fills *spec, all but heads; also on error its window and rope_base may be set. Sizes are bounded:
+ * no later product of two overflows 64 bits. */
 SutraStatus su_family_configure(const SuFamily *family, const json_t *config, const char *where,
                                 SutraSpec *spec, SutraError *err);
 

@@ -47,7 +47,8 @@ static const SuFamilyTensor tensors[] = {
     {LAYER "attention.output.LayerNorm.bias", SUTRA_ROLE_ATTENTION_NORM_BIAS, VECTOR},
     {LAYER "intermediate.dense.weight", SUTRA_ROLE_FFN_UP_WEIGHT, SU_EXTENT_FFN, SU_EXTENT_HIDDEN,
      SU_WHOLE},
-    {LAYER "intermediate.dense.bias", SUTRA_ROLE_FFN_UP_BIAS, SU_EXTENT_FFN, SU_EXTENT_NONE, SU_WHOLE},
+    {LAYER "intermediate.dense.bias", SUTRA_ROLE_FFN_UP_BIAS, SU_EXTENT_FFN, SU_EXTENT_NONE,
+     SU_WHOLE},
     {LAYER "output.dense.weight", SUTRA_ROLE_FFN_DOWN_WEIGHT, SU_EXTENT_HIDDEN, SU_EXTENT_FFN,
      SU_WHOLE},
     {LAYER "output.dense.bias", SUTRA_ROLE_FFN_DOWN_BIAS, VECTOR},
@@ -82,9 +83,10 @@ static SutraStatus configure_roberta(const json_t *config, const char *where, Su
     return su_family_read_padding(config, where, spec, err);
 }
 
-#define SHARED                                                                       \
-    .activation_key = "hidden_act", .activation_default = "gelu",                    \
-    .norm_eps_key = "layer_norm_eps", .norm_eps_default = 1e-12, .layouts = {SU_LAYOUT_OF(tensors)}
+#define SHARED                                                    \
+    .activation_key = "hidden_act", .activation_default = "gelu", \
+    .norm_eps_key = "layer_norm_eps", .norm_eps_default = 1e-12,  \
+    .layouts = {SU_LAYOUT_OF(tensors)}
 const SuFamily su_family_bert = {
     .name = "bert",
     .tokenizer_class = "BertTokenizer",

@@ -83,8 +83,8 @@ static size_t count_found(const Naming *naming, const SuTensorTable *table)
     return found;
 }
 
-/* The names that most tensors have; the first of all where none has any, so that the message about a
- * missing tensor has a name. */
+/* The names that most tensors have; the first of all where none has any, so that the message about
+ * a missing tensor has a name. */
 static Naming find_naming(const SuFamily *family, const SuTensorTable *table)
 {
     Naming best = {&family->layouts[0], family->prefixes[0]};
@@ -227,8 +227,8 @@ SutraStatus su_family_bind(const SuFamily *family, const SuTensorTable *table, c
         uint32_t layers = strchr(wanted->name, '#') ? spec->num_layers : 1;
         for (uint32_t layer = 0; layer < layers && status == SUTRA_OK; layer++) {
             bool bound;
-            status =
-                bind_line(wanted, naming.prefix, table, where, spec, layer, *tensors + count, &bound, err);
+            status = bind_line(wanted, naming.prefix, table, where, spec, layer, *tensors + count,
+                               &bound, err);
             count += bound;
             has_types |= bound && wanted->role == SUTRA_ROLE_TYPE_EMBEDDING;
         }

@@ -1,5 +1,5 @@
-/* GTE (Zhang et al. 2024): post-norm, RoPE, GeGLU whose linears have no biases. Two layouts: that of
- * transformers, and that of the code the models were published with (model_type "new"). */
+/* GTE (Zhang et al. 2024): post-norm, RoPE, GeGLU whose linears have no biases. Two layouts: that
+ * of transformers, and that of the code the models were published with (model_type "new"). */
 #include "model/family.h"
 
 static const SuFamilyField fields[] = {
@@ -13,14 +13,14 @@ static const SuFamilyField fields[] = {
 };
 
 #define VECTOR SU_EXTENT_HIDDEN, SU_EXTENT_NONE, SU_WHOLE
-#define EMBEDDINGS                                                                             \
-    {"embeddings.word_embeddings.weight", SUTRA_ROLE_TOKEN_EMBEDDING, SU_EXTENT_VOCAB,         \
-     SU_EXTENT_HIDDEN, SU_WHOLE},                                                              \
+#define EMBEDDINGS                                                                              \
+    {"embeddings.word_embeddings.weight", SUTRA_ROLE_TOKEN_EMBEDDING, SU_EXTENT_VOCAB,          \
+     SU_EXTENT_HIDDEN, SU_WHOLE},                                                               \
         {"embeddings.token_type_embeddings.weight", SUTRA_ROLE_TYPE_EMBEDDING, SU_EXTENT_TYPES, \
-         SU_EXTENT_HIDDEN, SU_IF_THERE},                                                       \
-        {"embeddings.LayerNorm.weight", SUTRA_ROLE_EMBEDDING_NORM_WEIGHT, VECTOR},             \
-    {                                                                                          \
-        "embeddings.LayerNorm.bias", SUTRA_ROLE_EMBEDDING_NORM_BIAS, VECTOR                    \
+         SU_EXTENT_HIDDEN, SU_IF_THERE},                                                        \
+        {"embeddings.LayerNorm.weight", SUTRA_ROLE_EMBEDDING_NORM_WEIGHT, VECTOR},              \
+    {                                                                                           \
+        "embeddings.LayerNorm.bias", SUTRA_ROLE_EMBEDDING_NORM_BIAS, VECTOR                     \
     }
 
 #define LAYER "layers.#."

@@ -1,5 +1,5 @@
-/* ModernBERT (Warner et al. 2024): pre-norm without a first norm, GeGLU, RoPE; every third layer sees
- * the whole text, the others a window and with a base of their own. */
+/* ModernBERT (Warner et al. 2024): pre-norm without a first norm, GeGLU, RoPE; every third layer
+ * sees the whole text, the others a window and with a base of their own. */
 #include "model/family.h"
 
 #include <string.h>
@@ -60,8 +60,8 @@ static SutraStatus read_layer_type(const json_t *config, const char *where, cons
     const json_t *types = json_object_get(config, "layer_types");
     uint32_t every = 3;
     if (su_json_is_inactive(types)) {
-        SU_TRY(su_json_get_u32(config, "global_attn_every_n_layers", where, 1, 1u << 16, &every,
-                               err));
+        SU_TRY(
+            su_json_get_u32(config, "global_attn_every_n_layers", where, 1, 1u << 16, &every, err));
         *full = layer % every == 0;
         return SUTRA_OK;
     }

@@ -14,12 +14,12 @@ static const SuFamilyField fields[] = {
 };
 
 #define VECTOR SU_EXTENT_HIDDEN, SU_EXTENT_NONE, SU_WHOLE
-#define EMBEDDINGS                                                                            \
-    {"embeddings.word_embeddings.weight", SUTRA_ROLE_TOKEN_EMBEDDING, SU_EXTENT_VOCAB,        \
-     SU_EXTENT_HIDDEN, SU_WHOLE},                                                             \
-    {                                                                                         \
+#define EMBEDDINGS                                                                             \
+    {"embeddings.word_embeddings.weight", SUTRA_ROLE_TOKEN_EMBEDDING, SU_EXTENT_VOCAB,         \
+     SU_EXTENT_HIDDEN, SU_WHOLE},                                                              \
+    {                                                                                          \
         "embeddings.token_type_embeddings.weight", SUTRA_ROLE_TYPE_EMBEDDING, SU_EXTENT_TYPES, \
-            SU_EXTENT_HIDDEN, SU_IF_THERE                                                     \
+            SU_EXTENT_HIDDEN, SU_IF_THERE                                                      \
     }
 
 #define LAYER "layers.#."
@@ -72,7 +72,8 @@ static const SuFamilyTensor published[] = {
     {LAYER "norm1.bias", SUTRA_ROLE_ATTENTION_NORM_BIAS, VECTOR},
     {LAYER "mlp.fc11.weight", SUTRA_ROLE_FFN_UP_WEIGHT, SU_EXTENT_FFN, SU_EXTENT_HIDDEN, SU_WHOLE},
     {LAYER "mlp.fc11.bias", SUTRA_ROLE_FFN_UP_BIAS, SU_EXTENT_FFN, SU_EXTENT_NONE, SU_WHOLE},
-    {LAYER "mlp.fc12.weight", SUTRA_ROLE_FFN_GATE_WEIGHT, SU_EXTENT_FFN, SU_EXTENT_HIDDEN, SU_WHOLE},
+    {LAYER "mlp.fc12.weight", SUTRA_ROLE_FFN_GATE_WEIGHT, SU_EXTENT_FFN, SU_EXTENT_HIDDEN,
+     SU_WHOLE},
     {LAYER "mlp.fc12.bias", SUTRA_ROLE_FFN_GATE_BIAS, SU_EXTENT_FFN, SU_EXTENT_NONE, SU_WHOLE},
     {LAYER "mlp.fc2.weight", SUTRA_ROLE_FFN_DOWN_WEIGHT, SU_EXTENT_HIDDEN, SU_EXTENT_FFN, SU_WHOLE},
     {LAYER "mlp.fc2.bias", SUTRA_ROLE_FFN_DOWN_BIAS, VECTOR},
@@ -83,8 +84,8 @@ static const SuFamilyTensor published[] = {
 /* Switches of the published code that have other values elsewhere. */
 static SutraStatus check_switches(const json_t *config, const char *where, SutraError *err)
 {
-    static const char *const off[] = {"prenorm", "causal",         "parallel_block",
-                                      "use_rms_norm", "rotary_emb_interleaved"};
+    static const char *const off[] = {"prenorm", "causal", "parallel_block", "use_rms_norm",
+                                      "rotary_emb_interleaved"};
     static const char *const absent[] = {"rotary_scaling_factor", "rotary_emb_scale_base",
                                          "num_experts"};
     double fraction = 1;
@@ -115,8 +116,8 @@ static SutraStatus configure(const json_t *config, const char *where, SutraSpec 
     SU_TRY(su_family_read_bias(config, where, "qkv_proj_bias", false,
                                SUTRA_BIAS_QKV | SUTRA_BIAS_ATTENTION_OUT, spec, err));
     SU_TRY(su_family_read_bias(config, where, "mlp_fc1_bias", false, SUTRA_BIAS_FFN_UP, spec, err));
-    SU_TRY(su_family_read_bias(config, where, "mlp_fc2_bias", false, SUTRA_BIAS_FFN_DOWN, spec,
-                               err));
+    SU_TRY(
+        su_family_read_bias(config, where, "mlp_fc2_bias", false, SUTRA_BIAS_FFN_DOWN, spec, err));
     SU_TRY(su_json_get_double(config, "rotary_emb_base", where, &base, err));
     return su_family_read_rope(config, where, base, spec, err);
 }

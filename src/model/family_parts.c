@@ -1,5 +1,5 @@
-/* What families that are not BERT share of config.json: RoPE, windows, biases, and switches that have
- * one value only. */
+/* What families that are not BERT share of config.json: RoPE, windows, biases, and switches that
+ * have one value only. */
 #include "base/memory.h"
 #include "model/family.h"
 
@@ -40,8 +40,8 @@ static SutraStatus read_type(const json_t *parameters, const char *where, const 
     return su_json_get_string(parameters, "rope_type", where, type, err);
 }
 
-/* Of the kind "dynamic" the base grows with texts longer than the model's positions, which there are
- * none of. */
+/* Of the kind "dynamic" the base grows with texts longer than the model's positions, which there
+ * are none of. */
 SutraStatus su_family_read_rope_base(const json_t *parameters, const char *where, double *base,
                                      SutraError *err)
 {
@@ -56,14 +56,15 @@ SutraStatus su_family_read_rope_base(const json_t *parameters, const char *where
     double part = 1;
     SU_TRY(su_json_get_double(parameters, "partial_rotary_factor", where, &part, err));
     if (part != 1)
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: partial_rotary_factor %g is not supported; known: 1",
-                 where, part);
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: partial_rotary_factor %g is not supported; known: 1", where, part);
     return check_base(*base, where, err);
 }
 
-/* Scaling of the kind "ntk", as the code of GTE has it: base and frequencies, whatever the length. */
-static SutraStatus read_ntk(const json_t *scaling, const char *where, double *base,
-                            SutraSpec *spec, SutraError *err)
+/* Scaling of the kind "ntk", as the code of GTE has it: base and frequencies, whatever the length.
+ * */
+static SutraStatus read_ntk(const json_t *scaling, const char *where, double *base, SutraSpec *spec,
+                            SutraError *err)
 {
     double factor = 1;
     if (!su_json_is_inactive(json_object_get(scaling, "mixed_b")))
@@ -90,7 +91,8 @@ SutraStatus su_family_read_rope(const json_t *config, const char *where, double 
     else if (json_is_object(scaling))
         SU_TRY(su_family_read_rope_base(scaling, where, &base, err));
     else
-        SU_TRY(su_family_read_rope_base(json_object_get(config, "rope_parameters"), where, &base, err));
+        SU_TRY(su_family_read_rope_base(json_object_get(config, "rope_parameters"), where, &base,
+                                        err));
     SU_TRY(check_base(base, where, err));
     for (uint32_t i = 0; i < spec->num_layers; i++) bases[i] = (float)base;
     return SUTRA_OK;

@@ -82,8 +82,8 @@ static void turn(const RandomEncoder *encoder, uint32_t layer, double *x, size_t
     for (size_t t = 0; t < n; t++)
         for (size_t head = 0; head < heads; head++, x += size)
             for (size_t i = 0; i < half; i++) {
-                double frequency = pow((double)encoder->spec.rope_base[layer],
-                                       -2.0 * (double)i / (double)size);
+                double frequency =
+                    pow((double)encoder->spec.rope_base[layer], -2.0 * (double)i / (double)size);
                 double angle = (double)t * frequency / (double)encoder->spec.rope_divisor;
                 double first = x[i], second = x[half + i];
                 x[i] = first * cos(angle) - second * sin(angle);
@@ -184,6 +184,7 @@ void naive_encoder_run(const RandomEncoder *encoder, const int32_t *ids, size_t 
     for (uint32_t i = 0; i < encoder->spec.num_layers; i++) {
         self_attention(encoder, i, x, n);
         feed_forward(encoder, i, x, n);
-    }    if (encoder->spec.norm == SUTRA_NORM_PRE)
+    }
+    if (encoder->spec.norm == SUTRA_NORM_PRE)
         norm(encoder, SUTRA_ROLE_FINAL_NORM_WEIGHT, 0, x, x, n);
 }

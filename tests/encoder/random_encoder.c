@@ -45,17 +45,21 @@ static void add_layer(RandomEncoder *encoder, uint32_t layer, uint32_t *random)
     size_t hidden = spec->hidden_size, ffn = spec->ffn_size;
     size_t width = (size_t)spec->num_heads * spec->head_size;
     float peaked = 3.0f / (float)hidden * 6.0f, usual = 0.12f;
-    add_linear(encoder, SUTRA_ROLE_QUERY_WEIGHT, layer, SUTRA_BIAS_QKV, width, hidden, peaked, random);
-    add_linear(encoder, SUTRA_ROLE_KEY_WEIGHT, layer, SUTRA_BIAS_QKV, width, hidden, peaked, random);
-    add_linear(encoder, SUTRA_ROLE_VALUE_WEIGHT, layer, SUTRA_BIAS_QKV, width, hidden, usual, random);
+    add_linear(encoder, SUTRA_ROLE_QUERY_WEIGHT, layer, SUTRA_BIAS_QKV, width, hidden, peaked,
+               random);
+    add_linear(encoder, SUTRA_ROLE_KEY_WEIGHT, layer, SUTRA_BIAS_QKV, width, hidden, peaked,
+               random);
+    add_linear(encoder, SUTRA_ROLE_VALUE_WEIGHT, layer, SUTRA_BIAS_QKV, width, hidden, usual,
+               random);
     add_linear(encoder, SUTRA_ROLE_ATTENTION_OUT_WEIGHT, layer, SUTRA_BIAS_ATTENTION_OUT, hidden,
                width, usual, random);
     if (layer > 0 || !spec->bare_start)
         add_norm(encoder, SUTRA_ROLE_ATTENTION_NORM_WEIGHT, layer, usual, random);
-    add_linear(encoder, SUTRA_ROLE_FFN_UP_WEIGHT, layer, SUTRA_BIAS_FFN_UP, ffn, hidden, usual, random);
+    add_linear(encoder, SUTRA_ROLE_FFN_UP_WEIGHT, layer, SUTRA_BIAS_FFN_UP, ffn, hidden, usual,
+               random);
     if (spec->gated)
-        add_linear(encoder, SUTRA_ROLE_FFN_GATE_WEIGHT, layer, SUTRA_BIAS_FFN_UP, ffn, hidden, usual,
-                   random);
+        add_linear(encoder, SUTRA_ROLE_FFN_GATE_WEIGHT, layer, SUTRA_BIAS_FFN_UP, ffn, hidden,
+                   usual, random);
     add_linear(encoder, SUTRA_ROLE_FFN_DOWN_WEIGHT, layer, SUTRA_BIAS_FFN_DOWN, hidden, ffn, usual,
                random);
     add_norm(encoder, SUTRA_ROLE_FFN_NORM_WEIGHT, layer, usual, random);

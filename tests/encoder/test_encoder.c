@@ -117,7 +117,8 @@ static void check_against_naive(const SutraSpec *spec, uint32_t seed)
         SuEncoder *encoder = make_encoder(&random, (SuIsa)isa);
         float *out = run_encoder(encoder, &run.batch);
         double error = largest_error(out, expected, run.batch.num_tokens, spec->hidden_size);
-        if (!(error < 4e-6)) print_error("seed %u: error %g on %s\n", seed, error, su_isa_name((SuIsa)isa));
+        if (!(error < 4e-6))
+            print_error("seed %u: error %g on %s\n", seed, error, su_isa_name((SuIsa)isa));
         assert_true(error < 4e-6);
         free(out);
         su_encoder_free(encoder);
@@ -551,10 +552,13 @@ static void test_long_text(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_windows),         cmocka_unit_test(test_positions),
-        cmocka_unit_test(test_parts), cmocka_unit_test(test_read_rows),       cmocka_unit_test(test_formats),
-        cmocka_unit_test(test_damaged_linears), cmocka_unit_test(test_layouts_are_told_apart),
-        cmocka_unit_test(test_long_text)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_windows),
+                                       cmocka_unit_test(test_positions),
+                                       cmocka_unit_test(test_parts),
+                                       cmocka_unit_test(test_read_rows),
+                                       cmocka_unit_test(test_formats),
+                                       cmocka_unit_test(test_damaged_linears),
+                                       cmocka_unit_test(test_layouts_are_told_apart),
+                                       cmocka_unit_test(test_long_text)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

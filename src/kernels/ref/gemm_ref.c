@@ -124,8 +124,8 @@ static void run(const SuGemmArgs *args, size_t nr, Dot dot, bool narrow)
             }
             if (args->residual) x = x + args->residual[i * args->ldr + j];
             size_t group = args->c_group ? j / args->c_group : 0;
-            write_c(args,
-                    group * args->c_group_stride + i * args->ldc + j - group * args->c_group, x);
+            write_c(args, group * args->c_group_stride + i * args->ldc + j - group * args->c_group,
+                    x);
         }
     }
 }
