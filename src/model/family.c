@@ -132,17 +132,20 @@ static const char *custom_class(const json_t *config, const char *part)
 
 static bool is_custom_class(const SuFamily *family, const char *class)
 {
-    for (const char *const *name = family->custom_code; name && *name; name++)
-        if (strcmp(*name, class) == 0) return true;
-    return false;
+    const char *const *name = family->custom_code;
+    if (!name) return false;
+    while (*name && strcmp(*name, class) != 0) name++;
+    return *name != NULL;
 }
 
-/* The family that is this code, or NULL. */
-static const SuFamily *family_of_custom_code(const char *class)
+/* Whether this code is one of the families; which. */
+static bool find_custom_code(const char *class, const SuFamily **family)
 {
-    for (size_t i = 0; class && i < NUM_FAMILIES; i++)
-        if (is_custom_class(families[i], class)) return families[i];
-    return NULL;
+    for (size_t i = 0; class && i < NUM_FAMILIES; i++) {
+        *family = families[i];
+        if (is_custom_class(families[i], class)) return true;
+    }
+    return false;
 }
 
 /* "auto_map": {"AutoModel": "modeling.Encoder", …}: code of the model's own, whatever model_type
@@ -176,8 +179,7 @@ SutraStatus su_family_find(const json_t *config, const char *where, const SuFami
                  "%s: neither model_type nor architectures says what model "
                  "this is",
                  where);
-    *family = family_of_custom_code(custom_class(config, "AutoModel"));
-    if (!*family)
+    if (!find_custom_code(custom_class(config, "AutoModel"), family))
         *family =
             model_type ? family_of_model_type(model_type) : family_of_architecture(architecture);
     if (!*family)
