@@ -135,8 +135,6 @@ static const BadFile bad_files[] = {
     {WITH_MODEL(UNIGRAM("\"unk_id\":1,", "[\"a\",1]")), SUTRA_E_FORMAT,
      "model.unk_id 1 is not in the vocabulary of 1 tokens"},
     {WITH_MODEL(UNIGRAM("\"unk_id\":-1,", "[\"a\",1]")), SUTRA_E_FORMAT, "model.unk_id"},
-    {WITH_MODEL(UNIGRAM("\"unk_id\":0,", "[\"a\",1],[\"a\",2]")), SUTRA_E_FORMAT,
-     "model.unk_id 0 is that of a token which is there twice"},
     {WITH_MODEL(UNIGRAM("\"alpha\":0.1,", "[\"a\",1]")), SUTRA_E_UNSUPPORTED,
      "model.alpha is set: tokens at random are not supported"},
     {WITH_MODEL(UNIGRAM("\"byte_fallback\":1,", "[\"a\",1]")), SUTRA_E_FORMAT, "byte_fallback"},
