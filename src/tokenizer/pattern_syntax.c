@@ -147,28 +147,28 @@ static bool code_point(Reader *reader)
 
 /* What an escape of one letter becomes, outside a class and in one. NULL: it is refused. */
 static const struct {
-    char letter;
     const char *outside, *inside;
+    char letter;
     bool single; /* one character, which a range may begin or end with */
 } escapes[] = {
-    {'n', "\\n", "\\n", true},
-    {'r', "\\r", "\\r", true},
-    {'t', "\\t", "\\t", true},
-    {'f', "\\f", "\\f", true},
-    {'a', "\\a", "\\a", true},
-    {'e', "\\e", "\\e", true},
-    {'v', "\\x0b", "\\x0b", true},
-    {'s', "\\p{White_Space}", "\\p{White_Space}", false},
-    {'S', "\\P{White_Space}", "\\P{White_Space}", false},
-    {'d', "\\p{Nd}", "\\p{Nd}", false},
-    {'D', "\\P{Nd}", "\\P{Nd}", false},
-    {'w', WORD, WORD_PROPERTIES, false},
-    {'W', "[^" WORD_MEMBERS "]", NULL, false},
-    {'b', BOUNDARY, "\\x08", true},
-    {'B', NO_BOUNDARY, NULL, false},
-    {'A', "\\A", NULL, false},
-    {'z', "\\z", NULL, false},
-    {'Z', "\\Z", NULL, false},
+    {"\\n", "\\n", 'n', true},
+    {"\\r", "\\r", 'r', true},
+    {"\\t", "\\t", 't', true},
+    {"\\f", "\\f", 'f', true},
+    {"\\a", "\\a", 'a', true},
+    {"\\e", "\\e", 'e', true},
+    {"\\x0b", "\\x0b", 'v', true},
+    {"\\p{White_Space}", "\\p{White_Space}", 's', false},
+    {"\\P{White_Space}", "\\P{White_Space}", 'S', false},
+    {"\\p{Nd}", "\\p{Nd}", 'd', false},
+    {"\\P{Nd}", "\\P{Nd}", 'D', false},
+    {WORD, WORD_PROPERTIES, 'w', false},
+    {"[^" WORD_MEMBERS "]", NULL, 'W', false},
+    {BOUNDARY, "\\x08", 'b', true},
+    {NO_BOUNDARY, NULL, 'B', false},
+    {"\\A", NULL, 'A', false},
+    {"\\z", NULL, 'z', false},
+    {"\\Z", NULL, 'Z', false},
 };
 
 /* At a backslash. *single: it stands for one character. */
