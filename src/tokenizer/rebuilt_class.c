@@ -259,8 +259,8 @@ static json_t *find_precompiled(const json_t *json)
     return NULL;
 }
 
-/* XLM-RoBERTa's is the fourth token; CamemBERT's the first with the text of its name, else the first
- * of all. */
+/* XLM-RoBERTa's is the fourth token; CamemBERT's the first with the text of its name, else the
+ * first of all. */
 static int unknown_of(const SuTokenizerSettings *settings, const json_t *vocab)
 {
     if (settings->files->class == SU_TOKENIZER_XLM_ROBERTA) return 3;
