@@ -25,6 +25,9 @@ Kinds, in a table of their own:
     NUMBER       `\\p{N}` of ByteLevel
     NUMERIC      Digits isolates it
     COMBINING    StripAccents drops it
+    UPPER, LOWER, MARK  `\\p{Lu}` or `\\p{Lt}`, `\\p{Ll}`, `\\p{M}` of Split
+Scripts:
+    script       UnicodeScripts keeps two code points of it together
 """
 
 import argparse
@@ -34,10 +37,10 @@ import sys
 import unicodedata
 
 import tokenizers
-from tokenizers import Tokenizer, normalizers, pre_tokenizers
+from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
 
 SPACE, CONTROL, IDEOGRAPH, PUNCTUATION, MARK, WORD, DECOMPOSES, HAS_LOWER = (1 << i for i in range(8))
-LETTER, NUMBER, NUMERIC, COMBINING = (1 << i for i in range(4))
+LETTER, NUMBER, NUMERIC, COMBINING, REGEX_MARK, UPPER, LOWER = (1 << i for i in range(7))
 CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 HANGUL_FIRST, HANGUL_LAST = 0xAC00, 0xD7A3
 BLOCK = 128
@@ -190,7 +193,38 @@ def probe_kinds(properties):
         assert sum(joined) == 1 and joined[3] == bool(properties[c] & SPACE), hex(c)
         kinds[c] = LETTER * joined[0] | NUMBER * joined[1]
         kinds[c] |= NUMERIC * (len(digits("a" + s)) == 2) | COMBINING * (strip(s) == "")
+    for expression, bit in ((r"\p{M}", REGEX_MARK), (r"[\p{Lu}\p{Lt}]", UPPER), (r"\p{Ll}", LOWER)):
+        for c in matched(expression):
+            kinds[c] |= bit
+    # What src/tokenizer/pattern_scan.c takes for granted.
+    assert set(matched(r"\p{L}")) == {c for c in CODE_POINTS if kinds[c] & LETTER}
+    assert set(matched(r"\p{N}")) == {c for c in CODE_POINTS if kinds[c] & NUMBER}
+    assert set(matched(r"\s")) == {c for c in CODE_POINTS if properties[c] & SPACE}
+    assert set(matched(r"[\p{Lm}\p{Lo}]")) == {c for c in CODE_POINTS if kinds[c] & LETTER and not kinds[c] & (UPPER | LOWER)}
     return kinds
+
+
+def matched(expression):
+    """The code points that a regular expression of one character matches."""
+    split = pre_tokenizers.Split(Regex(f"(?:{expression})+"), "removed", invert=True)
+    return [ord(c) for piece, _ in split.pre_tokenize_str("".join(map(chr, CODE_POINTS))) for c in piece]
+
+
+def probe_scripts():
+    """A number for each script, in the order of their first code points; 0 for what is of any script."""
+    split = pre_tokenizers.UnicodeScripts().pre_tokenize_str
+    own = [c for c in CODE_POINTS if split(chr(c))]
+    scripts, found = [0] * 0x110000, []
+    place = 0
+    for piece, _ in split("".join(map(chr, own))):
+        number = next((i for i, first in enumerate(found) if len(split(first + piece[0])) == 1), len(found))
+        if number == len(found):
+            found.append(piece[0])
+        for c in own[place:place + len(piece)]:
+            scripts[c] = number + 1
+        place += len(piece)
+    assert place == len(own) and len(found) < 255
+    return scripts
 
 
 def probe_compatibility():
@@ -254,6 +288,7 @@ def generate():
         "decomposition": (two_stages([place.get(c, 0) for c in range(limit)], limit), "uint16_t"),
         "compatible": (two_stages([compatible_place.get(c, 0) for c in range(limit)], limit), "uint16_t"),
         "kind": (two_stages(kinds, 0x110000), "uint8_t"),
+        "script": (two_stages(probe_scripts(), 0x110000), "uint8_t"),
         "class": (two_stages([classes.get(c, 0) for c in range(limit)], limit), "uint8_t"),
         "lower": (two_stages([deltas.index(lower.get(c, 0)) for c in range(limit)], limit), "uint8_t"),
     }

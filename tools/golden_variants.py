@@ -54,7 +54,17 @@ def unigram(**more):
             "decoder": None, "model": {"type": "Unigram", "unk_id": 3, "vocab": vocab, "byte_fallback": False}, **more}
 
 
+def camembert(fifth, **more):
+    """The same with CamemBERT's first pieces, of which `fifth` is the fifth."""
+    made = unigram(added_tokens=[], post_processor=None)
+    pieces = ["<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", fifth, "<s>", "</s>"]
+    vocab = made["model"]["vocab"]
+    vocab = [[p, 0.0] for p in pieces] + vocab[4:-4] + vocab[-1:]
+    return {**made, "model": {**made["model"], "unk_id": 0, "vocab": vocab}, **more}
+
+
 XLM = {"model_type": "xlm-roberta", "pad_token_id": 1, "type_vocab_size": 1, "vocab_size": BPE_SIZE}
+CAMEMBERT = {**XLM, "model_type": "camembert"}
 
 
 def overlay_config(**more):
@@ -349,6 +359,12 @@ VARIANTS.update({
         "config.json": bert_config(1, 32, 2, 40, 130, **XLM)}),
     "xlm-generic": s_variant("roberta-bytes", {
         **s_folder(unigram(), {**GENERIC, "pad_token": "<pad>"}), "config.json": bert_config(1, 32, 2, 40, 130, **XLM)}),
+    "camembert-class": s_variant("roberta-bytes", {
+        **s_folder(camembert("<unk>NOTUSED"), {"tokenizer_class": "CamembertTokenizer", "additional_special_tokens": [
+            "<s>NOTUSED", "</s>NOTUSED"]}), "config.json": bert_config(1, 32, 2, 40, 130, **CAMEMBERT)}),
+    "camembert-no-class": s_variant("roberta-bytes", {
+        **s_folder(camembert("<unk>"), {"tokenizer_class": None, "add_prefix_space": False}),
+        "config.json": bert_config(1, 32, 2, 40, 130, **CAMEMBERT)}),
     "roberta-generic": s_variant("roberta-bytes", s_folder(byte_bpe(), {**GENERIC, "pad_token": "<pad>"})),
 })
 

@@ -44,6 +44,11 @@ void su_write_string(SuByteWriter *writer, const char *text)
 void su_write_sized(SuByteWriter *writer, const void *bytes, size_t size)
 {
     su_write_u32(writer, (uint32_t)size);
+    su_write_bytes(writer, bytes, size);
+}
+
+void su_write_bytes(SuByteWriter *writer, const void *bytes, size_t size)
+{
     unsigned char *to = reserve(writer, size);
     if (to && size) memcpy(to, bytes, size);
 }

@@ -20,6 +20,7 @@ void su_write_u64(SuByteWriter *writer, uint64_t value);
 void su_write_f32(SuByteWriter *writer, float value);
 void su_write_string(SuByteWriter *writer, const char *text); /* NULL as "" */
 void su_write_sized(SuByteWriter *writer, const void *bytes, size_t size);
+void su_write_bytes(SuByteWriter *writer, const void *bytes, size_t size); /* without a size */
 void su_byte_writer_free(SuByteWriter *writer);
 
 typedef struct SuByteReader {

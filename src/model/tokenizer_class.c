@@ -24,6 +24,7 @@ static const struct {
                {"MPNetTokenizer", SU_TOKENIZER_MPNET},
                {"RobertaTokenizer", SU_TOKENIZER_ROBERTA},
                {"XLMRobertaTokenizer", SU_TOKENIZER_XLM_ROBERTA},
+               {"CamembertTokenizer", SU_TOKENIZER_CAMEMBERT},
                {"PreTrainedTokenizerFast", SU_TOKENIZER_GENERIC},
                {"PreTrainedTokenizer", SU_TOKENIZER_GENERIC},
                {"TokenizersBackend", SU_TOKENIZER_GENERIC}};
@@ -77,6 +78,7 @@ SutraStatus su_tokenizer_class(const SuConfigFile *tokenizer_config, const SuCon
     if (su_tokenizer_class_find(name, class)) return SUTRA_OK;
     SU_RAISE(err, SUTRA_E_UNSUPPORTED,
              "%s: tokenizer_class \"%.60s\" is not supported; known: BertTokenizer, "
-             "MPNetTokenizer, RobertaTokenizer, XLMRobertaTokenizer, PreTrainedTokenizerFast",
+             "MPNetTokenizer, RobertaTokenizer, XLMRobertaTokenizer, CamembertTokenizer, "
+             "PreTrainedTokenizerFast",
              file->path, name);
 }

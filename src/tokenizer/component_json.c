@@ -48,15 +48,13 @@ SutraStatus su_tokenizer_require_text(const json_t *json, const char *section, c
 }
 
 SutraStatus su_tokenizer_require_pattern(const json_t *json, const char *section, const char *where,
-                                         char **text, size_t *size, SutraError *err)
+                                         char **text, size_t *size, bool *regex, SutraError *err)
 {
     const json_t *pattern = json_object_get(json, "pattern");
     const json_t *string = json_object_get(pattern, "String");
-    const json_t *regex = json_object_get(pattern, "Regex");
-    if (json_is_string(regex))
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "%s: %s.pattern: the regular expression \"%.120s\" is not supported", where,
-                 section, json_string_value(regex));
+    const json_t *expression = json_object_get(pattern, "Regex");
+    *regex = json_is_string(expression);
+    if (*regex) string = expression;
     if (!json_is_string(string))
         SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s.pattern is neither a String nor a Regex", where,
                  section);

@@ -18,10 +18,10 @@ SutraStatus su_tokenizer_require_text(const json_t *json, const char *section, c
                                       const char *where, char **text, size_t *size,
                                       SutraError *err);
 
-/* "pattern": {"String": "…"}, not empty, borrowed from json. Errors: FORMAT, UNSUPPORTED (a regular
- * expression, which it names). */
+/* "pattern": {"String": "…"} or {"Regex": "…"}, not empty, borrowed from json. Errors: FORMAT,
+ * UNSUPPORTED. */
 SutraStatus su_tokenizer_require_pattern(const json_t *json, const char *section, const char *where,
-                                         char **text, size_t *size, SutraError *err);
+                                         char **text, size_t *size, bool *regex, SutraError *err);
 
 /* A section that is one step or a "Sequence" of steps, sequences in it included. */
 typedef SutraStatus (*SuStepReader)(const json_t *json, const char *where, void *to,

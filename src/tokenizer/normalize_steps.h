@@ -1,7 +1,7 @@
 /* normalize_steps.h - the steps of normalisers, one function a kind. Private to src/tokenizer.
  *
  * A step reads `in` and replaces out->text, which it makes room in; `in` lies elsewhere. Errors:
- * MEMORY. */
+ * LIMIT (of a regular expression), MEMORY. */
 #ifndef SU_NORMALIZE_STEPS_H
 #define SU_NORMALIZE_STEPS_H
 
@@ -24,5 +24,9 @@ SutraStatus su_normalize_prepend(const SuNormalizerStep *step, SuTextView in, Su
                                  SutraError *err);
 SutraStatus su_normalize_precompiled(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
                                      SutraError *err);
+SutraStatus su_normalize_nmt(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
+                             SutraError *err);
+SutraStatus su_normalize_byte_level(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
+                                    SutraError *err);
 
 #endif

@@ -1,6 +1,7 @@
-/* Lowercase, StripAccents, Strip, Replace and Prepend: each code point keeps its source, and new
- * ones have that of a neighbour. */
+/* Lowercase, StripAccents, Strip, Replace, Prepend, Nmt and ByteLevel: each code point keeps its
+ * source, and new ones have that of a neighbour. */
 #include "base/memory.h"
+#include "tokenizer/byte_alphabet.h"
 #include "tokenizer/normalize_steps.h"
 #include "unicode/case.h"
 #include "unicode/category.h"
@@ -121,25 +122,62 @@ static size_t count_matches(const SuNormalizerStep *step, SuTextView in)
     return count;
 }
 
-/* What replaces a match has the source of its last code point. */
+/* What lies before the match, and the content for the match, if there is one; the content has the
+ * source of the match's last code point. */
+static void replace_match(const SuNormalizerStep *step, SuNormalized *out, Cursor *cursor,
+                          bool *more, size_t match, size_t end)
+{
+    for (; *more && cursor->at < match; *more = next(cursor))
+        append(out, cursor->text.bytes + cursor->at, cursor->size, cursor->source);
+    if (match == cursor->text.size) return;
+    uint32_t source = cursor->source;
+    for (; *more && cursor->at < end; *more = next(cursor)) source = cursor->source;
+    append(out, step->content, step->content_size, source);
+}
+
+/* Room for the content and for the text from `at` on; the buffer doubles. */
+static SutraStatus reserve_rest(const SuNormalizerStep *step, SuTextView in, size_t at,
+                                SuNormalized *out, SutraError *err)
+{
+    size_t room;
+    if (su_add_overflows(out->text.size, in.size - at, &room) ||
+        su_add_overflows(room, step->content_size, &room) || room > SIZE_MAX / 4)
+        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu bytes of text", in.size);
+    bool fits = room + SU_TEXT_PADDING <= out->text.capacity &&
+                (!out->with_source || room + SU_TEXT_PADDING <= out->text.source_capacity);
+    return fits ? SUTRA_OK : su_text_reserve(&out->text, 2 * room, out->with_source, err);
+}
+
+static SutraStatus replace_matches(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
+                                   SutraError *err)
+{
+    Cursor cursor;
+    size_t match = 0, end = 0;
+    SuPatternCursor matches = su_pattern_cursor(step->expression, &out->matches, in.bytes, in.size);
+    SU_TRY(begin(in, out, in.size, &cursor, err));
+    bool found = true, more = next(&cursor);
+    while (found) {
+        SU_TRY(su_pattern_next(&matches, &match, &end, &found, err));
+        if (!found) match = end = in.size;
+        SU_TRY(reserve_rest(step, in, more ? cursor.at : in.size, out, err));
+        replace_match(step, out, &cursor, &more, match, end);
+    }
+    return SUTRA_OK;
+}
+
 SutraStatus su_normalize_replace(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
                                  SutraError *err)
 {
     Cursor cursor;
     size_t room, end = 0;
+    if (step->expression) return replace_matches(step, in, out, err);
     if (su_mul_overflows(count_matches(step, in), step->content_size, &room) ||
         su_add_overflows(room, in.size, &room))
         SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu bytes of text", in.size);
     SU_TRY(begin(in, out, room, &cursor, err));
-    bool more = next(&cursor);
-    while (more) {
+    for (bool more = next(&cursor); more;) {
         size_t match = find_match(step, in, end, &end);
-        for (; more && cursor.at < match; more = next(&cursor))
-            append(out, in.bytes + cursor.at, cursor.size, cursor.source);
-        if (match == in.size) break;
-        uint32_t source = cursor.source;
-        for (; more && cursor.at < end; more = next(&cursor)) source = cursor.source;
-        append(out, step->content, step->content_size, source);
+        replace_match(step, out, &cursor, &more, match, end);
     }
     return SUTRA_OK;
 }
@@ -156,5 +194,51 @@ SutraStatus su_normalize_prepend(const SuNormalizerStep *step, SuTextView in, Su
     if (more) append(out, step->content, step->content_size, cursor.source);
     for (; more; more = next(&cursor))
         append(out, in.bytes + cursor.at, cursor.size, cursor.source);
+    return SUTRA_OK;
+}
+
+/* What Nmt makes of a code point; 0 drops it. */
+static uint32_t nmt_of(uint32_t c)
+{
+    bool control = (c >= 0x01 && c <= 0x08) || c == 0x0b || (c >= 0x0e && c <= 0x1f) || c == 0x7f ||
+                   c == 0x8f || c == 0x9f;
+    bool space = c == 0x09 || c == 0x0a || c == 0x0c || c == 0x0d || c == 0x1680 ||
+                 (c >= 0x200b && c <= 0x200f) || c == 0x2028 || c == 0x2029 || c == 0x2581 ||
+                 c == 0xfeff || c == 0xfffd;
+    return control ? 0 : space ? ' ' : c;
+}
+
+SutraStatus su_normalize_nmt(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
+                             SutraError *err)
+{
+    Cursor cursor;
+    (void)step;
+    SU_TRY(begin(in, out, in.size, &cursor, err));
+    while (next(&cursor)) {
+        uint32_t to = nmt_of(cursor.code_point);
+        if (to == cursor.code_point)
+            append(out, in.bytes + cursor.at, cursor.size, cursor.source);
+        else if (to)
+            append(out, " ", 1, cursor.source);
+    }
+    return SUTRA_OK;
+}
+
+SutraStatus su_normalize_byte_level(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
+                                    SutraError *err)
+{
+    Cursor cursor;
+    size_t room;
+    (void)step;
+    if (su_mul_overflows(in.size, 2, &room))
+        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu bytes of text", in.size);
+    SU_TRY(begin(in, out, room, &cursor, err));
+    while (next(&cursor)) {
+        for (size_t i = 0; i < cursor.size; i++) {
+            char symbol[4];
+            unsigned char byte = (unsigned char)in.bytes[cursor.at + i];
+            append(out, symbol, su_utf8_encode(su_byte_symbol(byte), symbol), cursor.source);
+        }
+    }
     return SUTRA_OK;
 }

@@ -32,5 +32,6 @@ void su_normalized_free(SuNormalized *normalized)
     su_text_free(&normalized->before);
     su_free(normalized->marks);
     su_free(normalized->mark_sources);
+    su_pattern_scratch_free(&normalized->matches);
     *normalized = (SuNormalized){0};
 }

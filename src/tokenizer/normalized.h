@@ -2,6 +2,7 @@
 #ifndef SU_NORMALIZED_H
 #define SU_NORMALIZED_H
 
+#include "tokenizer/pattern.h"
 #include "tokenizer/text_buffer.h"
 
 typedef struct SuNormalized {
@@ -11,6 +12,7 @@ typedef struct SuNormalized {
     uint32_t *marks;        /* [mark_capacity] combining marks that wait for the next starter */
     uint32_t *mark_sources; /* [mark_capacity] of BertNormalizer; in NFC marks that are blocked */
     size_t mark_capacity;
+    SuPatternScratch matches; /* of regular expressions */
 } SuNormalized;
 
 /* No byte of text becomes more than this many, nor more than 3 / 2 code points, when it is

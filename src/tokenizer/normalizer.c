@@ -14,6 +14,7 @@ static void free_texts(SuNormalizerStep *step)
     su_free(step->pattern);
     su_free(step->content);
     su_free(step->blob);
+    su_pattern_free(step->expression);
 }
 
 SutraStatus su_normalizer_add(SuNormalizer *normalizer, const SuNormalizerStep *step,
@@ -21,16 +22,15 @@ SutraStatus su_normalizer_add(SuNormalizer *normalizer, const SuNormalizerStep *
 {
     size_t count = normalizer->count + 1;
     SuNormalizerStep *grown = su_realloc(normalizer->steps, count, sizeof *grown);
-    if (!grown) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu normalisers", count);
-    normalizer->steps = grown;
+    if (grown) normalizer->steps = grown;
     SuNormalizerStep copy = *step;
     copy.pattern = step->pattern ? su_strndup(step->pattern, step->pattern_size) : NULL;
     copy.content = step->content ? su_strndup(step->content, step->content_size) : NULL;
     copy.blob = step->blob ? su_strndup(step->blob, step->blob_size) : NULL;
     SutraStatus status = SUTRA_OK;
-    if ((step->pattern && !copy.pattern) || (step->content && !copy.content) ||
+    if (!grown || (step->pattern && !copy.pattern) || (step->content && !copy.content) ||
         (step->blob && !copy.blob))
-        status = su_error_set(err, SUTRA_E_MEMORY, "out of memory for a normaliser");
+        status = su_error_set(err, SUTRA_E_MEMORY, "out of memory for %zu normalisers", count);
     else if (step->blob)
         status = su_charsmap_open(copy.blob, copy.blob_size, "the tokenizer", &copy.map, err);
     if (status != SUTRA_OK) {
@@ -92,7 +92,8 @@ static SutraStatus read_strip(const json_t *json, const char *where, SuNormalize
                                      err);
 }
 
-/* Of regular expressions one kind is known, a character that many times or more: "x+", "x{2,}". */
+/* One kind of regular expression needs no engine, a character that many times or more: "x+",
+ * "x{2,}". */
 static bool read_repeats(const json_t *regex, SuNormalizerStep *step)
 {
     const char *text = json_string_value(regex);
@@ -114,11 +115,21 @@ static bool read_repeats(const json_t *regex, SuNormalizerStep *step)
 static SutraStatus read_replace(const json_t *json, const char *where, SuNormalizerStep *step,
                                 SutraError *err)
 {
-    if (!read_repeats(json_object_get(json_object_get(json, "pattern"), "Regex"), step))
-        SU_TRY(su_tokenizer_require_pattern(json, "normalizer", where, &step->pattern,
-                                            &step->pattern_size, err));
-    return su_tokenizer_require_text(json, "normalizer", "content", where, &step->content,
-                                     &step->content_size, err);
+    bool regex;
+    SU_TRY(su_tokenizer_require_pattern(json, "normalizer", where, &step->pattern,
+                                        &step->pattern_size, &regex, err));
+    SU_TRY(su_tokenizer_require_text(json, "normalizer", "content", where, &step->content,
+                                     &step->content_size, err));
+    if (!regex || read_repeats(json_object_get(json_object_get(json, "pattern"), "Regex"), step))
+        return SUTRA_OK;
+    SU_TRY(su_pattern_create(step->pattern, step->pattern_size, "normalizer", where,
+                             &step->expression, err));
+    if (su_pattern_matches_empty(step->expression))
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: normalizer.pattern: a regular expression that matches an empty text is not "
+                 "supported",
+                 where);
+    return SUTRA_OK;
 }
 
 static SutraStatus read_prepend(const json_t *json, const char *where, SuNormalizerStep *step,
@@ -162,11 +173,13 @@ static const Row rows[SU_NUM_NORMALIZERS] = {
     [SU_NORMALIZER_REPLACE] = {"Replace", read_replace, su_normalize_replace},
     [SU_NORMALIZER_PREPEND] = {"Prepend", read_prepend, su_normalize_prepend},
     [SU_NORMALIZER_PRECOMPILED] = {"Precompiled", read_precompiled, su_normalize_precompiled},
+    [SU_NORMALIZER_NMT] = {"Nmt", read_nothing, su_normalize_nmt},
+    [SU_NORMALIZER_BYTE_LEVEL] = {"ByteLevel", read_nothing, su_normalize_byte_level},
 };
 
 #define KNOWN_NORMALIZERS                                                                      \
     "BertNormalizer, NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, Strip, Replace, Prepend, " \
-    "Precompiled, Sequence"
+    "Precompiled, Nmt, ByteLevel, Sequence"
 
 static SutraStatus read_step(const json_t *json, const char *where, void *to, SutraError *err)
 {
@@ -183,7 +196,10 @@ static SutraStatus read_step(const json_t *json, const char *where, void *to, Su
         SU_RAISE(err, SUTRA_E_LIMIT, "%s: normalizer has more than %u steps", where,
                  SU_MAX_NORMALIZERS);
     SutraStatus status = rows[step.kind].read(json, where, &step, err);
-    if (status == SUTRA_OK) status = su_normalizer_add(normalizer, &step, err);
+    if (status == SUTRA_OK)
+        status = su_normalizer_add(normalizer, &step, err);
+    else
+        su_pattern_free(step.expression);
     su_free(step.blob);
     return status;
 }

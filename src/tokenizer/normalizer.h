@@ -9,9 +9,11 @@
  *   Lowercase           each code point by itself
  *   StripAccents        drops marks
  *   Strip               drops white space at the start, at the end
- *   Replace             a string, or a run of a character, wherever it is, by a string
+ *   Replace             a string, or the matches of a regular expression, by a string
  *   Prepend             puts a string in front of a text that is not empty
  *   Precompiled         SentencePiece's map of characters (precompiled_charsmap.h)
+ *   Nmt                 drops control characters, makes spaces of others
+ *   ByteLevel           each byte as the character that stands for it (byte_alphabet.h)
  * A byte's source is that of the reference: after canonical reordering the k-th original code point
  * keeps the k-th place, whichever mark stands there now. */
 #ifndef SU_NORMALIZER_H
@@ -35,6 +37,8 @@ typedef enum SuNormalizerKind {
     SU_NORMALIZER_REPLACE,
     SU_NORMALIZER_PREPEND,
     SU_NORMALIZER_PRECOMPILED,
+    SU_NORMALIZER_NMT,
+    SU_NORMALIZER_BYTE_LEVEL,
     SU_NUM_NORMALIZERS
 } SuNormalizerKind;
 
@@ -45,7 +49,8 @@ typedef struct SuNormalizerStep {
     char *pattern;                                                   /* [pattern_size] of REPLACE */
     size_t pattern_size;
     uint32_t repeats; /* of REPLACE: the pattern at least that often, as often as it is; 0: once */
-    char *content;    /* [content_size] of REPLACE and PREPEND */
+    SuPattern *expression; /* of REPLACE: what the pattern is, if it is a regular expression */
+    char *content;         /* [content_size] of REPLACE and PREPEND */
     size_t content_size;
     char *blob; /* [blob_size] of PRECOMPILED */
     size_t blob_size;
@@ -61,7 +66,8 @@ typedef struct SuNormalizer {
  * LIMIT, MEMORY. */
 SutraStatus su_normalizer_from_json(const json_t *json, const char *where, SuNormalizer *normalizer,
                                     SutraError *err);
-/* Adds a copy of the step and of its texts. Errors: MEMORY. */
+/* Adds a copy of the step and of its texts, and takes over its expression, also when it fails.
+ * Errors: MEMORY. */
 SutraStatus su_normalizer_add(SuNormalizer *normalizer, const SuNormalizerStep *step,
                               SutraError *err);
 void su_normalizer_free(SuNormalizer *normalizer);
@@ -71,7 +77,7 @@ void su_normalizer_last_first(SuNormalizer *normalizer);
 SuNormalizerStep *su_normalizer_bert(const SuNormalizer *normalizer);
 
 /* Replaces what `normalized` holds by the normalised text. first is the index of text's first code
- * point in the original. text is valid UTF-8. Errors: MEMORY. */
+ * point in the original. text is valid UTF-8. Errors: LIMIT (of a regular expression), MEMORY. */
 SutraStatus su_normalizer_run(const SuNormalizer *normalizer, const char *text, size_t size,
                               uint32_t first, bool with_source, SuNormalized *normalized,
                               SutraError *err);

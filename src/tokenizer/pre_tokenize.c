@@ -17,6 +17,7 @@ void su_pre_tokenizer_scratch_free(SuPreTokenizerScratch *scratch)
         su_text_free(&scratch->changed[i]);
         su_text_free(&scratch->mapped[i]);
     }
+    su_pattern_scratch_free(&scratch->matches);
 }
 
 typedef struct Run {
@@ -131,6 +132,19 @@ static SutraStatus pass_on(const Run *run, size_t index, SuTextView piece, Sutra
                 : run_steps(run, index + 1, piece, err);
 }
 
+/* Where pieces that an engine's matches make belong. */
+typedef struct Cut {
+    const Run *run;
+    size_t index;
+    SuTextView piece;
+} Cut;
+
+static SutraStatus take_piece(void *context, size_t begin, size_t end, SutraError *err)
+{
+    const Cut *cut = context;
+    return pass_on(cut->run, cut->index, part_of(cut->piece, begin, end), err);
+}
+
 static SutraStatus run_steps(const Run *run, size_t index, SuTextView piece, SutraError *err)
 {
     const SuPreTokenizerStep *step = &run->pre_tokenizer->steps[index];
@@ -140,6 +154,12 @@ static SutraStatus run_steps(const Run *run, size_t index, SuTextView piece, Sut
     if (step->kind == SU_PRE_TOKENIZER_METASPACE)
         SU_TRY(replace_spaces(step, changed, &piece, &one, err));
     if (step->whole || one) return pass_on(run, index, piece, err);
+    if (step->expression && !step->scan) {
+        Cut cut = {run, index, piece};
+        const SuPieceSink sink = {take_piece, &cut};
+        return su_text_split_matches(step, &run->scratch->matches, piece.bytes, piece.size, &sink,
+                                     err);
+    }
     size_t at = 0, begin;
     while (su_text_split_next(step, piece.bytes, piece.size, &at, &begin))
         SU_TRY(pass_on(run, index, part_of(piece, begin, at), err));

@@ -13,12 +13,15 @@ SutraStatus su_pre_tokenizer_add(SuPreTokenizer *pre_tokenizer, const SuPreToken
 {
     size_t count = pre_tokenizer->count + 1;
     SuPreTokenizerStep *grown = su_realloc(pre_tokenizer->steps, count, sizeof *grown);
-    if (!grown) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu pre-tokenisers", count);
-    pre_tokenizer->steps = grown;
+    if (grown) pre_tokenizer->steps = grown;
     SuPreTokenizerStep copy = *step;
     copy.pattern = step->pattern ? su_strndup(step->pattern, step->pattern_size) : NULL;
-    if (step->pattern && !copy.pattern)
-        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for a pre-tokeniser");
+    if (!grown || (step->pattern && !copy.pattern)) {
+        su_free(copy.pattern);
+        su_pattern_free(step->expression);
+        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu pre-tokenisers", count);
+    }
+    copy.scan = step->expression ? su_pattern_scanner_of(step->expression) : NULL;
     grown[pre_tokenizer->count++] = copy;
     pre_tokenizer->needs_source |= step->prepend == SU_PREPEND_FIRST;
     return SUTRA_OK;
@@ -26,7 +29,10 @@ SutraStatus su_pre_tokenizer_add(SuPreTokenizer *pre_tokenizer, const SuPreToken
 
 void su_pre_tokenizer_free(SuPreTokenizer *pre_tokenizer)
 {
-    for (size_t i = 0; i < pre_tokenizer->count; i++) su_free(pre_tokenizer->steps[i].pattern);
+    for (size_t i = 0; i < pre_tokenizer->count; i++) {
+        su_free(pre_tokenizer->steps[i].pattern);
+        su_pattern_free(pre_tokenizer->steps[i].expression);
+    }
     su_free(pre_tokenizer->steps);
     *pre_tokenizer = (SuPreTokenizer){0};
 }
@@ -149,10 +155,46 @@ static SutraStatus read_metaspace(const json_t *json, const char *where, SuPreTo
 static SutraStatus read_split(const json_t *json, const char *where, SuPreTokenizerStep *step,
                               SutraError *err)
 {
+    bool regex;
     SU_TRY(su_tokenizer_require_pattern(json, "pre_tokenizer", where, &step->pattern,
-                                        &step->pattern_size, err));
+                                        &step->pattern_size, &regex, err));
     SU_TRY(su_tokenizer_require_bool(json, "pre_tokenizer", "invert", where, &step->invert, err));
-    return read_behavior(json, where, &step->behavior, err);
+    SU_TRY(read_behavior(json, where, &step->behavior, err));
+    if (!regex) return SUTRA_OK;
+    return su_pattern_create(step->pattern, step->pattern_size, "pre_tokenizer", where,
+                             &step->expression, err);
+}
+
+static SutraStatus read_delimiter(const json_t *json, const char *where, SuPreTokenizerStep *step,
+                                  SutraError *err)
+{
+    step->kind = SU_PRE_TOKENIZER_SPLIT;
+    step->behavior = SU_SPLIT_REMOVED;
+    SU_TRY(su_tokenizer_require_text(json, "pre_tokenizer", "delimiter", where, &step->pattern,
+                                     &step->pattern_size, err));
+    if (su_utf8_count(step->pattern, step->pattern_size) != 1)
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: pre_tokenizer.delimiter is not one character", where);
+    return SUTRA_OK;
+}
+
+static SutraStatus read_scripts(const json_t *json, const char *where, SuPreTokenizerStep *step,
+                                SutraError *err)
+{
+    (void)json, (void)where, (void)step, (void)err;
+    return SUTRA_OK;
+}
+
+static SutraStatus read_length(const json_t *json, const char *where, SuPreTokenizerStep *step,
+                               SutraError *err)
+{
+    const json_t *length = json_object_get(json, "length");
+    step->length = 5; /* as the reference has it */
+    if (!length) return SUTRA_OK;
+    if (!json_is_integer(length) || json_integer_value(length) < 1)
+        SU_RAISE(err, SUTRA_E_FORMAT, "%s: pre_tokenizer.length is not a number from 1", where);
+    json_int_t value = json_integer_value(length);
+    step->length = value < (json_int_t)UINT32_MAX ? (uint32_t)value : UINT32_MAX;
+    return SUTRA_OK;
 }
 
 typedef struct Row {
@@ -161,7 +203,8 @@ typedef struct Row {
                         SutraError *err); /* the text is borrowed from json */
 } Row;
 
-static const Row rows[SU_NUM_PRE_TOKENIZERS] = {
+/* Each kind by its name, and behind them what is read as another kind. */
+static const Row rows[] = {
     [SU_PRE_TOKENIZER_BERT] = {"BertPreTokenizer", read_removed},
     [SU_PRE_TOKENIZER_BYTE_LEVEL] = {"ByteLevel", read_byte_level},
     [SU_PRE_TOKENIZER_WHITESPACE] = {"Whitespace", read_removed},
@@ -170,28 +213,34 @@ static const Row rows[SU_NUM_PRE_TOKENIZERS] = {
     [SU_PRE_TOKENIZER_DIGITS] = {"Digits", read_digits},
     [SU_PRE_TOKENIZER_METASPACE] = {"Metaspace", read_metaspace},
     [SU_PRE_TOKENIZER_SPLIT] = {"Split", read_split},
+    [SU_PRE_TOKENIZER_SCRIPTS] = {"UnicodeScripts", read_scripts},
+    [SU_PRE_TOKENIZER_FIXED_LENGTH] = {"FixedLength", read_length},
+    [SU_NUM_PRE_TOKENIZERS] = {"CharDelimiterSplit", read_delimiter},
 };
+
+#define NUM_ROWS (sizeof rows / sizeof *rows)
 
 #define KNOWN_PRE_TOKENIZERS                                                                     \
     "BertPreTokenizer, ByteLevel, Whitespace, WhitespaceSplit, Punctuation, Digits, Metaspace, " \
-    "Split, Sequence"
+    "Split, CharDelimiterSplit, UnicodeScripts, FixedLength, Sequence"
 
 static SutraStatus read_step(const json_t *json, const char *where, void *to, SutraError *err)
 {
     SuPreTokenizer *pre_tokenizer = to;
     SuPreTokenizerStep step = {.kind = SU_PRE_TOKENIZER_BERT};
     const char *type;
+    size_t row = 0;
     SU_TRY(su_tokenizer_component_type(json, "pre_tokenizer", where, &type, err));
-    while (step.kind < SU_NUM_PRE_TOKENIZERS && strcmp(type, rows[step.kind].name) != 0)
-        step.kind++;
-    if (step.kind == SU_NUM_PRE_TOKENIZERS)
+    while (row < NUM_ROWS && strcmp(type, rows[row].name) != 0) row++;
+    if (row == NUM_ROWS)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
                  "%s: pre_tokenizer \"%.64s\" is not supported (known: " KNOWN_PRE_TOKENIZERS ")",
                  where, type);
     if (pre_tokenizer->count == SU_MAX_STEPS)
         SU_RAISE(err, SUTRA_E_LIMIT, "%s: pre_tokenizer has more than %u steps", where,
                  SU_MAX_STEPS);
-    SU_TRY(rows[step.kind].read(json, where, &step, err));
+    step.kind = (SuPreTokenizerKind)row;
+    SU_TRY(rows[row].read(json, where, &step, err));
     return su_pre_tokenizer_add(pre_tokenizer, &step, err);
 }
 

@@ -8,11 +8,15 @@
  *   Punctuation        at punctuation
  *   Digits             at numeric characters
  *   Metaspace          ' ' becomes the replacement, at which it cuts
- *   Split              at a string */
+ *   Split              at a string, or a regular expression
+ *   CharDelimiterSplit at a character, which is dropped: a Split
+ *   UnicodeScripts     where another script begins
+ *   FixedLength        so many characters each */
 #ifndef SU_PRE_TOKENIZER_H
 #define SU_PRE_TOKENIZER_H
 
 #include "base/json_file.h"
+#include "tokenizer/pattern.h"
 #include "tokenizer/text_buffer.h"
 
 #define SU_MAX_STEPS 32u
@@ -26,6 +30,8 @@ typedef enum SuPreTokenizerKind {
     SU_PRE_TOKENIZER_DIGITS,
     SU_PRE_TOKENIZER_METASPACE,
     SU_PRE_TOKENIZER_SPLIT,
+    SU_PRE_TOKENIZER_SCRIPTS,
+    SU_PRE_TOKENIZER_FIXED_LENGTH,
     SU_NUM_PRE_TOKENIZERS
 } SuPreTokenizerKind;
 
@@ -56,6 +62,9 @@ typedef struct SuPreTokenizerStep {
     bool invert;             /* of SPLIT: matches are what is between matches */
     char *pattern;           /* [pattern_size] of SPLIT; METASPACE: the replacement */
     size_t pattern_size;
+    SuPattern *expression; /* of SPLIT: what the pattern is, if it is a regular expression */
+    SuPatternScanner scan; /* of the expression, if it has one */
+    uint32_t length;       /* of FIXED_LENGTH: characters */
 } SuPreTokenizerStep;
 
 /* Without steps the whole text is one word. */
@@ -70,7 +79,8 @@ typedef struct SuPreTokenizer {
  * LIMIT, MEMORY. */
 SutraStatus su_pre_tokenizer_from_json(const json_t *json, const char *where,
                                        SuPreTokenizer *pre_tokenizer, SutraError *err);
-/* Adds a copy of the step and of its text. Errors: MEMORY. */
+/* Adds a copy of the step and of its text, and takes over its expression, also when it fails.
+ * Errors: MEMORY. */
 SutraStatus su_pre_tokenizer_add(SuPreTokenizer *pre_tokenizer, const SuPreTokenizerStep *step,
                                  SutraError *err);
 void su_pre_tokenizer_free(SuPreTokenizer *pre_tokenizer);
@@ -82,6 +92,7 @@ bool su_pre_tokenizer_ends_in_bytes(const SuPreTokenizer *pre_tokenizer);
 typedef struct SuPreTokenizerScratch {
     SuText changed[SU_MAX_STEPS]; /* by a step, before it cuts */
     SuText mapped[SU_MAX_STEPS];  /* a piece as characters of ByteLevel */
+    SuPatternScratch matches;
 } SuPreTokenizerScratch;
 
 void su_pre_tokenizer_scratch_free(SuPreTokenizerScratch *scratch);
@@ -92,7 +103,8 @@ typedef struct SuWordSink {
     void *context;
 } SuWordSink;
 
-/* Hands the words of the text, which lies in a SuText, to the sink. Errors: MEMORY, the sink's. */
+/* Hands the words of the text, which lies in a SuText, to the sink. Errors: LIMIT (of a regular
+ * expression), MEMORY, the sink's. */
 SutraStatus su_pre_tokenizer_run(const SuPreTokenizer *pre_tokenizer,
                                  SuPreTokenizerScratch *scratch, SuTextView text,
                                  const SuWordSink *sink, SutraError *err);

@@ -4,6 +4,7 @@
  *   MPNetTokenizer     the same, other names; <s> A </s>, and </s> B </s>
  *   RobertaTokenizer   BPE of bytes; <s> A </s>, and </s> B </s>
  *   XLMRobertaTokenizer   Unigram behind the file's Precompiled; the same template, of bos and eos
+ *   CamembertTokenizer    the same, with its unknown token found by its text, and extra tokens
  */
 #include "tokenizer/rebuilt_class.h"
 
@@ -74,7 +75,24 @@ static const Class classes[] = {
                                    {"mask_token", "<mask>", true}},
                                   false,
                                   read_xlm_roberta},
+    [SU_TOKENIZER_CAMEMBERT] = {"CamembertTokenizer",
+                                {{"bos_token", "<s>", false},
+                                 {"eos_token", "</s>", false},
+                                 {"unk_token", "<unk>", true},
+                                 {"sep_token", "</s>", true},
+                                 {"pad_token", "<pad>", true},
+                                 {"cls_token", "<s>", true},
+                                 {"mask_token", "<mask>", true}},
+                                true,
+                                read_xlm_roberta},
 };
+
+/* Whether the class is XLM-RoBERTa's, or CamemBERT's, which differs in names alone. */
+static bool is_unigram_class(const SuTokenizerSettings *settings)
+{
+    SuTokenizerClass class = settings->files->class;
+    return class == SU_TOKENIZER_XLM_ROBERTA || class == SU_TOKENIZER_CAMEMBERT;
+}
 
 static const Class *class_of(const SuTokenizerSettings *settings)
 {
@@ -100,6 +118,19 @@ static SutraStatus complete_names(const SuTokenizerSettings *settings, SutraErro
             SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s is not a token", settings->files->config_where,
                      name->key);
     }
+    return SUTRA_OK;
+}
+
+/* Tokens that the class adds where the files name none. */
+static SutraStatus complete_extra(SuTokenizerSettings *settings, SutraError *err)
+{
+    if (settings->files->class != SU_TOKENIZER_CAMEMBERT ||
+        json_object_get(settings->merged, "extra_special_tokens"))
+        return SUTRA_OK;
+    settings->late_extra = true;
+    json_t *extra = json_pack("[s, s, s]", "<s>NOTUSED", "</s>NOTUSED", "<unk>NOTUSED");
+    if (!extra || json_object_set_new(settings->merged, "extra_special_tokens", extra))
+        return out_of_memory(settings, err);
     return SUTRA_OK;
 }
 
@@ -228,10 +259,23 @@ static json_t *find_precompiled(const json_t *json)
     return NULL;
 }
 
+/* XLM-RoBERTa's is the fourth token; CamemBERT's the first with the text of its name, else the
+ * first of all. */
+static int unknown_of(const SuTokenizerSettings *settings, const json_t *vocab)
+{
+    if (settings->files->class == SU_TOKENIZER_XLM_ROBERTA) return 3;
+    const char *name = su_token_text(json_object_get(settings->merged, "unk_token"));
+    for (size_t i = 0; name && i < json_array_size(vocab); i++) {
+        const char *text = json_string_value(json_array_get(json_array_get(vocab, i), 0));
+        if (text && strcmp(text, name) == 0) return (int)i;
+    }
+    return 0;
+}
+
 static SutraStatus read_xlm_roberta(const SuTokenizerSettings *settings, SuTokenizer *tokenizer,
                                     SutraError *err)
 {
-    const json_t *json = settings->files->json;
+    json_t *vocab = json_object_get(json_object_get(settings->files->json, "model"), "vocab");
     bool prefix_space = true;
     SU_TRY(check_file(settings, "Unigram", err));
     SU_TRY(su_json_get_bool(settings->merged, "add_prefix_space", settings->files->config_where,
@@ -239,11 +283,10 @@ static SutraStatus read_xlm_roberta(const SuTokenizerSettings *settings, SuToken
     return read_sections(
         settings,
         json_pack("{s:{s:s, s:O?, s:i, s:b}, s:O?, s:{s:s, s:[{s:s}, {s:s, s:s, s:s, s:b}]}}",
-                  "model", "type", "Unigram", "vocab",
-                  json_object_get(json_object_get(json, "model"), "vocab"), "unk_id", 3,
-                  "byte_fallback", 0, "normalizer", find_precompiled(json), "pre_tokenizer", "type",
-                  "Sequence", "pretokenizers", "type", "WhitespaceSplit", "type", "Metaspace",
-                  "replacement", "\xe2\x96\x81", "prepend_scheme",
+                  "model", "type", "Unigram", "vocab", vocab, "unk_id", unknown_of(settings, vocab),
+                  "byte_fallback", 0, "normalizer", find_precompiled(settings->files->json),
+                  "pre_tokenizer", "type", "Sequence", "pretokenizers", "type", "WhitespaceSplit",
+                  "type", "Metaspace", "replacement", "\xe2\x96\x81", "prepend_scheme",
                   prefix_space ? "always" : "never", "split", 1),
         tokenizer, err);
 }
@@ -254,6 +297,7 @@ SutraStatus su_rebuilt_class_read(SuTokenizerSettings *settings, SuTokenizer *to
                                   SutraError *err)
 {
     SU_TRY(complete_names(settings, err));
+    SU_TRY(complete_extra(settings, err));
     SU_TRY(strip_mask(settings, err));
     return class_of(settings)->read(settings, tokenizer, err);
 }
@@ -261,7 +305,7 @@ SutraStatus su_rebuilt_class_read(SuTokenizerSettings *settings, SuTokenizer *to
 static SutraStatus set_roberta(const SuTokenizerSettings *settings, int32_t cls, int32_t sep,
                                SuPostProcessor *processor, SutraError *err)
 {
-    bool trim = settings->files->class != SU_TOKENIZER_XLM_ROBERTA, prefix_space = false;
+    bool trim = !is_unigram_class(settings), prefix_space = false;
     const char *where = settings->files->config_where;
     if (settings->files->class == SU_TOKENIZER_ROBERTA) {
         SU_TRY(su_json_get_bool(settings->merged, "trim_offsets", where, &trim, err));
@@ -280,7 +324,7 @@ static SutraStatus set_roberta(const SuTokenizerSettings *settings, int32_t cls,
 SutraStatus su_rebuilt_class_set_template(const SuTokenizerSettings *settings,
                                           SuTokenizer *tokenizer, SutraError *err)
 {
-    bool by_ends = settings->files->class == SU_TOKENIZER_XLM_ROBERTA;
+    bool by_ends = is_unigram_class(settings);
     const char *keys[] = {by_ends ? "bos_token" : "cls_token", by_ends ? "eos_token" : "sep_token"};
     const SuAddedToken *tokens[2];
     for (size_t i = 0; i < 2; i++) {

@@ -1,11 +1,9 @@
 /* text_split.c - text is a row of segments, each a match or not; the step's behaviour makes pieces
- * of them. The pattern of ByteLevel is GPT-2's:
- *
- *   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
- */
+ * of them. */
 #include "tokenizer/text_split.h"
 
 #include "unicode/category.h"
+#include "unicode/script.h"
 #include "unicode/utf8.h"
 
 #include <string.h>
@@ -33,66 +31,34 @@ static bool next_bert(const char *text, size_t size, size_t *at, size_t *begin)
     return true;
 }
 
-/* ---- ByteLevel ---- */
+/* ---- UnicodeScripts ---- */
 
-typedef enum CharClass { LETTER, NUMBER, SPACE, OTHER } CharClass;
-
-static inline CharClass class_of(const char *text, size_t *step)
+/* What is of no script of its own stays with what is before it; at the start of a text it goes. */
+static bool next_script(const char *text, size_t size, size_t *at, size_t *begin)
 {
-    unsigned char byte = (unsigned char)*text;
-    if (byte < 0x80) {
-        *step = 1;
-        if ((byte | 0x20u) - 'a' < 26u) return LETTER;
-        if (byte == ' ' || byte - 9u < 5u) return SPACE;
-        return byte - (unsigned)'0' < 10u ? NUMBER : OTHER;
+    uint8_t script = SU_SCRIPT_ANY;
+    size_t step = 0, i = *at;
+    for (; i < size && script == SU_SCRIPT_ANY; i += step)
+        script = su_unicode_script(su_utf8_decode(text + i, &step));
+    if (script == SU_SCRIPT_ANY) return false;
+    *begin = i - step;
+    for (; i < size; i += step) {
+        uint8_t next = su_unicode_script(su_utf8_decode(text + i, &step));
+        if (next != SU_SCRIPT_ANY && next != script) break;
     }
-    uint32_t code_point = su_utf8_decode(text, step);
-    uint8_t kind = su_unicode_kind(code_point);
-    if (kind & SU_KIND_LETTER) return LETTER;
-    if (kind & SU_KIND_NUMBER) return NUMBER;
-    return su_unicode_properties(code_point) & SU_CP_SPACE ? SPACE : OTHER;
+    *at = i;
+    return true;
 }
 
-/* Where characters of the class end. */
-static size_t run_end(const char *text, size_t size, size_t at, CharClass class)
-{
-    size_t step;
-    while (at < size && class_of(text + at, &step) == class) at += step;
-    return at;
-}
+/* ---- FixedLength ---- */
 
-/* Bytes of the contraction that the text begins with, or 0. */
-static size_t contraction(const char *text, size_t size)
+static bool next_of_length(size_t length, const char *text, size_t size, size_t *at, size_t *begin)
 {
-    if (size < 2 || text[0] != '\'') return 0;
-    if (strchr("stmd", text[1]) && text[1]) return 2;
-    if (size < 3) return 0;
-    bool two = (text[2] == 'e' && (text[1] == 'r' || text[1] == 'v')) ||
-               (text[1] == 'l' && text[2] == 'l');
-    return two ? 3 : 0;
-}
-
-/* White space leaves its last character to the word that follows. */
-static size_t space_end(const char *text, size_t size, size_t at)
-{
-    size_t last = at, end = at, step;
-    while (end < size && class_of(text + end, &step) == SPACE) {
-        last = end;
-        end += step;
-    }
-    return end == size || last == at ? end : last;
-}
-
-static size_t gpt2_end(const char *text, size_t size, size_t at)
-{
-    size_t step, length = contraction(text + at, size - at);
-    if (length) return at + length;
-    if (text[at] == ' ' && at + 1 < size) {
-        CharClass class = class_of(text + at + 1, &step);
-        if (class != SPACE) return run_end(text, size, at + 1 + step, class);
-    }
-    CharClass class = class_of(text + at, &step);
-    return class == SPACE ? space_end(text, size, at) : run_end(text, size, at + step, class);
+    size_t step, i = *at;
+    *begin = i;
+    for (; i < size && length > 0; length--, i += step) su_utf8_decode(text + i, &step);
+    *at = i;
+    return i > *begin;
 }
 
 /* ---- segments ---- */
@@ -154,12 +120,13 @@ static size_t segment_end(const SuPreTokenizerStep *step, const char *text, size
     switch (step->kind) {
     case SU_PRE_TOKENIZER_BYTE_LEVEL:
         *match = true;
-        return gpt2_end(text, size, at);
+        return su_pattern_scan_gpt2(text, size, at);
     case SU_PRE_TOKENIZER_WHITESPACE:
         return word_end(text, size, at, match);
     case SU_PRE_TOKENIZER_METASPACE:
     case SU_PRE_TOKENIZER_SPLIT:
-        end = string_end(step, text, size, at, match);
+        *match = true;
+        end = step->scan ? step->scan(text, size, at) : string_end(step, text, size, at, match);
         *match ^= step->invert;
         return end;
     default:
@@ -173,6 +140,9 @@ bool su_text_split_next(const SuPreTokenizerStep *step, const char *text, size_t
                         size_t *begin)
 {
     if (step->kind == SU_PRE_TOKENIZER_BERT) return next_bert(text, size, at, begin);
+    if (step->kind == SU_PRE_TOKENIZER_SCRIPTS) return next_script(text, size, at, begin);
+    if (step->kind == SU_PRE_TOKENIZER_FIXED_LENGTH)
+        return next_of_length(step->length, text, size, at, begin);
     bool match = true, next_match = true;
     size_t end = *at, next;
     do {
@@ -191,4 +161,67 @@ bool su_text_split_next(const SuPreTokenizerStep *step, const char *text, size_t
     }
     *at = end;
     return true;
+}
+
+/* ---- an engine's matches ---- */
+
+/* Segments as they come, and the piece that the last of them made. */
+typedef struct Pieces {
+    SuSplitBehavior behavior;
+    const SuPieceSink *sink;
+    size_t begin, end;
+    bool open; /* there is a piece */
+    bool last; /* the last segment of the piece is a match */
+} Pieces;
+
+static bool joins(const Pieces *pieces, bool match)
+{
+    switch (pieces->behavior) {
+    case SU_SPLIT_CONTIGUOUS:
+        return match == pieces->last;
+    case SU_SPLIT_MERGED_WITH_PREVIOUS:
+        return match && !pieces->last;
+    case SU_SPLIT_MERGED_WITH_NEXT:
+        return !match && pieces->last;
+    default:
+        return false;
+    }
+}
+
+static SutraStatus hand_on(Pieces *pieces, SutraError *err)
+{
+    bool some = pieces->open && pieces->begin < pieces->end;
+    pieces->open = false;
+    if (!some) return SUTRA_OK;
+    return pieces->sink->take(pieces->sink->context, pieces->begin, pieces->end, err);
+}
+
+static SutraStatus add_segment(Pieces *pieces, size_t begin, size_t end, bool match,
+                               SutraError *err)
+{
+    if (!pieces->open || !joins(pieces, match)) {
+        SU_TRY(hand_on(pieces, err));
+        pieces->begin = begin;
+        pieces->open = !match || pieces->behavior != SU_SPLIT_REMOVED;
+    }
+    pieces->end = end;
+    pieces->last = match;
+    return SUTRA_OK;
+}
+
+SutraStatus su_text_split_matches(const SuPreTokenizerStep *step, SuPatternScratch *scratch,
+                                  const char *text, size_t size, const SuPieceSink *sink,
+                                  SutraError *err)
+{
+    SuPatternCursor cursor = su_pattern_cursor(step->expression, scratch, text, size);
+    Pieces pieces = {.behavior = step->behavior, .sink = sink};
+    size_t at = 0, begin = 0, end = 0;
+    for (bool found;; at = end) {
+        SU_TRY(su_pattern_next(&cursor, &begin, &end, &found, err));
+        if (!found) break;
+        if (at < begin) SU_TRY(add_segment(&pieces, at, begin, step->invert, err));
+        SU_TRY(add_segment(&pieces, begin, end, !step->invert, err));
+    }
+    if (at < size) SU_TRY(add_segment(&pieces, at, size, step->invert, err));
+    return hand_on(&pieces, err);
 }

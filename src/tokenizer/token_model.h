@@ -31,7 +31,7 @@ typedef struct SuTokenModelSource {
 
 typedef struct SuTokenModelKind {
     const char *name; /* "type" of the section; shorter than SU_MODEL_NAME */
-    bool last_wins;   /* of equal tokens the last one counts; otherwise they are an error */
+    SuSameTexts same_texts;
 
     /* The tokens of the section, without su_vocabulary_finish. Errors: FORMAT, LIMIT, MEMORY. */
     SutraStatus (*read_tokens)(const json_t *json, const char *where, SuVocabulary *vocabulary,

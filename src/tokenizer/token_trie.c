@@ -35,7 +35,8 @@ static int by_bytes(const void *a, const void *b)
     const SuToken *x = a, *y = b;
     size_t common = x->size < y->size ? x->size : y->size;
     int order = memcmp(x->text, y->text, common);
-    return order ? order : (x->size > y->size) - (x->size < y->size);
+    if (!order) order = (x->size > y->size) - (x->size < y->size);
+    return order ? order : (x->id > y->id) - (x->id < y->id);
 }
 
 static SutraStatus sort_keys(Builder *builder, const SuVocabulary *vocabulary, SutraError *err)
@@ -146,7 +147,8 @@ static SutraStatus add_children(Builder *builder, Branch branch, SutraError *err
     SuTokenTrie *trie = builder->trie;
     unsigned char bytes[BLOCK];
     uint32_t count = 0, base;
-    if (branch.depth > 0 && builder->keys[branch.from].size == branch.depth)
+    while (branch.depth > 0 && branch.from < branch.to &&
+           builder->keys[branch.from].size == branch.depth) /* of equal keys the last */
         trie->units[branch.unit].id = builder->keys[branch.from++].id;
     for (uint32_t at = branch.from; at < branch.to; at = end_of_byte(builder, at, &branch))
         bytes[count++] = (unsigned char)builder->keys[at].text[branch.depth];

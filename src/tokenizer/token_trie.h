@@ -23,7 +23,7 @@ typedef struct SuTokenTrie {
     uint32_t longest; /* bytes of the longest token */
 } SuTokenTrie;
 
-/* Of all tokens that are not empty. Errors: LIMIT (8M units), MEMORY. */
+/* Of all tokens that are not empty; of equal ones the last. Errors: LIMIT (8M units), MEMORY. */
 SutraStatus su_token_trie_create(SuTokenTrie *trie, const SuVocabulary *vocabulary,
                                  SutraError *err);
 void su_token_trie_free(SuTokenTrie *trie);

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define IMAGE_MAGIC 0x4b545553u /* "SUTK" */
-#define IMAGE_VERSION 6u
+#define IMAGE_VERSION 7u
 #define MAX_TOKENS (UINT64_C(1) << 28)
 
 typedef struct ImageHeader {
@@ -68,8 +68,9 @@ static void write_steps(const SuTokenizer *tokenizer, SuByteWriter *to)
     su_write_u32(to, (uint32_t)normalizer->count);
     for (size_t i = 0; i < normalizer->count; i++) {
         const SuNormalizerStep *step = &normalizer->steps[i];
-        const bool flags[] = {step->clean_text, step->handle_chinese_chars, step->strip_accents,
-                              step->lowercase,  step->strip_left,           step->strip_right};
+        const bool flags[] = {
+            step->clean_text, step->handle_chinese_chars, step->strip_accents,     step->lowercase,
+            step->strip_left, step->strip_right,          step->expression != NULL};
         su_write_u32(to, step->kind);
         su_write_u32(to, pack(flags, sizeof flags / sizeof *flags));
         su_write_sized(to, step->pattern, step->pattern_size);
@@ -82,11 +83,13 @@ static void write_steps(const SuTokenizer *tokenizer, SuByteWriter *to)
     su_write_u32(to, pre_tokenizer->keep_bytes);
     for (size_t i = 0; i < pre_tokenizer->count; i++) {
         const SuPreTokenizerStep *step = &pre_tokenizer->steps[i];
-        const bool flags[] = {step->whole, step->add_prefix_space, step->invert};
+        const bool flags[] = {step->whole, step->add_prefix_space, step->invert,
+                              step->expression != NULL};
         su_write_u32(to, step->kind);
         su_write_u32(to, step->behavior);
         su_write_u32(to, step->prepend);
         su_write_u32(to, pack(flags, sizeof flags / sizeof *flags));
+        su_write_u32(to, step->length);
         su_write_sized(to, step->pattern, step->pattern_size);
     }
 }
@@ -206,6 +209,17 @@ static bool read_blob(SuByteReader *reader, const char *where, SuNormalizerStep 
     return !needed || su_charsmap_open(blob, step->blob_size, where, &step->map, NULL) == SUTRA_OK;
 }
 
+static SutraStatus read_expression(SuNormalizerStep *step, const char *where, SutraError *err)
+{
+    if (step->kind != SU_NORMALIZER_REPLACE || step->repeats)
+        return damaged(where, "normalizer", err);
+    SU_TRY(su_pattern_create(step->pattern, step->pattern_size, "normalizer", where,
+                             &step->expression, err));
+    if (!su_pattern_matches_empty(step->expression)) return SUTRA_OK;
+    su_pattern_free(step->expression);
+    return damaged(where, "normalizer", err);
+}
+
 static SutraStatus read_normalizer(SuByteReader *reader, SuNormalizer *normalizer,
                                    const char *where, SutraError *err)
 {
@@ -226,25 +240,31 @@ static SutraStatus read_normalizer(SuByteReader *reader, SuNormalizer *normalize
             return damaged(where, "normalizer", err);
         step.repeats = su_read_u32(reader);
         if (!read_blob(reader, where, &step)) return damaged(where, "normalizer", err);
+        if (bits >> 6 & 1) SU_TRY(read_expression(&step, where, err));
         SU_TRY(su_normalizer_add(normalizer, &step, err));
     }
     return SUTRA_OK;
 }
 
-static bool read_pre_step(SuByteReader *reader, SuPreTokenizerStep *step)
+/* *regex: the pattern is to be made an expression. */
+static bool read_pre_step(SuByteReader *reader, SuPreTokenizerStep *step, bool *regex)
 {
     uint32_t kind = su_read_u32(reader), behavior = su_read_u32(reader);
     uint32_t prepend = su_read_u32(reader), bits = su_read_u32(reader);
+    uint32_t length = su_read_u32(reader);
     *step = (SuPreTokenizerStep){.kind = (SuPreTokenizerKind)kind,
                                  .behavior = (SuSplitBehavior)behavior,
                                  .prepend = (SuPrependScheme)prepend,
                                  .whole = bits & 1,
                                  .add_prefix_space = bits >> 1 & 1,
-                                 .invert = bits >> 2 & 1};
+                                 .invert = bits >> 2 & 1,
+                                 .length = length};
+    *regex = bits >> 3 & 1;
     bool has_pattern = kind == SU_PRE_TOKENIZER_METASPACE || kind == SU_PRE_TOKENIZER_SPLIT;
     return kind < SU_NUM_PRE_TOKENIZERS && behavior < SU_NUM_SPLITS && prepend < SU_NUM_PREPENDS &&
            read_text(reader, &step->pattern, &step->pattern_size) &&
-           (step->pattern_size > 0) == has_pattern;
+           (step->pattern_size > 0) == has_pattern && (!*regex || kind == SU_PRE_TOKENIZER_SPLIT) &&
+           (length > 0) == (kind == SU_PRE_TOKENIZER_FIXED_LENGTH);
 }
 
 static SutraStatus read_pre_tokenizer(SuByteReader *reader, SuPreTokenizer *pre_tokenizer,
@@ -254,8 +274,12 @@ static SutraStatus read_pre_tokenizer(SuByteReader *reader, SuPreTokenizer *pre_
     pre_tokenizer->keep_bytes = su_read_u32(reader) != 0;
     for (uint32_t i = 0; i < count; i++) {
         SuPreTokenizerStep step;
-        if (count > SU_MAX_STEPS || !read_pre_step(reader, &step))
+        bool regex = false;
+        if (count > SU_MAX_STEPS || !read_pre_step(reader, &step, &regex))
             return damaged(where, "pre-tokenizer", err);
+        if (regex)
+            SU_TRY(su_pattern_create(step.pattern, step.pattern_size, "pre_tokenizer", where,
+                                     &step.expression, err));
         SU_TRY(su_pre_tokenizer_add(pre_tokenizer, &step, err));
     }
     return SUTRA_OK;

@@ -16,7 +16,7 @@ SutraStatus su_tokenizer_read_vocabulary(const json_t *root, const char *where,
     const SuTokenModelKind *kind;
     SU_TRY(su_token_model_kind(json, where, &kind, err));
     SU_TRY(kind->read_tokens(json, where, vocabulary, err));
-    return su_vocabulary_finish(vocabulary, kind->last_wins, where, err);
+    return su_vocabulary_finish(vocabulary, kind->same_texts, where, err);
 }
 
 static SutraStatus read_model(const json_t *root, const char *where, SuTokenizer *tokenizer,

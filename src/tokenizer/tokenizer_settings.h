@@ -19,7 +19,8 @@ typedef enum SuTokenizerClass {
     SU_TOKENIZER_BERT,
     SU_TOKENIZER_MPNET,
     SU_TOKENIZER_ROBERTA,
-    SU_TOKENIZER_XLM_ROBERTA
+    SU_TOKENIZER_XLM_ROBERTA,
+    SU_TOKENIZER_CAMEMBERT
 } SuTokenizerClass;
 
 /* Everything is borrowed for the call; JSON values are objects, or NULL where a file is absent. */

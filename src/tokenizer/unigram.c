@@ -111,10 +111,6 @@ static SutraStatus read_unk_id(SuUnigram *model, const SuTokenModelSource *sourc
     if ((uint32_t)model->unk_id >= model->num_scores)
         SU_RAISE(err, SUTRA_E_FORMAT, "%s: model.unk_id %d is not in the vocabulary of %u tokens",
                  source->where, (int)model->unk_id, model->num_scores);
-    SuToken token;
-    if (!su_vocabulary_token(source->vocabulary, model->unk_id, &token))
-        SU_RAISE(err, SUTRA_E_FORMAT, "%s: model.unk_id %d is that of a token which is there twice",
-                 source->where, (int)model->unk_id);
     return SUTRA_OK;
 }
 
@@ -239,7 +235,7 @@ static bool attach(void *data, SuArena *arena, const SuVocabulary *vocabulary, u
 }
 
 const SuTokenModelKind su_unigram_kind = {.name = "Unigram",
-                                          .last_wins = true,
+                                          .same_texts = SU_SAME_TEXTS_STAY,
                                           .read_tokens = read_tokens,
                                           .size = sizeof(SuUnigram),
                                           .fill = fill,

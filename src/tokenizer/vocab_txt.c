@@ -28,5 +28,5 @@ SutraStatus su_vocabulary_read_lines(SuVocabulary *vocabulary, const char *text,
         SU_TRY(su_vocabulary_add(vocabulary, line, trim_end(line, line_size), id, err));
         at += line_size + (end ? 1 : 0);
     }
-    return su_vocabulary_finish(vocabulary, true, where, err);
+    return su_vocabulary_finish(vocabulary, SU_SAME_TEXTS_LAST, where, err);
 }

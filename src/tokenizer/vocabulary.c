@@ -117,9 +117,8 @@ static size_t find_place(const SuVocabulary *vocabulary, const char *text, size_
     return at;
 }
 
-/* Indexes the tokens by text; a text that is there twice keeps its last token, the id of the other
- * becomes -1, or is an error. */
-static SutraStatus index_texts(SuVocabulary *vocabulary, bool last_wins, size_t *dropped,
+/* Indexes the tokens by text; with SU_SAME_TEXTS_LAST ids that are dropped become -1. */
+static SutraStatus index_texts(SuVocabulary *vocabulary, SuSameTexts texts, size_t *dropped,
                                const char *where, SutraError *err)
 {
     memset(vocabulary->places, 0, (vocabulary->mask + 1) * sizeof *vocabulary->places);
@@ -129,11 +128,11 @@ static SutraStatus index_texts(SuVocabulary *vocabulary, bool last_wins, size_t 
         size_t at = find_place(vocabulary, token.text, token.size);
         int32_t *same =
             vocabulary->places[at] ? &vocabulary->ids[vocabulary->places[at] - 1] : NULL;
-        if (same && !last_wins)
+        if (same && texts == SU_SAME_TEXTS_FAIL)
             SU_RAISE(err, SUTRA_E_FORMAT, "%s: token \"%.*s\" has the ids %d and %d", where,
                      (int)(token.size < 64 ? token.size : 64), token.text, (int)*same,
                      (int)token.id);
-        if (same) {
+        if (same && texts == SU_SAME_TEXTS_LAST) {
             *same = -1;
             (*dropped)++;
         }
@@ -168,7 +167,7 @@ static void leave_out_ids(SuVocabulary *vocabulary)
     vocabulary->ids = NULL;
 }
 
-SutraStatus su_vocabulary_finish(SuVocabulary *vocabulary, bool last_wins, const char *where,
+SutraStatus su_vocabulary_finish(SuVocabulary *vocabulary, SuSameTexts same, const char *where,
                                  SutraError *err)
 {
     size_t dropped, size = 16;
@@ -180,10 +179,10 @@ SutraStatus su_vocabulary_finish(SuVocabulary *vocabulary, bool last_wins, const
     vocabulary->places = su_alloc(size, sizeof *vocabulary->places);
     if (!vocabulary->places) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu tokens", size);
     vocabulary->mask = size - 1;
-    SU_TRY(index_texts(vocabulary, last_wins, &dropped, where, err));
+    SU_TRY(index_texts(vocabulary, same, &dropped, where, err));
     if (dropped) {
         remove_dropped(vocabulary);
-        SU_TRY(index_texts(vocabulary, false, &dropped, where, err));
+        SU_TRY(index_texts(vocabulary, SU_SAME_TEXTS_FAIL, &dropped, where, err));
     }
     leave_out_ids(vocabulary);
     return SUTRA_OK;

@@ -45,9 +45,15 @@ SutraStatus su_vocabulary_add(SuVocabulary *vocabulary, const char *text, size_t
 SutraStatus su_vocabulary_read_lines(SuVocabulary *vocabulary, const char *text, size_t size,
                                      const char *where, SutraError *err);
 
-/* Sorts by id. last_wins: of equal texts the last one added stays, and the others'
- * ids are without a token. Errors: FORMAT (an id twice, or a text twice; names it), MEMORY. */
-SutraStatus su_vocabulary_finish(SuVocabulary *vocabulary, bool last_wins, const char *where,
+/* What becomes of texts that are there twice. */
+typedef enum SuSameTexts {
+    SU_SAME_TEXTS_FAIL = 0,
+    SU_SAME_TEXTS_LAST, /* the last one added stays, and the others' ids are without a token */
+    SU_SAME_TEXTS_STAY  /* all ids have their token, and the text has the highest id */
+} SuSameTexts;
+
+/* Sorts by id. Errors: FORMAT (an id twice, or a text twice; names it), MEMORY. */
+SutraStatus su_vocabulary_finish(SuVocabulary *vocabulary, SuSameTexts same, const char *where,
                                  SutraError *err);
 void su_vocabulary_free(SuVocabulary *vocabulary);
 

@@ -20,10 +20,13 @@ enum {
 
 /* What regular expressions of the library call it, which know another version of Unicode. */
 enum {
-    SU_KIND_LETTER = 1u << 0,   /* \p{L} */
-    SU_KIND_NUMBER = 1u << 1,   /* \p{N} */
-    SU_KIND_NUMERIC = 1u << 2,  /* what Digits takes for one */
-    SU_KIND_COMBINING = 1u << 3 /* a mark, also of a width: what StripAccents drops */
+    SU_KIND_LETTER = 1u << 0,    /* \p{L} */
+    SU_KIND_NUMBER = 1u << 1,    /* \p{N} */
+    SU_KIND_NUMERIC = 1u << 2,   /* what Digits takes for one */
+    SU_KIND_COMBINING = 1u << 3, /* a mark, also of a width: what StripAccents drops */
+    SU_KIND_MARK = 1u << 4,      /* \p{M} */
+    SU_KIND_UPPER = 1u << 5,     /* \p{Lu} and \p{Lt} */
+    SU_KIND_LOWER = 1u << 6      /* \p{Ll} */
 };
 
 /* Any mix of SU_KIND_…; code_point < SU_UNICODE_LIMIT. */

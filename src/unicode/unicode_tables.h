@@ -1,7 +1,7 @@
-/* unicode_tables.h - the generated tables; read them through category.h, case.h and normalize.h.
+/* unicode_tables.h - the generated tables; read them through category.h, case.h, …
  *
  * Each fact is a two-stage table over blocks of 128 code points: blocks[index[c >> 7] << 7 | c & 127].
- * Only properties and kinds reach U+10FFFF; the others end at SU_UNICODE_MAPPED_LIMIT, above which nothing maps. */
+ * Only properties, kinds and scripts reach U+10FFFF; the others end at SU_UNICODE_MAPPED_LIMIT, above which nothing maps. */
 #ifndef SU_UNICODE_TABLES_H
 #define SU_UNICODE_TABLES_H
 
@@ -15,6 +15,9 @@ extern const uint8_t su_unicode_property_blocks[];
 
 extern const uint8_t su_unicode_kind_index[SU_UNICODE_LIMIT / 128];
 extern const uint8_t su_unicode_kind_blocks[];
+
+extern const uint8_t su_unicode_script_index[SU_UNICODE_LIMIT / 128];
+extern const uint8_t su_unicode_script_blocks[];
 
 extern const uint8_t su_unicode_decomposition_index[SU_UNICODE_MAPPED_LIMIT / 128];
 extern const uint16_t su_unicode_decomposition_blocks[]; /* place in the pool, 0: none */

@@ -81,7 +81,7 @@ def use_pkg_config(home, work):
     for kind in ([], ["--static"]):
         flags = run(["pkg-config", *kind, "--cflags", "--libs", "sutra"], env=env).split()
         if kind:
-            flags = [f for f in flags if f != "-lsutra"] + [str(home / "lib/libsutra.a"), "-ljansson", "-lm", "-pthread"]
+            flags = [f for f in flags if f != "-lsutra"] + [str(home / "lib/libsutra.a"), "-ljansson", "-lpcre2-8", "-lm", "-pthread"]
         program = work / ("embed" + "".join(kind))
         run([args.cc, "-std=c17", "-Wall", "-Wextra", "-Werror", example, *flags, "-o", program])
         runtime = dict(os.environ, LD_LIBRARY_PATH=str(home / "lib"))

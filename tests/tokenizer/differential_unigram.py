@@ -158,7 +158,11 @@ def model_cases(check, model, texts):
                           "byte_fallback without bytes": {"byte_fallback": True},
                           "few characters": {"vocab": fewer},
                           "few characters, bytes": {"vocab": fewer + bytes_too[len(vocab):], "byte_fallback": True},
-                          "another unk_id": {"unk_id": 40}}.items():
+                          "another unk_id": {"unk_id": 40},
+                          "tokens twice": {"vocab": vocab[:50] + vocab[20:60:3] + vocab[50:] + [[t, s - 0.5] for t, s in vocab[::9]]},
+                          "unknown token twice": {"vocab": vocab + [vocab[model["unk_id"]], ["e", -1.5]]},
+                          "unknown token a letter, twice": {"vocab": [["e", -3.0]] + vocab, "unk_id": 0},
+                          }.items():
         check.case(f"Unigram, {name}", file_of({**model, **changed}, pre_tokenizer=metaspace()), texts)
         check.case(f"Unigram, {name}, long words", file_of({**model, **changed}),
                    ["".join(texts[i:i + 20]) for i in range(0, len(texts), 20)])

@@ -55,15 +55,18 @@ static const BadFile bad_files[] = {
     {"{\"truncation\":5}", SUTRA_E_FORMAT, "truncation"},
     {"{\"truncation\":{}}", SUTRA_E_FORMAT, "truncation.max_length"},
     {"{\"padding\":[]}", SUTRA_E_FORMAT, "padding"},
-    {WITH_NORMALIZER("{\"type\":\"Nmt\"}"), SUTRA_E_UNSUPPORTED,
-     "normalizer \"Nmt\" is not supported (known: BertNormalizer, NFC, NFD, NFKC, NFKD, Lowercase, "
-     "StripAccents, Strip, Replace, Prepend, Precompiled, Sequence)"},
+    {WITH_NORMALIZER("{\"type\":\"Magic\"}"), SUTRA_E_UNSUPPORTED,
+     "normalizer \"Magic\" is not supported (known: BertNormalizer, NFC, NFD, NFKC, NFKD, "
+     "Lowercase, StripAccents, Strip, Replace, Prepend, Precompiled, Nmt, ByteLevel, Sequence)"},
     {WITH_NORMALIZER("{\"type\":\"Strip\",\"strip_left\":true}"), SUTRA_E_FORMAT,
      "normalizer.strip_right is not true or false"},
-    {WITH_NORMALIZER("{\"type\":\"Replace\",\"pattern\":{\"Regex\":\".{2,}\"},\"content\":\"\"}"),
-     SUTRA_E_UNSUPPORTED, "normalizer.pattern: the regular expression \".{2,}\" is not supported"},
-    {WITH_NORMALIZER("{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"a{2}\"},\"content\":\"\"}"),
-     SUTRA_E_UNSUPPORTED, "normalizer.pattern: the regular expression \"a{2}\" is not supported"},
+    {WITH_NORMALIZER("{\"type\":\"Replace\",\"pattern\":{\"Regex\":\".*\"},\"content\":\"\"}"),
+     SUTRA_E_UNSUPPORTED,
+     "normalizer.pattern: a regular expression that matches an empty text is not supported"},
+    {WITH_NORMALIZER("{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"a{2}+\"},\"content\":\"\"}"),
+     SUTRA_E_UNSUPPORTED,
+     "normalizer.pattern: the regular expression \"a{2}+\" is not supported: a quantifier of an "
+     "interval at byte 1"},
     {WITH_NORMALIZER("{\"type\":\"Precompiled\"}"), SUTRA_E_FORMAT,
      "normalizer.precompiled_charsmap"},
     {WITH_NORMALIZER("{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"Zg\"}"), SUTRA_E_FORMAT,
@@ -78,9 +81,14 @@ static const BadFile bad_files[] = {
      "normalizer.prepend is not a text"},
     {WITH_NORMALIZER("3"), SUTRA_E_FORMAT, "normalizer is not an object"},
     {WITH_NORMALIZER("{\"type\":\"BertNormalizer\"}"), SUTRA_E_FORMAT, "normalizer.clean_text"},
-    {WITH_PRE("{\"type\":\"UnicodeScripts\"}"), SUTRA_E_UNSUPPORTED,
-     "pre_tokenizer \"UnicodeScripts\" is not supported (known: BertPreTokenizer, ByteLevel, "
-     "Whitespace, WhitespaceSplit, Punctuation, Digits, Metaspace, Split, Sequence)"},
+    {WITH_PRE("{\"type\":\"Magic\"}"), SUTRA_E_UNSUPPORTED,
+     "pre_tokenizer \"Magic\" is not supported (known: BertPreTokenizer, ByteLevel, "
+     "Whitespace, WhitespaceSplit, Punctuation, Digits, Metaspace, Split, CharDelimiterSplit, "
+     "UnicodeScripts, FixedLength, Sequence)"},
+    {WITH_PRE("{\"type\":\"CharDelimiterSplit\",\"delimiter\":\"ab\"}"), SUTRA_E_FORMAT,
+     "pre_tokenizer.delimiter is not one character"},
+    {WITH_PRE("{\"type\":\"FixedLength\",\"length\":0}"), SUTRA_E_FORMAT,
+     "pre_tokenizer.length is not a number from 1"},
     {WITH_PRE("{\"type\":\"ByteLevel\"}"), SUTRA_E_FORMAT, "pre_tokenizer.add_prefix_space"},
     {WITH_PRE("{\"type\":\"Punctuation\",\"behavior\":\"Dropped\"}"), SUTRA_E_FORMAT,
      "pre_tokenizer.behavior is not one of Removed, Isolated"},
@@ -92,9 +100,11 @@ static const BadFile bad_files[] = {
      SUTRA_E_FORMAT, "pre_tokenizer.prepend_scheme is not one of never, always, first"},
     {WITH_PRE("{\"type\":\"Metaspace\",\"replacement\":\"_\",\"add_prefix_space\":false}"),
      SUTRA_E_FORMAT, "add_prefix_space is false, but prepend_scheme is \"always\""},
-    {WITH_PRE("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a+\"},\"invert\":false,"
+    {WITH_PRE("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"\\\\h\"},\"invert\":false,"
               "\"behavior\":\"Removed\"}"),
-     SUTRA_E_UNSUPPORTED, "pre_tokenizer.pattern: the regular expression \"a+\" is not supported"},
+     SUTRA_E_UNSUPPORTED,
+     "pre_tokenizer.pattern: the regular expression \"\\h\" is not supported: the escape at byte "
+     "0"},
     {WITH_POST("{\"type\":\"ByteLevels\"}"), SUTRA_E_UNSUPPORTED,
      "(known: TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel, Sequence)"},
     {WITH_POST("{\"type\":\"ByteLevel\"}"), SUTRA_E_FORMAT, "post_processor.trim_offsets"},
@@ -125,8 +135,6 @@ static const BadFile bad_files[] = {
     {WITH_MODEL(UNIGRAM("\"unk_id\":1,", "[\"a\",1]")), SUTRA_E_FORMAT,
      "model.unk_id 1 is not in the vocabulary of 1 tokens"},
     {WITH_MODEL(UNIGRAM("\"unk_id\":-1,", "[\"a\",1]")), SUTRA_E_FORMAT, "model.unk_id"},
-    {WITH_MODEL(UNIGRAM("\"unk_id\":0,", "[\"a\",1],[\"a\",2]")), SUTRA_E_FORMAT,
-     "model.unk_id 0 is that of a token which is there twice"},
     {WITH_MODEL(UNIGRAM("\"alpha\":0.1,", "[\"a\",1]")), SUTRA_E_UNSUPPORTED,
      "model.alpha is set: tokens at random are not supported"},
     {WITH_MODEL(UNIGRAM("\"byte_fallback\":1,", "[\"a\",1]")), SUTRA_E_FORMAT, "byte_fallback"},
@@ -417,14 +425,17 @@ cleanup:
     return status;
 }
 
-/* The same of BPE, through an image, with steps that own texts and change them. */
+/* The same of BPE, through an image, with steps that own texts and expressions, and change texts. */
 static SutraStatus life_of_bpe(SutraError *err)
 {
     static const char json[] =
         "{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFKC\"},"
         "{\"type\":\"Replace\",\"pattern\":{\"String\":\"x\"},\"content\":\"aaa\"},"
+        "{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"a[ab]{9}\"},\"content\":\"aaaaaaaaaaaa\"},"
         "{\"type\":\"Prepend\",\"prepend\":\" \"}]},\"pre_tokenizer\":{\"type\":\"Sequence\","
-        "\"pretokenizers\":[{\"type\":\"Metaspace\",\"replacement\":\"_\"},"
+        "\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(?:a|b)+\"},"
+        "\"behavior\":\"Isolated\",\"invert\":false},{\"type\":\"Metaspace\",\"replacement\":\"_\"}"
+        ","
         "{\"type\":\"ByteLevel\",\"add_prefix_space\":true},{\"type\":\"Whitespace\"}]},"
         "\"post_processor\":" TRIM ",\"model\":" BPE("\"dropout\":0", "\"a b\"") "}";
     SuTokenizer *tokenizer = NULL, *second = NULL;

@@ -307,6 +307,22 @@ static void every_failed_allocation_is_reported(void **state)
     assert_true(n > 30);
 }
 
+/* The text is that of the last, and an unknown character that of unk_id. */
+static void a_token_may_be_there_twice(void **state)
+{
+    (void)state;
+    static const char json[] = MODEL("0", "", "[\"<unk>\",0],[\"a\",-1],[\"<unk>\",-5],[\"a\",-2]");
+    SuTokenizer *tokenizer = build(json);
+    size_t size;
+    check(json, "a?", "3:0-1 0:1-2");
+    check(json, "a<unk>", "3:0-1 2:1-6");
+    for (int32_t id = 0; id < 4; id += 2) {
+        assert_non_null(su_tokenizer_token(tokenizer, id, &size));
+        assert_int_equal(size, 5);
+    }
+    su_tokenizer_free(tokenizer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +331,7 @@ int main(void)
         cmocka_unit_test(sums_are_the_best_of_all_ways),
         cmocka_unit_test(a_long_word_has_the_tokens_of_its_parts),
         cmocka_unit_test(models_that_share_a_scratch_have_their_own_tokens),
+        cmocka_unit_test(a_token_may_be_there_twice),
         cmocka_unit_test(damaged_images_never_read_outside),
         cmocka_unit_test(every_failed_allocation_is_reported),
     };

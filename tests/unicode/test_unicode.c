@@ -2,6 +2,7 @@
 #include "unicode/category.h"
 #include "unicode/grapheme.h"
 #include "unicode/normalize.h"
+#include "unicode/script.h"
 #include "unicode/utf8.h"
 
 #include <setjmp.h>
@@ -133,15 +134,30 @@ static void compatible_decompositions_go_further(void **state)
     assert_int_equal(parts[0], 0x10ffff);
 }
 
+static void scripts_are_those_of_the_reference(void **state)
+{
+    (void)state;
+    assert_int_equal(su_unicode_script(' '), SU_SCRIPT_ANY);
+    assert_int_equal(su_unicode_script(0x10ffff), SU_SCRIPT_ANY); /* not assigned */
+    assert_int_not_equal(su_unicode_script('a'), SU_SCRIPT_ANY);
+    assert_int_equal(su_unicode_script('a'), su_unicode_script(0xe9));
+    assert_int_not_equal(su_unicode_script('a'), su_unicode_script('1'));
+    assert_int_not_equal(su_unicode_script('a'), su_unicode_script(0x3b1));
+    assert_int_equal(su_unicode_script(0x4e2d), su_unicode_script(0x3042)); /* Hiragana */
+    assert_int_equal(su_unicode_script(0x4e2d), su_unicode_script(0x30fc)); /* of no script */
+}
+
 static void kinds_are_those_of_the_reference(void **state)
 {
     (void)state;
-    assert_int_equal(su_unicode_kind('a'), SU_KIND_LETTER);
+    assert_int_equal(su_unicode_kind('a'), SU_KIND_LETTER | SU_KIND_LOWER);
+    assert_int_equal(su_unicode_kind(0x1c5), SU_KIND_LETTER | SU_KIND_UPPER); /* title case */
+    assert_int_equal(su_unicode_kind(0x4e2d), SU_KIND_LETTER);
     assert_int_equal(su_unicode_kind('7'), SU_KIND_NUMBER | SU_KIND_NUMERIC);
     assert_int_equal(su_unicode_kind(0xbd), SU_KIND_NUMBER | SU_KIND_NUMERIC);
     assert_int_equal(su_unicode_kind(0x11de0), SU_KIND_NUMERIC); /* newer than its expressions */
-    assert_int_equal(su_unicode_kind(0x301), SU_KIND_COMBINING);
-    assert_int_equal(su_unicode_kind(0x903), SU_KIND_COMBINING); /* has a width */
+    assert_int_equal(su_unicode_kind(0x301), SU_KIND_COMBINING | SU_KIND_MARK);
+    assert_int_equal(su_unicode_kind(0x903), SU_KIND_COMBINING | SU_KIND_MARK); /* has a width */
     assert_int_equal(su_unicode_kind('_'), 0);
 }
 
@@ -239,6 +255,7 @@ int main(void)
         cmocka_unit_test(decompositions_are_canonical),
         cmocka_unit_test(compositions_undo_decompositions),
         cmocka_unit_test(compatible_decompositions_go_further),
+        cmocka_unit_test(scripts_are_those_of_the_reference),
         cmocka_unit_test(kinds_are_those_of_the_reference),
         cmocka_unit_test(lower_case_has_no_context),
         cmocka_unit_test(properties_are_those_of_the_reference),
