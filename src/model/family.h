@@ -43,6 +43,14 @@ typedef struct SuFamilyField {
     const char *other_key; /* what the reference takes for it too, or NULL */
 } SuFamilyField;
 
+/* A linear of the family's classification head: NAME.weight [out, in], NAME.bias [out]. The first
+ * token's row goes through all of them; the last one's out is one number a label. */
+typedef struct SuFamilyHead {
+    const char *name;
+    bool inside;                /* the prefix of the encoder's weights comes before it */
+    SutraActivation activation; /* of the last: NONE, config files say which it is */
+} SuFamilyHead;
+
 typedef struct SuFamily {
     const char *name;                 /* "bert" */
     const char *tokenizer_class;      /* of folders that name none */
@@ -56,6 +64,8 @@ typedef struct SuFamily {
     double norm_eps_default;
     const SuFamilyTensor *tensors; /* the first is never optional: it finds the prefix */
     size_t num_tensors;
+    const SuFamilyHead *heads;
+    size_t num_heads; /* 0: the family has no classifiers */
     /* The rest of config.json: enumerations of the spec, and options that are not supported. */
     SutraStatus (*configure)(const json_t *config, const char *where, SutraSpec *spec,
                              SutraError *err);
@@ -85,6 +95,9 @@ SutraStatus su_tensor_from_view(const SuTensorView *view, const char *path, cons
                                 uint64_t rows, uint64_t columns, SutraTensor *tensor,
                                 SutraError *err);
 
+/* Whether config.json's architectures names a classifier ("BertForSequenceClassification"). */
+bool su_family_is_classifier(const json_t *config);
+
 /* Positions that begin after config.json's pad_token_id, 1 if it does not say. */
 SutraStatus su_family_read_padding(const json_t *config, const char *where, SutraSpec *spec,
                                    SutraError *err);
@@ -100,6 +113,12 @@ SutraStatus su_family_configure(const SuFamily *family, const json_t *config, co
 SutraStatus su_family_bind(const SuFamily *family, const SuTensorTable *table, const char *where,
                            SutraSpec *spec, SutraTensor **tensors, size_t *num_tensors,
                            SutraError *err);
+
+/* The same for the weights of the classification head, which are added to *tensors [*num_tensors]:
+ * the linears of spec->heads, from the second head on. */
+SutraStatus su_family_bind_heads(const SuFamily *family, const SuTensorTable *table,
+                                 const char *where, const SutraSpec *spec, SutraTensor **tensors,
+                                 size_t *num_tensors, SutraError *err);
 
 /* The name that `family` gives to a weight, for messages: without its prefix. Of a role that the
  * family does not have: "a tensor". */

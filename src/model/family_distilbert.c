@@ -42,6 +42,9 @@ static const SuFamilyTensor tensors[] = {
     {LAYER "output_layer_norm.bias", SUTRA_ROLE_FFN_NORM_BIAS, VECTOR},
 };
 
+static const SuFamilyHead heads[] = {{"pre_classifier", false, SUTRA_ACT_RELU},
+                                     {"classifier", false, SUTRA_ACT_NONE}};
+
 static SutraStatus configure(const json_t *config, const char *where, SutraSpec *spec,
                              SutraError *err)
 {
@@ -67,5 +70,7 @@ const SuFamily su_family_distilbert = {
     .norm_eps_default = 1e-12,
     .tensors = tensors,
     .num_tensors = sizeof tensors / sizeof *tensors,
+    .heads = heads,
+    .num_heads = sizeof heads / sizeof *heads,
     .configure = configure,
 };
