@@ -41,6 +41,8 @@ static void print_json(CliOutput *out, const SutraModelInfo *info, const char *p
     print_json_text(out, "bundle_digest", info->bundle_digest);
     print_json_text(out, "dtype", info->dtype);
     print_json_text(out, "compute", sutra_compute_name(info->compute));
+    print_json_text(out, "kind", *info->score_activation ? "reranker" : "embedding");
+    if (*info->score_activation) print_json_text(out, "score", info->score_activation);
     print_json_text(out, "pooling", info->pooling);
     cli_output_print(
         out,
@@ -85,14 +87,18 @@ static void print_readable(CliOutput *out, const SutraModelInfo *info, const cha
     print_text(out, "weights", info->dtype);
     print_text(out, "compute", sutra_compute_name(info->compute));
     print_number(out, "parameters", info->num_parameters);
-    print_number(out, "dimensions", info->dim);
+    if (*info->score_activation)
+        cli_output_print(out, "%-16s reranker: a score a pair of texts, %s of its logit\n", "kind",
+                         info->score_activation);
+    else
+        print_number(out, "dimensions", info->dim);
     print_number(out, "layers", info->num_layers);
     print_number(out, "heads", info->num_heads);
     print_number(out, "vocabulary", info->vocab_size);
     print_number(out, "max tokens", info->max_tokens);
     print_number(out, "max positions", info->max_positions);
     print_text(out, "pooling", info->pooling);
-    print_text(out, "normalize", info->normalize ? "yes" : "no");
+    if (!*info->score_activation) print_text(out, "normalize", info->normalize ? "yes" : "no");
     for (uint32_t i = 0; i < info->num_prompts; i++) {
         bool is_default =
             info->default_prompt && strcmp(info->default_prompt, info->prompt_names[i]) == 0;

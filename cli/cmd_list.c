@@ -34,7 +34,9 @@ static void print_json(CliOutput *out, const Line *line)
     cli_json_string(out, line->repo, strlen(line->repo));
     if (line->known)
         cli_output_print(out,
-                         ",\"dim\":%u,\"max_tokens\":%u,\"licence\":\"%s\",\"languages\":\"%s\"",
+                         ",\"kind\":\"%s\",\"dim\":%u,\"max_tokens\":%u,\"licence\":\"%s\","
+                         "\"languages\":\"%s\"",
+                         line->known->is_reranker ? "reranker" : "embedding",
                          line->known->dimensions, line->known->max_tokens, line->known->licence,
                          line->known->languages);
     cli_output_print(out, ",\"present\":%s", line->present ? "true" : "false");
@@ -52,9 +54,11 @@ static void print_readable(CliOutput *out, const Line *line)
     const SutraRegistryModel *known = line->known;
     char size[32] = "";
     if (line->present) snprintf(size, sizeof size, "%.1f MB", (double)line->present->size / 1e6);
+    char dim[16] = "score";
+    if (known && !known->is_reranker) snprintf(dim, sizeof dim, "%u", known->dimensions);
     if (known)
-        cli_output_print(out, "%-38s %5u %7u  %-13s %s\n", known->name, known->dimensions,
-                         known->max_tokens, known->languages, size);
+        cli_output_print(out, "%-38s %5s %7u  %-13s %s\n", known->name, dim, known->max_tokens,
+                         known->languages, size);
     else
         cli_output_print(out, "%-38s %5s %7s  %-13s %s\n", line->repo, "", "", "", size);
 }

@@ -29,6 +29,16 @@ static void add_up(CliTotals *totals, const SutraItem *items, size_t count)
     totals->texts += count;
 }
 
+static void prepare(const CliEmbedStream *stream, SutraInput *input)
+{
+    input->prompt_name = stream->prompt_name;
+    if (!stream->query) return;
+    input->pair = input->text;
+    input->pair_size = input->text_size;
+    input->text = stream->query;
+    input->text_size = strlen(stream->query);
+}
+
 SutraStatus cli_embed_stream(CliEmbedStream *stream,
                              SutraStatus (*take)(void *user, const CliBlock *block,
                                                  const SutraResultView *view, SutraError *err),
@@ -39,7 +49,7 @@ SutraStatus cli_embed_stream(CliEmbedStream *stream,
     do {
         status = cli_reader_next(stream->reader, BLOCK_TEXTS, BLOCK_BYTES, &block, err);
         if (status != SUTRA_OK || block.count == 0) break;
-        for (size_t i = 0; i < block.count; i++) block.inputs[i].prompt_name = stream->prompt_name;
+        for (size_t i = 0; i < block.count; i++) prepare(stream, &block.inputs[i]);
         SutraResult *result = NULL;
         SutraResultView view = {.struct_size = sizeof view};
         status = sutra_embed(stream->session->engine, stream->session->model, block.inputs,
@@ -59,6 +69,7 @@ SutraStatus cli_embed_stream(CliEmbedStream *stream,
 }
 
 typedef struct Gathered {
+    const CliReader *reader;
     unsigned char *vectors;
     CliText *texts;
     size_t count;
@@ -78,9 +89,12 @@ static SutraStatus gather(void *user, const CliBlock *block, const SutraResultVi
         all->texts = cli_realloc(all->texts, count, sizeof *all->texts);
         for (size_t i = 0; i < block->count; i++) {
             const SutraInput *input = &block->inputs[i];
-            char *copy = cli_alloc(input->text_size + 1, 1);
-            memcpy(copy, input->text, input->text_size);
-            all->texts[all->count + i] = (CliText){copy, input->text_size};
+            const char *text = input->pair ? input->pair : input->text;
+            size_t size = input->pair ? input->pair_size : input->text_size;
+            char *copy = cli_alloc(size + 1, 1);
+            memcpy(copy, text, size);
+            all->texts[all->count + i] =
+                (CliText){copy, size, cli_reader_line(all->reader, block->first + i)};
         }
     }
     all->count = count;
@@ -90,7 +104,7 @@ static SutraStatus gather(void *user, const CliBlock *block, const SutraResultVi
 SutraStatus cli_embed_all(CliEmbedStream *stream, unsigned char **vectors, CliText **texts,
                           SutraError *err)
 {
-    Gathered all = {.keep_texts = texts != NULL};
+    Gathered all = {.reader = stream->reader, .keep_texts = texts != NULL};
     SutraStatus status = cli_embed_stream(stream, gather, &all, err);
     if (status != SUTRA_OK) {
         cli_free_texts(all.texts, all.keep_texts ? all.count : 0);

@@ -16,6 +16,7 @@ typedef struct CliEmbedStream {
     const SutraEmbedOptions *options;
     const char *prompt_name;
     CliReader *reader;
+    const char *query; /* each text is scored as its pair; NULL: texts are embedded */
     CliTotals totals;
     bool quiet; /* no progress: results go to the same terminal */
 } CliEmbedStream;
@@ -32,12 +33,13 @@ SutraStatus cli_embed_stream(CliEmbedStream *stream,
 typedef struct CliText {
     char *data;
     size_t size;
+    uint64_t line; /* of its file, from 1; of arguments, which of them */
 } CliText;
 SutraStatus cli_embed_all(CliEmbedStream *stream, unsigned char **vectors, CliText **texts,
                           SutraError *err);
 void cli_free_texts(CliText *texts, size_t count);
 
-/* Says once on standard error how many texts were cut. */
+/* Says once on standard error how many texts, or pairs, were cut. */
 void cli_report_truncated(const CliTotals *totals, uint32_t max_tokens);
 
 /* Puts file and line of the text that failed, if one did, before the library's message. */

@@ -13,9 +13,9 @@
 #include <string.h>
 
 static const CliCommand *const commands[] = {
-    &cli_embed_command,   &cli_tokenize_command, &cli_similarity_command, &cli_eval_command,
-    &cli_bench_command,   &cli_pull_command,     &cli_list_command,       &cli_info_command,
-    &cli_convert_command, &cli_quantize_command, &cli_verify_command,
+    &cli_embed_command, &cli_tokenize_command, &cli_similarity_command, &cli_rerank_command,
+    &cli_eval_command,  &cli_bench_command,    &cli_pull_command,       &cli_list_command,
+    &cli_info_command,  &cli_convert_command,  &cli_quantize_command,   &cli_verify_command,
 };
 
 static const CliCommand *find_command(const char *name)
@@ -45,7 +45,7 @@ static int finish_stdout(void)
 static int print_overview(void)
 {
     printf("Usage: sutra COMMAND [OPTION ...] [ARGUMENT ...]\n\n"
-           "Text embeddings on the CPU.\n\nCommands:\n");
+           "Text embeddings and reranking on the CPU.\n\nCommands:\n");
     for (size_t i = 0; i < CLI_COUNT(commands); i++)
         printf("  %-12s %s\n", commands[i]->name, commands[i]->summary);
     printf("\nsutra COMMAND --help shows a command's options; sutra --version the version.\n");

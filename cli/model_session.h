@@ -19,6 +19,7 @@ typedef struct CliModelArgs {
 } CliModelArgs;
 
 #define CLI_DEFAULT_MODEL "all-MiniLM-L6-v2"
+#define CLI_DEFAULT_RERANKER "ms-marco-MiniLM-L6-v2"
 #define CLI_PROFILE_WORDS "ultra-efficient|efficient|high-quality|auto"
 #define CLI_COMPUTE_WORDS "fp32|bf16|fp16|int8|auto"
 

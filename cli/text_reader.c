@@ -60,12 +60,18 @@ static void line_name(const CliReader *reader, uint64_t line, char *where, size_
     snprintf(where, capacity, "%s:%llu", reader->name, (unsigned long long)line + 1);
 }
 
+uint64_t cli_reader_line(const CliReader *reader, uint64_t number)
+{
+    if (reader->arguments) return number + 1;
+    return reader->spans[number - reader->first_text].line + 1;
+}
+
 void cli_reader_where(const CliReader *reader, uint64_t number, char *where, size_t capacity)
 {
     if (reader->arguments)
         snprintf(where, capacity, "text %llu", (unsigned long long)number + 1);
     else
-        line_name(reader, reader->spans[number - reader->first_text].line, where, capacity);
+        line_name(reader, cli_reader_line(reader, number) - 1, where, capacity);
 }
 
 static SutraStatus check_utf8(const char *where, const char *text, size_t size, SutraError *err)

@@ -69,6 +69,8 @@ SutraStatus cli_reader_next(CliReader *reader, size_t max_texts, size_t max_byte
 SutraStatus cli_reader_all(CliReader *reader, const char *path, CliBlock *block, SutraError *err);
 void cli_reader_close(CliReader *reader);
 
+/* Line of the text of the last block with that number, from 1; of arguments, which of them. */
+uint64_t cli_reader_line(const CliReader *reader, uint64_t number);
 /* "FILE:LINE" or "text N" of the text of the last block with that number. */
 void cli_reader_where(const CliReader *reader, uint64_t number, char *where, size_t capacity);
 

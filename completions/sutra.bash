@@ -11,7 +11,7 @@ _sutra() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} words=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "embed tokenize similarity eval bench pull list info convert quantize verify help --help --version" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "embed tokenize similarity rerank eval bench pull list info convert quantize verify help --help --version" -- "$current")
         return
     fi
     case $previous in
@@ -79,7 +79,7 @@ _sutra() {
         mapfile -t COMPREPLY < <(compgen -W "dynamic min-max percentile mse entropy" -- "$current")
         return
         ;;
-    --revision | --field | --dim | --max-tokens | --prompt-name | --min-quality | --threads | --device | --document-prompt | --block-kib | --smooth | --keep)
+    --revision | --field | --dim | --max-tokens | --prompt-name | --min-quality | --threads | --device | --top | --document-prompt | --block-kib | --smooth | --keep)
         return
         ;;
     esac
@@ -87,6 +87,7 @@ _sutra() {
     embed) words="-m --model --revision --no-cache -i --input --field -o --output --format --json --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --prompt-name --profile --compute --min-quality --strict --threads --device -h --help" ;;
     tokenize) words="-m --model --revision --no-cache -i --input --field --max-tokens --json -h --help" ;;
     similarity) words="-m --model --revision --no-cache -i --input --with --field --json --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --prompt-name --profile --compute --min-quality --strict --threads --device -h --help" ;;
+    rerank) words="-m --model --revision --no-cache -i --input --field --top --json --max-tokens --long-text --prompt-name --compute --min-quality --strict --threads --device -h --help" ;;
     eval) words="-m --model --revision --no-cache --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --prompt-name --document-prompt --json --profile --compute --min-quality --strict --threads --device -h --help" ;;
     bench) words="-m --model --revision -i --input --threads --compute --block-kib --quick --json -h --help" ;;
     pull) words="--revision --from --json -h --help" ;;
@@ -95,7 +96,7 @@ _sutra() {
     convert) words="-m --model --revision -o --output --json -h --help" ;;
     quantize) words="-m --model --revision -o --output --compute --embeddings --calibrate --scales --smooth --keep --compare --threads --json -h --help" ;;
     verify) words="-m --model --revision --json -h --help" ;;
-    help) words="embed tokenize similarity eval bench pull list info convert quantize verify" ;;
+    help) words="embed tokenize similarity rerank eval bench pull list info convert quantize verify" ;;
     esac
     if [[ $current == -* || ${COMP_WORDS[1]} == help ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")

@@ -157,9 +157,9 @@ enum { SUTRA_ITEM_TRUNCATED = 1u << 0, SUTRA_ITEM_CACHED = 1u << 1 };
 typedef struct SutraInput {
     const char *text;         /* UTF-8; may hold NUL bytes, need not end with one */
     size_t text_size;         /* bytes */
-    const char *pair;         /* second text of SUTRA_OUT_SCORES; NULL with token_ids */
+    const char *pair;         /* second text of SUTRA_OUT_SCORES, else NULL */
     size_t pair_size;         /* bytes */
-    const int32_t *token_ids; /* taken as they are, special tokens included */
+    const int32_t *token_ids; /* taken as they are, special tokens included; not for scores */
     size_t num_token_ids;
     const char *prompt_name; /* a prompt of the model, put before the text; "": none; NULL: the
                                 model's default prompt. With token_ids: NULL or "" */
@@ -208,7 +208,11 @@ typedef struct SutraModelInfo {
     const char *bundle;        /* the .sutra file in use, of cache_dir too; "": none */
     const char *bundle_digest; /* "xxh3:…" of its content; "": none */
     const char *cache_problem; /* why cache_dir could not be used; "": it was, or was not given */
-    uint32_t dim; /* elements of a pooled vector: hidden_size, or the model's truncate_dim */
+    uint32_t dim; /* elements of a pooled vector: hidden_size, or the model's truncate_dim; of a
+                     reranker 1: the score */
+    /* Of a reranker, what makes a score of its logit: "sigmoid", "identity"; "": the model gives
+     * embeddings. outputs says the same. */
+    const char *score_activation;
 } SutraModelInfo;
 
 typedef struct SutraEngineOptions {
@@ -244,6 +248,13 @@ typedef struct SutraEmbedOptions {
      * -1 … 1. Borrowed as inputs are: until return by blocking calls, copied by sutra_submit. */
     const float *ranges;
 } SutraEmbedOptions;
+
+/* Scores (SUTRA_OUT_SCORES) are of pairs, by a reranker: a model for sequence classification with
+ * one label, "cross-encoder". An input is a text, usually the query, and its pair, which may be
+ * empty but not NULL; the prompt goes before the text. What is too long loses tokens of the longer
+ * of the two first, then of both, as the reference does (longest_first); SutraItem counts those of
+ * both. A score is one float: dtype F32, dim 0 or 1, and as the model's configuration says a logit
+ * or its sigmoid. Embedding models refuse this output, rerankers all others (UNSUPPORTED). */
 
 /* Borrowed from the result.
  *
@@ -371,14 +382,31 @@ SUTRA_API SutraStatus sutra_embed(SutraEngine *engine, const SutraModel *model,
                                   const SutraEmbedOptions *options, SutraResult **result,
                                   SutraError *err);
 
-/* The same for SUTRA_OUT_POOLED into the caller's memory: out [n, row_bytes], capacity in bytes;
- * items [n] or NULL. Allocates nothing after sutra_model_warmup with the same options. When some
- * inputs fail, the other rows are valid; when the call fails as a whole, out is not written and
- * each item has the call's status. */
+/* The same for SUTRA_OUT_POOLED and SUTRA_OUT_SCORES into the caller's memory: out [n, row_bytes],
+ * capacity in bytes; items [n] or NULL. Allocates nothing after sutra_model_warmup with the same
+ * options. When some inputs fail, the other rows are valid; when the call fails as a whole, out is
+ * not written and each item has the call's status. */
 SUTRA_API SutraStatus sutra_embed_into(SutraEngine *engine, const SutraModel *model,
                                        const SutraInput *inputs, size_t n,
                                        const SutraEmbedOptions *options, void *out, size_t capacity,
                                        SutraItem *items, SutraError *err);
+
+/* Scores each of n documents for a query by a reranker, and sorts them.
+ *
+ *   query       text, and prompt_name of its prompt; no pair
+ *   documents   [n] text alone
+ *   options     NULL, or with output SUTRA_OUT_SCORES
+ *   scores      [n] in the order of the documents
+ *   order       [n] or NULL: numbers of the documents, best score first, equal ones as given
+ *   items       [n] or NULL
+ *
+ * When some documents fail, the other scores are valid, and the failed ones are last in order.
+ * Errors: as sutra_embed_into; ARGUMENT (a pair, token_ids or a document's prompt_name is given),
+ * MEMORY. */
+SUTRA_API SutraStatus sutra_rerank(SutraEngine *engine, const SutraModel *model,
+                                   const SutraInput *query, const SutraInput *documents, size_t n,
+                                   const SutraEmbedOptions *options, float *scores, size_t *order,
+                                   SutraItem *items, SutraError *err);
 
 /* Queues a request and returns. done may be NULL when the job is waited for; job may be NULL when
  * done is given. When max_queued_tokens are queued, it waits for room or fails with BUSY, as

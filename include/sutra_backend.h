@@ -71,7 +71,8 @@ typedef enum SutraRole {
     SUTRA_ROLE_TOKEN_EMBEDDING_SCALE,    /* [vocab_size] */
     SUTRA_ROLE_POSITION_EMBEDDING_SCALE, /* [max_positions] */
     SUTRA_ROLE_RELATIVE_BIAS, /* [relative_buckets, num_heads]: added to scores of all layers */
-    SUTRA_ROLE_DENSE_WEIGHT,  /* [out, in] of head `layer`; the bias [out] may be absent */
+    SUTRA_ROLE_DENSE_WEIGHT,  /* [out, in] of the dense or score head `layer`; the bias [out] may be
+                                 absent */
     SUTRA_ROLE_DENSE_BIAS,
     SUTRA_ROLE_FFN_GATE_WEIGHT, /* [ffn_size, hidden_size], of a gated feed-forward */
     SUTRA_ROLE_FFN_GATE_BIAS,
@@ -111,7 +112,8 @@ typedef enum SutraActivation {
     SUTRA_ACT_GELU_TANH,
     SUTRA_ACT_RELU,
     SUTRA_ACT_SILU,
-    SUTRA_ACT_TANH
+    SUTRA_ACT_TANH,
+    SUTRA_ACT_SIGMOID /* of heads */
 } SutraActivation;
 
 /* SutraSpec.without_bias: what has none, and no tensor for it. */
@@ -124,8 +126,9 @@ enum {
     SUTRA_BIAS_ALL = (1u << 5) - 1
 };
 
-/* SutraHead.kind. A dense head: y = activation(x weight^T + bias). */
-enum { SUTRA_HEAD_POOLING = 0, SUTRA_HEAD_NORMALIZE, SUTRA_HEAD_DENSE };
+/* SutraHead.kind. A dense head: y = activation(x weight^T + bias). A score head is a dense one that
+ * ends the chain: a model that has it gives scores, of what comes out of it, and no vectors. */
+enum { SUTRA_HEAD_POOLING = 0, SUTRA_HEAD_NORMALIZE, SUTRA_HEAD_DENSE, SUTRA_HEAD_SCORE };
 
 /* One step after the encoder, in order. */
 typedef struct SutraHead {
@@ -194,7 +197,7 @@ typedef struct SutraBatch {
     SutraDtype dtype;
     uint32_t dim;           /* elements kept; never 0 */
     uint32_t normalize;     /* 0 or one of SUTRA_BATCH_NORMALIZE… */
-    SutraPooling pooling;   /* never SUTRA_POOL_MODEL */
+    SutraPooling pooling;   /* never SUTRA_POOL_MODEL; of pooled vectors and of scores */
     const SutraTeam *team;  /* or NULL: the calling thread alone */
     uint8_t *numeric_error; /* [num_seqs], zeroed; set to 1 where a vector holds NaN or infinity */
     /* [2, dim] of I8 and U8, finite, not decreasing (SutraEmbedOptions.ranges); NULL: the fixed

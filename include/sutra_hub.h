@@ -50,7 +50,7 @@ typedef struct SutraRegistryModel {
     const char *family;         /* model_type of config.json: "bert" */
     const char *licence;        /* SPDX identifier: "Apache-2.0" */
     const char *languages;      /* "en", "multilingual" */
-    uint32_t dimensions;        /* elements of a vector */
+    uint32_t dimensions;        /* elements of a vector; of a reranker 1: the score */
     uint32_t max_tokens;        /* special tokens included */
     SutraPooling pooling;       /* never SUTRA_POOL_MODEL */
     uint32_t num_matryoshka;    /* 0: not trained for shorter vectors */
@@ -59,6 +59,7 @@ typedef struct SutraRegistryModel {
     const SutraRegistryPrompt *prompts; /* [num_prompts] */
     uint64_t weights_size;              /* bytes of model.safetensors; 0: not pinned */
     const char *weights_sha256; /* 64 hex digits; NULL: not pinned, the hub's digest holds */
+    uint32_t is_reranker;       /* 1: it gives scores of pairs of texts, and no vectors */
 } SutraRegistryModel;
 
 SUTRA_API size_t sutra_registry_count(void);

@@ -17,7 +17,13 @@ variants that are not there yet.
         expected.f32                  little-endian floats: for each case [texts, hidden], then the last hidden states
                                       of the texts in "states", all their tokens, without a prompt
 
-golden_models.py and golden_variants.py say what they are.
+    golden/rerankers/NAME/            the same of a reranker, made by CrossEncoder, and
+        expected.json                 {"model", "remove", "pairs": [[text, text], …], "token_ids", "type_ids" of each,
+                                       "cases": [{"config": changes of config.json, "prompt_name"}, …]}; the ids are those
+                                       of the first case
+        expected.f32                  for each case the scores [pairs]
+
+golden_models.py, golden_variants.py and golden_rerankers.py say what they are.
 """
 import argparse
 import filecmp
@@ -32,10 +38,11 @@ import torch
 import transformers
 import sentence_transformers
 from safetensors.torch import save_file
-from sentence_transformers import SentenceTransformer
+from sentence_transformers import CrossEncoder, SentenceTransformer
 
 from golden_jina import jina_reference
 from golden_models import make_texts, write_json, write_models
+from golden_rerankers import PAIRS, RERANKERS
 from golden_variants import MOVED, VARIANTS
 
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "data", "golden")
@@ -169,6 +176,58 @@ def run_variant(root, name, texts):
     assert noise < TOLERANCE / 2, "too ill-conditioned to test anything"
 
 
+def patch_config(folder, changes):
+    path = os.path.join(folder, "config.json")
+    with open(path, encoding="utf-8") as file:
+        config = json.load(file)
+    write_json(path, {**config, **changes})
+
+
+def score(folder, changes, prompt_name):
+    """Scores of the pairs, one pair at a time, and how far those in double are from them; the first pair's ids."""
+    patch_config(folder, changes)
+    load = lambda dtype: CrossEncoder(folder, device="cpu", model_kwargs={"dtype": dtype})
+    arguments = {"prompt": ""} if prompt_name == "" else {"prompt_name": prompt_name}
+    model, exact = load(torch.float32), load(torch.float64)
+    scores, reference = (np.concatenate([m.predict([pair], batch_size=1, show_progress_bar=False, convert_to_tensor=True,
+                                                   **arguments).numpy() for pair in PAIRS]) for m in (model, exact))
+    prompt = "" if prompt_name == "" else model.prompts.get(prompt_name or model.default_prompt_name or "", "")
+    features = [model.preprocess([pair], prompt=prompt) for pair in PAIRS]
+    assert scores.dtype == np.float32 and reference.dtype == np.float64 and np.isfinite(scores).all()
+    return scores, np.abs(scores - reference).max(), features
+
+
+def run_reranker(root, name):
+    model_name, overlay, removed, tests = RERANKERS[name]
+    target = os.path.join(root, "rerankers", name)
+    os.makedirs(target)
+    lay_over(overlay, target)
+    floats, cases, noise, first = [], [], 0.0, None
+    for changes, prompt_name in tests:
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = os.path.join(scratch, "model")
+            shutil.copytree(os.path.join(root, "models", model_name), folder)
+            lay_over(overlay, folder)
+            for path in removed:
+                os.remove(os.path.join(folder, path))
+            scores, difference, features = score(folder, changes, prompt_name)
+        first = first or features
+        noise = max(noise, difference)
+        floats.append(scores)
+        cases.append({"config": changes, "prompt_name": prompt_name})
+    ids = [f["input_ids"][0].tolist() for f in first]
+    types = [f["token_type_ids"][0].tolist() if "token_type_ids" in f else [0] * len(i) for f, i in zip(first, ids)]
+    with open(os.path.join(target, "expected.f32"), "wb") as out:
+        out.write(np.concatenate(floats).astype("<f4").tobytes())
+    with open(os.path.join(target, "expected.json"), "w", encoding="utf-8") as out:
+        json.dump({"model": model_name, "remove": removed, "pairs": PAIRS, "token_ids": ids, "type_ids": types,
+                   "cases": cases}, out, separators=(",", ":"))
+        out.write("\n")
+    print(f"{name:26s} rounding of the reference {noise:.1e}, scores from {min(map(np.min, floats)):.2f} to "
+          f"{max(map(np.max, floats)):.2f}")
+    assert noise < TOLERANCE / 2, "too ill-conditioned to test anything"
+
+
 def make(root):
     os.makedirs(root)
     texts = make_texts()
@@ -176,6 +235,8 @@ def make(root):
     write_models(root)
     for name in VARIANTS:
         run_variant(root, name, texts)
+    for name in RERANKERS:
+        run_reranker(root, name)
     with open(os.path.join(root, "VERSIONS"), "w", encoding="utf-8") as out:
         out.write(f"torch {torch.__version__}\ntransformers {transformers.__version__}\n"
                   f"sentence-transformers {sentence_transformers.__version__}\n")
@@ -201,7 +262,7 @@ def compare(made, committed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--check", action="store_true", help="compare with the committed goldens instead")
-    parser.add_argument("--add", action="store_true", help="make the missing variants only")
+    parser.add_argument("--add", action="store_true", help="make the missing variants and rerankers only")
     arguments = parser.parse_args()
     check = arguments.check
     transformers.logging.set_verbosity_error()
@@ -211,6 +272,9 @@ def main():
         for name in VARIANTS:
             if not os.path.isdir(os.path.join(GOLDEN, "variants", name)):
                 run_variant(GOLDEN, name, make_texts())
+        for name in RERANKERS:
+            if not os.path.isdir(os.path.join(GOLDEN, "rerankers", name)):
+                run_reranker(GOLDEN, name)
         return 0
     with tempfile.TemporaryDirectory() as scratch:
         made = os.path.join(scratch, "golden")

@@ -41,6 +41,7 @@ class ModelOptions(C.Structure):
 
 
 NORMALIZE_YES = 1
+OUT_POOLED, OUT_SCORES = 0, 3  # SutraOutput
 COMPUTES = {"fp32": 1, "bf16": 2, "int8": 4}  # SutraCompute
 
 
@@ -67,12 +68,13 @@ def save_bundle(library, model_folder, compute, path):
 class Sutra:
     """One model in one engine; the vector cache stays off."""
 
-    def __init__(self, library, path, threads, max_tokens, dim, compute="fp32", batch_tokens=0):
+    def __init__(self, library, path, threads, max_tokens, dim, compute="fp32", batch_tokens=0, output=OUT_POOLED):
         self.lib = C.CDLL(library)
         self.error = Error()
         self.engine = C.c_void_p()
         self.dim = dim
-        self.options = EmbedOptions(struct_size=C.sizeof(EmbedOptions), max_tokens=max_tokens, normalize=NORMALIZE_YES)
+        self.options = EmbedOptions(struct_size=C.sizeof(EmbedOptions), output=output, max_tokens=max_tokens,
+                                    normalize=NORMALIZE_YES if output == OUT_POOLED else 0)
         self.model = open_model(self.lib, path, compute, self.error)
         engine_options = EngineOptions(struct_size=C.sizeof(EngineOptions), num_threads=threads,
                                        max_batch_tokens=batch_tokens)

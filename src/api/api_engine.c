@@ -111,7 +111,11 @@ static SutraStatus warm_up(SutraEngine *engine, const SutraModel *model,
     static const char text[] = "the quick brown fox jumps over the lazy dog";
     SutraInput inputs[WIDE];
     for (size_t i = 0; i < WIDE; i++)
-        inputs[i] = (SutraInput){.text = text, .text_size = sizeof text - 1, .prompt_name = ""};
+        inputs[i] = (SutraInput){.text = text,
+                                 .text_size = sizeof text - 1,
+                                 .pair = plan.output == SUTRA_OUT_SCORES ? text : NULL,
+                                 .pair_size = plan.output == SUTRA_OUT_SCORES ? sizeof text - 1 : 0,
+                                 .prompt_name = ""};
     for (int i = 0; i < 1 + SMALL && status == SUTRA_OK; i++) {
         SutraResult *result = NULL;
         status =
@@ -149,9 +153,9 @@ static SutraStatus embed_into(SutraEngine *engine, const SutraModel *model,
     size_t needed;
     SU_TRY(check_call(engine, model, inputs, n, err));
     SU_TRY(su_embed_plan(model, options, &plan, err));
-    if (plan.output != SUTRA_OUT_POOLED)
+    if (plan.output != SUTRA_OUT_POOLED && plan.output != SUTRA_OUT_SCORES)
         SU_RAISE(err, SUTRA_E_ARGUMENT,
-                 "sutra_embed_into gives pooled vectors only; use sutra_embed");
+                 "sutra_embed_into gives pooled vectors and scores only; use sutra_embed");
     if (su_mul_overflows(n, plan.row_bytes, &needed) || needed > capacity || (!out && n))
         SU_RAISE(err, SUTRA_E_ARGUMENT, "out has %zu bytes, %zu vectors need %zu each", capacity, n,
                  plan.row_bytes);

@@ -37,6 +37,17 @@ static const char *pooling_name(SutraPooling pooling)
     return names[pooling];
 }
 
+static const char *score_activation(const SutraModel *model)
+{
+    static const char *const names[] = {
+        [SUTRA_ACT_NONE] = "identity",       [SUTRA_ACT_GELU_ERF] = "gelu",
+        [SUTRA_ACT_GELU_TANH] = "gelu_tanh", [SUTRA_ACT_RELU] = "relu",
+        [SUTRA_ACT_SILU] = "silu",           [SUTRA_ACT_TANH] = "tanh",
+        [SUTRA_ACT_SIGMOID] = "sigmoid"};
+    if (!su_model_is_reranker(model)) return "";
+    return names[model->spec.heads[model->spec.num_heads_out - 1].activation];
+}
+
 SutraStatus sutra_model_info(const SutraModel *model, SutraModelInfo *info, SutraError *err)
 {
     if (!model || !info) SU_RAISE(err, SUTRA_E_ARGUMENT, "model or info is NULL");
@@ -46,7 +57,8 @@ SutraStatus sutra_model_info(const SutraModel *model, SutraModelInfo *info, Sutr
         .struct_size = size,
         .hidden_size = model->spec.hidden_size,
         .max_tokens = model->max_tokens,
-        .outputs = 1u << SUTRA_OUT_POOLED | 1u << SUTRA_OUT_TOKENS,
+        .outputs = su_model_is_reranker(model) ? 1u << SUTRA_OUT_SCORES
+                                               : 1u << SUTRA_OUT_POOLED | 1u << SUTRA_OUT_TOKENS,
         .name = model->name,
         .family = model->family,
         .digest = model->digest,
@@ -68,6 +80,7 @@ SutraStatus sutra_model_info(const SutraModel *model, SutraModelInfo *info, Sutr
         .bundle_digest = model->bundle_digest ? model->bundle_digest : "",
         .cache_problem = model->cache_problem ? model->cache_problem : "",
         .dim = su_model_dim(model),
+        .score_activation = score_activation(model),
     };
     memcpy(info, &full, size < sizeof full ? size : sizeof full);
     return SUTRA_OK;

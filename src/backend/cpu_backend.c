@@ -60,15 +60,25 @@ static SuFormat format_of(SutraCompute compute)
                                            : SU_FORMAT_F32;
 }
 
-static SutraStatus supports(uint32_t device, const SutraSpec *spec, SutraCompute compute,
-                            SutraOutput output, SutraError *err)
+static SutraStatus check_model(uint32_t device, const SutraSpec *spec, SutraCompute compute,
+                               SutraError *err)
 {
     SU_TRY(check_device(device, err));
     SU_TRY(su_encoder_check_spec(spec, err));
-    SU_TRY(check_compute(compute, err));
-    if (output != SUTRA_OUT_POOLED && output != SUTRA_OUT_TOKENS)
+    return check_compute(compute, err);
+}
+
+static SutraStatus supports(uint32_t device, const SutraSpec *spec, SutraCompute compute,
+                            SutraOutput output, SutraError *err)
+{
+    SU_TRY(check_model(device, spec, compute, err));
+    uint32_t last = spec->heads ? spec->num_heads_out : 0;
+    bool scores = last && spec->heads[last - 1].kind == SUTRA_HEAD_SCORE;
+    if (output == SUTRA_OUT_SPARSE || (output == SUTRA_OUT_SCORES && !scores))
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "this model has no head for %s output",
                  output == SUTRA_OUT_SPARSE ? "sparse" : "score");
+    if (scores && output != SUTRA_OUT_SCORES)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "this model gives scores only");
     return SUTRA_OK;
 }
 
@@ -101,7 +111,7 @@ static SutraStatus attach(const SutraSpec *spec, const SutraTensor *tensors, siz
     SutraError why = {0};
     SutraStatus status =
         su_encoder_attach(spec, tensors, n, isa, packed->data, packed->size, encoder, &why);
-    if (status == SUTRA_E_UNSUPPORTED) /* of the layout: supports() has passed the rest */
+    if (status == SUTRA_E_UNSUPPORTED) /* of the layout: check_model has passed the rest */
         SU_RAISE(err, status,
                  "the weights are packed for %s (%s), this is %s: convert the model "
                  "again",
@@ -117,7 +127,7 @@ static SutraStatus load(uint32_t device, const SutraSpec *spec, const SutraTenso
     SuIsa isa;
     SuEncoder *encoder = NULL;
     *model = NULL;
-    SU_TRY(supports(device, spec, compute, SUTRA_OUT_POOLED, err));
+    SU_TRY(check_model(device, spec, compute, err));
     if (compute == SUTRA_COMPUTE_DEFAULT) compute = SUTRA_COMPUTE_FP32;
     SU_TRY(su_isa_select(&isa, err));
     const SutraTensor *packed = NULL;
@@ -177,7 +187,7 @@ static SutraStatus check_batch(const SuEncoderContext *context, const SutraBatch
         SU_RAISE(err, SUTRA_E_LIMIT, "a batch of %u tokens in %u texts is larger than its context",
                  batch->num_tokens, batch->num_seqs);
     uint32_t features =
-        batch->output == SUTRA_OUT_POOLED ? context->encoder->pooled_size : spec->hidden_size;
+        su_output_is_pooled(batch->output) ? context->encoder->pooled_size : spec->hidden_size;
     if (batch->dim == 0 || batch->dim > features || !su_row_bytes(batch->dtype, batch->dim))
         SU_RAISE(err, SUTRA_E_ARGUMENT, "dim %u is not valid for %u elements and this output type",
                  batch->dim, features);

@@ -38,8 +38,9 @@ SuBenchCost su_bench_cost_embed_norm(size_t rows, size_t n, bool type, bool posi
 SuBenchCost su_bench_cost_activate(SutraActivation activation, size_t n)
 {
     static const double flops[] = {
-        [SUTRA_ACT_NONE] = 0, [SUTRA_ACT_GELU_ERF] = 32, [SUTRA_ACT_GELU_TANH] = 19,
-        [SUTRA_ACT_RELU] = 0, [SUTRA_ACT_SILU] = 16,     [SUTRA_ACT_TANH] = 18};
+        [SUTRA_ACT_NONE] = 0,    [SUTRA_ACT_GELU_ERF] = 32, [SUTRA_ACT_GELU_TANH] = 19,
+        [SUTRA_ACT_RELU] = 0,    [SUTRA_ACT_SILU] = 16,     [SUTRA_ACT_TANH] = 18,
+        [SUTRA_ACT_SIGMOID] = 16};
     return (SuBenchCost){.flops = flops[activation] * (double)n,
                          .read = FLOAT * (double)n,
                          .written = FLOAT * (double)n};

@@ -36,6 +36,8 @@ static float activate(SutraActivation activation, float x)
         return x / (1.0f + expf(-x));
     case SUTRA_ACT_TANH:
         return tanhf(x);
+    case SUTRA_ACT_SIGMOID:
+        return 1.0f / (1.0f + expf(-x));
     case SUTRA_ACT_NONE:
         break;
     }

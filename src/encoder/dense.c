@@ -1,6 +1,6 @@
-/* Dense heads: pooled rows through linears of their own, y = act(x w^T + bias). In fp32 whatever
- * the layers compute in, and packed for this ISA whenever an encoder is made: they are small, and
- * read once a batch. */
+/* Dense heads, the score head among them: pooled rows through linears of their own,
+ * y = act(x w^T + bias). In fp32 whatever the layers compute in, and packed for this ISA whenever
+ * an encoder is made: they are small, and read once a batch. */
 #include "base/status.h"
 #include "encoder/encoder.h"
 #include "encoder/stored_weights.h"
@@ -41,7 +41,7 @@ static SutraStatus load_all(Loader *loader, SutraError *err)
     uint32_t n = 0;
     for (uint32_t i = 0; i < loader->spec->num_heads_out; i++) {
         const SutraHead *head = &loader->spec->heads[i];
-        if (head->kind != SUTRA_HEAD_DENSE) continue;
+        if (!su_head_is_linear(head)) continue;
         SuDense *dense = &loader->encoder->dense[n++];
         *dense = (SuDense){.activation = (SutraActivation)head->activation};
         dense->linear = (SuLinear){
@@ -60,7 +60,7 @@ SutraStatus su_encoder_load_dense(SuEncoder *encoder, const SutraSpec *spec,
 {
     encoder->pooled_size = encoder->widest_head = spec->hidden_size;
     for (uint32_t i = 0; spec->heads && i < spec->num_heads_out; i++) {
-        if (spec->heads[i].kind != SUTRA_HEAD_DENSE) continue;
+        if (!su_head_is_linear(&spec->heads[i])) continue;
         encoder->num_dense++;
         encoder->pooled_size = spec->heads[i].out;
         if (encoder->pooled_size > encoder->widest_head)

@@ -54,7 +54,7 @@ typedef struct SuLinearRecipe {
     SuRowScale fixed;    /* scale 0: each row its own */
 } SuLinearRecipe;
 
-/* A dense head. */
+/* A dense head, or the score head. */
 typedef struct SuDense {
     SuLinear linear; /* fp32 */
     SutraActivation activation;
@@ -189,10 +189,20 @@ void su_alibi_spread(const SutraSpec *spec, float *bias);
  * UNSUPPORTED, MEMORY. */
 SutraStatus su_encoder_load_dense(SuEncoder *encoder, const SutraSpec *spec,
                                   const SutraTensor *tensors, size_t n, SutraError *err);
+/* Whether a head is a linear: dense, or of scores. */
+static inline bool su_head_is_linear(const SutraHead *head)
+{
+    return head->kind == SUTRA_HEAD_DENSE || head->kind == SUTRA_HEAD_SCORE;
+}
 /* context->pooled[0] [seqs, hidden] through the dense heads; the result [seqs, pooled_size]. */
 const float *su_encoder_run_dense(SuEncoderContext *context, const SutraBatch *batch,
                                   SuRegionThread *thread);
 
+/* Whether an output is of one row a text: pooled, and through the heads. */
+static inline bool su_output_is_pooled(SutraOutput output)
+{
+    return output == SUTRA_OUT_POOLED || output == SUTRA_OUT_SCORES;
+}
 /* Whether the head reads one row of each text, and the token that row belongs to. */
 bool su_encoder_reads_one_row(const SuEncoder *encoder, const SutraBatch *batch);
 size_t su_encoder_read_token(const SutraBatch *batch, size_t seq);

@@ -350,21 +350,22 @@ static SutraStatus check_relative_bias(const SutraSpec *spec, SutraError *err)
 }
 
 /* Batches say how to pool and whether to normalise at the end; only dense heads, which come between
- * the two, are the encoder's. */
+ * the two, and the score head, after which nothing comes, are the encoder's. */
 static SutraStatus check_heads(const SutraSpec *spec, SutraError *err)
 {
     uint32_t features = spec->hidden_size;
-    bool normalized = false;
+    bool normalized = false, scored = false;
     for (uint32_t i = 0; spec->heads && i < spec->num_heads_out; i++) {
         const SutraHead *head = &spec->heads[i];
-        bool dense = head->kind == SUTRA_HEAD_DENSE;
-        if (head->kind > SUTRA_HEAD_DENSE || head->in != features || head->out == 0 ||
-            (!dense && head->out != features) || (dense && (i == 0 || normalized)) ||
-            (dense && head->activation > SUTRA_ACT_TANH))
+        bool linear = su_head_is_linear(head);
+        if (head->kind > SUTRA_HEAD_SCORE || head->in != features || head->out == 0 || scored ||
+            (!linear && head->out != features) || (linear && (i == 0 || normalized)) ||
+            (linear && head->activation > SUTRA_ACT_SIGMOID))
             SU_RAISE(err, SUTRA_E_UNSUPPORTED,
                      "the cpu backend has no head of kind %u from %u to %u features (head %u)",
                      head->kind, head->in, head->out, i);
         normalized = normalized || head->kind == SUTRA_HEAD_NORMALIZE;
+        scored = head->kind == SUTRA_HEAD_SCORE;
         features = head->out;
     }
     return SUTRA_OK;

@@ -1,6 +1,6 @@
-/* What is read from the last layer: pooled vectors, through the dense heads if there are any, or
- * token vectors; normalised and converted. Output rows overwrite context->qkv, which is free by
- * then. */
+/* What is read from the last layer: pooled vectors, through the dense heads if there are any, and
+ * scores, which are such vectors; or token vectors. Normalised and converted. Output rows overwrite
+ * context->qkv, which is free by then. */
 #include "batch/row_bytes.h"
 #include "encoder/encoder.h"
 
@@ -10,7 +10,7 @@ bool su_encoder_reads_one_row(const SuEncoder *encoder, const SutraBatch *batch)
 {
     size_t width = (size_t)encoder->spec.num_heads * encoder->spec.head_size;
     const SuLayer *last = &encoder->layers[encoder->spec.num_layers - 1];
-    return batch->output == SUTRA_OUT_POOLED &&
+    return su_output_is_pooled(batch->output) &&
            (batch->pooling == SUTRA_POOL_CLS || batch->pooling == SUTRA_POOL_LAST) &&
            width % su_linear_gemm(&encoder->kernels, last->qkv.format)->nr ==
                0; /* q apart from k and v */
@@ -87,7 +87,7 @@ static void write_tokens(SuEncoderContext *context, const SutraBatch *batch, siz
 
 void su_encoder_heads(SuEncoderContext *context, const SutraBatch *batch, SuRegionThread *thread)
 {
-    if (batch->output == SUTRA_OUT_POOLED && context->encoder->num_dense) {
+    if (su_output_is_pooled(batch->output) && context->encoder->num_dense) {
         pool_to_dense(context, batch, thread);
         return;
     }

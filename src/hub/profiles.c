@@ -184,6 +184,12 @@ static uint64_t rank(const SutraRegistryModel *model, uint32_t dim)
     return kind << 40 | (uint64_t)model->dimensions << 1 | !is_preferred(model->name);
 }
 
+/* Whether this build opens it and it gives vectors. */
+static bool is_embedder(const SuHardware *hardware, const SutraRegistryModel *model)
+{
+    return hardware->opens(model->family) && !model->is_reranker;
+}
+
 /* "384, 768, …": lengths that models of this build have. */
 static void list_lengths(const SuHardware *hardware, char *list, size_t capacity)
 {
@@ -193,7 +199,7 @@ static void list_lengths(const SuHardware *hardware, char *list, size_t capacity
         uint32_t next = UINT32_MAX;
         for (size_t i = 0; i < sutra_registry_count(); i++) {
             const SutraRegistryModel *model = sutra_registry_at(i);
-            if (hardware->opens(model->family) && model->dimensions > last &&
+            if (is_embedder(hardware, model) && model->dimensions > last &&
                 model->dimensions < next)
                 next = model->dimensions;
         }
@@ -213,7 +219,7 @@ SutraStatus su_config_for_dimension(uint32_t dim, const char *name, const SuHard
     SU_TRY(resolve(name, hardware, config, &profile, err));
     for (size_t i = 0; i < sutra_registry_count(); i++) {
         const SutraRegistryModel *model = sutra_registry_at(i);
-        if (!hardware->opens(model->family) || model->dimensions < dim || dim == 0) continue;
+        if (!is_embedder(hardware, model) || model->dimensions < dim || dim == 0) continue;
         if (!best || rank(model, dim) < rank(best, dim)) best = model;
     }
     list_lengths(hardware, lengths, sizeof lengths);

@@ -100,6 +100,11 @@ SU_INLINE Vec vec_gelu_tanh(Vec x)
 
 SU_INLINE Vec vec_silu(Vec x) { return vec_logistic(x, vec_mul(x, vec_set1(-SU_LOG2_E))); }
 
+SU_INLINE Vec vec_sigmoid(Vec x)
+{
+    return vec_logistic(vec_set1(1.0f), vec_mul(x, vec_set1(-SU_LOG2_E)));
+}
+
 SU_INLINE Vec vec_tanh(Vec x)
 {
     const Vec one = vec_set1(1.0f);
@@ -121,6 +126,8 @@ SU_INLINE Vec vec_activate(SutraActivation activation, Vec x)
         return vec_silu(x);
     case SUTRA_ACT_TANH:
         return vec_tanh(x);
+    case SUTRA_ACT_SIGMOID:
+        return vec_sigmoid(x);
     case SUTRA_ACT_NONE:
         break;
     }

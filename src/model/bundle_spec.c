@@ -145,7 +145,8 @@ static SutraStatus read_arrays(SutraModel *model, SuByteReader *reader, const ch
     return SUTRA_OK;
 }
 
-/* Each head takes what the one before it gives, and only a dense one changes how many it is. */
+/* Each head takes what the one before it gives, and only a dense one changes how many it is; that
+ * of scores makes one number, and is the last. */
 static bool read_heads(SutraModel *model, SuByteReader *reader)
 {
     SutraSpec *spec = &model->spec;
@@ -158,10 +159,12 @@ static bool read_heads(SutraModel *model, SuByteReader *reader)
         head->in = su_read_u32(reader);
         head->out = su_read_u32(reader);
         head->activation = su_read_u32(reader);
-        bool dense = head->kind == SUTRA_HEAD_DENSE;
-        if (head->kind > SUTRA_HEAD_DENSE || head->in != features || head->out == 0 ||
-            head->out > 1u << 16 || (!dense && head->out != features) ||
-            head->activation > (dense ? SUTRA_ACT_TANH : (uint32_t)SUTRA_POOL_LAST))
+        bool score = head->kind == SUTRA_HEAD_SCORE;
+        bool linear = score || head->kind == SUTRA_HEAD_DENSE;
+        if (head->kind > SUTRA_HEAD_SCORE || head->in != features || head->out == 0 ||
+            head->out > 1u << 16 || (!linear && head->out != features) ||
+            (score && (head->out != 1 || i + 1 != spec->num_heads_out)) ||
+            head->activation > (linear ? SUTRA_ACT_SIGMOID : (uint32_t)SUTRA_POOL_LAST))
             return false;
         features = head->out;
     }

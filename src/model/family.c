@@ -148,6 +148,20 @@ static bool find_custom_code(const char *class, const SuFamily **family)
     return false;
 }
 
+bool su_family_is_classifier(const json_t *config)
+{
+    static const char ending[] = "ForSequenceClassification";
+    const json_t *list = json_object_get(config, "architectures"), *item;
+    size_t i;
+    json_array_foreach(list, i, item)
+    {
+        const char *name = json_string_value(item);
+        size_t size = name ? strlen(name) : 0, tail = sizeof ending - 1;
+        if (size >= tail && strcmp(name + size - tail, ending) == 0) return true;
+    }
+    return false;
+}
+
 /* "auto_map": {"AutoModel": "modeling.Encoder", …}: code of the model's own, whatever model_type
  * says: that of the family, or of none. Without it model_type decides, and the class name in
  * architectures does not count. */

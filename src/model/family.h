@@ -67,6 +67,14 @@ typedef struct SuFamilyField {
     const char *other_key; /* what the reference takes for it too, or NULL */
 } SuFamilyField;
 
+/* A linear of the family's classification head: NAME.weight [out, in], NAME.bias [out]. The first
+ * token's row goes through all of them; the last one's out is one number a label. */
+typedef struct SuFamilyHead {
+    const char *name;
+    bool inside;                /* the prefix of the encoder's weights comes before it */
+    SutraActivation activation; /* of the last: NONE, config files say which it is */
+} SuFamilyHead;
+
 typedef struct SuFamily {
     const char *name;                 /* "bert" */
     const char *tokenizer_class;      /* of folders that name none */
@@ -79,9 +87,10 @@ typedef struct SuFamily {
     const char *norm_eps_key; /* NULL: norm_eps_default, whatever config.json says */
     double norm_eps_default;
     SuFamilyLayout layouts[2]; /* the second may be empty */
-    const char *const
-        *custom_code; /* NULL-terminated: classes of auto_map that are this family, whatever
-                                       model_type says; or NULL */
+    /* NULL-terminated: classes of auto_map that are this family, whatever model_type says; or NULL */
+    const char *const *custom_code;
+    const SuFamilyHead *heads;
+    size_t num_heads; /* 0: the family has no classifiers */
     /* The rest of config.json: enumerations of the spec, and options that are not supported. */
     SutraStatus (*configure)(const json_t *config, const char *where, SutraSpec *spec,
                              SutraError *err);
@@ -111,6 +120,9 @@ const char *su_family_tokenizer_class(const char *family);
 SutraStatus su_tensor_from_view(const SuTensorView *view, const char *path, const char *asks,
                                 uint64_t rows, uint64_t columns, SutraTensor *tensor,
                                 SutraError *err);
+
+/* Whether config.json's architectures names a classifier ("BertForSequenceClassification"). */
+bool su_family_is_classifier(const json_t *config);
 
 /* Positions that begin after config.json's pad_token_id, 1 if it does not say. */
 SutraStatus su_family_read_padding(const json_t *config, const char *where, SutraSpec *spec,
@@ -151,6 +163,12 @@ SutraStatus su_family_configure(const SuFamily *family, const json_t *config, co
 SutraStatus su_family_bind(const SuFamily *family, const SuTensorTable *table, const char *where,
                            SutraSpec *spec, SutraTensor **tensors, size_t *num_tensors,
                            SutraError *err);
+
+/* The same for the weights of the classification head, which are added to *tensors [*num_tensors]:
+ * the linears of spec->heads, from the second head on. */
+SutraStatus su_family_bind_heads(const SuFamily *family, const SuTensorTable *table,
+                                 const char *where, const SutraSpec *spec, SutraTensor **tensors,
+                                 size_t *num_tensors, SutraError *err);
 
 /* The name that `family` gives to a weight, for messages: without its prefix. Of a role that the
  * family does not have: "a tensor". */

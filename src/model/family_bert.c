@@ -1,6 +1,7 @@
 /* BERT (Devlin et al. 2018): learned positions, post-norm, plain feed-forward. RoBERTa (Liu et al.
  * 2019), XLM-RoBERTa and CamemBERT are the same with positions that begin after the pad id. The
- * pooler, the heads for pre-training and embeddings.position_ids are not read. */
+ * heads for pre-training and embeddings.position_ids are not read, BERT's pooler by classifiers
+ * alone. */
 #include "model/family.h"
 
 #include <string.h>
@@ -56,6 +57,11 @@ static const SuFamilyTensor tensors[] = {
     {LAYER "output.LayerNorm.bias", SUTRA_ROLE_FFN_NORM_BIAS, VECTOR},
 };
 
+static const SuFamilyHead bert_heads[] = {{"pooler.dense", true, SUTRA_ACT_TANH},
+                                          {"classifier", false, SUTRA_ACT_NONE}};
+static const SuFamilyHead roberta_heads[] = {{"classifier.dense", false, SUTRA_ACT_TANH},
+                                             {"classifier.out_proj", false, SUTRA_ACT_NONE}};
+
 static SutraStatus configure_bert(const json_t *config, const char *where, SutraSpec *spec,
                                   SutraError *err)
 {
@@ -96,6 +102,8 @@ const SuFamily su_family_bert = {
     .fields = bert_fields,
     .num_fields = sizeof bert_fields / sizeof *bert_fields,
     SHARED,
+    .heads = bert_heads,
+    .num_heads = sizeof bert_heads / sizeof *bert_heads,
     .configure = configure_bert,
 };
 
@@ -108,6 +116,8 @@ const SuFamily su_family_roberta = {
     .fields = roberta_fields,
     .num_fields = sizeof roberta_fields / sizeof *roberta_fields,
     SHARED,
+    .heads = roberta_heads,
+    .num_heads = sizeof roberta_heads / sizeof *roberta_heads,
     .configure = configure_roberta,
 };
 
@@ -120,6 +130,8 @@ const SuFamily su_family_xlm_roberta = {
     .fields = bert_fields,
     .num_fields = sizeof bert_fields / sizeof *bert_fields,
     SHARED,
+    .heads = roberta_heads,
+    .num_heads = sizeof roberta_heads / sizeof *roberta_heads,
     .configure = configure_roberta,
 };
 
@@ -132,5 +144,7 @@ const SuFamily su_family_camembert = {
     .fields = bert_fields,
     .num_fields = sizeof bert_fields / sizeof *bert_fields,
     SHARED,
+    .heads = roberta_heads,
+    .num_heads = sizeof roberta_heads / sizeof *roberta_heads,
     .configure = configure_roberta,
 };

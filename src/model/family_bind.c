@@ -242,3 +242,41 @@ SutraStatus su_family_bind(const SuFamily *family, const SuTensorTable *table, c
     }
     return status;
 }
+
+/* ---- the classification head ---- */
+
+static SutraStatus bind_head_tensor(const SuTensorTable *table, const char *where, const char *name,
+                                    SutraRole role, uint32_t head, uint64_t rows, uint64_t columns,
+                                    SutraTensor *tensor, SutraError *err)
+{
+    const SuTensorView *view = su_tensor_table_find(table, name);
+    if (!view) SU_RAISE(err, SUTRA_E_FORMAT, "%s: tensor %s is missing", where, name);
+    SU_TRY(su_tensor_from_view(view, table->files[view->file].path, "config.json", rows, columns,
+                               tensor, err));
+    tensor->role = role;
+    tensor->layer = head;
+    return SUTRA_OK;
+}
+
+SutraStatus su_family_bind_heads(const SuFamily *family, const SuTensorTable *table,
+                                 const char *where, const SutraSpec *spec, SutraTensor **tensors,
+                                 size_t *num_tensors, SutraError *err)
+{
+    const char *prefix = find_naming(family, table).prefix;
+    SutraTensor *grown =
+        su_realloc(*tensors, *num_tensors + 2 * family->num_heads, sizeof **tensors);
+    if (!grown) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", where);
+    *tensors = grown;
+    for (uint32_t i = 0; i < family->num_heads; i++) {
+        char stem[MAX_NAME], name[MAX_NAME + 8];
+        const SutraHead *head = &spec->heads[i + 1];
+        compose_name(family->heads[i].inside ? prefix : "", family->heads[i].name, 0, stem);
+        snprintf(name, sizeof name, "%s.weight", stem);
+        SU_TRY(bind_head_tensor(table, where, name, SUTRA_ROLE_DENSE_WEIGHT, i + 1, head->out,
+                                head->in, &grown[(*num_tensors)++], err));
+        snprintf(name, sizeof name, "%s.bias", stem);
+        SU_TRY(bind_head_tensor(table, where, name, SUTRA_ROLE_DENSE_BIAS, i + 1, head->out, 0,
+                                &grown[(*num_tensors)++], err));
+    }
+    return SUTRA_OK;
+}

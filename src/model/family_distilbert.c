@@ -45,6 +45,9 @@ static const SuFamilyTensor tensors[] = {
     {LAYER "output_layer_norm.bias", SUTRA_ROLE_FFN_NORM_BIAS, VECTOR},
 };
 
+static const SuFamilyHead heads[] = {{"pre_classifier", false, SUTRA_ACT_RELU},
+                                     {"classifier", false, SUTRA_ACT_NONE}};
+
 static SutraStatus configure(const json_t *config, const char *where, SutraSpec *spec,
                              SutraError *err)
 {
@@ -69,5 +72,7 @@ const SuFamily su_family_distilbert = {
     .activation_default = "gelu",
     .norm_eps_default = 1e-12,
     .layouts = {SU_LAYOUT_OF(tensors)},
+    .heads = heads,
+    .num_heads = sizeof heads / sizeof *heads,
     .configure = configure,
 };

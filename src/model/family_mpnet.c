@@ -52,6 +52,9 @@ static const SuFamilyTensor tensors[] = {
     {LAYER "output.LayerNorm.bias", SUTRA_ROLE_FFN_NORM_BIAS, VECTOR},
 };
 
+static const SuFamilyHead heads[] = {{"classifier.dense", false, SUTRA_ACT_TANH},
+                                     {"classifier.out_proj", false, SUTRA_ACT_NONE}};
+
 static SutraStatus configure(const json_t *config, const char *where, SutraSpec *spec,
                              SutraError *err)
 {
@@ -79,5 +82,7 @@ const SuFamily su_family_mpnet = {
     .norm_eps_key = "layer_norm_eps",
     .norm_eps_default = 1e-12,
     .layouts = {SU_LAYOUT_OF(tensors)},
+    .heads = heads,
+    .num_heads = sizeof heads / sizeof *heads,
     .configure = configure,
 };

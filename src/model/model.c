@@ -150,6 +150,9 @@ static SutraStatus read_weights(SutraModel *model, const SuFamily *family, const
     const char *where = table.num_files == 1 ? table.files[0].path : folder;
     SutraStatus status = su_family_bind(family, &table, where, &model->spec, &model->tensors,
                                         &model->num_tensors, err);
+    if (status == SUTRA_OK && su_model_is_reranker(model))
+        status = su_family_bind_heads(family, &table, where, &model->spec, &model->tensors,
+                                      &model->num_tensors, err);
     if (status == SUTRA_OK) {
         model->num_parameters = count_parameters(model);
         model->dtype = main_dtype(model);
@@ -159,11 +162,11 @@ static SutraStatus read_weights(SutraModel *model, const SuFamily *family, const
     return status;
 }
 
-static SutraStatus read_spec(SutraModel *model, const char *folder, const SuFamily **family,
+static SutraStatus read_spec(SutraModel *model, SuModuleChain *chain, const SuFamily **family,
                              SutraError *err)
 {
     SuConfigFile config;
-    SU_TRY(su_config_file_open(folder, "config.json", &config, err));
+    SU_TRY(su_config_file_open(chain->transformer, "config.json", &config, err));
     SutraStatus status = SUTRA_OK;
     if (!config.root) status = su_error_set(err, SUTRA_E_IO, "%s: no such file", config.path);
     if (status == SUTRA_OK)
@@ -171,13 +174,14 @@ static SutraStatus read_spec(SutraModel *model, const char *folder, const SuFami
     if (status == SUTRA_OK) status = su_family_find(config.root, config.path, family, err);
     if (status == SUTRA_OK)
         status = su_family_configure(*family, config.root, config.path, &model->spec, err);
+    if (status == SUTRA_OK) status = su_classifier_read(config.root, config.path, chain, err);
     su_config_file_close(&config);
     model->window = (uint32_t *)model->spec.window;
     model->rope_base = (float *)model->spec.rope_base;
     if (status != SUTRA_OK) return status;
     model->max_positions = su_spec_longest(&model->spec);
     model->family = su_strdup((*family)->name);
-    return model->family ? SUTRA_OK : out_of_memory(folder, err);
+    return model->family ? SUTRA_OK : out_of_memory(chain->transformer, err);
 }
 
 static SutraStatus set_heads(SutraModel *model, const SuModuleChain *chain, SutraError *err)
@@ -207,14 +211,15 @@ static SutraStatus set_heads(SutraModel *model, const SuModuleChain *chain, Sutr
     return SUTRA_OK;
 }
 
-static SutraStatus read_parts(SutraModel *model, const char *folder, const SuModuleChain *chain,
+static SutraStatus read_parts(SutraModel *model, const char *folder, SuModuleChain *chain,
                               uint64_t memory_limit, SutraError *err)
 {
     const SuFamily *family;
     SU_TRY(su_model_check_adapter(chain->transformer, err));
     SU_TRY(check_complete(chain->transformer, err));
-    SU_TRY(read_spec(model, chain->transformer, &family, err));
-    SU_TRY(set_heads(model, chain, err));
+    SU_TRY(read_spec(model, chain, &family, err));
+    SU_TRY(chain->classifier ? su_classifier_heads(model, family, chain, err)
+                             : set_heads(model, chain, err));
     if (chain->from_file) SU_TRY(su_model_read_prompts(model, folder, err));
     SU_TRY(read_weights(model, family, chain->transformer, err));
     SU_TRY(su_model_bind_dense(model, chain, err));

@@ -115,7 +115,9 @@ void su_model_unlink(SutraModel *model, SuModelLink *link);
 SutraStatus su_model_prompt(const SutraModel *model, const char *name, const char **text,
                             SutraError *err);
 
-/* Elements of a whole row: after the heads where it is pooled, else the hidden size. */
+/* Whether it gives scores of pairs, and no vectors: its last head is one of scores. */
+bool su_model_is_reranker(const SutraModel *model);
+/* Elements of a whole row: after the heads where it is pooled, or scores; else the hidden size. */
 uint32_t su_model_features(const SutraModel *model, SutraOutput output);
 /* Elements of a pooled vector by default. */
 uint32_t su_model_dim(const SutraModel *model);

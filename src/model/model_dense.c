@@ -14,34 +14,6 @@
 
 /* ---- config.json ---- */
 
-/* The class at the end of the path, as the reference imports it; what is not torch's own it leaves
- * out for Tanh with a warning, which is refused here. */
-static SutraStatus read_activation(const SuConfigFile *file, SutraActivation *activation,
-                                   SutraError *err)
-{
-    static const struct {
-        const char *name;
-        SutraActivation kind;
-    } classes[] = {{"Identity", SUTRA_ACT_NONE},
-                   {"Tanh", SUTRA_ACT_TANH},
-                   {"ReLU", SUTRA_ACT_RELU},
-                   {"GELU", SUTRA_ACT_GELU_ERF},
-                   {"SiLU", SUTRA_ACT_SILU}};
-    const char *path = "torch.nn.modules.activation.Tanh";
-    SU_TRY(su_json_get_string(file->root, "activation_function", file->path, &path, err));
-    const char *name = strrchr(path, '.');
-    if (name && strncmp(path, "torch.nn.", 9) == 0)
-        for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
-            if (strcmp(name + 1, classes[i].name) == 0) {
-                *activation = classes[i].kind;
-                return SUTRA_OK;
-            }
-    SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-             "%s: activation_function \"%.80s\" is not supported; known: Identity, Tanh, ReLU, "
-             "GELU, SiLU of torch.nn",
-             file->path, path);
-}
-
 /* Other features than the pooled vector would be another output. */
 static SutraStatus check_names(const SuConfigFile *file, SutraError *err)
 {
@@ -70,7 +42,9 @@ static SutraStatus parse(const SuConfigFile *file, SuDenseModule *dense, SutraEr
     if (residual)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: use_residual is not supported", file->path);
     SU_TRY(check_names(file, err));
-    return read_activation(file, &dense->activation, err);
+    const char *class = "torch.nn.modules.activation.Tanh";
+    SU_TRY(su_json_get_string(file->root, "activation_function", file->path, &class, err));
+    return su_model_activation(class, "activation_function", file->path, &dense->activation, err);
 }
 
 SutraStatus su_model_read_dense(char *folder, SuModuleChain *chain, SutraError *err)

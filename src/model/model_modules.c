@@ -7,6 +7,7 @@
  *   1_Pooling/config.json   {"word_embedding_dimension": 384, "pooling_mode_mean_tokens": true, …}
  *                    or {"embedding_dimension": 384, "pooling_mode": "mean" or ["mean"], …}
  *   2_Dense/         model_dense.c
+ *   of a CrossEncoder: model_classifier.c
  */
 #include "base/memory.h"
 #include "model/known_keys.h"
@@ -217,7 +218,12 @@ static SutraStatus read_chain(SutraModel *model, const char *folder, const json_
                               const char *where, SuModuleChain *chain, SutraError *err)
 {
     if (!json_is_array(modules)) SU_RAISE(err, SUTRA_E_FORMAT, "%s: not a list of modules", where);
-    if (json_array_size(modules) < 2)
+    SU_TRY(su_classifier_declared(folder, chain, err));
+    if (chain->classifier && json_array_size(modules) != 1)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: a CrossEncoder of %zu modules is not supported; expected Transformer alone",
+                 where, json_array_size(modules));
+    if (!chain->classifier && json_array_size(modules) < 2)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: %zu modules; expected Transformer and Pooling",
                  where, json_array_size(modules));
     for (size_t i = 0; i < json_array_size(modules); i++)

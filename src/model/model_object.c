@@ -2,10 +2,17 @@
 #include "base/memory.h"
 #include "model/model.h"
 
+bool su_model_is_reranker(const SutraModel *model)
+{
+    const SutraSpec *spec = &model->spec;
+    return spec->num_heads_out && spec->heads[spec->num_heads_out - 1].kind == SUTRA_HEAD_SCORE;
+}
+
 uint32_t su_model_features(const SutraModel *model, SutraOutput output)
 {
     const SutraSpec *spec = &model->spec;
-    if (output != SUTRA_OUT_POOLED || spec->num_heads_out == 0) return spec->hidden_size;
+    bool pooled = output == SUTRA_OUT_POOLED || output == SUTRA_OUT_SCORES;
+    if (!pooled || spec->num_heads_out == 0) return spec->hidden_size;
     return spec->heads[spec->num_heads_out - 1].out;
 }
 

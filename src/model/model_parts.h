@@ -6,6 +6,7 @@
 #define SU_MODEL_PARTS_H
 
 #include "base/json_file.h"
+#include "model/family.h"
 #include "model/model.h"
 #include "tokenizer/tokenizer_settings.h"
 
@@ -25,6 +26,11 @@ void su_config_file_close(SuConfigFile *file);
 SutraStatus su_model_check_adapter(const char *folder, SutraError *err);
 SutraStatus su_model_check_static(const char *folder, SutraError *err);
 
+/* The activation that a class of torch.nn is. `key` and `where` are for the message. Errors:
+ * UNSUPPORTED (another class). */
+SutraStatus su_model_activation(const char *path, const char *key, const char *where,
+                                SutraActivation *activation, SutraError *err);
+
 enum { SU_MAX_DENSE = 4 };
 
 /* A Dense module: its folder, and what its config.json says. */
@@ -36,13 +42,17 @@ typedef struct SuDenseModule {
 } SuDenseModule;
 
 /* What modules.json says: Transformer, Pooling, Dense any number of times, perhaps Normalize, in
- * this order. Without the file, the chain is the reference's default: the folder itself, mean
- * pooling, not normalised. */
+ * this order; of a CrossEncoder, Transformer alone. Without the file, the chain is the reference's
+ * default: the folder itself, mean pooling, not normalised; or a CrossEncoder, if config.json says
+ * that the model is a classifier. */
 typedef struct SuModuleChain {
-    char *transformer;         /* folder of the encoder and its tokenizer */
-    bool from_file;            /* false: sentence-transformers' own configs do not count */
-    char *pooling_path;        /* of the pooling module's config.json, or NULL */
-    uint32_t pooling_features; /* as the pooling config says; 0: it does not */
+    char *transformer;          /* folder of the encoder and its tokenizer */
+    bool from_file;             /* false: sentence-transformers' own configs do not count */
+    bool classifier;            /* a CrossEncoder; without the file set with config.json */
+    SutraActivation activation; /* of one: what makes a score of its logit */
+    bool activation_given;      /* by config_sentence_transformers.json */
+    char *pooling_path;         /* of the pooling module's config.json, or NULL */
+    uint32_t pooling_features;  /* as the pooling config says; 0: it does not */
     SuDenseModule dense[SU_MAX_DENSE];
     uint32_t num_dense;
 } SuModuleChain;
@@ -59,6 +69,20 @@ SutraStatus su_model_read_dense(char *folder, SuModuleChain *chain, SutraError *
 /* Adds the weights of the chain's Dense modules to model->tensors and model->maps, whose files stay
  * open; heads are in place. Errors: FORMAT, UNSUPPORTED, IO, MEMORY. */
 SutraStatus su_model_bind_dense(SutraModel *model, const SuModuleChain *chain, SutraError *err);
+
+/* What a CrossEncoder's folder says of itself in config_sentence_transformers.json, if it has a
+ * modules.json: chain->classifier, and chain->activation if activation_given. Errors: FORMAT,
+ * UNSUPPORTED, IO, MEMORY. */
+SutraStatus su_classifier_declared(const char *folder, SuModuleChain *chain, SutraError *err);
+/* Whether the folder is a CrossEncoder's, by its config.json, or by chain->classifier; of one,
+ * chain->activation. Errors: UNSUPPORTED (several labels, which it names; an activation),
+ * FORMAT. */
+SutraStatus su_classifier_read(const json_t *config, const char *where, SuModuleChain *chain,
+                               SutraError *err);
+/* The pooling and linear heads of a CrossEncoder in spec->heads, which are model->heads. Errors:
+ * UNSUPPORTED (the family has none). */
+SutraStatus su_classifier_heads(SutraModel *model, const SuFamily *family,
+                                const SuModuleChain *chain, SutraError *err);
 
 /* config_sentence_transformers.json: prompts, default_prompt_name. */
 SutraStatus su_model_read_prompts(SutraModel *model, const char *folder, SutraError *err);

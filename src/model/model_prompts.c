@@ -80,10 +80,11 @@ static SutraStatus check_model_type(const json_t *config, const char *where, Sut
 {
     const char *type = "SentenceTransformer";
     SU_TRY(su_json_get_string(config, "model_type", where, &type, err));
-    if (strcmp(type, "SentenceTransformer") != 0)
+    if (strcmp(type, "SentenceTransformer") != 0 && strcmp(type, "CrossEncoder") != 0)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "%s: model_type \"%.60s\" is not supported; known: SentenceTransformer", where,
-                 type);
+                 "%s: model_type \"%.60s\" is not supported; known: SentenceTransformer, "
+                 "CrossEncoder",
+                 where, type);
     return SUTRA_OK;
 }
 

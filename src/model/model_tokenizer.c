@@ -125,21 +125,26 @@ static SutraStatus read_bert_lengths(const TokenizerConfigs *configs, double *le
     return read_processing(configs, length, err);
 }
 
-/* What the encoder's output is used for; anything but token embeddings is another kind of model. */
-static SutraStatus check_task(const SuConfigFile *bert, SutraError *err)
+/* What a value of sentence_bert_config.json must be. */
+static SutraStatus check_word(const json_t *object, const char *key, const char *fallback,
+                              const char *known, const char *where, SutraError *err)
 {
-    const char *task = "feature-extraction", *output = "token_embeddings";
-    SU_TRY(su_json_get_string(bert->root, "transformer_task", bert->path, &task, err));
-    SU_TRY(su_json_get_string(bert->root, "module_output_name", bert->path, &output, err));
-    if (strcmp(task, "feature-extraction") != 0)
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "%s: transformer_task \"%.40s\" is not supported; known: feature-extraction",
-                 bert->path, task);
-    if (strcmp(output, "token_embeddings") != 0)
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "%s: module_output_name \"%.40s\" is not supported; known: token_embeddings",
-                 bert->path, output);
+    const char *word = fallback;
+    SU_TRY(su_json_get_string(object, key, where, &word, err));
+    if (strcmp(word, known) != 0)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: %s \"%.40s\" is not supported; known: %s", where,
+                 key, word, known);
     return SUTRA_OK;
+}
+
+/* What the encoder's output is used for: token embeddings, or a classifier's logits. */
+static SutraStatus check_task(const SuConfigFile *bert, bool classifier, SutraError *err)
+{
+    SU_TRY(check_word(bert->root, "transformer_task", "feature-extraction",
+                      classifier ? "sequence-classification" : "feature-extraction", bert->path,
+                      err));
+    const char *output = classifier ? "scores" : "token_embeddings";
+    return check_word(bert->root, "module_output_name", output, output, bert->path, err);
 }
 
 static SutraStatus read_side(const TokenizerConfigs *configs, bool *left, SutraError *err)
@@ -196,23 +201,25 @@ static SutraStatus check_arguments(const SuConfigFile *bert, const char *const n
     return SUTRA_OK;
 }
 
-/* {"text": {"method": "forward", "method_output_name": "last_hidden_state"}} is what is done. */
-static SutraStatus check_modality(const SuConfigFile *bert, SutraError *err)
+/* {"text": {"method": "forward", "method_output_name": "last_hidden_state"}} is what is done; of a
+ * classifier, "logits". */
+static SutraStatus check_modality(const SuConfigFile *bert, bool classifier, SutraError *err)
 {
     const json_t *modality = json_object_get(bert->root, "modality_config");
     const json_t *text = json_object_get(modality, "text");
-    const char *method = "forward", *output = "last_hidden_state";
+    const char *known = classifier ? "logits" : "last_hidden_state";
+    const char *method = "forward", *output = known;
     SU_TRY(su_json_get_string(text, "method", bert->path, &method, err));
     SU_TRY(su_json_get_string(text, "method_output_name", bert->path, &output, err));
     if ((!su_json_is_inactive(modality) && !text) || strcmp(method, "forward") != 0 ||
-        strcmp(output, "last_hidden_state") != 0)
+        strcmp(output, known) != 0)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "%s: modality_config is supported with text, forward and last_hidden_state only",
-                 bert->path);
+                 "%s: modality_config is supported with text, forward and %s only", bert->path,
+                 known);
     return SUTRA_OK;
 }
 
-static SutraStatus read_bert_config(TokenizerConfigs *configs, SutraError *err)
+static SutraStatus read_bert_config(TokenizerConfigs *configs, bool classifier, SutraError *err)
 {
     static const char *const tokenizer_names[] = {"tokenizer_args", "processor_kwargs"};
     static const char *const model_names[] = {"model_args", "model_kwargs"};
@@ -223,8 +230,8 @@ static SutraStatus read_bert_config(TokenizerConfigs *configs, SutraError *err)
                            &configs->arguments, err));
     SU_TRY(check_arguments(bert, model_names, &su_keys_of_model_arguments, NULL, err));
     SU_TRY(check_arguments(bert, config_names, &su_keys_of_config_arguments, NULL, err));
-    SU_TRY(check_modality(bert, err));
-    SU_TRY(check_task(bert, err));
+    SU_TRY(check_modality(bert, classifier, err));
+    SU_TRY(check_task(bert, classifier, err));
     return su_json_get_bool(bert->root, "do_lower_case", bert->path, &configs->lowercase_first,
                             err);
 }
@@ -261,7 +268,7 @@ static SutraStatus read_configs(const SutraModel *model, const SuModuleChain *ch
                               su_family_tokenizer_class(model->family), &configs->class, err));
     if (!chain->from_file) return check_chat_template(folder, &configs->tokenizer, err);
     SU_TRY(open_bert_config(folder, &configs->bert, err));
-    return configs->bert.root ? read_bert_config(configs, err) : SUTRA_OK;
+    return configs->bert.root ? read_bert_config(configs, chain->classifier, err) : SUTRA_OK;
 }
 
 static SutraStatus build_tokenizer(SutraModel *model, const TokenizerConfigs *configs,

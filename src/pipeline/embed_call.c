@@ -96,12 +96,24 @@ static SutraStatus prompt_length(const SutraModel *model, SuWorker *worker, cons
     return SUTRA_OK;
 }
 
+/* A text alone for vectors, two for a score: token_ids, which have no types, are no pair. */
+static SutraStatus check_pair(const SutraInput *input, SutraOutput output, SutraError *err)
+{
+    if (output != SUTRA_OUT_SCORES && input->pair)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "pair is only for score output");
+    if (output == SUTRA_OUT_SCORES && input->token_ids)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "score output takes a text and its pair, not token_ids");
+    if (output == SUTRA_OUT_SCORES && !input->pair)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "score output takes a text and its pair: pair is NULL");
+    return SUTRA_OK;
+}
+
 static SutraStatus tokenize_text(const SutraModel *model, SuWorker *worker, const SutraInput *input,
                                  const SuEmbedPlan *plan, Tokens *tokens, SutraError *err)
 {
     SU_TRY(su_input_check(input, err));
+    SU_TRY(check_pair(input, plan->output, err));
     if (input->token_ids) return take_token_ids(input, plan, tokens, err);
-    if (input->pair) SU_RAISE(err, SUTRA_E_ARGUMENT, "pair is only for score output");
     const char *prompt = "";
     uint32_t skip = 0;
     SU_TRY(su_model_prompt(model, input->prompt_name, &prompt, err));
@@ -111,6 +123,8 @@ static SutraStatus tokenize_text(const SutraModel *model, SuWorker *worker, cons
                                .prefix_size = strlen(prompt),
                                .text = input->text ? input->text : "",
                                .text_size = input->text_size,
+                               .pair = input->pair,
+                               .pair_size = input->pair_size,
                                .max_tokens = plan->max_tokens,
                                .truncate_left = plan->truncation == SUTRA_TRUNCATE_LEFT};
     SU_TRY(su_tokenizer_encode(model->tokenizer, worker->scratch, &request, &encoding, err));
@@ -123,7 +137,8 @@ static SutraStatus tokenize_text(const SutraModel *model, SuWorker *worker, cons
 static SutraStatus check_length(const SuEmbedPlan *plan, const Tokens *tokens, SutraError *err)
 {
     if (tokens->seen > tokens->used && plan->truncation == SUTRA_TRUNCATE_ERROR)
-        SU_RAISE(err, SUTRA_E_LIMIT, "the text has %zu tokens, more than %u", tokens->seen,
+        SU_RAISE(err, SUTRA_E_LIMIT, "the %s has %zu tokens, more than %u",
+                 plan->output == SUTRA_OUT_SCORES ? "pair" : "text", tokens->seen,
                  plan->max_tokens);
     return SUTRA_OK;
 }
@@ -138,7 +153,9 @@ static void copy_rows(Call *call, const SuRaggedBatch *batch, const SutraResultV
     for (uint32_t s = 0; s < batch->num_seqs; s++) {
         size_t i = batch->source[s];
         if (batch->numeric_error[s]) {
-            fail_item(call, i, SUTRA_E_NUMERIC, "the vector holds NaN or infinity");
+            fail_item(call, i, SUTRA_E_NUMERIC,
+                      view->output == SUTRA_OUT_SCORES ? "the score is NaN or infinity"
+                                                       : "the vector holds NaN or infinity");
         } else if (target->offsets) {
             size_t first = batch->cu_seqlens[s], rows = batch->cu_seqlens[s + 1] - first;
             memcpy(target->data + target->offsets[i] * view->row_bytes,
@@ -243,7 +260,7 @@ static void add_text(Call *call, SuWorker *worker, size_t i, void *context, cons
 static size_t estimate(const Call *call, size_t i)
 {
     const SutraInput *input = &call->inputs[i];
-    size_t bytes = input->text ? input->text_size : 0;
+    size_t bytes = (input->text ? input->text_size : 0) + (input->pair ? input->pair_size : 0);
     size_t tokens = input->token_ids ? input->num_token_ids : bytes / BYTES_PER_TOKEN + 2;
     return tokens < call->plan->max_tokens ? tokens : call->plan->max_tokens;
 }

@@ -47,7 +47,8 @@ static SutraStatus check_enums(const SutraEmbedOptions *o, SutraError *err)
 static SutraStatus plan_length(const SutraModel *model, const SutraEmbedOptions *o,
                                SuEmbedPlan *plan, SutraError *err)
 {
-    uint32_t special = su_tokenizer_num_special(model->tokenizer, false);
+    bool pair = o->output == SUTRA_OUT_SCORES;
+    uint32_t special = su_tokenizer_num_special(model->tokenizer, pair);
     plan->max_tokens = o->max_tokens ? o->max_tokens : model->max_tokens;
     if (model->max_positions && plan->max_tokens > model->max_positions)
         SU_RAISE(err, SUTRA_E_LIMIT, "max_tokens %u is more than the model's %u positions",
@@ -88,6 +89,38 @@ static SutraStatus plan_ranges(const SutraEmbedOptions *o, SuEmbedPlan *plan, Su
     return SUTRA_OK;
 }
 
+/* A model gives vectors or scores; none has a sparse head. */
+static SutraStatus check_output(const SutraModel *model, SutraOutput output, SutraError *err)
+{
+    bool reranker = su_model_is_reranker(model);
+    if (output == SUTRA_OUT_SPARSE)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: the model has no head for sparse output",
+                 model->name);
+    if (output == SUTRA_OUT_SCORES && !reranker)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s is an embedding model: it has no head for scores of pairs", model->name);
+    if (output != SUTRA_OUT_SCORES && reranker)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s is a reranker: it gives scores of pairs of texts, no embeddings", model->name);
+    return SUTRA_OK;
+}
+
+/* Scores are what the model's head makes of them: floats. */
+static SutraStatus check_scores(const SutraModel *model, const SutraEmbedOptions *o,
+                                SutraError *err)
+{
+    const char *option = o->dtype != SUTRA_F32                        ? "dtype"
+                         : o->normalize == SUTRA_NORMALIZE_YES        ? "normalize"
+                         : o->pooling && o->pooling != model->pooling ? "pooling"
+                                                                      : NULL;
+    if (o->output == SUTRA_OUT_SCORES && option)
+        SU_RAISE(err, SUTRA_E_ARGUMENT,
+                 "%s is for vectors: scores are float32, as the head of %s "
+                 "gives them",
+                 option, model->name);
+    return SUTRA_OK;
+}
+
 SutraStatus su_embed_plan(const SutraModel *model, const SutraEmbedOptions *options,
                           SuEmbedPlan *plan, SutraError *err)
 {
@@ -95,9 +128,8 @@ SutraStatus su_embed_plan(const SutraModel *model, const SutraEmbedOptions *opti
     SU_TRY(su_options_read(&o, sizeof o, options, "SutraEmbedOptions", err));
     SU_TRY(check_enums(&o, err));
     *plan = (SuEmbedPlan){.output = o.output, .dtype = o.dtype};
-    if (o.output == SUTRA_OUT_SPARSE || o.output == SUTRA_OUT_SCORES)
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: the model has no head for %s output", model->name,
-                 o.output == SUTRA_OUT_SPARSE ? "sparse" : "score");
+    SU_TRY(check_output(model, o.output, err));
+    SU_TRY(check_scores(model, &o, err));
     plan->pooling = o.pooling ? o.pooling : model->pooling;
     uint32_t features = su_model_features(model, o.output);
     plan->dim = o.dim ? o.dim : o.output == SUTRA_OUT_POOLED ? su_model_dim(model) : features;

@@ -24,6 +24,11 @@ static SutraStatus embed_sample(SutraEngine *engine, const SutraModel *model, Sa
         inputs[i].text_size = strlen(su_sample_texts[i]);
     }
     SU_TRY(sutra_model_info(model, &info, err));
+    if (*info.score_activation)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s is a reranker: a precision is chosen by vectors, which it doesn't give; name "
+                 "one",
+                 info.name);
     sample->dim = info.dim;
     sample->vectors = su_alloc((size_t)SU_SAMPLE_TEXTS * info.dim, sizeof(float));
     if (!sample->vectors) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for sample vectors");

@@ -65,6 +65,12 @@ static SutraStatus open_model(SuQuantizer *quantizer, const char *path, SutraErr
     if (model->bundle_digest)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
                  "%s: its weights are packed: give the folder that it was made from", path);
+    const SutraQuantizeOptions *given = &quantizer->options;
+    if (su_model_is_reranker(model) && (given->num_inputs || given->keep > 0))
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: a reranker is quantised without calibration texts and without keep: they go "
+                 "by vectors, which it doesn't give",
+                 path);
     return su_quantize_check_weights(quantizer, err);
 }
 

@@ -78,6 +78,13 @@ class Folder:
         shutil.copytree(self.model, self.root / "m", symlinks=False)
         self.commands_model = "m"
 
+    def step_reranker(self):
+        """A reranker in m/."""
+        golden = SOURCE / "tests/data/golden"
+        shutil.copytree(golden / "models/base", self.root / "m", ignore=shutil.ignore_patterns("modules.json", "1_Pooling"))
+        shutil.copytree(golden / "rerankers/bert", self.root / "m", dirs_exist_ok=True)
+        self.commands_model = "m"
+
     def step_needs_isa(self, name):
         facts = subprocess.run([self.program, "--version"], capture_output=True, text=True, check=True).stdout
         if not json.loads(facts.splitlines()[1])["isa"].startswith(name):

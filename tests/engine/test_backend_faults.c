@@ -122,6 +122,14 @@ static void the_cpu_backend_names_what_it_cannot_run(void **state)
     refuses(spec, "head 0");
     spec.heads = &unknown;
     refuses(spec, "head 0");
+    const SutraHead after[] = {{.kind = SUTRA_HEAD_POOLING, .in = HIDDEN, .out = HIDDEN},
+                               {.kind = SUTRA_HEAD_SCORE, .in = HIDDEN, .out = 1},
+                               {.kind = SUTRA_HEAD_NORMALIZE, .in = 1, .out = 1}};
+    spec.heads = after;
+    spec.num_heads_out = 2;
+    refuses(spec, "this model gives scores only");
+    spec.num_heads_out = 3;
+    refuses(spec, "head 2");
 }
 
 static void a_failing_load_is_named(void **state)

@@ -54,6 +54,7 @@ static void options_grow_at_their_end(void **state)
     (void)state;
     assert_int_equal(offsetof(SutraEmbedOptions, pooling), 32);
     assert_int_equal(offsetof(SutraEmbedOptions, ranges), 40);
+    assert_true(offsetof(SutraModelInfo, score_activation) > offsetof(SutraModelInfo, dim));
     assert_true(offsetof(SutraBatch, ranges) > offsetof(SutraBatch, numeric_error));
 }
 
@@ -70,6 +71,8 @@ static void enumerators_keep_their_numbers(void **state)
     assert_int_equal(SUTRA_POOL_LAST, 6);
     assert_int_equal(SUTRA_TENSOR_I8, 3);
     assert_int_equal(SUTRA_ROLE_FFN_NORM_BIAS, 20);
+    assert_int_equal(SUTRA_ACT_SIGMOID, 6);
+    assert_int_equal(SUTRA_HEAD_SCORE, 3);
 }
 
 static void version_matches_the_header(void **state)

@@ -30,7 +30,10 @@ static void table_is_sound(void **state)
         assert_non_null(model->family);
         assert_non_null(model->licence);
         assert_non_null(model->languages);
-        assert_true(model->dimensions >= 128 && model->dimensions <= 4096);
+        if (model->is_reranker)
+            assert_int_equal(model->dimensions, 1);
+        else
+            assert_true(model->dimensions >= 128 && model->dimensions <= 4096);
         assert_true(model->max_tokens >= 128);
         assert_true(model->pooling == SUTRA_POOL_MEAN || model->pooling == SUTRA_POOL_CLS);
         assert_int_equal(model->weights_sha256 != NULL, model->weights_size != 0);

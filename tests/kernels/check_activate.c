@@ -6,7 +6,8 @@
 #include <math.h>
 #include <string.h>
 
-static const char *const names[] = {"none", "gelu_erf", "gelu_tanh", "relu", "silu", "tanh"};
+static const char *const names[] = {"none", "gelu_erf", "gelu_tanh", "relu",
+                                    "silu", "tanh",     "sigmoid"};
 
 static void compare_case(Ck *ck, SutraActivation activation, size_t n, CkValues values,
                          float magnitude)
@@ -57,6 +58,8 @@ static long double exact_of(SutraActivation activation, long double x)
         return x / (1 + expl(-x));
     case SUTRA_ACT_TANH:
         return tanhl(x);
+    case SUTRA_ACT_SIGMOID:
+        return 1 / (1 + expl(-x));
     case SUTRA_ACT_NONE:
         break;
     }
@@ -69,8 +72,8 @@ static long double ulp_of(float x)
     return (long double)nextafterf(magnitude, INFINITY) - (long double)magnitude;
 }
 
-/* Bounds. GELU and SiLU in ulps of x, tanh in units of 2^-24 (it is used where values are of order
- * one; near zero its relative error is large). */
+/* Bounds. GELU and SiLU in ulps of x, tanh and the sigmoid in units of 2^-24 (they are used where values
+ * are of order one; near zero their relative error is large). */
 static long double bound_of(SutraActivation activation, float x)
 {
     switch (activation) {
@@ -82,6 +85,8 @@ static long double bound_of(SutraActivation activation, float x)
         return 2.0L * ulp_of(x);
     case SUTRA_ACT_TANH:
         return 3.5L * 0x1p-24L;
+    case SUTRA_ACT_SIGMOID:
+        return 2.0L * 0x1p-24L;
     default:
         return 0;
     }
@@ -93,7 +98,7 @@ static void check_definition(Ck *ck)
     float *x = ck_input(ck, 0, 512 * STEPS * sizeof *x, 0);
     float *y = ck_output(ck, 1, 512 * STEPS * sizeof *y, 0);
     size_t n = sweep(x, STEPS);
-    for (int a = SUTRA_ACT_NONE; a <= SUTRA_ACT_TANH; a++) {
+    for (int a = SUTRA_ACT_NONE; a <= SUTRA_ACT_SIGMOID; a++) {
         double worst = 0;
         ck_case(ck, "activate_f32 %s", names[a]);
         memcpy(y, x, n * sizeof *y);
@@ -152,7 +157,7 @@ void check_activate_f32(Ck *ck)
     check_gelu_narrow(ck);
     check_definition(ck);
     static const float magnitudes[] = {1.0f, 0.01f, 5.0f, 100.0f};
-    for (int a = SUTRA_ACT_NONE; a <= SUTRA_ACT_TANH; a++) {
+    for (int a = SUTRA_ACT_NONE; a <= SUTRA_ACT_SIGMOID; a++) {
         for (size_t n = 1; n <= 70; n++)
             compare_case(ck, (SutraActivation)a, n, (CkValues)(n % CK_NUM_VALUES), 1.0f);
         for (int values = 0; values < CK_NUM_VALUES; values++)

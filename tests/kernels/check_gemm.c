@@ -177,7 +177,7 @@ static void compare_shape(Ck *ck, bool f16, size_t m, size_t n, size_t k)
     p.ldr = n + ck_between(ck, 0, 2) * ck_between(ck, 0, 9);
     p.residual_mode = (ResidualMode)ck_between(ck, 0, NUM_RESIDUALS - 1);
     p.panels = (PanelMode)ck_between(ck, 0, NUM_PANEL_MODES - 1);
-    p.activation = (SutraActivation)ck_between(ck, 0, SUTRA_ACT_TANH);
+    p.activation = (SutraActivation)ck_between(ck, 0, SUTRA_ACT_SIGMOID);
     p.values = (CkValues)(ck_between(ck, 0, 1) * ck_between(ck, 0, CK_NUM_VALUES - 1));
     p.shift = sizeof(float) * ck_between(ck, 0, 1);
     make_problem(ck, &p);

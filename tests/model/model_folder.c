@@ -159,12 +159,13 @@ static void move_into(const char *folder, const char *name, const char *into)
     free(data);
 }
 
-void folder_assemble(const char *name, const char *to, json_t **expected)
+void folder_assemble(const char *group, const char *name, const char *to, json_t **expected)
 {
-    char overlay[MAX_PATH], model[MAX_PATH];
+    char folder[MAX_PATH], overlay[MAX_PATH], model[MAX_PATH];
     size_t i;
     json_t *file;
-    join(overlay, GOLDEN_FOLDER "/variants", name);
+    join(folder, GOLDEN_FOLDER, group);
+    join(overlay, folder, name);
     *expected = folder_read_json(overlay, "expected.json");
     join(model, GOLDEN_FOLDER "/models", json_string_value(json_object_get(*expected, "model")));
     folder_copy(model, to);

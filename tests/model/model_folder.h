@@ -23,9 +23,9 @@ void folder_delete(const char *folder, const char *name);
 void *folder_read(const char *folder, const char *name, size_t *size);
 json_t *folder_read_json(const char *folder, const char *name);
 
-/* Lays out variant `name` of the goldens in the empty folder `to`; *expected is its expected.json.
- */
-void folder_assemble(const char *name, const char *to, json_t **expected);
+/* Lays out `name` of a group of the goldens ("variants", "rerankers") in the empty folder `to`;
+ * *expected is its expected.json. */
+void folder_assemble(const char *group, const char *name, const char *to, json_t **expected);
 
 #define GOLDEN_FOLDER SU_SOURCE_DIR "/tests/data/golden"
 

@@ -16,6 +16,9 @@ static const uint32_t windows[LAYERS] = {64, 0, 7};
 static const float rope_bases[LAYERS] = {10000, 160000, 10000.5f};
 static const SutraHead heads[2] = {{SUTRA_HEAD_POOLING, 96, 96, SUTRA_POOL_CLS},
                                    {SUTRA_HEAD_NORMALIZE, 96, 96, 0}};
+static const SutraHead score_heads[3] = {{SUTRA_HEAD_POOLING, 96, 96, SUTRA_POOL_CLS},
+                                         {SUTRA_HEAD_DENSE, 96, 96, SUTRA_ACT_TANH},
+                                         {SUTRA_HEAD_SCORE, 96, 1, SUTRA_ACT_SIGMOID}};
 
 /* No two numbers alike, but for the small enumerations. */
 static SutraSpec full_spec(void)
@@ -76,7 +79,7 @@ static void check_round_trip(const SutraSpec *spec)
     assert_int_equal(found.rope_base != NULL, spec->rope_base != NULL);
     if (found.window) assert_memory_equal(found.window, windows, sizeof windows);
     if (found.rope_base) assert_memory_equal(found.rope_base, rope_bases, sizeof rope_bases);
-    assert_memory_equal(found.heads, heads, spec->num_heads_out * sizeof *heads);
+    assert_memory_equal(found.heads, spec->heads, spec->num_heads_out * sizeof *heads);
     assert_memory_equal(&found, spec, offsetof(SutraSpec, window));
     assert_memory_equal(&found.norm_eps, &spec->norm_eps, sizeof spec->norm_eps);
     assert_memory_equal(&found.rope_divisor, &spec->rope_divisor, sizeof spec->rope_divisor);
@@ -95,6 +98,33 @@ static void keeps_everything(void **state)
     spec.rope_base = NULL;
     spec.num_heads_out = 1;
     check_round_trip(&spec);
+    spec.heads = score_heads;
+    spec.num_heads_out = 3;
+    check_round_trip(&spec);
+}
+
+/* Scores of several numbers, heads after the one of scores, activations and kinds that there are
+ * not. */
+static void refuses_chains_of_heads_that_are_none(void **state)
+{
+    (void)state;
+    for (int fault = 0; fault < 4; fault++) {
+        SutraHead chain[4] = {
+            score_heads[0], score_heads[1], score_heads[2], {SUTRA_HEAD_NORMALIZE, 1, 1, 0}};
+        SutraSpec spec = full_spec();
+        SuByteWriter bytes = {0};
+        SutraModel model;
+        SutraError err;
+        spec.heads = chain;
+        spec.num_heads_out = fault == 1 ? 4 : 3;
+        if (fault == 0) chain[2].out = 2;
+        if (fault == 2) chain[2].activation = SUTRA_ACT_SIGMOID + 1;
+        if (fault == 3) chain[2].kind = SUTRA_HEAD_SCORE + 1;
+        assert_int_equal(su_bundle_write_spec(&spec, "a.sutra", &bytes, &err), SUTRA_OK);
+        assert_int_equal(read_back(bytes.data, bytes.size, &model, &err), SUTRA_E_FORMAT);
+        forget(&model);
+        su_byte_writer_free(&bytes);
+    }
 }
 
 static void refuses_what_it_cannot_hold(void **state)
@@ -134,8 +164,8 @@ static void notices_damage(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(keeps_everything),
-                                       cmocka_unit_test(refuses_what_it_cannot_hold),
-                                       cmocka_unit_test(notices_damage)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keeps_everything), cmocka_unit_test(refuses_what_it_cannot_hold),
+        cmocka_unit_test(refuses_chains_of_heads_that_are_none), cmocka_unit_test(notices_damage)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -293,7 +293,9 @@ static void bad_options_are_named(void **state)
         {TOKENIZER, "+{\"model_max_length\": -1}", SUTRA_E_FORMAT, "model_max_length is -1"},
         {TOKENIZER, "+{\"do_lower_case\": \"yes\"}", SUTRA_E_FORMAT, "do_lower_case"},
         {SENTENCE, "{\"model_type\": \"CrossEncoder\"}", SUTRA_E_UNSUPPORTED,
-         "model_type \"CrossEncoder\" is not supported"},
+         "modules.json: a CrossEncoder of 3 modules is not supported"},
+        {SENTENCE, "{\"model_type\": \"SparseEncoder\"}", SUTRA_E_UNSUPPORTED,
+         "model_type \"SparseEncoder\" is not supported; known: SentenceTransformer, CrossEncoder"},
         {SENTENCE, "{\"prompts\": []}", SUTRA_E_FORMAT, "prompts is not an object"},
         {SENTENCE, "{\"prompts\": {\"q\": 3}}", SUTRA_E_FORMAT, "prompts: q is not a string"},
         {SENTENCE, "{\"prompts\": {\"q\": \"a\\u0000\"}}", SUTRA_E_FORMAT, "q holds a NUL"},
@@ -501,7 +503,7 @@ static void missing_type_embeddings_are_named(void **state)
     (void)state;
     json_t *expected;
     folder = folder_scratch();
-    folder_assemble("legacy", folder, &expected);
+    folder_assemble("variants", "legacy", folder, &expected);
     json_decref(expected);
     su_model_destroy(open_path(folder));
     folder_patch(folder, CONFIG, "{\"type_vocab_size\": 2}");

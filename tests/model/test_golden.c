@@ -235,7 +235,7 @@ static int set_up(void **state)
     Variant *variant = calloc(1, sizeof *variant);
     snprintf(overlay, sizeof overlay, "%s/variants/%s", golden, name);
     variant->folder = folder_scratch();
-    folder_assemble(name, variant->folder, &variant->expected);
+    folder_assemble("variants", name, variant->folder, &variant->expected);
     variant->texts = json_object_get(variant->expected, "texts");
     if (!variant->texts) variant->texts = common_texts;
     variant->num_texts = json_array_size(variant->texts);

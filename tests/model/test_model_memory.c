@@ -52,11 +52,11 @@ static void fail_each_allocation(const char *path, bool persistent)
     }
 }
 
-static void every_failing_allocation_is_reported(const char *variant)
+static void every_failing_allocation_is_reported(const char *group, const char *variant)
 {
     json_t *expected;
     char *folder = folder_scratch();
-    folder_assemble(variant, folder, &expected);
+    folder_assemble(group, variant, folder, &expected);
     json_decref(expected);
     fail_each_allocation(folder, false);
     fail_each_allocation(folder, true);
@@ -67,25 +67,31 @@ static void every_failing_allocation_is_reported(const char *variant)
 static void a_model_of_one_file(void **state)
 {
     (void)state;
-    every_failing_allocation_is_reported("default-prompt");
+    every_failing_allocation_is_reported("variants", "default-prompt");
 }
 
 static void a_model_of_shards(void **state)
 {
     (void)state;
-    every_failing_allocation_is_reported("sharded-f16");
+    every_failing_allocation_is_reported("variants", "sharded-f16");
 }
 
 static void a_model_with_vocab_txt(void **state)
 {
     (void)state;
-    every_failing_allocation_is_reported("vocab-cased");
+    every_failing_allocation_is_reported("variants", "vocab-cased");
 }
 
 static void a_model_whose_normalizer_is_replaced(void **state)
 {
     (void)state;
-    every_failing_allocation_is_reported("lowercase-first");
+    every_failing_allocation_is_reported("variants", "lowercase-first");
+}
+
+static void a_reranker(void **state)
+{
+    (void)state;
+    every_failing_allocation_is_reported("rerankers", "bert-saved");
 }
 
 int main(void)
@@ -95,6 +101,7 @@ int main(void)
         cmocka_unit_test(a_model_of_shards),
         cmocka_unit_test(a_model_with_vocab_txt),
         cmocka_unit_test(a_model_whose_normalizer_is_replaced),
+        cmocka_unit_test(a_reranker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -297,7 +297,7 @@ static void the_manifest_counts_for_the_file_that_is_there(void **state)
     su_model_destroy(model);
     drop_model();
     folder = folder_scratch(); /* the encoder in a folder of its own */
-    folder_assemble("transformer-folder", folder, &expected);
+    folder_assemble("variants", "transformer-folder", folder, &expected);
     json_decref(expected);
     folder_write_text(folder, "sutra.json",
                       "{\"files\": {\"0_Transformer/model.safetensors\": {\"sha256\": \"" DIGEST

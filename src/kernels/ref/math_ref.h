@@ -71,6 +71,8 @@ static inline float activate_ref(SutraActivation activation, float x)
         return x / (1.0f + exp2_ref(x * -SU_LOG2_E));
     case SUTRA_ACT_TANH:
         return fmaf(-2.0f, 1.0f / (1.0f + exp2_ref(x * (2.0f * SU_LOG2_E))), 1.0f);
+    case SUTRA_ACT_SIGMOID:
+        return 1.0f / (1.0f + exp2_ref(x * -SU_LOG2_E));
     case SUTRA_ACT_NONE:
         break;
     }
