@@ -87,7 +87,7 @@ typedef struct SuFamily {
     const char *norm_eps_key; /* NULL: norm_eps_default, whatever config.json says */
     double norm_eps_default;
     SuFamilyLayout layouts[2]; /* the second may be empty */
-    /* NULL-terminated: classes of auto_map that are this family, whatever model_type says; or NULL */
+    /* Classes of auto_map that are this family, whatever model_type says; NULL-terminated, or NULL */
     const char *const *custom_code;
     const SuFamilyHead *heads;
     size_t num_heads; /* 0: the family has no classifiers */
