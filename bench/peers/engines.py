@@ -235,12 +235,12 @@ class CTranslate2(TokenizedEngine):
 
 class LlamaCpp:
     """llama.cpp through llama-cpp-python, its own tokenizer; `batch` texts share a run. The matrices of the GGUF are
-    fp32, bf16 or Q8_0."""
+    fp32, fp16, bf16 or Q8_0."""
 
     def __init__(self, settings, mode):
         del mode
         import llama_cpp
-        kind = {"fp32": "F32", "bf16": "BF16", "int8": "Q8_0"}[settings["compute"]]
+        kind = {"fp32": "F32", "fp16": "F16", "bf16": "BF16", "int8": "Q8_0"}[settings["compute"]]
         path = Path(settings["work"], f"model-{kind.lower()}.gguf")
         if not path.exists():
             from gguf_from_hf import convert

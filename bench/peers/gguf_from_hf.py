@@ -1,6 +1,6 @@
-"""A BERT model in Hugging Face layout as GGUF for llama.cpp, its matrices in fp32, bf16 or Q8_0.
+"""A BERT, or a Nomic BERT under its published names, as GGUF for llama.cpp, its matrices in fp32, fp16, bf16 or Q8_0.
 
-usage: gguf_from_hf.py FOLDER FILE.gguf [F32 | BF16 | Q8_0]
+usage: gguf_from_hf.py FOLDER FILE.gguf [F32 | F16 | BF16 | Q8_0]
 """
 
 import json
@@ -14,8 +14,10 @@ LAYER_NAMES = {
     "attention.self.query": "attn_q", "attention.self.key": "attn_k", "attention.self.value": "attn_v",
     "attention.output.dense": "attn_output", "attention.output.LayerNorm": "attn_output_norm",
     "intermediate.dense": "ffn_up", "output.dense": "ffn_down", "output.LayerNorm": "layer_output_norm",
+    "attn.Wqkv": "attn_qkv", "attn.out_proj": "attn_output", "norm1": "attn_output_norm", "mlp.fc11": "ffn_up",
+    "mlp.fc12": "ffn_gate", "mlp.fc2": "ffn_down", "norm2": "layer_output_norm",
 }
-FILE_TYPES = {"F32": gguf.LlamaFileType.ALL_F32, "BF16": gguf.LlamaFileType.MOSTLY_BF16,
+FILE_TYPES = {"F32": gguf.LlamaFileType.ALL_F32, "F16": gguf.LlamaFileType.MOSTLY_F16, "BF16": gguf.LlamaFileType.MOSTLY_BF16,
               "Q8_0": gguf.LlamaFileType.MOSTLY_Q8_0}
 OTHER_NAMES = {
     "embeddings.word_embeddings.weight": "token_embd.weight",
@@ -23,6 +25,7 @@ OTHER_NAMES = {
     "embeddings.token_type_embeddings.weight": "token_types.weight",
     "embeddings.LayerNorm.weight": "token_embd_norm.weight",
     "embeddings.LayerNorm.bias": "token_embd_norm.bias",
+    "emb_ln.weight": "token_embd_norm.weight", "emb_ln.bias": "token_embd_norm.bias",
 }
 
 
@@ -30,9 +33,9 @@ def gguf_name(name):
     """None for tensors that an embedding does not need."""
     if name in OTHER_NAMES:
         return OTHER_NAMES[name]
-    if not name.startswith("encoder.layer."):
+    if not name.startswith(("encoder.layer.", "encoder.layers.")):
         return None
-    layer, rest = name.removeprefix("encoder.layer.").split(".", 1)
+    layer, rest = name.split(".", 2)[2].split(".", 1)
     stem, kind = rest.rsplit(".", 1)
     return f"blk.{layer}.{LAYER_NAMES[stem]}.{kind}"
 
@@ -64,14 +67,17 @@ def add_vocabulary(writer, folder):
 def convert(folder, out, kind="F32"):
     folder = Path(folder)
     config = json.loads((folder / "config.json").read_text())
-    writer = gguf.GGUFWriter(out, "bert")
+    nomic = "n_embd" in config
+    writer = gguf.GGUFWriter(out, "nomic-bert" if nomic else "bert")
     writer.add_name(folder.name)
-    writer.add_block_count(config["num_hidden_layers"])
-    writer.add_context_length(config["max_position_embeddings"])
-    writer.add_embedding_length(config["hidden_size"])
-    writer.add_feed_forward_length(config["intermediate_size"])
-    writer.add_head_count(config["num_attention_heads"])
-    writer.add_layer_norm_eps(config["layer_norm_eps"])
+    writer.add_block_count(config["n_layer" if nomic else "num_hidden_layers"])
+    writer.add_context_length(config["n_positions" if nomic else "max_position_embeddings"])
+    writer.add_embedding_length(config["n_embd" if nomic else "hidden_size"])
+    writer.add_feed_forward_length(config["n_inner" if nomic else "intermediate_size"])
+    writer.add_head_count(config["n_head" if nomic else "num_attention_heads"])
+    writer.add_layer_norm_eps(config["layer_norm_epsilon" if nomic else "layer_norm_eps"])
+    if nomic:
+        writer.add_rope_freq_base(float(config["rotary_emb_base"]))
     writer.add_causal_attention(False)
     writer.add_pooling_type(gguf.PoolingType.MEAN)
     writer.add_file_type(FILE_TYPES[kind])

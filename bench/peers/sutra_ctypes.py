@@ -42,7 +42,7 @@ class ModelOptions(C.Structure):
 
 NORMALIZE_YES = 1
 OUT_POOLED, OUT_SCORES = 0, 3  # SutraOutput
-COMPUTES = {"fp32": 1, "bf16": 2, "int8": 4}  # SutraCompute
+COMPUTES = {"fp32": 1, "bf16": 2, "fp16": 3, "int8": 4}  # SutraCompute
 
 
 def check(status, error):
