@@ -47,6 +47,47 @@ typedef struct SuFamilyTensor {
     SuTensorPart part;
 } SuFamilyTensor;
 
+/* Lines of a table: a weight with its bias. Which biases there are, the spec says. */
+#define SU_PART_OF(name, role, rows, cols, part)                           \
+    {name ".weight", SUTRA_ROLE_##role##_WEIGHT, rows, cols, part},        \
+    {                                                                      \
+        name ".bias", SUTRA_ROLE_##role##_BIAS, rows, SU_EXTENT_NONE, part \
+    }
+#define SU_LINEAR(name, role, rows, cols) SU_PART_OF(name, role, rows, cols, SU_WHOLE)
+#define SU_QUERY(name) SU_LINEAR(name, QUERY, SU_EXTENT_QUERY, SU_EXTENT_HIDDEN)
+#define SU_KEY(name) SU_LINEAR(name, KEY, SU_EXTENT_KEYVALUE, SU_EXTENT_HIDDEN)
+#define SU_VALUE(name) SU_LINEAR(name, VALUE, SU_EXTENT_KEYVALUE, SU_EXTENT_HIDDEN)
+#define SU_ATTENTION_OUT(name) SU_LINEAR(name, ATTENTION_OUT, SU_EXTENT_HIDDEN, SU_EXTENT_QUERY)
+#define SU_GATE(name) SU_LINEAR(name, FFN_GATE, SU_EXTENT_FFN, SU_EXTENT_HIDDEN)
+#define SU_UP(name) SU_LINEAR(name, FFN_UP, SU_EXTENT_FFN, SU_EXTENT_HIDDEN)
+#define SU_DOWN(name) SU_LINEAR(name, FFN_DOWN, SU_EXTENT_HIDDEN, SU_EXTENT_FFN)
+/* query, key and value under each other; two of the feed-forward. */
+#define SU_QUERY_KEY_VALUE(name)                                                         \
+    SU_PART_OF(name, QUERY, SU_EXTENT_QUERY, SU_EXTENT_HIDDEN, SU_FIRST_OF_THREE),       \
+        SU_PART_OF(name, KEY, SU_EXTENT_KEYVALUE, SU_EXTENT_HIDDEN, SU_SECOND_OF_THREE), \
+        SU_PART_OF(name, VALUE, SU_EXTENT_KEYVALUE, SU_EXTENT_HIDDEN, SU_THIRD_OF_THREE)
+#define SU_GATE_UP(name)                                                          \
+    SU_PART_OF(name, FFN_GATE, SU_EXTENT_FFN, SU_EXTENT_HIDDEN, SU_FIRST_OF_TWO), \
+        SU_PART_OF(name, FFN_UP, SU_EXTENT_FFN, SU_EXTENT_HIDDEN, SU_SECOND_OF_TWO)
+#define SU_UP_GATE(name)                                                        \
+    SU_PART_OF(name, FFN_UP, SU_EXTENT_FFN, SU_EXTENT_HIDDEN, SU_FIRST_OF_TWO), \
+        SU_PART_OF(name, FFN_GATE, SU_EXTENT_FFN, SU_EXTENT_HIDDEN, SU_SECOND_OF_TWO)
+/* role: EMBEDDING, ATTENTION, FFN, FINAL */
+#define SU_NORM(name, role) SU_LINEAR(name, role##_NORM, SU_EXTENT_HIDDEN, SU_EXTENT_NONE)
+#define SU_TOKENS(name)                                                                         \
+    {                                                                                           \
+        name ".weight", SUTRA_ROLE_TOKEN_EMBEDDING, SU_EXTENT_VOCAB, SU_EXTENT_HIDDEN, SU_WHOLE \
+    }
+#define SU_POSITIONS(name)                                                                    \
+    {                                                                                         \
+        name ".weight", SUTRA_ROLE_POSITION_EMBEDDING, SU_EXTENT_POSITIONS, SU_EXTENT_HIDDEN, \
+            SU_WHOLE                                                                          \
+    }
+#define SU_TYPES(name)                                                                            \
+    {                                                                                             \
+        name ".weight", SUTRA_ROLE_TYPE_EMBEDDING, SU_EXTENT_TYPES, SU_EXTENT_HIDDEN, SU_IF_THERE \
+    }
+
 /* The names that checkpoints of a family have; the last tensor finds the layout and its prefix. */
 typedef struct SuFamilyLayout {
     const SuFamilyTensor *tensors;

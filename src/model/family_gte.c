@@ -12,78 +12,34 @@ static const SuFamilyField fields[] = {
     {"type_vocab_size", offsetof(SutraSpec, num_types), 0, 1024, 1, NULL},
 };
 
-#define VECTOR SU_EXTENT_HIDDEN, SU_EXTENT_NONE, SU_WHOLE
-#define EMBEDDINGS                                                                              \
-    {"embeddings.word_embeddings.weight", SUTRA_ROLE_TOKEN_EMBEDDING, SU_EXTENT_VOCAB,          \
-     SU_EXTENT_HIDDEN, SU_WHOLE},                                                               \
-        {"embeddings.token_type_embeddings.weight", SUTRA_ROLE_TYPE_EMBEDDING, SU_EXTENT_TYPES, \
-         SU_EXTENT_HIDDEN, SU_IF_THERE},                                                        \
-        {"embeddings.LayerNorm.weight", SUTRA_ROLE_EMBEDDING_NORM_WEIGHT, VECTOR},              \
-    {                                                                                           \
-        "embeddings.LayerNorm.bias", SUTRA_ROLE_EMBEDDING_NORM_BIAS, VECTOR                     \
-    }
-
 #define LAYER "layers.#."
 static const SuFamilyTensor tensors[] = {
-    EMBEDDINGS,
-    {LAYER "self_attn.q_proj.weight", SUTRA_ROLE_QUERY_WEIGHT, SU_EXTENT_QUERY, SU_EXTENT_HIDDEN,
-     SU_WHOLE},
-    {LAYER "self_attn.q_proj.bias", SUTRA_ROLE_QUERY_BIAS, SU_EXTENT_QUERY, SU_EXTENT_NONE,
-     SU_WHOLE},
-    {LAYER "self_attn.k_proj.weight", SUTRA_ROLE_KEY_WEIGHT, SU_EXTENT_KEYVALUE, SU_EXTENT_HIDDEN,
-     SU_WHOLE},
-    {LAYER "self_attn.k_proj.bias", SUTRA_ROLE_KEY_BIAS, SU_EXTENT_KEYVALUE, SU_EXTENT_NONE,
-     SU_WHOLE},
-    {LAYER "self_attn.v_proj.weight", SUTRA_ROLE_VALUE_WEIGHT, SU_EXTENT_KEYVALUE, SU_EXTENT_HIDDEN,
-     SU_WHOLE},
-    {LAYER "self_attn.v_proj.bias", SUTRA_ROLE_VALUE_BIAS, SU_EXTENT_KEYVALUE, SU_EXTENT_NONE,
-     SU_WHOLE},
-    {LAYER "self_attn.o_proj.weight", SUTRA_ROLE_ATTENTION_OUT_WEIGHT, SU_EXTENT_HIDDEN,
-     SU_EXTENT_QUERY, SU_WHOLE},
-    {LAYER "self_attn.o_proj.bias", SUTRA_ROLE_ATTENTION_OUT_BIAS, VECTOR},
-    {LAYER "post_attention_layernorm.weight", SUTRA_ROLE_ATTENTION_NORM_WEIGHT, VECTOR},
-    {LAYER "post_attention_layernorm.bias", SUTRA_ROLE_ATTENTION_NORM_BIAS, VECTOR},
-    {LAYER "mlp.gate_proj.weight", SUTRA_ROLE_FFN_GATE_WEIGHT, SU_EXTENT_FFN, SU_EXTENT_HIDDEN,
-     SU_WHOLE},
-    {LAYER "mlp.up_proj.weight", SUTRA_ROLE_FFN_UP_WEIGHT, SU_EXTENT_FFN, SU_EXTENT_HIDDEN,
-     SU_WHOLE},
-    {LAYER "mlp.down_proj.weight", SUTRA_ROLE_FFN_DOWN_WEIGHT, SU_EXTENT_HIDDEN, SU_EXTENT_FFN,
-     SU_WHOLE},
-    {LAYER "mlp.down_proj.bias", SUTRA_ROLE_FFN_DOWN_BIAS, VECTOR},
-    {LAYER "post_mlp_layernorm.bias", SUTRA_ROLE_FFN_NORM_BIAS, VECTOR},
-    {LAYER "post_mlp_layernorm.weight", SUTRA_ROLE_FFN_NORM_WEIGHT, VECTOR},
+    SU_TOKENS("embeddings.word_embeddings"),
+    SU_TYPES("embeddings.token_type_embeddings"),
+    SU_NORM("embeddings.LayerNorm", EMBEDDING),
+    SU_QUERY(LAYER "self_attn.q_proj"),
+    SU_KEY(LAYER "self_attn.k_proj"),
+    SU_VALUE(LAYER "self_attn.v_proj"),
+    SU_ATTENTION_OUT(LAYER "self_attn.o_proj"),
+    SU_NORM(LAYER "post_attention_layernorm", ATTENTION),
+    SU_GATE(LAYER "mlp.gate_proj"),
+    SU_UP(LAYER "mlp.up_proj"),
+    SU_DOWN(LAYER "mlp.down_proj"),
+    SU_NORM(LAYER "post_mlp_layernorm", FFN),
 };
 #undef LAYER
 
 #define LAYER "encoder.layer.#."
 static const SuFamilyTensor published[] = {
-    EMBEDDINGS,
-    {LAYER "attention.qkv_proj.weight", SUTRA_ROLE_QUERY_WEIGHT, SU_EXTENT_QUERY, SU_EXTENT_HIDDEN,
-     SU_FIRST_OF_THREE},
-    {LAYER "attention.qkv_proj.weight", SUTRA_ROLE_KEY_WEIGHT, SU_EXTENT_KEYVALUE, SU_EXTENT_HIDDEN,
-     SU_SECOND_OF_THREE},
-    {LAYER "attention.qkv_proj.weight", SUTRA_ROLE_VALUE_WEIGHT, SU_EXTENT_KEYVALUE,
-     SU_EXTENT_HIDDEN, SU_THIRD_OF_THREE},
-    {LAYER "attention.qkv_proj.bias", SUTRA_ROLE_QUERY_BIAS, SU_EXTENT_QUERY, SU_EXTENT_NONE,
-     SU_FIRST_OF_THREE},
-    {LAYER "attention.qkv_proj.bias", SUTRA_ROLE_KEY_BIAS, SU_EXTENT_KEYVALUE, SU_EXTENT_NONE,
-     SU_SECOND_OF_THREE},
-    {LAYER "attention.qkv_proj.bias", SUTRA_ROLE_VALUE_BIAS, SU_EXTENT_KEYVALUE, SU_EXTENT_NONE,
-     SU_THIRD_OF_THREE},
-    {LAYER "attention.o_proj.weight", SUTRA_ROLE_ATTENTION_OUT_WEIGHT, SU_EXTENT_HIDDEN,
-     SU_EXTENT_QUERY, SU_WHOLE},
-    {LAYER "attention.o_proj.bias", SUTRA_ROLE_ATTENTION_OUT_BIAS, VECTOR},
-    {LAYER "attn_ln.weight", SUTRA_ROLE_ATTENTION_NORM_WEIGHT, VECTOR},
-    {LAYER "attn_ln.bias", SUTRA_ROLE_ATTENTION_NORM_BIAS, VECTOR},
-    {LAYER "mlp.up_gate_proj.weight", SUTRA_ROLE_FFN_UP_WEIGHT, SU_EXTENT_FFN, SU_EXTENT_HIDDEN,
-     SU_FIRST_OF_TWO},
-    {LAYER "mlp.up_gate_proj.weight", SUTRA_ROLE_FFN_GATE_WEIGHT, SU_EXTENT_FFN, SU_EXTENT_HIDDEN,
-     SU_SECOND_OF_TWO},
-    {LAYER "mlp.down_proj.weight", SUTRA_ROLE_FFN_DOWN_WEIGHT, SU_EXTENT_HIDDEN, SU_EXTENT_FFN,
-     SU_WHOLE},
-    {LAYER "mlp.down_proj.bias", SUTRA_ROLE_FFN_DOWN_BIAS, VECTOR},
-    {LAYER "mlp_ln.bias", SUTRA_ROLE_FFN_NORM_BIAS, VECTOR},
-    {LAYER "mlp_ln.weight", SUTRA_ROLE_FFN_NORM_WEIGHT, VECTOR},
+    SU_TOKENS("embeddings.word_embeddings"),
+    SU_TYPES("embeddings.token_type_embeddings"),
+    SU_NORM("embeddings.LayerNorm", EMBEDDING),
+    SU_QUERY_KEY_VALUE(LAYER "attention.qkv_proj"),
+    SU_ATTENTION_OUT(LAYER "attention.o_proj"),
+    SU_NORM(LAYER "attn_ln", ATTENTION),
+    SU_UP_GATE(LAYER "mlp.up_gate_proj"),
+    SU_DOWN(LAYER "mlp.down_proj"),
+    SU_NORM(LAYER "mlp_ln", FFN),
 };
 
 static SutraStatus configure(const json_t *config, const char *where, SutraSpec *spec,

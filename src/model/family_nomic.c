@@ -13,72 +13,35 @@ static const SuFamilyField fields[] = {
     {"type_vocab_size", offsetof(SutraSpec, num_types), 0, 1024, 2, NULL},
 };
 
-#define VECTOR SU_EXTENT_HIDDEN, SU_EXTENT_NONE, SU_WHOLE
-#define EMBEDDINGS                                                                             \
-    {"embeddings.word_embeddings.weight", SUTRA_ROLE_TOKEN_EMBEDDING, SU_EXTENT_VOCAB,         \
-     SU_EXTENT_HIDDEN, SU_WHOLE},                                                              \
-    {                                                                                          \
-        "embeddings.token_type_embeddings.weight", SUTRA_ROLE_TYPE_EMBEDDING, SU_EXTENT_TYPES, \
-            SU_EXTENT_HIDDEN, SU_IF_THERE                                                      \
-    }
-
 #define LAYER "layers.#."
 static const SuFamilyTensor tensors[] = {
-    EMBEDDINGS,
-    {"embeddings.LayerNorm.weight", SUTRA_ROLE_EMBEDDING_NORM_WEIGHT, VECTOR},
-    {"embeddings.LayerNorm.bias", SUTRA_ROLE_EMBEDDING_NORM_BIAS, VECTOR},
-    {LAYER "self_attn.q_proj.weight", SUTRA_ROLE_QUERY_WEIGHT, SU_EXTENT_QUERY, SU_EXTENT_HIDDEN,
-     SU_WHOLE},
-    {LAYER "self_attn.k_proj.weight", SUTRA_ROLE_KEY_WEIGHT, SU_EXTENT_KEYVALUE, SU_EXTENT_HIDDEN,
-     SU_WHOLE},
-    {LAYER "self_attn.v_proj.weight", SUTRA_ROLE_VALUE_WEIGHT, SU_EXTENT_KEYVALUE, SU_EXTENT_HIDDEN,
-     SU_WHOLE},
-    {LAYER "self_attn.o_proj.weight", SUTRA_ROLE_ATTENTION_OUT_WEIGHT, SU_EXTENT_HIDDEN,
-     SU_EXTENT_QUERY, SU_WHOLE},
-    {LAYER "post_attention_layernorm.weight", SUTRA_ROLE_ATTENTION_NORM_WEIGHT, VECTOR},
-    {LAYER "post_attention_layernorm.bias", SUTRA_ROLE_ATTENTION_NORM_BIAS, VECTOR},
-    {LAYER "mlp.gate_proj.weight", SUTRA_ROLE_FFN_GATE_WEIGHT, SU_EXTENT_FFN, SU_EXTENT_HIDDEN,
-     SU_WHOLE},
-    {LAYER "mlp.up_proj.weight", SUTRA_ROLE_FFN_UP_WEIGHT, SU_EXTENT_FFN, SU_EXTENT_HIDDEN,
-     SU_WHOLE},
-    {LAYER "mlp.down_proj.weight", SUTRA_ROLE_FFN_DOWN_WEIGHT, SU_EXTENT_HIDDEN, SU_EXTENT_FFN,
-     SU_WHOLE},
-    {LAYER "post_mlp_layernorm.bias", SUTRA_ROLE_FFN_NORM_BIAS, VECTOR},
-    {LAYER "post_mlp_layernorm.weight", SUTRA_ROLE_FFN_NORM_WEIGHT, VECTOR},
+    SU_TOKENS("embeddings.word_embeddings"),
+    SU_TYPES("embeddings.token_type_embeddings"),
+    SU_NORM("embeddings.LayerNorm", EMBEDDING),
+    SU_QUERY(LAYER "self_attn.q_proj"),
+    SU_KEY(LAYER "self_attn.k_proj"),
+    SU_VALUE(LAYER "self_attn.v_proj"),
+    SU_ATTENTION_OUT(LAYER "self_attn.o_proj"),
+    SU_NORM(LAYER "post_attention_layernorm", ATTENTION),
+    SU_GATE(LAYER "mlp.gate_proj"),
+    SU_UP(LAYER "mlp.up_proj"),
+    SU_DOWN(LAYER "mlp.down_proj"),
+    SU_NORM(LAYER "post_mlp_layernorm", FFN),
 };
 #undef LAYER
 
 #define LAYER "encoder.layers.#."
 static const SuFamilyTensor published[] = {
-    EMBEDDINGS,
-    {"emb_ln.weight", SUTRA_ROLE_EMBEDDING_NORM_WEIGHT, VECTOR},
-    {"emb_ln.bias", SUTRA_ROLE_EMBEDDING_NORM_BIAS, VECTOR},
-    {LAYER "attn.Wqkv.weight", SUTRA_ROLE_QUERY_WEIGHT, SU_EXTENT_QUERY, SU_EXTENT_HIDDEN,
-     SU_FIRST_OF_THREE},
-    {LAYER "attn.Wqkv.weight", SUTRA_ROLE_KEY_WEIGHT, SU_EXTENT_KEYVALUE, SU_EXTENT_HIDDEN,
-     SU_SECOND_OF_THREE},
-    {LAYER "attn.Wqkv.weight", SUTRA_ROLE_VALUE_WEIGHT, SU_EXTENT_KEYVALUE, SU_EXTENT_HIDDEN,
-     SU_THIRD_OF_THREE},
-    {LAYER "attn.Wqkv.bias", SUTRA_ROLE_QUERY_BIAS, SU_EXTENT_QUERY, SU_EXTENT_NONE,
-     SU_FIRST_OF_THREE},
-    {LAYER "attn.Wqkv.bias", SUTRA_ROLE_KEY_BIAS, SU_EXTENT_KEYVALUE, SU_EXTENT_NONE,
-     SU_SECOND_OF_THREE},
-    {LAYER "attn.Wqkv.bias", SUTRA_ROLE_VALUE_BIAS, SU_EXTENT_KEYVALUE, SU_EXTENT_NONE,
-     SU_THIRD_OF_THREE},
-    {LAYER "attn.out_proj.weight", SUTRA_ROLE_ATTENTION_OUT_WEIGHT, SU_EXTENT_HIDDEN,
-     SU_EXTENT_QUERY, SU_WHOLE},
-    {LAYER "attn.out_proj.bias", SUTRA_ROLE_ATTENTION_OUT_BIAS, VECTOR},
-    {LAYER "norm1.weight", SUTRA_ROLE_ATTENTION_NORM_WEIGHT, VECTOR},
-    {LAYER "norm1.bias", SUTRA_ROLE_ATTENTION_NORM_BIAS, VECTOR},
-    {LAYER "mlp.fc11.weight", SUTRA_ROLE_FFN_UP_WEIGHT, SU_EXTENT_FFN, SU_EXTENT_HIDDEN, SU_WHOLE},
-    {LAYER "mlp.fc11.bias", SUTRA_ROLE_FFN_UP_BIAS, SU_EXTENT_FFN, SU_EXTENT_NONE, SU_WHOLE},
-    {LAYER "mlp.fc12.weight", SUTRA_ROLE_FFN_GATE_WEIGHT, SU_EXTENT_FFN, SU_EXTENT_HIDDEN,
-     SU_WHOLE},
-    {LAYER "mlp.fc12.bias", SUTRA_ROLE_FFN_GATE_BIAS, SU_EXTENT_FFN, SU_EXTENT_NONE, SU_WHOLE},
-    {LAYER "mlp.fc2.weight", SUTRA_ROLE_FFN_DOWN_WEIGHT, SU_EXTENT_HIDDEN, SU_EXTENT_FFN, SU_WHOLE},
-    {LAYER "mlp.fc2.bias", SUTRA_ROLE_FFN_DOWN_BIAS, VECTOR},
-    {LAYER "norm2.bias", SUTRA_ROLE_FFN_NORM_BIAS, VECTOR},
-    {LAYER "norm2.weight", SUTRA_ROLE_FFN_NORM_WEIGHT, VECTOR},
+    SU_TOKENS("embeddings.word_embeddings"),
+    SU_TYPES("embeddings.token_type_embeddings"),
+    SU_NORM("emb_ln", EMBEDDING),
+    SU_QUERY_KEY_VALUE(LAYER "attn.Wqkv"),
+    SU_ATTENTION_OUT(LAYER "attn.out_proj"),
+    SU_NORM(LAYER "norm1", ATTENTION),
+    SU_UP(LAYER "mlp.fc11"),
+    SU_GATE(LAYER "mlp.fc12"),
+    SU_DOWN(LAYER "mlp.fc2"),
+    SU_NORM(LAYER "norm2", FFN),
 };
 
 /* Switches of the published code that have other values elsewhere. */
