@@ -78,6 +78,8 @@ typedef enum SutraRole {
     SUTRA_ROLE_FFN_GATE_BIAS,
     SUTRA_ROLE_FINAL_NORM_WEIGHT, /* after the last layer, of pre-norm encoders */
     SUTRA_ROLE_FINAL_NORM_BIAS,
+    SUTRA_ROLE_HEAD_NORM_WEIGHT, /* [features] of the norm head `layer`; the bias may be absent */
+    SUTRA_ROLE_HEAD_NORM_BIAS,
     SUTRA_ROLE_COUNT
 } SutraRole;
 
@@ -127,8 +129,15 @@ enum {
 };
 
 /* SutraHead.kind. A dense head: y = activation(x weight^T + bias). A score head is a dense one that
- * ends the chain: a model that has it gives scores, of what comes out of it, and no vectors. */
-enum { SUTRA_HEAD_POOLING = 0, SUTRA_HEAD_NORMALIZE, SUTRA_HEAD_DENSE, SUTRA_HEAD_SCORE };
+ * ends the chain: a model that has it gives scores, of what comes out of it, and no vectors. A norm
+ * head is a layer norm with the spec's norm_eps, between dense ones. */
+enum {
+    SUTRA_HEAD_POOLING = 0,
+    SUTRA_HEAD_NORMALIZE,
+    SUTRA_HEAD_DENSE,
+    SUTRA_HEAD_SCORE,
+    SUTRA_HEAD_NORM
+};
 
 /* One step after the encoder, in order. */
 typedef struct SutraHead {

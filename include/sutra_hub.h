@@ -43,7 +43,8 @@ typedef struct SutraRegistryPrompt {
     const char *text; /* put before the text: "query: " */
 } SutraRegistryPrompt;
 
-/* A model's facts; static, never freed. Fields are only ever appended. */
+/* A model's facts; static, never freed. Fields keep their places; new ones go to the end, or into a
+ * gap. */
 typedef struct SutraRegistryModel {
     const char *name;           /* short name: "all-MiniLM-L6-v2" */
     const char *repo;           /* hub repository: "sentence-transformers/all-MiniLM-L6-v2" */
@@ -56,10 +57,10 @@ typedef struct SutraRegistryModel {
     uint32_t num_matryoshka;    /* 0: not trained for shorter vectors */
     const uint32_t *matryoshka; /* [num_matryoshka] lengths, longest first */
     uint32_t num_prompts;       /* prompts its authors say belong before a text */
+    uint32_t is_reranker;       /* 1: it gives scores of pairs of texts, and no vectors */
     const SutraRegistryPrompt *prompts; /* [num_prompts] */
     uint64_t weights_size;              /* bytes of model.safetensors; 0: not pinned */
     const char *weights_sha256; /* 64 hex digits; NULL: not pinned, the hub's digest holds */
-    uint32_t is_reranker;       /* 1: it gives scores of pairs of texts, and no vectors */
 } SutraRegistryModel;
 
 SUTRA_API size_t sutra_registry_count(void);

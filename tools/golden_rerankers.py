@@ -5,9 +5,10 @@ is told apart by. The head's weights are scaled so that logits are of order one:
 """
 import numpy as np
 import torch
-from safetensors.torch import save
+from safetensors.torch import load, save
 
-from golden_models import BPE_SIZE, VOCAB, WORDS, bert_config, distilbert_weights, make_weights, mpnet_weights
+from golden_models import (BPE_SIZE, MODERNBERT, VOCAB, WORDS, bert_config, distilbert_weights, gated_weights, make_weights,
+                           mpnet_weights)
 from golden_variants import MPNET_JSON, SETTINGS, byte_bpe, s_folder, unigram, without_none
 
 MAX_TOKENS = 24
@@ -54,6 +55,21 @@ def bert_like(seed, family, architecture, **more):
     return config, make_weights(seed, config), head
 
 
+def modernbert(seed, bias, **more):
+    """Encoder and head, whose linear has a bias or not, and whose norm has none."""
+    config = bert_config(3, HIDDEN, 2, 48, 162, architectures=["ModernBertForSequenceClassification"], model_type="modernbert",
+                         norm_eps=1e-5, local_attention=12, hidden_activation="gelu", classifier_bias=bias, **more)
+    made = files(seed, "model.", config, gated_weights(seed, config, MODERNBERT, norm_biases=False, peak=1.0), [])
+    made["tokenizer_config.json"].update(tokenizer_class="PreTrainedTokenizerFast", model_input_names=["input_ids", "attention_mask"])
+    weights = head_weights(seed, ["head.dense", "classifier"], 0.5)
+    if not bias:
+        del weights["head.dense.bias"]
+    norm = 1 + 0.3 * np.random.RandomState(seed).standard_normal(HIDDEN)
+    weights["head.norm.weight"] = torch.from_numpy(norm.astype(np.float32))
+    made["model.safetensors"] = save({**load(made["model.safetensors"]), **{k: v.half() for k, v in weights.items()}}, {"format": "pt"})
+    return made
+
+
 def s_files(tokenizer, settings):
     return without_none(s_folder(tokenizer, {**settings, "model_max_length": MAX_TOKENS}))
 
@@ -98,6 +114,9 @@ def make_rerankers():
             "tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "<pad>",
             "model_input_names": ["input_ids", "attention_mask"]})}, WITHOUT_MODULES, both),
         "distilbert": ("distilbert", distilbert, WITHOUT_MODULES, both),
+        "modernbert": ("base", modernbert(37, False), WITHOUT_MODULES, both),
+        "modernbert-mean": ("base", modernbert(38, True, classifier_pooling="mean", classifier_activation="silu"),
+                            WITHOUT_MODULES, both),
         "mpnet": ("mpnet", {**mpnet, **s_files(MPNET_JSON, {"tokenizer_class": "MPNetTokenizer"})}, WITHOUT_MODULES, both),
         "roberta": ("roberta-bytes", {**roberta, **s_files(byte_bpe(), {"tokenizer_class": "RobertaTokenizer"})},
                     WITHOUT_MODULES, both),

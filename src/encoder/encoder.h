@@ -54,10 +54,11 @@ typedef struct SuLinearRecipe {
     SuRowScale fixed;    /* scale 0: each row its own */
 } SuLinearRecipe;
 
-/* A dense head, or the score head. */
+/* A head with weights of its own: a dense one, that of scores, or a norm. */
 typedef struct SuDense {
-    SuLinear linear; /* fp32 */
+    SuLinear linear; /* fp32; packed NULL: a norm */
     SutraActivation activation;
+    SuNormF32 norm;
 } SuDense;
 
 /* A table of rows in its stored type; rows are widened as they are read. */
@@ -189,6 +190,12 @@ void su_alibi_spread(const SutraSpec *spec, float *bias);
  * UNSUPPORTED, MEMORY. */
 SutraStatus su_encoder_load_dense(SuEncoder *encoder, const SutraSpec *spec,
                                   const SutraTensor *tensors, size_t n, SutraError *err);
+/* Whether pooled rows go through a head before they are normalised: a dense one, that of scores, a
+ * norm. */
+static inline bool su_head_computes(const SutraHead *head)
+{
+    return head->kind >= SUTRA_HEAD_DENSE;
+}
 /* Whether a head is a linear: dense, or of scores. */
 static inline bool su_head_is_linear(const SutraHead *head)
 {

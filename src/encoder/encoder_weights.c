@@ -349,8 +349,8 @@ static SutraStatus check_relative_bias(const SutraSpec *spec, SutraError *err)
     return SUTRA_OK;
 }
 
-/* Batches say how to pool and whether to normalise at the end; only dense heads, which come between
- * the two, and the score head, after which nothing comes, are the encoder's. */
+/* Batches say how to pool and whether to normalise at the end; only dense heads and norms, which
+ * come between the two, and the score head, after which nothing comes, are the encoder's. */
 static SutraStatus check_heads(const SutraSpec *spec, SutraError *err)
 {
     uint32_t features = spec->hidden_size;
@@ -358,8 +358,9 @@ static SutraStatus check_heads(const SutraSpec *spec, SutraError *err)
     for (uint32_t i = 0; spec->heads && i < spec->num_heads_out; i++) {
         const SutraHead *head = &spec->heads[i];
         bool linear = su_head_is_linear(head);
-        if (head->kind > SUTRA_HEAD_SCORE || head->in != features || head->out == 0 || scored ||
-            (!linear && head->out != features) || (linear && (i == 0 || normalized)) ||
+        if (head->kind > SUTRA_HEAD_NORM || head->in != features || head->out == 0 || scored ||
+            (!linear && head->out != features) ||
+            (su_head_computes(head) && (i == 0 || normalized)) ||
             (linear && head->activation > SUTRA_ACT_SIGMOID))
             SU_RAISE(err, SUTRA_E_UNSUPPORTED,
                      "the cpu backend has no head of kind %u from %u to %u features (head %u)",

@@ -21,9 +21,13 @@ static const SutraRegistryPrompt nomic_prompts[] = {
     {"classification", "classification: "},
     {"clustering", "clustering: "},
 };
+static const SutraRegistryPrompt query_prompt[] = {
+    {"query", "query: "},
+};
 static const uint32_t nomic_lengths[] = {768, 512, 256, 128, 64};
 
 #define SEARCH_PROMPTS .num_prompts = COUNT(search_prompts), .prompts = search_prompts
+#define V2_PROMPTS .num_prompts = COUNT(query_prompt), .prompts = query_prompt
 #define E5_PROMPTS .num_prompts = COUNT(e5_prompts), .prompts = e5_prompts
 
 const SutraRegistryModel su_registry_models[] = {
@@ -47,6 +51,16 @@ const SutraRegistryModel su_registry_models[] = {
         .languages = "en",
         .dimensions = 384,
         .max_tokens = 128,
+        .pooling = SUTRA_POOL_MEAN,
+    },
+    {
+        .name = "all-distilroberta-v1",
+        .repo = "sentence-transformers/all-distilroberta-v1",
+        .family = "roberta",
+        .licence = "Apache-2.0",
+        .languages = "en",
+        .dimensions = 768,
+        .max_tokens = 512,
         .pooling = SUTRA_POOL_MEAN,
     },
     {
@@ -101,6 +115,16 @@ const SutraRegistryModel su_registry_models[] = {
         .max_tokens = 512,
         .pooling = SUTRA_POOL_CLS,
         SEARCH_PROMPTS,
+    },
+    {
+        .name = "bge-m3",
+        .repo = "BAAI/bge-m3",
+        .family = "xlm-roberta",
+        .licence = "MIT",
+        .languages = "multilingual",
+        .dimensions = 1024,
+        .max_tokens = 8192,
+        .pooling = SUTRA_POOL_CLS,
     },
     {
         .name = "e5-small-v2",
@@ -189,6 +213,26 @@ const SutraRegistryModel su_registry_models[] = {
         .pooling = SUTRA_POOL_MEAN,
     },
     {
+        .name = "gte-modernbert-base",
+        .repo = "Alibaba-NLP/gte-modernbert-base",
+        .family = "modernbert",
+        .licence = "Apache-2.0",
+        .languages = "en",
+        .dimensions = 768,
+        .max_tokens = 8192,
+        .pooling = SUTRA_POOL_CLS,
+    },
+    {
+        .name = "gte-multilingual-base",
+        .repo = "Alibaba-NLP/gte-multilingual-base",
+        .family = "new",
+        .licence = "Apache-2.0",
+        .languages = "multilingual",
+        .dimensions = 768,
+        .max_tokens = 8192,
+        .pooling = SUTRA_POOL_CLS,
+    },
+    {
         .name = "gte-large",
         .repo = "thenlper/gte-large",
         .family = "bert",
@@ -196,6 +240,36 @@ const SutraRegistryModel su_registry_models[] = {
         .languages = "en",
         .dimensions = 1024,
         .max_tokens = 512,
+        .pooling = SUTRA_POOL_MEAN,
+    },
+    {
+        .name = "granite-embedding-english-r2",
+        .repo = "ibm-granite/granite-embedding-english-r2",
+        .family = "modernbert",
+        .licence = "Apache-2.0",
+        .languages = "en",
+        .dimensions = 768,
+        .max_tokens = 8192,
+        .pooling = SUTRA_POOL_CLS,
+    },
+    {
+        .name = "jina-embeddings-v2-small-en",
+        .repo = "jinaai/jina-embeddings-v2-small-en",
+        .family = "bert",
+        .licence = "Apache-2.0",
+        .languages = "en",
+        .dimensions = 512,
+        .max_tokens = 8192,
+        .pooling = SUTRA_POOL_MEAN,
+    },
+    {
+        .name = "jina-embeddings-v2-base-en",
+        .repo = "jinaai/jina-embeddings-v2-base-en",
+        .family = "bert",
+        .licence = "Apache-2.0",
+        .languages = "en",
+        .dimensions = 768,
+        .max_tokens = 8192,
         .pooling = SUTRA_POOL_MEAN,
     },
     {
@@ -232,6 +306,17 @@ const SutraRegistryModel su_registry_models[] = {
         SEARCH_PROMPTS,
     },
     {
+        .name = "snowflake-arctic-embed-m-v2.0",
+        .repo = "Snowflake/snowflake-arctic-embed-m-v2.0",
+        .family = "gte",
+        .licence = "Apache-2.0",
+        .languages = "multilingual",
+        .dimensions = 768,
+        .max_tokens = 8192,
+        .pooling = SUTRA_POOL_CLS,
+        V2_PROMPTS,
+    },
+    {
         .name = "snowflake-arctic-embed-l",
         .repo = "Snowflake/snowflake-arctic-embed-l",
         .family = "bert",
@@ -241,6 +326,17 @@ const SutraRegistryModel su_registry_models[] = {
         .max_tokens = 512,
         .pooling = SUTRA_POOL_CLS,
         SEARCH_PROMPTS,
+    },
+    {
+        .name = "snowflake-arctic-embed-l-v2.0",
+        .repo = "Snowflake/snowflake-arctic-embed-l-v2.0",
+        .family = "xlm-roberta",
+        .licence = "Apache-2.0",
+        .languages = "multilingual",
+        .dimensions = 1024,
+        .max_tokens = 8192,
+        .pooling = SUTRA_POOL_CLS,
+        V2_PROMPTS,
     },
     {
         .name = "nomic-embed-text-v1.5",
@@ -309,6 +405,17 @@ const SutraRegistryModel su_registry_models[] = {
         .dimensions = 1,
         .max_tokens = 8192,
         .pooling = SUTRA_POOL_CLS,
+        .is_reranker = 1,
+    },
+    {
+        .name = "gte-reranker-modernbert-base",
+        .repo = "Alibaba-NLP/gte-reranker-modernbert-base",
+        .family = "modernbert",
+        .licence = "Apache-2.0",
+        .languages = "en",
+        .dimensions = 1,
+        .max_tokens = 8192,
+        .pooling = SUTRA_POOL_MEAN,
         .is_reranker = 1,
     },
 };

@@ -161,7 +161,7 @@ static bool read_heads(SutraModel *model, SuByteReader *reader)
         head->activation = su_read_u32(reader);
         bool score = head->kind == SUTRA_HEAD_SCORE;
         bool linear = score || head->kind == SUTRA_HEAD_DENSE;
-        if (head->kind > SUTRA_HEAD_SCORE || head->in != features || head->out == 0 ||
+        if (head->kind > SUTRA_HEAD_NORM || head->in != features || head->out == 0 ||
             head->out > 1u << 16 || (!linear && head->out != features) ||
             (score && (head->out != 1 || i + 1 != spec->num_heads_out)) ||
             head->activation > (linear ? SUTRA_ACT_SIGMOID : (uint32_t)SUTRA_POOL_LAST))

@@ -52,7 +52,9 @@ static Stored stored_tensors(const SutraModel *model, const SutraTensor *given, 
                                                      SUTRA_ROLE_TOKEN_EMBEDDING_SCALE,
                                                      SUTRA_ROLE_POSITION_EMBEDDING_SCALE,
                                                      SUTRA_ROLE_DENSE_WEIGHT,
-                                                     SUTRA_ROLE_DENSE_BIAS};
+                                                     SUTRA_ROLE_DENSE_BIAS,
+                                                     SUTRA_ROLE_HEAD_NORM_WEIGHT,
+                                                     SUTRA_ROLE_HEAD_NORM_BIAS};
     Stored stored = {.count = 0};
     for (size_t i = 0; i < SU_BUNDLE_ROLES; i++) store(model, given, num_given, roles[i], &stored);
     return stored;

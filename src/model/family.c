@@ -203,21 +203,22 @@ SutraStatus su_family_find(const json_t *config, const char *where, const SuFami
     return check_custom_code(config, where, *family, err);
 }
 
-static SutraStatus read_activation(const SuFamily *family, const json_t *config, const char *where,
-                                   SutraSpec *spec, SutraError *err)
+SutraStatus su_family_read_activation(const json_t *config, const char *where, const char *key,
+                                      const char *fallback, SutraActivation *activation,
+                                      SutraError *err)
 {
-    const char *name = family->activation_default;
+    const char *name = fallback;
     char known[256] = "";
-    SU_TRY(su_json_get_string(config, family->activation_key, where, &name, err));
+    SU_TRY(su_json_get_string(config, key, where, &name, err));
     for (size_t i = 0; i < NUM_ACTIVATIONS; i++) {
         if (strcmp(activations[i].name, name) == 0) {
-            spec->activation = activations[i].kind;
+            *activation = activations[i].kind;
             return SUTRA_OK;
         }
         list_add(known, sizeof known, activations[i].name);
     }
-    SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: %s \"%.40s\" is not supported; known: %s", where,
-             family->activation_key, name, known);
+    SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: %s \"%.40s\" is not supported; known: %s", where, key,
+             name, known);
 }
 
 static SutraStatus read_norm_eps(const SuFamily *family, const json_t *config, const char *where,
@@ -253,6 +254,7 @@ SutraStatus su_family_read_padding(const json_t *config, const char *where, Sutr
 SutraStatus su_family_configure(const SuFamily *family, const json_t *config, const char *where,
                                 SutraSpec *spec, SutraError *err)
 {
+    SutraActivation activation;
     *spec = (SutraSpec){.struct_size = sizeof *spec};
     for (size_t i = 0; i < family->num_fields; i++) {
         const SuFamilyField *field = &family->fields[i];
@@ -268,7 +270,9 @@ SutraStatus su_family_configure(const SuFamily *family, const json_t *config, co
                  spec->hidden_size, spec->num_heads);
     spec->head_size = spec->hidden_size / spec->num_heads;
     spec->num_kv_heads = spec->num_heads;
-    SU_TRY(read_activation(family, config, where, spec, err));
+    SU_TRY(su_family_read_activation(config, where, family->activation_key,
+                                     family->activation_default, &activation, err));
+    spec->activation = activation;
     SU_TRY(read_norm_eps(family, config, where, spec, err));
     return family->configure(config, where, spec, err);
 }

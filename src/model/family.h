@@ -67,13 +67,26 @@ typedef struct SuFamilyField {
     const char *other_key; /* what the reference takes for it too, or NULL */
 } SuFamilyField;
 
-/* A linear of the family's classification head: NAME.weight [out, in], NAME.bias [out]. The first
- * token's row goes through all of them; the last one's out is one number a label. */
+typedef enum SuHeadPart {
+    SU_HEAD_LINEAR = 0, /* NAME.weight [out, in], NAME.bias [out] */
+    SU_HEAD_BARE,       /* the same, whose bias may be absent */
+    SU_HEAD_NORM        /* NAME.weight [features]; NAME.bias may be absent */
+} SuHeadPart;
+
+/* A part of the family's classification head. The pooled row goes through all of them; the last
+ * one, a linear, gives one number a label. */
 typedef struct SuFamilyHead {
     const char *name;
     bool inside;                /* the prefix of the encoder's weights comes before it */
     SutraActivation activation; /* of the last: NONE, config files say which it is */
+    SuHeadPart part;
 } SuFamilyHead;
+
+/* What config.json says of a classification head. */
+typedef struct SuHeadChoice {
+    SutraPooling pooling;
+    SutraActivation activation; /* of linears but the last; NONE: their own */
+} SuHeadChoice;
 
 typedef struct SuFamily {
     const char *name;                 /* "bert" */
@@ -87,10 +100,14 @@ typedef struct SuFamily {
     const char *norm_eps_key; /* NULL: norm_eps_default, whatever config.json says */
     double norm_eps_default;
     SuFamilyLayout layouts[2]; /* the second may be empty */
-    /* Classes of auto_map that are this family, whatever model_type says; NULL-terminated, or NULL */
+    /* Classes of auto_map that are this family, whatever model_type says; NULL-terminated or NULL
+     */
     const char *const *custom_code;
     const SuFamilyHead *heads;
     size_t num_heads; /* 0: the family has no classifiers */
+    /* NULL: the first token's row, and the heads' own activations. */
+    SutraStatus (*choose_head)(const json_t *config, const char *where, SuHeadChoice *choice,
+                               SutraError *err);
     /* The rest of config.json: enumerations of the spec, and options that are not supported. */
     SutraStatus (*configure)(const json_t *config, const char *where, SutraSpec *spec,
                              SutraError *err);
@@ -145,6 +162,11 @@ SutraStatus su_family_read_rope_base(const json_t *parameters, const char *where
  * say) is false. */
 SutraStatus su_family_read_bias(const json_t *config, const char *where, const char *key, bool with,
                                 uint32_t bias, SutraSpec *spec, SutraError *err);
+/* The activation that config.json's key names; `fallback` if it does not. UNSUPPORTED lists those
+ * that are known. */
+SutraStatus su_family_read_activation(const json_t *config, const char *where, const char *key,
+                                      const char *fallback, SutraActivation *activation,
+                                      SutraError *err);
 /* Refuses config.json's key where it is not `value`. */
 SutraStatus su_family_require_bool(const json_t *config, const char *where, const char *key,
                                    bool value, SutraError *err);

@@ -57,10 +57,11 @@ static const SuFamilyTensor tensors[] = {
     {LAYER "output.LayerNorm.bias", SUTRA_ROLE_FFN_NORM_BIAS, VECTOR},
 };
 
-static const SuFamilyHead bert_heads[] = {{"pooler.dense", true, SUTRA_ACT_TANH},
-                                          {"classifier", false, SUTRA_ACT_NONE}};
-static const SuFamilyHead roberta_heads[] = {{"classifier.dense", false, SUTRA_ACT_TANH},
-                                             {"classifier.out_proj", false, SUTRA_ACT_NONE}};
+static const SuFamilyHead bert_heads[] = {{"pooler.dense", true, SUTRA_ACT_TANH, SU_HEAD_LINEAR},
+                                          {"classifier", false, SUTRA_ACT_NONE, SU_HEAD_LINEAR}};
+static const SuFamilyHead roberta_heads[] = {
+    {"classifier.dense", false, SUTRA_ACT_TANH, SU_HEAD_LINEAR},
+    {"classifier.out_proj", false, SUTRA_ACT_NONE, SU_HEAD_LINEAR}};
 
 static SutraStatus configure_bert(const json_t *config, const char *where, SutraSpec *spec,
                                   SutraError *err)

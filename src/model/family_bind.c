@@ -245,15 +245,24 @@ SutraStatus su_family_bind(const SuFamily *family, const SuTensorTable *table, c
 
 /* ---- the classification head ---- */
 
+typedef struct HeadTensor {
+    SutraRole role;
+    uint64_t rows, columns;
+    bool optional;
+} HeadTensor;
+
+/* One more tensor, if it is there. */
 static SutraStatus bind_head_tensor(const SuTensorTable *table, const char *where, const char *name,
-                                    SutraRole role, uint32_t head, uint64_t rows, uint64_t columns,
-                                    SutraTensor *tensor, SutraError *err)
+                                    const HeadTensor *wanted, uint32_t head, SutraTensor *tensors,
+                                    size_t *num_tensors, SutraError *err)
 {
     const SuTensorView *view = su_tensor_table_find(table, name);
+    if (!view && wanted->optional) return SUTRA_OK;
     if (!view) SU_RAISE(err, SUTRA_E_FORMAT, "%s: tensor %s is missing", where, name);
-    SU_TRY(su_tensor_from_view(view, table->files[view->file].path, "config.json", rows, columns,
-                               tensor, err));
-    tensor->role = role;
+    SutraTensor *tensor = &tensors[(*num_tensors)++];
+    SU_TRY(su_tensor_from_view(view, table->files[view->file].path, "config.json", wanted->rows,
+                               wanted->columns, tensor, err));
+    tensor->role = wanted->role;
     tensor->layer = head;
     return SUTRA_OK;
 }
@@ -268,15 +277,21 @@ SutraStatus su_family_bind_heads(const SuFamily *family, const SuTensorTable *ta
     if (!grown) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", where);
     *tensors = grown;
     for (uint32_t i = 0; i < family->num_heads; i++) {
-        char stem[MAX_NAME], name[MAX_NAME + 8];
         const SutraHead *head = &spec->heads[i + 1];
-        compose_name(family->heads[i].inside ? prefix : "", family->heads[i].name, 0, stem);
+        const SuFamilyHead *part = &family->heads[i];
+        bool norm = part->part == SU_HEAD_NORM;
+        HeadTensor weight = {.role = norm ? SUTRA_ROLE_HEAD_NORM_WEIGHT : SUTRA_ROLE_DENSE_WEIGHT,
+                             .rows = head->out,
+                             .columns = norm ? 0 : head->in};
+        HeadTensor bias = {.role = norm ? SUTRA_ROLE_HEAD_NORM_BIAS : SUTRA_ROLE_DENSE_BIAS,
+                           .rows = head->out,
+                           .optional = part->part != SU_HEAD_LINEAR};
+        char stem[MAX_NAME], name[MAX_NAME + 8];
+        compose_name(part->inside ? prefix : "", part->name, 0, stem);
         snprintf(name, sizeof name, "%s.weight", stem);
-        SU_TRY(bind_head_tensor(table, where, name, SUTRA_ROLE_DENSE_WEIGHT, i + 1, head->out,
-                                head->in, &grown[(*num_tensors)++], err));
+        SU_TRY(bind_head_tensor(table, where, name, &weight, i + 1, grown, num_tensors, err));
         snprintf(name, sizeof name, "%s.bias", stem);
-        SU_TRY(bind_head_tensor(table, where, name, SUTRA_ROLE_DENSE_BIAS, i + 1, head->out, 0,
-                                &grown[(*num_tensors)++], err));
+        SU_TRY(bind_head_tensor(table, where, name, &bias, i + 1, grown, num_tensors, err));
     }
     return SUTRA_OK;
 }

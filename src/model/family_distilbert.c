@@ -45,8 +45,8 @@ static const SuFamilyTensor tensors[] = {
     {LAYER "output_layer_norm.bias", SUTRA_ROLE_FFN_NORM_BIAS, VECTOR},
 };
 
-static const SuFamilyHead heads[] = {{"pre_classifier", false, SUTRA_ACT_RELU},
-                                     {"classifier", false, SUTRA_ACT_NONE}};
+static const SuFamilyHead heads[] = {{"pre_classifier", false, SUTRA_ACT_RELU, SU_HEAD_LINEAR},
+                                     {"classifier", false, SUTRA_ACT_NONE, SU_HEAD_LINEAR}};
 
 static SutraStatus configure(const json_t *config, const char *where, SutraSpec *spec,
                              SutraError *err)

@@ -123,6 +123,24 @@ static SutraStatus configure(const json_t *config, const char *where, SutraSpec 
     return read_layers(config, where, spec, err);
 }
 
+static const SuFamilyHead heads[] = {{"head.dense", false, SUTRA_ACT_GELU_ERF, SU_HEAD_BARE},
+                                     {"head.norm", false, SUTRA_ACT_NONE, SU_HEAD_NORM},
+                                     {"classifier", false, SUTRA_ACT_NONE, SU_HEAD_LINEAR}};
+
+static SutraStatus choose_head(const json_t *config, const char *where, SuHeadChoice *choice,
+                               SutraError *err)
+{
+    const char *pooling = "cls";
+    SU_TRY(su_json_get_string(config, "classifier_pooling", where, &pooling, err));
+    if (strcmp(pooling, "cls") != 0 && strcmp(pooling, "mean") != 0)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: classifier_pooling \"%.40s\" is not supported; known: cls, mean", where,
+                 pooling);
+    choice->pooling = strcmp(pooling, "cls") == 0 ? SUTRA_POOL_CLS : SUTRA_POOL_MEAN;
+    return su_family_read_activation(config, where, "classifier_activation", "gelu",
+                                     &choice->activation, err);
+}
+
 const SuFamily su_family_modernbert = {
     .name = "modernbert",
     .tokenizer_class = "PreTrainedTokenizerFast",
@@ -136,5 +154,8 @@ const SuFamily su_family_modernbert = {
     .norm_eps_key = "norm_eps",
     .norm_eps_default = 1e-5,
     .layouts = {SU_LAYOUT_OF(tensors)},
+    .heads = heads,
+    .num_heads = sizeof heads / sizeof *heads,
+    .choose_head = choose_head,
     .configure = configure,
 };

@@ -52,8 +52,9 @@ static const SuFamilyTensor tensors[] = {
     {LAYER "output.LayerNorm.bias", SUTRA_ROLE_FFN_NORM_BIAS, VECTOR},
 };
 
-static const SuFamilyHead heads[] = {{"classifier.dense", false, SUTRA_ACT_TANH},
-                                     {"classifier.out_proj", false, SUTRA_ACT_NONE}};
+static const SuFamilyHead heads[] = {
+    {"classifier.dense", false, SUTRA_ACT_TANH, SU_HEAD_LINEAR},
+    {"classifier.out_proj", false, SUTRA_ACT_NONE, SU_HEAD_LINEAR}};
 
 static SutraStatus configure(const json_t *config, const char *where, SutraSpec *spec,
                              SutraError *err)

@@ -174,7 +174,8 @@ static SutraStatus read_spec(SutraModel *model, SuModuleChain *chain, const SuFa
     if (status == SUTRA_OK) status = su_family_find(config.root, config.path, family, err);
     if (status == SUTRA_OK)
         status = su_family_configure(*family, config.root, config.path, &model->spec, err);
-    if (status == SUTRA_OK) status = su_classifier_read(config.root, config.path, chain, err);
+    if (status == SUTRA_OK)
+        status = su_classifier_read(*family, config.root, config.path, chain, err);
     su_config_file_close(&config);
     model->window = (uint32_t *)model->spec.window;
     model->rope_base = (float *)model->spec.rope_base;

@@ -85,13 +85,28 @@ static SutraStatus read_activation(const json_t *config, const char *where, SuMo
     return class ? su_model_activation(class, key, where, &chain->activation, err) : SUTRA_OK;
 }
 
-SutraStatus su_classifier_read(const json_t *config, const char *where, SuModuleChain *chain,
-                               SutraError *err)
+SutraStatus su_classifier_read(const SuFamily *family, const json_t *config, const char *where,
+                               SuModuleChain *chain, SutraError *err)
 {
     if (!chain->from_file) chain->classifier = su_family_is_classifier(config);
     if (!chain->classifier) return SUTRA_OK;
     SU_TRY(check_labels(config, where, err));
+    chain->head = (SuHeadChoice){.pooling = SUTRA_POOL_CLS};
+    if (family->choose_head) SU_TRY(family->choose_head(config, where, &chain->head, err));
     return chain->activation_given ? SUTRA_OK : read_activation(config, where, chain, err);
+}
+
+static SutraHead head_of(const SuFamilyHead *part, bool last, uint32_t hidden,
+                         const SuModuleChain *chain)
+{
+    SutraHead head = {.kind = SUTRA_HEAD_NORM, .in = hidden, .out = hidden};
+    if (part->part == SU_HEAD_NORM) return head;
+    head.kind = last ? SUTRA_HEAD_SCORE : SUTRA_HEAD_DENSE;
+    head.out = last ? 1 : hidden;
+    head.activation = last                     ? chain->activation
+                      : chain->head.activation ? chain->head.activation
+                                               : part->activation;
+    return head;
 }
 
 SutraStatus su_classifier_heads(SutraModel *model, const SuFamily *family,
@@ -102,18 +117,12 @@ SutraStatus su_classifier_heads(SutraModel *model, const SuFamily *family,
     if (!family->num_heads)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: classifiers of the family %s are not supported",
                  chain->transformer, family->name);
-    model->pooling = SUTRA_POOL_CLS;
+    model->pooling = chain->head.pooling;
     spec->heads = model->heads;
     model->heads[0] = (SutraHead){
         .kind = SUTRA_HEAD_POOLING, .in = hidden, .out = hidden, .activation = model->pooling};
-    for (uint32_t i = 0; i < family->num_heads; i++) {
-        bool last = i + 1 == family->num_heads;
-        model->heads[i + 1] =
-            (SutraHead){.kind = last ? SUTRA_HEAD_SCORE : SUTRA_HEAD_DENSE,
-                        .in = hidden,
-                        .out = last ? 1 : hidden,
-                        .activation = last ? chain->activation : family->heads[i].activation};
-    }
+    for (uint32_t i = 0; i < family->num_heads; i++)
+        model->heads[i + 1] = head_of(&family->heads[i], i + 1 == family->num_heads, hidden, chain);
     spec->num_heads_out = (uint32_t)family->num_heads + 1;
     return SUTRA_OK;
 }

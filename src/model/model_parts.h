@@ -51,6 +51,7 @@ typedef struct SuModuleChain {
     bool classifier;            /* a CrossEncoder; without the file set with config.json */
     SutraActivation activation; /* of one: what makes a score of its logit */
     bool activation_given;      /* by config_sentence_transformers.json */
+    SuHeadChoice head;          /* of one: the rest of its head */
     char *pooling_path;         /* of the pooling module's config.json, or NULL */
     uint32_t pooling_features;  /* as the pooling config says; 0: it does not */
     SuDenseModule dense[SU_MAX_DENSE];
@@ -75,10 +76,10 @@ SutraStatus su_model_bind_dense(SutraModel *model, const SuModuleChain *chain, S
  * UNSUPPORTED, IO, MEMORY. */
 SutraStatus su_classifier_declared(const char *folder, SuModuleChain *chain, SutraError *err);
 /* Whether the folder is a CrossEncoder's, by its config.json, or by chain->classifier; of one,
- * chain->activation. Errors: UNSUPPORTED (several labels, which it names; an activation),
- * FORMAT. */
-SutraStatus su_classifier_read(const json_t *config, const char *where, SuModuleChain *chain,
-                               SutraError *err);
+ * chain->activation and chain->head. Errors: UNSUPPORTED (several labels, which it names; an
+ * activation), FORMAT. */
+SutraStatus su_classifier_read(const SuFamily *family, const json_t *config, const char *where,
+                               SuModuleChain *chain, SutraError *err);
 /* The pooling and linear heads of a CrossEncoder in spec->heads, which are model->heads. Errors:
  * UNSUPPORTED (the family has none). */
 SutraStatus su_classifier_heads(SutraModel *model, const SuFamily *family,

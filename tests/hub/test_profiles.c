@@ -133,7 +133,7 @@ static void dimensions_find_their_models(void **state)
         {768, opens_bert, "bge-base-en-v1.5", "768 dimensions"},
         {1024, opens_bert, "bge-large-en-v1.5", "1024 dimensions"},
         {256, opens_bert, "all-MiniLM-L6-v2", "not trained for"},
-        {385, opens_bert, "bge-base-en-v1.5", "not trained for"},
+        {385, opens_bert, "jina-embeddings-v2-small-en", "not trained for"},
         {1, opens_bert, "all-MiniLM-L6-v2", "not trained for"},
         {256, opens_all, "nomic-embed-text-v1.5", "a length that it was trained for"},
         {384, opens_all, "all-MiniLM-L6-v2", "384 dimensions"},
@@ -164,7 +164,7 @@ static void what_cannot_be_had_is_named(void **state)
         assert_int_equal(
             su_config_for_dimension(impossible[i], "efficient", &hardware, &config, &err),
             SUTRA_E_ARGUMENT);
-        assert_non_null(strstr(err.message, "they have 384, 768, 1024"));
+        assert_non_null(strstr(err.message, "they have 384, 512, 768, 1024"));
     }
     hardware.opens = opens_nothing;
     assert_int_equal(su_config_from_name("efficient", &hardware, &config, &err),

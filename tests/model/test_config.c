@@ -138,6 +138,29 @@ static void modernbert_windows_are_of_either_key(void **state)
     }
 }
 
+/* Without a modules.json: classifiers. */
+static void bad_heads_are_named(void **state)
+{
+    (void)state;
+#define CLASSIFIER \
+    ", \"architectures\": [\"ModernBertForSequenceClassification\"], \"num_labels\": 1"
+    static const BadRow rows[] = {
+        {CONFIG, AS("modernbert", CLASSIFIER ", \"classifier_pooling\": \"max\""),
+         SUTRA_E_UNSUPPORTED, "classifier_pooling \"max\" is not supported; known: cls, mean"},
+        {CONFIG, AS("modernbert", CLASSIFIER ", \"classifier_activation\": \"mish\""),
+         SUTRA_E_UNSUPPORTED, "classifier_activation \"mish\" is not supported; known: gelu, "},
+        {CONFIG, AS("gte", CLASSIFIER), SUTRA_E_UNSUPPORTED,
+         "classifiers of the family gte are not supported"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fresh_model();
+        change("modules.json", NULL);
+        change(rows[i].file, rows[i].text);
+        expect_path_error(folder, rows[i].status, rows[i].words);
+        drop_model();
+    }
+}
+
 static void bad_encoder_configs_are_named(void **state)
 {
     (void)state;
@@ -571,6 +594,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_configs_of_other_families_are_named),
         cmocka_unit_test(modernbert_windows_are_of_either_key),
+        cmocka_unit_test(bad_heads_are_named),
         cmocka_unit_test(bad_encoder_configs_are_named),
         cmocka_unit_test(bad_module_chains_are_named),
         cmocka_unit_test(bad_dense_modules_are_named),
