@@ -52,16 +52,19 @@ static SutraStatus read_layer_type(const json_t *config, const char *where, cons
     return SUTRA_OK;
 }
 
+/* The reference takes sliding_window, tokens to either side, before local_attention, both sides. */
 static SutraStatus read_layers(const json_t *config, const char *where, SutraSpec *spec,
                                SutraError *err)
 {
     const json_t *ropes = json_object_get(config, "rope_parameters");
     double base = 160000, local_base = 10000;
-    uint32_t local = 128, *window;
+    uint32_t local = 128, side, *window;
     float *bases;
     SU_TRY(su_family_add_windows(where, spec, &window, err));
     SU_TRY(su_family_add_ropes(where, spec, &bases, err));
     SU_TRY(su_json_get_u32(config, "local_attention", where, 2, 1u << 24, &local, err));
+    side = local / 2;
+    SU_TRY(su_json_get_u32(config, "sliding_window", where, 1, 1u << 23, &side, err));
     SU_TRY(su_json_get_double(config, "global_rope_theta", where, &base, err));
     SU_TRY(su_json_get_double(config, "local_rope_theta", where, &local_base, err));
     if (!su_json_is_inactive(json_object_get(config, "rope_scaling")))
@@ -72,7 +75,7 @@ static SutraStatus read_layers(const json_t *config, const char *where, SutraSpe
     for (uint32_t i = 0; i < spec->num_layers; i++) {
         bool full = false;
         SU_TRY(read_layer_type(config, where, spec, i, &full, err));
-        window[i] = full ? 0 : local / 2;
+        window[i] = full ? 0 : side;
         bases[i] = (float)(full ? base : local_base);
         if (!(bases[i] > 0 && bases[i] < 1e30f))
             SU_RAISE(err, SUTRA_E_FORMAT, "%s: the base of RoPE is %g", where, (double)bases[i]);

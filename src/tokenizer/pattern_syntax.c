@@ -21,6 +21,7 @@ typedef struct Reader {
     bool caseless[MAX_GROUPS + 1];
     size_t depth;
     char previous;
+    bool negated; /* the class that is read */
 } Reader;
 
 static bool refuse(Reader *reader, const char *what)
@@ -195,11 +196,16 @@ static bool escape(Reader *reader, bool in_class, bool *single)
 
 /* ---- classes ---- */
 
-/* One character of a class, or an escape that stands for more. */
+/* One character of a class, or an escape that stands for more. Without regard to case a class that
+ * has ß, and is not negated, takes ss for it in Oniguruma. */
 static bool class_member(Reader *reader, bool *single)
 {
-    char byte = peek(reader, 0);
-    if (byte == '\\') return escape(reader, true, single);
+    char byte = peek(reader, 0), letter = peek(reader, 1);
+    if (byte == '\\') {
+        if (is_caseless(reader) && !reader->negated && letter && strchr("wSDpP", letter))
+            return refuse(reader, "letters beyond ASCII in a class without regard to case");
+        return escape(reader, true, single);
+    }
     *single = true;
     reader->previous = 0;
     if (!check_caseless(reader, byte)) return false;
@@ -251,7 +257,8 @@ static bool class(Reader *reader)
             reader->at++;
             if (open++ > 0) continue;
             put(reader, "[");
-            if (peek(reader, 0) == '^') copy(reader, 1);
+            reader->negated = peek(reader, 0) == '^';
+            if (reader->negated) copy(reader, 1);
             continue;
         }
         empty = false;

@@ -1,4 +1,6 @@
 /* Model folders that do not open: one clear error for each way to be wrong. */
+#include "base/memory.h"
+#include "model/family.h"
 #include "model/open_model.h"
 
 static void expect_path_error(const char *path, SutraStatus status, const char *words)
@@ -50,6 +52,8 @@ static void bad_configs_of_other_families_are_named(void **state)
     static const BadRow rows[] = {
         {CONFIG, AS("modernbert", ", \"local_attention\": 1"), SUTRA_E_FORMAT,
          "local_attention is 1, outside 2"},
+        {CONFIG, AS("modernbert", ", \"sliding_window\": 0"), SUTRA_E_FORMAT,
+         "sliding_window is 0, outside 1"},
         {CONFIG, AS("modernbert", ", \"layer_types\": [\"full_attention\"]"), SUTRA_E_FORMAT,
          "layer_types is not a list of 2 names"},
         {CONFIG, AS("modernbert", ", \"layer_types\": [\"full_attention\", \"chunked\"]"),
@@ -87,6 +91,10 @@ static void bad_configs_of_other_families_are_named(void **state)
         {CONFIG,
          AS("gte", ", \"rope_parameters\": {\"rope_theta\": 1e4, \"partial_rotary_factor\": 0.5}"),
          SUTRA_E_UNSUPPORTED, "partial_rotary_factor 0.5"},
+        {CONFIG,
+         AS("gte", ", \"auto_map\": {\"AutoConfig\": \"c.GteConfig\", "
+                   "\"AutoModel\": \"m.GteModel\"}"),
+         SUTRA_E_FORMAT, "tensor layers.0.self_attn.q_proj.weight is missing"},
         {CONFIG, AS("new", ", \"pack_qkv\": false"), SUTRA_E_UNSUPPORTED, "pack_qkv false"},
         {CONFIG, AS("new", ", \"logn_attention_scale\": true"), SUTRA_E_UNSUPPORTED,
          "logn_attention_scale true"},
@@ -98,6 +106,36 @@ static void bad_configs_of_other_families_are_named(void **state)
          "tensor encoder.layer.0.mlp.gated_layers.weight is missing"},
     };
     EXPECT_ERRORS(rows);
+}
+
+static void modernbert_windows_are_of_either_key(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *local, *sliding; /* JSON, or NULL: the key is absent */
+        uint32_t window;
+    } rows[] = {
+        {NULL, NULL, 64}, {"7", NULL, 3}, {NULL, "5", 5}, {"40", "5", 5}, {"40", "null", 20}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const SuFamily *family;
+        SutraSpec spec;
+        SutraError err = {0};
+        json_t *config = json_pack("{s:s}", "model_type", "modernbert");
+        assert_non_null(config);
+        if (rows[i].local)
+            json_object_set_new(config, "local_attention",
+                                json_loads(rows[i].local, JSON_DECODE_ANY, NULL));
+        if (rows[i].sliding)
+            json_object_set_new(config, "sliding_window",
+                                json_loads(rows[i].sliding, JSON_DECODE_ANY, NULL));
+        assert_int_equal(su_family_find(config, CONFIG, &family, &err), SUTRA_OK);
+        assert_int_equal(su_family_configure(family, config, CONFIG, &spec, &err), SUTRA_OK);
+        assert_int_equal(spec.window[0], 0);
+        assert_int_equal(spec.window[1], rows[i].window);
+        su_free((void *)spec.window);
+        su_free((void *)spec.rope_base);
+        json_decref(config);
+    }
 }
 
 /* Without a modules.json: classifiers. */
@@ -555,6 +593,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_configs_of_other_families_are_named),
+        cmocka_unit_test(modernbert_windows_are_of_either_key),
         cmocka_unit_test(bad_heads_are_named),
         cmocka_unit_test(bad_encoder_configs_are_named),
         cmocka_unit_test(bad_module_chains_are_named),

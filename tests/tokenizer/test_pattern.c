@@ -157,6 +157,7 @@ static void constructs_mean_what_they_mean_in_the_reference(void **state)
         {"e{", "e{", "0-2 "},
         {"(?i)the", "THE", "0-3 "},
         {"(?i:'s)", "'\xc5\xbf", "0-3 "},
+        {"(?i:[^\\w][s\\d])", "-S", "0-2 "},
         {"\\p{Han}", "a\xe4\xb8\xad\xe3\x80\x82", "1-4 "}, /* U+3002 is of several scripts */
         {"\\p{^L}|\\P{^N}", "a1", "1-2 "},
         {"(?<=a)b", "abb", "1-2 "},
@@ -206,6 +207,8 @@ static void what_would_mean_something_else_is_refused(void **state)
         {"(?i:aSs)", "ss, ff, fi, fl or st without regard to case at byte 6"},
         {"(?i:\\p{Lu})", "letters of one case without regard to case at byte 4"},
         {"(?i:\\x41)", "a number of a character without regard to case at byte 4"},
+        {"(?i:[a\\w])", "letters beyond ASCII in a class without regard to case at byte 6"},
+        {"(?i)[[\\p{L}]-]", "letters beyond ASCII in a class without regard to case at byte 6"},
         {"*a", "is not supported: quantifier does not follow a repeatable item"},
         {"\\p{Alpha}", "is not supported: unknown property"},
         {"(?<=a+)b", "is not supported: lookbehind assertion is not fixed length"},
