@@ -6,8 +6,9 @@ usage: bench/nomic.py --tokenizer FOLDER --data DIR [--compute fp32,fp16] [--pas
 
 Needs numpy, torch, safetensors, gguf and llama-cpp-python. The vocabulary is that of FOLDER. Text to normalised vector: one
 sentence of the STS benchmark at a time, eight of them, and passages, of which llama.cpp first finds its best batch size. The
-rounds of both take turns; figures are medians with their range, a ratio is the median of each round's own. The cosines
-between the two are shown.
+rounds of both take turns; figures are medians with their range, a ratio is the median of each round's own. GFLOP/s is the
+encoder's arithmetic on real tokens by the median; the cores' peak is what `sutra bench breakdown` shows. The cosines between
+the two are shown.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 from safetensors.torch import save_file
+from tokenizers import Tokenizer
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "bench/peers")]
@@ -81,11 +83,21 @@ def best_batch(engine, calls):
     return min(times, key=times.get)
 
 
-def show(name, compute, ours, theirs, batch):
+def gflop(tokenizer, texts):
+    """Of the encoder, for all texts together: linear layers and attention."""
+    hidden, ffn = DIM, CONFIG["n_inner"]
+    lengths = [len(encoding.ids) for encoding in tokenizer.encode_batch(texts)]
+    return sum(CONFIG["n_layer"] * (2 * n * (4 * hidden * hidden + 3 * hidden * ffn) + 4 * n * n * hidden)
+               for n in lengths) / 1e9
+
+
+def show(name, compute, ours, theirs, batch, work):
     rate = name.endswith("texts/s")
     count = int(name.split()[0]) if rate else 0
     figures = [[count / t if rate else 1e3 * t for t in times] for times in (ours, theirs)]
-    texts = [f"{statistics.median(f):.1f} ({min(f):.1f}-{max(f):.1f})" for f in figures]
+    speeds = [work / statistics.median(times) for times in (ours, theirs)]
+    texts = [f"{statistics.median(f):.1f} ({min(f):.1f}-{max(f):.1f}), {speed:.0f} GFLOP/s"
+             for f, speed in zip(figures, speeds)]
     ratios = [b / a for a, b in zip(ours, theirs)]
     print(f"| {name} | {compute} | {texts[0]} | {texts[1]} (batch {batch}) | {statistics.median(ratios):.2f} "
           f"({min(ratios):.2f}-{max(ratios):.2f}) |", flush=True)
@@ -104,11 +116,15 @@ def run(folder, compute, args):
             theirs.encode(calls[0][:1], batch)
             a.append(seconds_a_call(ours, calls, batch))
             b.append(seconds_a_call(theirs, calls, batch))
-    for (name, _), batch, (a, b) in zip(works, batches, times):
-        show(name, compute, a, b, batch)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(MAX_TOKENS)
+    for (name, calls), batch, (a, b) in zip(works, batches, times):
+        show(name, compute, a, b, batch, sum(gflop(tokenizer, texts) for texts in calls) / len(calls))
     some = works[2][1][0][:32]
     cosines = (ours.encode(some, 1) * theirs.encode(some, 1)).sum(1)
-    print(f"cosines of {len(some)} passages, {compute}: mean {np.mean(cosines):.7f}, smallest {np.min(cosines):.7f}", flush=True)
+    print(f"cosines of {len(some)} passages, {compute}: mean {np.mean(cosines):.7f}, smallest {np.min(cosines):.7f}",
+          flush=True)
 
 
 def main():

@@ -8,7 +8,8 @@ Needs torch and sentence-transformers. The model has random weights in the shape
 the vocabulary of FOLDER, and is the same for both. CrossEncoder first finds its best batch size: all sizes once, the best
 two again. Then rounds of both take turns, from texts to scores, with as many threads each. Figures are medians of the rounds
 with their range, a ratio is the median of each round's own: of wall time, and of the processor time of all threads, which
-other work on the machine moves less. The largest difference between the scores is shown too.
+other work on the machine moves less. GFLOP/s is the encoder's arithmetic on real tokens by the median; the cores' peak is what
+`sutra bench breakdown` shows. The largest difference between the scores is shown too.
 """
 
 import argparse
@@ -94,7 +95,14 @@ def measure(options, layers, pairs):
             times["peer"].append(seconds(peer_run))
             times["sutra"].append(seconds(lambda: ours.predict(pairs)))
         ours.close()
-    return batch, times, difference
+        work = gflop(peer, layers, pairs)
+    return batch, times, difference, work
+
+
+def gflop(peer, layers, pairs):
+    """Of the encoder, for all pairs together: linear layers and attention."""
+    lengths = [len(ids) for ids in peer.tokenizer([p[0] for p in pairs], [p[1] for p in pairs], truncation=True)["input_ids"]]
+    return sum(layers * (2 * n * (4 * 384 * 384 + 2 * 384 * 1536) + 4 * n * n * 384) for n in lengths) / 1e9
 
 
 def shown(values, scale=1e3, digits=0):
@@ -122,13 +130,14 @@ def main():
     pairs = [["how do cells repair damaged dna", passage] for passage in passages]
     print(f"{len(pairs)} pairs, {options.threads} threads, {options.rounds} rounds, {options.compute}\n")
     print("| layers | Sutra, ms | CrossEncoder, ms | its batch size | Sutra is faster by | the same of processor time | "
-          "largest difference |")
-    print("|---|---|---|---|---|---|---|")
+          "largest difference | GFLOP/s of both |")
+    print("|---|---|---|---|---|---|---|---|")
     for layers in map(int, options.layers.split(",")):
-        batch, times, difference = measure(options, layers, pairs)
+        batch, times, difference, work = measure(options, layers, pairs)
         ours, peer = ([pair[0] for pair in times[who]] for who in ("sutra", "peer"))
         print(f"| {layers} | {shown(ours)} | {shown(peer)} | {batch} | {shown(ratios(times, 0), 1, 2)} | "
-              f"{shown(ratios(times, 1), 1, 2)} | {difference:.1e} |", flush=True)
+              f"{shown(ratios(times, 1), 1, 2)} | {difference:.1e} | "
+              f"{work / statistics.median(ours):.0f}, {work / statistics.median(peer):.0f} |", flush=True)
 
 
 if __name__ == "__main__":
