@@ -60,8 +60,9 @@ def sharpen(model):
                 weight += 0.1 * torch.randn(weight.shape, generator=random)
 
 
-def make_folder(name, config, folder):
-    vocabulary = json.loads(Path(args.model, "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
+def make_folder(name, config, folder, base):
+    """base: the model whose tokenizer is taken."""
+    vocabulary = json.loads(Path(base, "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
     config = {**config, "vocab_size": len(vocabulary)}
     if name == "jina_bert":
         folder.mkdir()
@@ -74,8 +75,8 @@ def make_folder(name, config, folder):
         sharpen(model)
         model.save_pretrained(folder)
     for file in ("tokenizer.json", "vocab.txt"):
-        if Path(args.model, file).exists():
-            shutil.copy(Path(args.model, file), folder)
+        if Path(base, file).exists():
+            shutil.copy(Path(base, file), folder)
     settings = {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": FAMILIES[name][1]}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
     chain = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
@@ -102,7 +103,7 @@ def compare(name, texts):
     config, longest = FAMILIES[name]
     with tempfile.TemporaryDirectory() as scratch:
         folder, source, out = Path(scratch, "model"), Path(scratch, "texts.txt"), Path(scratch, "vectors.npy")
-        make_folder(name, config, folder)
+        make_folder(name, config, folder, args.model)
         source.write_text("\n".join(texts) + "\n", encoding="utf-8")
         sutra(args.program, "embed", "-m", str(folder), "-i", str(source), "-o", str(out), "--format", "npy")
         ours = np.load(out).astype(np.float64)
@@ -119,14 +120,20 @@ def make_texts():
     return lines[:args.passages] + runs
 
 
-only = None
-if "--family" in sys.argv:
-    at = sys.argv.index("--family")
-    only = sys.argv[at + 1]
-    del sys.argv[at:at + 2]
-args = parse_arguments(passages=8)
-results = Results()
+def main():
+    global args, results
+    only = None
+    if "--family" in sys.argv:
+        at = sys.argv.index("--family")
+        only = sys.argv[at + 1]
+        del sys.argv[at:at + 2]
+    args = parse_arguments(passages=8)
+    results = Results()
+    for family in [only] if only else FAMILIES:
+        compare(family, make_texts())
+    results.finish()
+
+
 transformers.logging.set_verbosity_error()
-for family in [only] if only else FAMILIES:
-    compare(family, make_texts())
-results.finish()
+if __name__ == "__main__":
+    main()
