@@ -5,6 +5,7 @@
 #include "base/file_map.h"
 #include "base/status.h"
 #include "pipeline/job_queue.h"
+#include "pipeline/scheduler.h"
 
 #include <string.h>
 
@@ -23,7 +24,7 @@ static SutraStatus create_workers(SutraEngine *engine, SutraError *err)
         SU_TRY(su_tokenizer_scratch_create(&engine->workers[i].scratch, err));
         SU_TRY(su_tokenizer_scratch_reserve(engine->workers[i].scratch, SCRATCH_TEXT, err));
     }
-    return SUTRA_OK;
+    return su_tokenizer_scratch_create(&engine->counter.scratch, err);
 }
 
 static SutraStatus check_engine_options(const SutraEngineOptions *o, SutraError *err)
@@ -47,7 +48,7 @@ SutraStatus sutra_engine_create(const SutraEngineOptions *options, SutraEngine *
     SU_TRY(check_engine_options(&o, err));
     SutraEngine *engine = su_calloc(1, sizeof *engine);
     if (!engine) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory");
-    pthread_mutex_init(&engine->call_lock, NULL);
+    pthread_mutex_init(&engine->counter_lock, NULL);
     engine->num_threads = o.num_threads ? o.num_threads : su_cpu_count();
     engine->batch_tokens = o.max_batch_tokens == 0           ? BATCH_TOKENS
                            : o.max_batch_tokens > (1u << 20) ? 1u << 20
@@ -57,6 +58,7 @@ SutraStatus sutra_engine_create(const SutraEngineOptions *options, SutraEngine *
     engine->log_user = o.log_user;
     SutraStatus status = su_thread_pool_create(engine->num_threads, &engine->pool, err);
     if (status == SUTRA_OK) status = create_workers(engine, err);
+    if (status == SUTRA_OK) status = su_scheduler_create(engine, &engine->scheduler, err);
     if (status == SUTRA_OK)
         status = su_job_queue_create(engine, o.max_queued_tokens, &engine->queue, err);
     if (status != SUTRA_OK) {
@@ -71,14 +73,16 @@ void sutra_engine_free(SutraEngine *engine)
 {
     if (!engine) return;
     su_job_queue_free(engine->queue);
+    su_scheduler_free(engine->scheduler);
     su_session_free_all(engine);
     for (uint32_t i = 0; engine->workers && i < engine->num_threads; i++) {
         su_tokenizer_scratch_free(engine->workers[i].scratch);
         su_free_aligned(engine->workers[i].memory);
     }
     su_free(engine->workers);
+    su_tokenizer_scratch_free(engine->counter.scratch);
     su_thread_pool_free(engine->pool);
-    pthread_mutex_destroy(&engine->call_lock);
+    pthread_mutex_destroy(&engine->counter_lock);
     su_free(engine);
 }
 
@@ -96,13 +100,9 @@ static SutraStatus warm_up(SutraEngine *engine, const SutraModel *model,
                            const SutraEmbedOptions *options, SutraError *err)
 {
     SuEmbedPlan plan;
-    SuSession *session = NULL;
+    SuEmbedTarget nothing = {0};
     SU_TRY(su_embed_plan(model, options, &plan, err));
-    pthread_mutex_lock(&engine->call_lock);
-    SutraStatus status =
-        su_session_prepare(engine, model, plan.output, plan.max_tokens, &session, err);
-    pthread_mutex_unlock(&engine->call_lock);
-    if (status != SUTRA_OK) return status;
+    SU_TRY(su_embed_call(engine, model, NULL, 0, &plan, &nothing, err));
 
     su_file_map_populate(model->tokenizer_image, model->tokenizer_image_size);
     /* A wide request touches every page of all threads; small ones after it bring the weights back
@@ -116,10 +116,11 @@ static SutraStatus warm_up(SutraEngine *engine, const SutraModel *model,
                                  .pair = plan.output == SUTRA_OUT_SCORES ? text : NULL,
                                  .pair_size = plan.output == SUTRA_OUT_SCORES ? sizeof text - 1 : 0,
                                  .prompt_name = ""};
+    SutraStatus status = SUTRA_OK;
     for (int i = 0; i < 1 + SMALL && status == SUTRA_OK; i++) {
         SutraResult *result = NULL;
         status =
-            su_embed_to_result(engine, model, inputs, i == 0 ? WIDE : 1, options, 0, &result, err);
+            su_embed_to_result(engine, model, inputs, i == 0 ? WIDE : 1, options, &result, err);
         sutra_result_free(result);
     }
     return status;
@@ -142,7 +143,7 @@ SutraStatus sutra_embed(SutraEngine *engine, const SutraModel *model, const Sutr
     if (!result) SU_RAISE(err, SUTRA_E_ARGUMENT, "result is NULL");
     *result = NULL;
     SU_TRY(check_call(engine, model, inputs, n, err));
-    return su_embed_to_result(engine, model, inputs, n, options, 0, result, err);
+    return su_embed_to_result(engine, model, inputs, n, options, result, err);
 }
 
 static SutraStatus embed_into(SutraEngine *engine, const SutraModel *model,
@@ -160,7 +161,7 @@ static SutraStatus embed_into(SutraEngine *engine, const SutraModel *model,
         SU_RAISE(err, SUTRA_E_ARGUMENT, "out has %zu bytes, %zu vectors need %zu each", capacity, n,
                  plan.row_bytes);
     SuEmbedTarget target = {.data = out, .items = items};
-    return su_embed_call(engine, model, inputs, n, &plan, &target, 0, err);
+    return su_embed_call(engine, model, inputs, n, &plan, &target, err);
 }
 
 SutraStatus sutra_embed_into(SutraEngine *engine, const SutraModel *model, const SutraInput *inputs,

@@ -102,6 +102,25 @@ static void wait_for_workers(SuThreadPool *pool, uint32_t workers)
     pthread_mutex_unlock(&pool->lock);
 }
 
+static void start(SuThreadPool *pool, uint32_t n, SuThreadBody body, void *arg)
+{
+    pool->body = body;
+    pool->arg = arg;
+    atomic_store_explicit(&pool->finished, 0, memory_order_relaxed);
+    uint32_t ticket = atomic_load_explicit(&pool->ticket, memory_order_relaxed) + 1;
+    atomic_store_explicit(&pool->entry, (uint64_t)ticket << 32 | (uint64_t)(n - 1) * ONE_FREE,
+                          memory_order_release);
+    announce(pool);
+}
+
+/* The number of those that came. */
+static uint32_t close_entry(SuThreadPool *pool)
+{
+    return (uint32_t)(atomic_fetch_and_explicit(&pool->entry, ~(uint64_t)FREE_RANKS,
+                                                memory_order_acq_rel) &
+                      JOINED);
+}
+
 /* late: ranks that have not come when rank 0 returns are left out. */
 static void run(SuThreadPool *pool, uint32_t n, bool late, SuThreadBody body, void *arg)
 {
@@ -110,23 +129,18 @@ static void run(SuThreadPool *pool, uint32_t n, bool late, SuThreadBody body, vo
         return;
     }
     pthread_mutex_lock(&pool->run_lock);
-    pool->body = body;
-    pool->arg = arg;
-    atomic_store_explicit(&pool->finished, 0, memory_order_relaxed);
-    uint32_t ticket = atomic_load_explicit(&pool->ticket, memory_order_relaxed) + 1;
-    atomic_store_explicit(&pool->entry, (uint64_t)ticket << 32 | (uint64_t)(n - 1) * ONE_FREE,
-                          memory_order_release);
-    announce(pool);
+    start(pool, n, body, arg);
     body(arg, 0);
-    uint32_t workers = n - 1;
-    if (late) {
-        uint64_t entry =
-            atomic_fetch_and_explicit(&pool->entry, ~(uint64_t)FREE_RANKS, memory_order_acq_rel);
-        workers = (uint32_t)(entry & JOINED);
-    }
-    wait_for_workers(pool, workers);
+    wait_for_workers(pool, late ? close_entry(pool) : n - 1);
     pthread_mutex_unlock(&pool->run_lock);
 }
+
+void su_thread_pool_open(SuThreadPool *pool, uint32_t n, SuThreadBody body, void *arg)
+{
+    if (n > 1) start(pool, n, body, arg);
+}
+
+void su_thread_pool_close(SuThreadPool *pool) { wait_for_workers(pool, close_entry(pool)); }
 
 void su_thread_pool_run(SuThreadPool *pool, uint32_t n, SuThreadBody body, void *arg)
 {

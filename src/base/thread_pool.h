@@ -23,5 +23,10 @@ void su_thread_pool_run(SuThreadPool *pool, uint32_t n, SuThreadBody body, void 
  * machine the caller waits for nobody who does no work. body must do all of the work with whichever
  * ranks come, rank 0 among them; see base/parallel_for.h. */
 void su_thread_pool_run_available(SuThreadPool *pool, uint32_t n, SuThreadBody body, void *arg);
+/* The same without rank 0, which may be anybody's: ranks 1 … n-1 start, and the call returns. Close
+ * leaves out those that have not started, and waits for the others; any thread may. No run and no
+ * other open lies between the two. */
+void su_thread_pool_open(SuThreadPool *pool, uint32_t n, SuThreadBody body, void *arg);
+void su_thread_pool_close(SuThreadPool *pool);
 
 #endif

@@ -4,19 +4,18 @@
  *   ├── pool                 one thread pool
  *   ├── workers[threads]     per thread: tokenizer scratch, a batch under construction
  *   ├── sessions             per model in use: the resident weights, a backend context per thread
- *   └── queue                asynchronous jobs and their dispatcher thread (job_queue.c)
+ *   ├── scheduler            requests, and the threads' turns (scheduler.h)
+ *   └── queue                asynchronous jobs (job_queue.h)
  *
- * A request (embed_call.c) takes one of two ways; the recipes of the kernels make both give the
- * same bytes:
+ * A request goes one of two ways; the recipes of the kernels make both give the same bytes:
  *
- *   wide   each thread claims a few texts at a time, tokenises them and takes them through all
- *          layers alone: no barrier, tokenisation of one thread overlaps the encoder of another,
- *          results are written straight to their rows
- *   team   a small request is tokenised by the caller, and every layer is shared out among all
- *          threads
+ *   wide   each thread claims a few texts at a time, of any requests, tokenises them and takes them
+ *          through all layers alone: no barrier, tokenisation of one thread overlaps the encoder of
+ *          another, results are written straight to their rows
+ *   team   the texts of small requests are tokenised by one thread, and every layer is shared out
+ *          among all threads
  *
- * Calls of one engine take turns (call_lock). Everything a call needs is allocated when a session
- * is prepared. */
+ * Everything a call needs is allocated when a session is prepared. */
 #ifndef SU_ENGINE_H
 #define SU_ENGINE_H
 
@@ -24,18 +23,36 @@
 #include "batch/ragged_batch.h"
 #include "model/model.h"
 
+typedef struct SuRequest SuRequest;
+typedef struct SuSession SuSession;
+typedef struct SuScheduler SuScheduler;
+typedef struct SuJobQueue SuJobQueue;
+
+/* What the texts of a batch have in common. */
+typedef struct SuBatchKind {
+    SuSession *session;
+    SutraOutput output;
+    SutraDtype dtype;
+    SutraPooling pooling;
+    uint32_t dim, normalize;
+    size_t row_bytes;
+    const float *ranges;
+} SuBatchKind;
+
 typedef struct SuWorker {
     SuTokenizerScratch *scratch;
     SuRaggedBatch batch;
-    unsigned char *memory; /* of batch */
-    const char *prompt;    /* counted last in this call; NULL: none */
+    SuBatchKind kind;      /* of batch */
+    SuRequest **owners;    /* [batch.max_seqs] whose text it is */
+    unsigned char *memory; /* of batch and owners */
+    const char *prompt;    /* counted last in this request; NULL: none */
     uint32_t prompt_tokens;
 } SuWorker;
 
 /* A model prepared for this engine. It lies in a list of both; the last reference to the model
- * frees it, from any thread, and so does the end of the engine. Calls hold a reference to their
+ * frees it, from any thread, and so does the end of the engine. Requests hold a reference to their
  * model. */
-typedef struct SuSession {
+struct SuSession {
     SuModelLink link; /* first */
     SutraEngine *engine;
     SutraModel *model;
@@ -44,10 +61,8 @@ typedef struct SuSession {
     uint32_t outputs;    /* bit mask of those that the backend said it supports */
     uint32_t max_tokens; /* of a context */
     void **contexts;     /* [num_threads]; contexts[0] also serves teams */
-    struct SuSession *next;
-} SuSession;
-
-typedef struct SuJobQueue SuJobQueue;
+    SuSession *next;
+};
 
 struct SutraEngine {
     const SutraBackend *backend; /* of its sessions */
@@ -56,9 +71,11 @@ struct SutraEngine {
     uint32_t batch_tokens;  /* tokens that a thread takes through the layers at a time */
     uint32_t worker_tokens; /* capacity of each worker's batch */
     SuWorker *workers;
-    SuSession *sessions;       /* guarded by su_model_links_lock; latest first */
-    pthread_mutex_t call_lock; /* held for a whole call: workers and what sessions hold */
+    SuSession *sessions; /* guarded by su_model_links_lock; latest first */
+    SuScheduler *scheduler;
     SuJobQueue *queue;
+    pthread_mutex_t counter_lock;
+    SuWorker counter; /* counts tokens outside the scheduler; guarded by counter_lock */
     void (*log)(void *user, int level, const char *line);
     void *log_user;
     _Atomic uint64_t requests, texts, tokens, failed;
@@ -99,17 +116,21 @@ SutraStatus su_embed_plan(const SutraModel *model, const SutraEmbedOptions *opti
                           SuEmbedPlan *plan, SutraError *err);
 
 /* Prepares model and engine for an output and texts of up to max_tokens; allocates nothing if that
- * has been done. call_lock and a reference to the model are held. */
+ * has been done. No thread of the engine is at work, and a reference to the model is held. */
 SutraStatus su_session_prepare(SutraEngine *engine, const SutraModel *model, SutraOutput output,
                                uint32_t max_tokens, SuSession **session, SutraError *err);
+/* The session that su_session_prepare would give if it has nothing to do, or NULL. No thread
+ * prepares one meanwhile. */
+SuSession *su_session_ready(SutraEngine *engine, const SutraModel *model, SutraOutput output,
+                            uint32_t max_tokens);
 void su_session_free_all(SutraEngine *engine);
 
-/* Runs one request to its end. Takes call_lock. */
+/* Runs one request to its end. n 0 only prepares. */
 SutraStatus su_embed_call(SutraEngine *engine, const SutraModel *model, const SutraInput *inputs,
                           size_t n, const SuEmbedPlan *plan, const SuEmbedTarget *target,
-                          uint64_t queue_ns, SutraError *err);
+                          SutraError *err);
 
-/* offsets [n + 1]: rows of each text in a token-vector result. Takes call_lock. */
+/* offsets [n + 1]: rows of each text in a token-vector result. Errors: MEMORY. */
 SutraStatus su_embed_count_tokens(SutraEngine *engine, const SutraModel *model,
                                   const SutraInput *inputs, size_t n, const SuEmbedPlan *plan,
                                   size_t *offsets, SutraError *err);
@@ -120,11 +141,18 @@ struct SutraResult {
 };
 void su_result_free(SutraResult *result);
 
+/* Memory for the result of a request: items, offsets and rows, not yet written. */
+SutraStatus su_result_create(SutraEngine *engine, const SutraModel *model, const SutraInput *inputs,
+                             size_t n, const SuEmbedPlan *plan, SutraResult **result,
+                             SutraError *err);
+SuEmbedTarget su_result_target(SutraResult *result);
+/* The result of a request that ended with status; NULL, and freed, if it failed as a whole. */
+SutraResult *su_result_of(SutraResult *result, SutraStatus status);
+
 SutraStatus su_embed_to_result(SutraEngine *engine, const SutraModel *model,
                                const SutraInput *inputs, size_t n, const SutraEmbedOptions *options,
-                               uint64_t queue_ns, SutraResult **result, SutraError *err);
+                               SutraResult **result, SutraError *err);
 
-/* The queue's dispatcher thread starts with the first job. */
 SutraStatus su_job_queue_create(SutraEngine *engine, uint64_t max_queued_tokens, SuJobQueue **queue,
                                 SutraError *err);
 void su_job_queue_free(SuJobQueue *queue); /* runs what is queued first */

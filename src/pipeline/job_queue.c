@@ -1,57 +1,67 @@
-/* Asynchronous jobs: a priority queue with a bound on what waits, and one dispatcher thread.
+/* Asynchronous jobs: requests that are copied, bounded in number, and told when they are over.
  *
- *   submitted ──► queued ──► running ──► done
- *                    └── cancel, timeout ──► done (CANCELLED, TIMEOUT)
+ *   submitted ──► listed (scheduler.c) ──► finished ──► callback, on the notifier ──► done
+ *                                              └── without a callback ────────────────►
  *
  * A job has two owners, the queue and the user's handle; the one that lets go last frees it. The
  * queue in turn is owned by its engine and by its jobs, so that a job can be waited for when the
- * engine is gone: all jobs are done by then. Jobs of equal priority run in the order of
- * submission. */
+ * engine is gone: all jobs are done by then. Callbacks come one at a time, from a thread of their
+ * own: a slow one holds up no encoder. */
 #include "pipeline/job_queue.h"
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "pipeline/scheduler.h"
 
 #include <errno.h>
 #include <string.h>
 
-typedef enum JobState { JOB_QUEUED, JOB_RUNNING, JOB_DONE } JobState;
-
 struct SutraJob {
-    SutraEngine *engine;
-    const SutraModel *model; /* retained */
-    SutraInput *inputs;      /* [n], with their text, in this block of memory */
-    float *ranges;           /* [2, dim] or NULL, in it too */
-    size_t n, cost;          /* cost: bytes of text / 4, an estimate of its tokens */
-    SutraEmbedOptions options;
-    SutraDone done;
+    SuRequest request;  /* first */
+    SuEmbedPlan plan;   /* of it */
+    SutraInput *inputs; /* [n], with their text, in this block of memory */
+    float *ranges;      /* [2, dim] or NULL, in it too */
+    size_t cost;        /* bytes of text / 4, an estimate of its tokens */
+    SutraDone callback;
     void *user;
-    uint64_t submitted_ns;
-    SutraJob *next;
+    SutraJob *next; /* of the notifier's */
     SuJobQueue *queue;
+    bool ended; /* guarded by the queue's lock */
     _Atomic int owners;
-    _Atomic bool cancelled;
-    JobState state; /* guarded by queue->lock, like all below */
+    pthread_mutex_t lock; /* guards what is below */
+    pthread_cond_t changed;
+    bool done;
     SutraStatus status;
     SutraError error;
     SutraResult *result;
 };
 
 struct SuJobQueue {
-    SutraEngine *engine; /* not to be used once stop is set and the dispatcher has ended */
+    SutraEngine *engine; /* not to be used once no job is outstanding and stop is set */
     _Atomic size_t owners;
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* a job arrived, room became free, a job is done, stop */
-    SutraJob *first;
+    pthread_cond_t room, finished; /* for submitters; for the notifier, and the end of the engine */
+    SutraJob *first, *last;        /* finished, their callbacks to be called */
     uint64_t max_cost, cost;
-    bool stop, started;
-    pthread_t dispatcher;
+    size_t outstanding; /* jobs that are not over, and calls that cancel one */
+    bool stop, notifying;
+    pthread_t notifier;
 };
+
+static void init_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
 
 static void release_queue(SuJobQueue *queue)
 {
     if (atomic_fetch_sub(&queue->owners, 1) != 1) return;
-    pthread_cond_destroy(&queue->changed);
+    pthread_cond_destroy(&queue->room);
+    pthread_cond_destroy(&queue->finished);
     pthread_mutex_destroy(&queue->lock);
     su_free(queue);
 }
@@ -59,61 +69,76 @@ static void release_queue(SuJobQueue *queue)
 static void release_job(SutraJob *job)
 {
     if (atomic_fetch_sub(&job->owners, 1) != 1) return;
-    su_model_free((SutraModel *)job->model);
+    su_model_free((SutraModel *)job->request.model);
     su_result_free(job->result);
     release_queue(job->queue);
+    su_request_destroy(&job->request);
+    pthread_cond_destroy(&job->changed);
+    pthread_mutex_destroy(&job->lock);
     su_free(job);
 }
 
-static void finish_job(SuJobQueue *queue, SutraJob *job, SutraStatus status, SutraResult *result,
-                       const SutraError *err)
+/* One reason less for the engine to stay. */
+static void leave(SuJobQueue *queue)
 {
     pthread_mutex_lock(&queue->lock);
-    queue->cost -= job->cost; /* before the callback, which may submit as much */
-    pthread_cond_broadcast(&queue->changed);
+    queue->outstanding--;
+    if (queue->stop) pthread_cond_broadcast(&queue->finished);
     pthread_mutex_unlock(&queue->lock);
-    if (job->done) {
-        job->done(job->user, result, err);
-        result = NULL;
-    }
+}
+
+/* The job is done: whoever waits for it comes first, as the engine may go when all are. */
+static void end_job(SutraJob *job)
+{
+    SuJobQueue *queue = job->queue;
+    pthread_mutex_lock(&job->lock);
+    job->done = true;
+    pthread_cond_broadcast(&job->changed);
+    pthread_mutex_unlock(&job->lock);
     pthread_mutex_lock(&queue->lock);
-    job->state = JOB_DONE;
-    job->status = status;
-    job->error = *err;
-    job->result = result;
-    pthread_cond_broadcast(&queue->changed);
+    job->ended = true;
     pthread_mutex_unlock(&queue->lock);
+    leave(queue);
     release_job(job);
 }
 
-static void run_job(SuJobQueue *queue, SutraJob *job)
+/* By the thread that finished the request. */
+static void on_finished(SuRequest *request)
 {
-    SutraError err = {0};
-    SutraResult *result = NULL;
-    SutraStatus status;
-    uint64_t waited = su_clock_ns() - job->submitted_ns;
-    if (atomic_load(&job->cancelled))
-        status = su_error_set(&err, SUTRA_E_CANCELLED, "the job was cancelled");
-    else if (job->options.timeout_ns && waited > job->options.timeout_ns)
-        status = su_error_set(&err, SUTRA_E_TIMEOUT, "the job waited longer than its timeout");
-    else
-        status = su_embed_to_result(job->engine, job->model, job->inputs, job->n, &job->options,
-                                    waited, &result, &err);
-    finish_job(queue, job, status, result, &err);
+    SutraJob *job = (SutraJob *)request;
+    SuJobQueue *queue = job->queue;
+    job->error = (SutraError){0};
+    job->status = su_request_status(request, &job->error);
+    job->result = su_result_of(job->result, job->status);
+    pthread_mutex_lock(&queue->lock);
+    queue->cost -= job->cost; /* before the callback, which may submit as much */
+    pthread_cond_broadcast(&queue->room);
+    if (job->callback) {
+        *(queue->last ? &queue->last->next : &queue->first) = job;
+        queue->last = job;
+        pthread_cond_broadcast(&queue->finished);
+    }
+    bool notified = job->callback != NULL;
+    pthread_mutex_unlock(&queue->lock);
+    if (!notified) end_job(job);
 }
 
-static void *dispatch(void *argument)
+static void *notify(void *argument)
 {
     SuJobQueue *queue = argument;
     pthread_mutex_lock(&queue->lock);
     for (;;) {
-        while (!queue->first && !queue->stop) pthread_cond_wait(&queue->changed, &queue->lock);
+        while (!queue->first && !(queue->stop && queue->outstanding == 0))
+            pthread_cond_wait(&queue->finished, &queue->lock);
         SutraJob *job = queue->first;
         if (!job) break;
         queue->first = job->next;
-        job->state = JOB_RUNNING;
+        if (!queue->first) queue->last = NULL;
         pthread_mutex_unlock(&queue->lock);
-        run_job(queue, job);
+        SutraResult *result = job->result;
+        job->result = NULL;
+        job->callback(job->user, result, &job->error);
+        end_job(job);
         pthread_mutex_lock(&queue->lock);
     }
     pthread_mutex_unlock(&queue->lock);
@@ -130,11 +155,8 @@ SutraStatus su_job_queue_create(SutraEngine *engine, uint64_t max_queued_tokens,
     queue->owners = 1;
     queue->max_cost = max_queued_tokens ? max_queued_tokens : (uint64_t)4 << 20;
     pthread_mutex_init(&queue->lock, NULL);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&queue->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    init_condition(&queue->room);
+    init_condition(&queue->finished);
     return SUTRA_OK;
 }
 
@@ -143,13 +165,31 @@ void su_job_queue_free(SuJobQueue *queue)
     if (!queue) return;
     pthread_mutex_lock(&queue->lock);
     queue->stop = true;
-    pthread_cond_broadcast(&queue->changed);
+    pthread_cond_broadcast(&queue->room);
+    pthread_cond_broadcast(&queue->finished);
+    while (queue->outstanding) pthread_cond_wait(&queue->finished, &queue->lock);
+    pthread_cond_broadcast(&queue->finished);
     pthread_mutex_unlock(&queue->lock);
-    if (queue->started) pthread_join(queue->dispatcher, NULL);
+    if (queue->notifying) pthread_join(queue->notifier, NULL);
     release_queue(queue);
 }
 
 /* ---- submission ---- */
+
+static struct timespec deadline_after(uint64_t timeout_ns)
+{
+    uint64_t now = su_clock_ns(), end = now + timeout_ns < now ? UINT64_MAX : now + timeout_ns;
+    return (struct timespec){.tv_sec = (time_t)(end / 1000000000u),
+                             .tv_nsec = (long)(end % 1000000000u)};
+}
+
+/* False: `end` has passed. NULL: never. */
+static bool wait_until(pthread_cond_t *condition, pthread_mutex_t *lock, const struct timespec *end)
+{
+    if (end) return pthread_cond_timedwait(condition, lock, end) != ETIMEDOUT;
+    pthread_cond_wait(condition, lock);
+    return true;
+}
 
 static void *copy_bytes(SuArena *arena, const void *from, size_t size)
 {
@@ -182,41 +222,41 @@ static SutraJob *copy_job(SuArena *arena, const SutraInput *inputs, size_t n,
                 (input->token_ids ? input->num_token_ids : 0) + 2;
     }
     if (!job) return NULL;
-    *job = (SutraJob){.inputs = own, .ranges = ranges, .n = n, .cost = cost, .owners = 2};
+    *job = (SutraJob){.inputs = own, .ranges = ranges, .cost = cost, .owners = 2};
     return job;
 }
 
-static void insert(SuJobQueue *queue, SutraJob *job)
+/* Waits for room, or fails. The notifier, in a callback, never waits: the engine's end waits for
+ * it. lock is held. */
+static SutraStatus admit(SuJobQueue *queue, const SutraJob *job, const SutraEmbedOptions *options,
+                         SutraError *err)
 {
-    SutraJob **at = &queue->first;
-    while (*at && (*at)->options.priority >= job->options.priority) at = &(*at)->next;
-    job->next = *at;
-    *at = job;
-}
-
-/* Waits for room, or fails; starts the dispatcher. The dispatcher itself, in a callback, never
- * waits: nobody else makes room. lock is held. */
-static SutraStatus admit(SuJobQueue *queue, const SutraJob *job, SutraError *err)
-{
-    if (queue->stop) SU_RAISE(err, SUTRA_E_CANCELLED, "the engine is being freed");
-    bool may_wait = !queue->started || !pthread_equal(pthread_self(), queue->dispatcher);
-    while (queue->cost && queue->cost + job->cost > queue->max_cost) {
-        if (job->options.when_full == SUTRA_WHEN_FULL_FAIL || !may_wait)
+    bool may_wait = !queue->notifying || !pthread_equal(pthread_self(), queue->notifier);
+    struct timespec end = deadline_after(options->timeout_ns);
+    bool in_time = true;
+    while (!queue->stop && queue->cost && queue->cost + job->cost > queue->max_cost) {
+        if (options->when_full == SUTRA_WHEN_FULL_FAIL || !may_wait)
             SU_RAISE(err, SUTRA_E_BUSY, "the queue holds %llu tokens, its limit is %llu",
                      (unsigned long long)queue->cost, (unsigned long long)queue->max_cost);
-        pthread_cond_wait(&queue->changed, &queue->lock);
+        if (!in_time)
+            SU_RAISE(err, SUTRA_E_TIMEOUT,
+                     "the queue, full with %llu tokens, had no room within the job's timeout",
+                     (unsigned long long)queue->cost);
+        in_time = wait_until(&queue->room, &queue->lock, options->timeout_ns ? &end : NULL);
     }
-    if (!queue->started) {
-        if (pthread_create(&queue->dispatcher, NULL, dispatch, queue) != 0)
-            SU_RAISE(err, SUTRA_E_LIMIT, "could not start the dispatcher thread");
-        queue->started = true;
+    if (queue->stop) SU_RAISE(err, SUTRA_E_CANCELLED, "the engine is being freed");
+    if (job->callback && !queue->notifying) {
+        if (pthread_create(&queue->notifier, NULL, notify, queue) != 0)
+            SU_RAISE(err, SUTRA_E_LIMIT, "could not start the thread of the callbacks");
+        queue->notifying = true;
     }
+    queue->cost += job->cost;
+    queue->outstanding++;
     return SUTRA_OK;
 }
 
-SutraStatus su_job_submit(SuJobQueue *queue, const SutraModel *model, const SutraInput *inputs,
-                          size_t n, const SutraEmbedOptions *options, const SuEmbedPlan *plan,
-                          SutraDone done, void *user, SutraJob **out, SutraError *err)
+static SutraStatus create_job(SuJobQueue *queue, const SutraModel *model, const SutraInput *inputs,
+                              size_t n, const SuEmbedPlan *plan, SutraJob **out, SutraError *err)
 {
     SuArena arena = {0};
     copy_job(&arena, inputs, n, plan);
@@ -224,25 +264,59 @@ SutraStatus su_job_submit(SuJobQueue *queue, const SutraModel *model, const Sutr
     if (!memory) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for a job of %zu texts", n);
     arena = (SuArena){.base = memory, .size = arena.used};
     SutraJob *job = copy_job(&arena, inputs, n, plan);
-    job->options = *options;
-    job->options.ranges = job->ranges;
-    job->engine = queue->engine;
+    job->plan = *plan;
+    job->plan.ranges = job->ranges;
+    SutraStatus status =
+        su_result_create(queue->engine, model, job->inputs, n, &job->plan, &job->result, err);
+    if (status != SUTRA_OK) {
+        su_free(job);
+        return status;
+    }
+    job->request = (SuRequest){.engine = queue->engine,
+                               .model = su_model_retain((SutraModel *)model),
+                               .inputs = job->inputs,
+                               .n = n,
+                               .plan = &job->plan,
+                               .target = su_result_target(job->result),
+                               .on_finished = on_finished};
+    su_request_init(&job->request);
+    pthread_mutex_init(&job->lock, NULL);
+    init_condition(&job->changed);
     job->queue = queue;
     atomic_fetch_add(&queue->owners, 1);
-    job->model = su_model_retain((SutraModel *)model);
-    job->done = done;
-    job->user = user;
-    job->submitted_ns = su_clock_ns();
-    if (!out) job->owners = 1;
+    *out = job;
+    return SUTRA_OK;
+}
 
+/* Takes back what admit gave. */
+static void dismiss(SuJobQueue *queue, const SutraJob *job)
+{
     pthread_mutex_lock(&queue->lock);
-    SutraStatus status = admit(queue, job, err);
-    if (status == SUTRA_OK) {
-        queue->cost += job->cost;
-        insert(queue, job);
-        pthread_cond_broadcast(&queue->changed);
-    }
+    queue->cost -= job->cost;
+    queue->outstanding--;
+    pthread_cond_broadcast(&queue->room);
     pthread_mutex_unlock(&queue->lock);
+}
+
+SutraStatus su_job_submit(SuJobQueue *queue, const SutraModel *model, const SutraInput *inputs,
+                          size_t n, const SutraEmbedOptions *options, const SuEmbedPlan *plan,
+                          SutraDone callback, void *user, SutraJob **out, SutraError *err)
+{
+    SutraJob *job = NULL;
+    SU_TRY(create_job(queue, model, inputs, n, plan, &job, err));
+    job->callback = callback;
+    job->user = user;
+    job->request.priority = options->priority;
+    job->request.timeout_ns = options->timeout_ns;
+    job->request.submitted_ns = su_clock_ns();
+    pthread_mutex_lock(&queue->lock);
+    SutraStatus status = admit(queue, job, options, err);
+    pthread_mutex_unlock(&queue->lock);
+    if (status == SUTRA_OK) {
+        if (!out) job->owners = 1;
+        status = su_scheduler_submit(queue->engine->scheduler, &job->request, err);
+        if (status != SUTRA_OK) dismiss(queue, job);
+    }
     if (status != SUTRA_OK) {
         job->owners = 1;
         release_job(job);
@@ -254,39 +328,37 @@ SutraStatus su_job_submit(SuJobQueue *queue, const SutraModel *model, const Sutr
 
 /* ---- the user's handle ---- */
 
-static struct timespec deadline_after(uint64_t timeout_ns)
-{
-    uint64_t now = su_clock_ns(), end = now + timeout_ns < now ? UINT64_MAX : now + timeout_ns;
-    return (struct timespec){.tv_sec = (time_t)(end / 1000000000u),
-                             .tv_nsec = (long)(end % 1000000000u)};
-}
-
 SutraStatus su_job_wait(SutraJob *job, uint64_t timeout_ns, SutraResult **result, SutraError *err)
 {
     if (result) *result = NULL;
     if (!job) SU_RAISE(err, SUTRA_E_ARGUMENT, "job is NULL");
-    SuJobQueue *queue = job->queue;
-    struct timespec deadline = deadline_after(timeout_ns);
-    int reason = 0;
-    pthread_mutex_lock(&queue->lock);
-    while (job->state != JOB_DONE && reason != ETIMEDOUT)
-        reason = timeout_ns == UINT64_MAX
-                     ? pthread_cond_wait(&queue->changed, &queue->lock)
-                     : pthread_cond_timedwait(&queue->changed, &queue->lock, &deadline);
-    bool finished = job->state == JOB_DONE;
-    if (finished && result) {
+    struct timespec end = deadline_after(timeout_ns);
+    bool in_time = true;
+    pthread_mutex_lock(&job->lock);
+    while (!job->done && in_time)
+        in_time = wait_until(&job->changed, &job->lock, timeout_ns == UINT64_MAX ? NULL : &end);
+    bool done = job->done;
+    if (done && result) {
         *result = job->result;
         job->result = NULL;
     }
-    pthread_mutex_unlock(&queue->lock);
-    if (!finished) SU_RAISE(err, SUTRA_E_TIMEOUT, "the job is not done yet");
+    pthread_mutex_unlock(&job->lock);
+    if (!done) SU_RAISE(err, SUTRA_E_TIMEOUT, "the job is not done yet");
     if (job->status != SUTRA_OK && err) *err = job->error;
     return job->status;
 }
 
 void su_job_cancel(SutraJob *job)
 {
-    if (job) atomic_store(&job->cancelled, true);
+    if (!job) return;
+    SuJobQueue *queue = job->queue;
+    pthread_mutex_lock(&queue->lock);
+    bool ended = job->ended;
+    if (!ended) queue->outstanding++; /* the engine stays */
+    pthread_mutex_unlock(&queue->lock);
+    if (ended) return;
+    su_scheduler_cancel(queue->engine->scheduler, &job->request);
+    leave(queue);
 }
 
 void su_job_free(SutraJob *job)

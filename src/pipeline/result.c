@@ -42,38 +42,40 @@ static SutraResult *allocate(const SuEmbedPlan *plan, size_t n, size_t rows, con
     return result;
 }
 
-SutraStatus su_embed_to_result(SutraEngine *engine, const SutraModel *model,
-                               const SutraInput *inputs, size_t n, const SutraEmbedOptions *options,
-                               uint64_t queue_ns, SutraResult **out, SutraError *err)
+SutraStatus su_result_create(SutraEngine *engine, const SutraModel *model, const SutraInput *inputs,
+                             size_t n, const SuEmbedPlan *plan, SutraResult **out, SutraError *err)
 {
-    SuEmbedPlan plan;
     size_t *offsets = NULL, rows = n;
     *out = NULL;
-    SU_TRY(su_embed_plan(model, options, &plan, err));
-    if (plan.output == SUTRA_OUT_TOKENS) {
+    if (plan->output == SUTRA_OUT_TOKENS) {
         offsets = su_calloc(n + 1, sizeof *offsets);
         if (!offsets) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu texts", n);
-        SutraStatus status = su_embed_count_tokens(engine, model, inputs, n, &plan, offsets, err);
+        SutraStatus status = su_embed_count_tokens(engine, model, inputs, n, plan, offsets, err);
         if (status != SUTRA_OK) {
             su_free(offsets);
             return status;
         }
         rows = offsets[n];
     }
-    SutraResult *result = allocate(&plan, n, rows, offsets, err);
+    *out = allocate(plan, n, rows, offsets, err);
     su_free(offsets);
-    if (!result) return SUTRA_E_MEMORY;
-    SuEmbedTarget target = {(unsigned char *)result->view.data, result->view.offsets,
-                            (SutraItem *)result->view.items};
-    SutraStatus status = su_embed_call(engine, model, inputs, n, &plan, &target, queue_ns, err);
-    bool some_item = false;
-    for (size_t i = 0; i < n; i++) some_item |= result->view.items[i].status != SUTRA_OK;
-    if (status != SUTRA_OK && !some_item) {
-        su_result_free(result); /* the call as a whole failed */
-        return status;
-    }
-    *out = result;
-    return status;
+    return *out ? SUTRA_OK : SUTRA_E_MEMORY;
+}
+
+SuEmbedTarget su_result_target(SutraResult *result)
+{
+    return (SuEmbedTarget){(unsigned char *)result->view.data, result->view.offsets,
+                           (SutraItem *)result->view.items};
+}
+
+SutraResult *su_result_of(SutraResult *result, SutraStatus status)
+{
+    bool some_item = status == SUTRA_OK;
+    for (size_t i = 0; i < result->view.num_items && !some_item; i++)
+        some_item = result->view.items[i].status != SUTRA_OK;
+    if (some_item) return result;
+    su_result_free(result);
+    return NULL;
 }
 
 void su_result_free(SutraResult *result) { su_free_aligned(result); }

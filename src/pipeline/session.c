@@ -194,6 +194,7 @@ static SutraStatus grow_workers(SutraEngine *engine, uint32_t max_tokens, SutraE
         SuWorker *worker = &engine->workers[i];
         SuArena arena = {0};
         su_ragged_batch_carve(&worker->batch, &arena, max_tokens, max_tokens);
+        su_arena_carve(&arena, max_tokens * sizeof(SuRequest *));
         unsigned char *memory = su_alloc_aligned(arena.used);
         if (!memory)
             SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for batches of %u tokens", max_tokens);
@@ -201,9 +202,25 @@ static SutraStatus grow_workers(SutraEngine *engine, uint32_t max_tokens, SutraE
         worker->memory = memory;
         arena = (SuArena){.base = memory, .size = arena.used};
         su_ragged_batch_carve(&worker->batch, &arena, max_tokens, max_tokens);
+        worker->owners = su_arena_carve(&arena, max_tokens * sizeof(SuRequest *));
     }
     engine->worker_tokens = max_tokens;
     return SUTRA_OK;
+}
+
+static uint32_t context_tokens(const SutraEngine *engine, uint32_t max_tokens)
+{
+    return max_tokens < engine->batch_tokens ? engine->batch_tokens : max_tokens;
+}
+
+SuSession *su_session_ready(SutraEngine *engine, const SutraModel *model, SutraOutput output,
+                            uint32_t max_tokens)
+{
+    SuSession *session = find_session(engine, model);
+    bool ready = session && (session->outputs >> output & 1) &&
+                 session->max_tokens >= context_tokens(engine, max_tokens) &&
+                 engine->worker_tokens >= session->max_tokens;
+    return ready ? session : NULL;
 }
 
 SutraStatus su_session_prepare(SutraEngine *engine, const SutraModel *model, SutraOutput output,
@@ -212,7 +229,7 @@ SutraStatus su_session_prepare(SutraEngine *engine, const SutraModel *model, Sut
     SuSession *session = find_session(engine, model);
     if (!session) SU_TRY(create_session(engine, model, output, &session, err));
     SU_TRY(check_support(session->backend, model, output, &session->outputs, err));
-    if (max_tokens < engine->batch_tokens) max_tokens = engine->batch_tokens;
+    max_tokens = context_tokens(engine, max_tokens);
     if (session->max_tokens < max_tokens) SU_TRY(grow_contexts(engine, session, max_tokens, err));
     SU_TRY(grow_workers(engine, session->max_tokens, err));
     *out = session;

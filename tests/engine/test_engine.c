@@ -1,9 +1,8 @@
 /* The engine through sutra.h: options, items, outputs, errors, jobs, concurrent callers. */
-#include "support/tiny_engine.h"
+#include "support/engine_gate.h"
 
 #include <math.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -15,11 +14,17 @@
 
 enum { HIDDEN = 64 };
 
+static EngineGate gate;
+
 static int set_up(void **state)
 {
     static TinyEngine tiny;
-    const SutraEngineOptions options = {
-        .struct_size = sizeof options, .num_threads = 2, .max_queued_tokens = 600};
+    const SutraEngineOptions options = {.struct_size = sizeof options,
+                                        .num_threads = 2,
+                                        .max_queued_tokens = 600,
+                                        .log = engine_gate_log,
+                                        .log_user = &gate};
+    engine_gate_init(&gate);
     tiny_engine_open(&(TinyModel){HIDDEN, 2, 2, 128, 256, NULL, 5}, &options, &tiny);
     *state = &tiny;
     return 0;
@@ -28,6 +33,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     tiny_engine_close(*state);
+    engine_gate_destroy(&gate);
     return 0;
 }
 
@@ -236,26 +242,10 @@ static void test_jobs_drain(void **state)
     tiny_model_remove(path);
 }
 
-typedef struct Gate {
-    pthread_mutex_t lock;
-    sem_t reached;
-} Gate;
-
-static void hold(void *user, SutraResult *result, const SutraError *err)
-{
-    Gate *gate = user;
-    (void)err;
-    sem_post(&gate->reached);
-    pthread_mutex_lock(&gate->lock);
-    pthread_mutex_unlock(&gate->lock);
-    sutra_result_free(result);
-}
-
 static void test_queue_full_cancel_timeout(void **state)
 {
     TinyEngine *f = *state;
     SutraError err = {0};
-    Gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER};
     SutraInput input = text_input("a");
     int32_t ids[500] = {2};
     SutraInput large = {.token_ids = ids, .num_token_ids = 500};
@@ -264,11 +254,7 @@ static void test_queue_full_cancel_timeout(void **state)
     SutraJob *cancelled, *late, *third;
     SutraResult *result = NULL;
 
-    assert_int_equal(sem_init(&gate.reached, 0, 0), 0);
-    pthread_mutex_lock(&gate.lock); /* the first job's callback holds the dispatcher */
-    assert_int_equal(sutra_submit(f->engine, f->model, &input, 1, NULL, hold, &gate, NULL, &err),
-                     SUTRA_OK);
-    while (sem_wait(&gate.reached) != 0) continue;
+    engine_gate_close(&gate, f);
     assert_int_equal(
         sutra_submit(f->engine, f->model, &input, 1, NULL, NULL, NULL, &cancelled, &err), SUTRA_OK);
     assert_int_equal(sutra_submit(f->engine, f->model, &input, 1, &hurry, NULL, NULL, &late, &err),
@@ -282,18 +268,15 @@ static void test_queue_full_cancel_timeout(void **state)
     assert_null(refused);
     assert_int_equal(sutra_job_wait(cancelled, 1000, &result, &err), SUTRA_E_TIMEOUT);
     sutra_job_cancel(cancelled);
-    pthread_mutex_unlock(&gate.lock);
-
     assert_int_equal(sutra_job_wait(cancelled, UINT64_MAX, &result, &err), SUTRA_E_CANCELLED);
     assert_null(result);
+    engine_gate_open(&gate);
     assert_int_equal(sutra_job_wait(late, UINT64_MAX, &result, &err), SUTRA_E_TIMEOUT);
     assert_int_equal(sutra_job_wait(third, UINT64_MAX, &result, &err), SUTRA_OK);
     sutra_result_free(result);
     sutra_job_free(cancelled);
     sutra_job_free(late);
     sutra_job_free(third);
-    pthread_mutex_destroy(&gate.lock);
-    sem_destroy(&gate.reached);
 }
 
 /* ---- concurrent callers

@@ -1,5 +1,5 @@
 /* Jobs through sutra.h: their life after the engine's, submitting from callbacks, partial results. */
-#include "support/tiny_engine.h"
+#include "support/engine_gate.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -14,11 +14,17 @@
 
 enum { HIDDEN = 64, QUEUE_TOKENS = 600, LARGE = 500 };
 
+static EngineGate gate;
+
 static int set_up(void **state)
 {
     static TinyEngine tiny;
-    const SutraEngineOptions options = {
-        .struct_size = sizeof options, .num_threads = 2, .max_queued_tokens = QUEUE_TOKENS};
+    const SutraEngineOptions options = {.struct_size = sizeof options,
+                                        .num_threads = 2,
+                                        .max_queued_tokens = QUEUE_TOKENS,
+                                        .log = engine_gate_log,
+                                        .log_user = &gate};
+    engine_gate_init(&gate);
     tiny_engine_open(&(TinyModel){HIDDEN, 2, 1, 64, 512, NULL, 7}, &options, &tiny);
     *state = &tiny;
     return 0;
@@ -27,6 +33,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     tiny_engine_close(*state);
+    engine_gate_destroy(&gate);
     return 0;
 }
 
@@ -101,6 +108,7 @@ typedef struct Chain {
     TinyEngine *fixture;
     SutraInput next;
     bool again;            /* submit until it is refused */
+    sem_t called;          /* posted by each callback */
     pthread_mutex_t gate;  /* held by the test while it prepares */
     SutraStatus submitted; /* of the last submission; to be read when that job's callback is over */
 } Chain;
@@ -118,6 +126,7 @@ static void submit_another(void *user, SutraResult *result, const SutraError *er
     TinyEngine *f = chain->fixture;
     (void)err;
     sutra_result_free(result);
+    sem_post(&chain->called);
     pthread_mutex_lock(&chain->gate);
     pthread_mutex_unlock(&chain->gate);
     chain->submitted = sutra_submit(f->engine, f->model, &chain->next, 1, NULL,
@@ -126,8 +135,10 @@ static void submit_another(void *user, SutraResult *result, const SutraError *er
 
 static Chain new_chain(TinyEngine *f, SutraInput next)
 {
-    return (Chain){
+    Chain chain = {
         .fixture = f, .next = next, .gate = PTHREAD_MUTEX_INITIALIZER, .submitted = SUTRA_E_IO};
+    assert_int_equal(sem_init(&chain.called, 0, 0), 0);
+    return chain;
 }
 
 /* The job is done when its callback has returned. */
@@ -157,7 +168,7 @@ static void a_callback_may_submit_as_much_as_its_job_took(void **state)
     assert_int_equal(chain.submitted, SUTRA_OK);
 }
 
-/* The thread that makes room is the one that would wait for it. */
+/* The engine's end waits for the thread of the callbacks. */
 static void a_full_queue_is_busy_from_a_callback(void **state)
 {
     TinyEngine *f = *state;
@@ -165,10 +176,14 @@ static void a_full_queue_is_busy_from_a_callback(void **state)
     SutraInput small = text_input("a"), large = {.token_ids = ids, .num_token_ids = LARGE};
     Chain chain = new_chain(f, large);
     pthread_mutex_lock(&chain.gate);
-    SutraJob *first = submit_first(&chain, &small), *fills = submit(f, &large, 1);
+    SutraJob *first = submit_first(&chain, &small);
+    sem_wait(&chain.called);
+    engine_gate_close(&gate, f);
+    SutraJob *fills = submit(f, &large, 1);
     pthread_mutex_unlock(&chain.gate);
     finish(first);
     assert_int_equal(chain.submitted, SUTRA_E_BUSY);
+    engine_gate_open(&gate);
     finish(fills);
 }
 
@@ -241,25 +256,21 @@ static void a_failing_input_leaves_the_other_rows(void **state)
     sutra_result_free(outcome.result);
 }
 
-/* The first job's callback holds the dispatcher, so that the second cannot be done. */
 static void a_job_that_has_no_result_gives_null(void **state)
 {
     TinyEngine *f = *state;
     SutraInput small = text_input("a");
-    Chain chain = new_chain(f, small);
     SutraResult *result = (SutraResult *)f;
-    pthread_mutex_lock(&chain.gate);
-    SutraJob *first = submit_first(&chain, &small), *second = submit(f, &small, 1);
-    SutraStatus status = sutra_job_wait(second, 0, &result, NULL);
-    sutra_job_cancel(second);
-    pthread_mutex_unlock(&chain.gate);
-    assert_int_equal(status, SUTRA_E_TIMEOUT);
+    engine_gate_close(&gate, f);
+    SutraJob *job = submit(f, &small, 1);
+    assert_int_equal(sutra_job_wait(job, 0, &result, NULL), SUTRA_E_TIMEOUT);
     assert_null(result);
+    sutra_job_cancel(job);
     result = (SutraResult *)f;
-    assert_int_equal(sutra_job_wait(second, UINT64_MAX, &result, NULL), SUTRA_E_CANCELLED);
+    assert_int_equal(sutra_job_wait(job, UINT64_MAX, &result, NULL), SUTRA_E_CANCELLED);
     assert_null(result);
-    finish(first);
-    sutra_job_free(second);
+    engine_gate_open(&gate);
+    sutra_job_free(job);
 }
 
 static void a_call_that_fails_as_a_whole_fills_the_items(void **state)

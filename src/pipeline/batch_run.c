@@ -1,0 +1,165 @@
+#include "pipeline/batch_run.h"
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "pipeline/text_tokens.h"
+
+#include <stdio.h>
+#include <string.h>
+
+SuBatchKind su_batch_kind(const SuRequest *request)
+{
+    const SuEmbedPlan *plan = request->plan;
+    return (SuBatchKind){.session = request->session,
+                         .output = plan->output,
+                         .dtype = plan->dtype,
+                         .pooling = plan->pooling,
+                         .dim = plan->dim,
+                         .normalize = plan->normalize,
+                         .row_bytes = plan->row_bytes,
+                         .ranges = plan->ranges};
+}
+
+/* row_bytes follows from dtype and dim. */
+bool su_batch_kind_equal(const SuBatchKind *a, const SuBatchKind *b)
+{
+    return a->session == b->session && a->output == b->output && a->dtype == b->dtype &&
+           a->pooling == b->pooling && a->dim == b->dim && a->normalize == b->normalize &&
+           a->ranges == b->ranges;
+}
+
+/* No larger than the session's contexts: another model may have needed larger ones. */
+void su_batch_start(SuWorker *worker, const SuBatchKind *kind)
+{
+    worker->kind = *kind;
+    worker->batch.max_tokens = worker->batch.max_seqs = kind->session->max_tokens;
+    su_ragged_batch_clear(&worker->batch);
+}
+
+static void copy_row(const SuWorker *worker, uint32_t s, const SutraResultView *view,
+                     uint64_t compute_ns)
+{
+    const SuRaggedBatch *batch = &worker->batch;
+    SuRequest *request = worker->owners[s];
+    const SuEmbedTarget *target = &request->target;
+    const unsigned char *data = view->data;
+    size_t i = batch->source[s];
+    if (target->items) target->items[i].compute_ns = compute_ns;
+    if (batch->numeric_error[s]) {
+        su_request_fail_item(request, i, SUTRA_E_NUMERIC,
+                             view->output == SUTRA_OUT_SCORES ? "the score is NaN or infinity"
+                                                              : "the vector holds NaN or infinity");
+    } else if (target->offsets) {
+        size_t first = batch->cu_seqlens[s], rows = batch->cu_seqlens[s + 1] - first;
+        memcpy(target->data + target->offsets[i] * view->row_bytes, data + first * view->row_bytes,
+               rows * view->row_bytes);
+    } else {
+        memcpy(target->data + i * view->row_bytes, data + s * view->row_bytes, view->row_bytes);
+    }
+}
+
+/* One item a text, in rows of the size that the caller's memory was made for, or a reason. */
+static SutraStatus run_backend(const SuBatchKind *kind, void *context, const SutraBatch *batch,
+                               SutraResultView *view, SutraError *reason)
+{
+    const SutraBackend *backend = kind->session->backend;
+    SutraStatus status = backend->run(context, batch, view, reason);
+    if (status != SUTRA_OK) return su_backend_reason(backend, "run", status, reason);
+    if (!view->data || view->num_items != batch->num_seqs || view->row_bytes != kind->row_bytes)
+        SU_RAISE(
+            reason, SUTRA_E_DEVICE,
+            "run of the %s backend gave %zu texts with rows of %zu bytes in place of %u of %zu",
+            backend->name, view->data ? view->num_items : 0, view->row_bytes, batch->num_seqs,
+            kind->row_bytes);
+    return SUTRA_OK;
+}
+
+void su_batch_run(SuWorker *worker, uint32_t rank, const SutraTeam *team)
+{
+    SuRaggedBatch *batch = &worker->batch;
+    const SuBatchKind *kind = &worker->kind;
+    if (batch->num_seqs == 0) return;
+    SutraBatch run = {.struct_size = sizeof run,
+                      .num_seqs = batch->num_seqs,
+                      .num_tokens = batch->num_tokens,
+                      .max_seqlen = batch->max_seqlen,
+                      .token_ids = batch->token_ids,
+                      .type_ids = batch->type_ids,
+                      .cu_seqlens = batch->cu_seqlens,
+                      .prompt_len = batch->prompt_len,
+                      .output = kind->output,
+                      .dtype = kind->dtype,
+                      .dim = kind->dim,
+                      .normalize = kind->normalize,
+                      .pooling = kind->pooling,
+                      .team = team,
+                      .numeric_error = batch->numeric_error,
+                      .ranges = kind->ranges};
+    SutraResultView view = {.struct_size = sizeof view, .output = kind->output};
+    SutraError reason = {0};
+    uint64_t start = su_clock_ns();
+    SutraStatus status = run_backend(kind, kind->session->contexts[rank], &run, &view, &reason);
+    uint64_t compute_ns = su_clock_ns() - start;
+    for (uint32_t s = 0; s < batch->num_seqs; s++) {
+        if (status == SUTRA_OK)
+            copy_row(worker, s, &view, compute_ns);
+        else
+            su_request_fail_item(worker->owners[s], batch->source[s], status, reason.message);
+    }
+    /* Texts of one request lie side by side: one count for all of them. */
+    for (uint32_t s = 0, first = 0; s < batch->num_seqs; s++) {
+        if (s + 1 < batch->num_seqs && worker->owners[s + 1] == worker->owners[s]) continue;
+        su_request_items_done(worker->owners[s], s + 1 - first);
+        first = s + 1;
+    }
+    su_ragged_batch_clear(batch);
+}
+
+static void describe_item(const SuRequest *request, size_t i, const SuTextTokens *tokens,
+                          uint64_t queue_ns, uint64_t tokenize_ns)
+{
+    if (!request->target.items) return;
+    request->target.items[i] =
+        (SutraItem){.tokens_seen = tokens->seen > UINT32_MAX ? UINT32_MAX : (uint32_t)tokens->seen,
+                    .tokens_used = (uint32_t)tokens->used,
+                    .flags = tokens->seen > tokens->used ? SUTRA_ITEM_TRUNCATED : 0,
+                    .queue_ns = queue_ns,
+                    .tokenize_ns = tokenize_ns};
+}
+
+static SutraStatus check_ids(const SutraModel *model, const SuTextTokens *tokens, SutraError *err)
+{
+    for (size_t t = 0; t < tokens->used; t++)
+        if ((uint32_t)tokens->ids[t] >= model->spec.vocab_size)
+            SU_RAISE(err, SUTRA_E_ARGUMENT,
+                     "token id %d has no row in the token embedding, which has %u", tokens->ids[t],
+                     model->spec.vocab_size);
+    return SUTRA_OK;
+}
+
+void su_batch_add(SuWorker *worker, uint32_t rank, SuRequest *request, size_t begin, size_t end,
+                  uint64_t queue_ns, const SutraTeam *team)
+{
+    size_t failed = 0;
+    worker->prompt = NULL; /* another request's may lie where an earlier one's lay */
+    for (size_t i = begin; i < end; i++) {
+        SuTextTokens tokens = {0};
+        SutraError reason = {0};
+        uint64_t start = su_clock_ns();
+        SutraStatus status = su_text_tokens(request->model, worker, &request->inputs[i],
+                                            request->plan, &tokens, &reason);
+        describe_item(request, i, &tokens, queue_ns, su_clock_ns() - start);
+        if (status == SUTRA_OK) status = check_ids(request->model, &tokens, &reason);
+        if (status != SUTRA_OK) {
+            su_request_fail_item(request, i, status, reason.message);
+            failed++;
+            continue;
+        }
+        if (!su_ragged_batch_fits(&worker->batch, tokens.used)) su_batch_run(worker, rank, team);
+        atomic_fetch_add_explicit(&request->engine->tokens, tokens.used, memory_order_relaxed);
+        worker->owners[worker->batch.num_seqs] = request;
+        su_ragged_batch_append(&worker->batch, tokens.ids, tokens.types, (uint32_t)tokens.used,
+                               tokens.prompt_len, i);
+    }
+    su_request_items_done(request, failed);
+}

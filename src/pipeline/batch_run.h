@@ -1,0 +1,25 @@
+/* batch_run.h - a thread's batch: texts of any requests of one kind, through the encoder together.
+ *
+ * Vectors do not depend on their batch, so that only what one run of a backend has in common must be
+ * equal: the model and what is made of its hidden states. */
+#ifndef SU_BATCH_RUN_H
+#define SU_BATCH_RUN_H
+
+#include "pipeline/request.h"
+
+/* Of a request whose session is ready. */
+SuBatchKind su_batch_kind(const SuRequest *request);
+bool su_batch_kind_equal(const SuBatchKind *a, const SuBatchKind *b);
+
+/* Empties the worker's batch for texts of a kind. */
+void su_batch_start(SuWorker *worker, const SuBatchKind *kind);
+
+/* Tokenises items begin … end - 1 into the worker's batch, which is of the request's kind, and runs
+ * it whenever it is full. The request must not be touched afterwards: it may be over. */
+void su_batch_add(SuWorker *worker, uint32_t rank, SuRequest *request, size_t begin, size_t end,
+                  uint64_t queue_ns, const SutraTeam *team);
+
+/* Takes the batch through the encoder, on context `rank`, and empties it: its items are done. */
+void su_batch_run(SuWorker *worker, uint32_t rank, const SutraTeam *team);
+
+#endif

@@ -1,0 +1,525 @@
+/* Locks: the scheduler's comes before a request's and before that of the models' links. Requests
+ * are finished with none of them held. */
+#include "pipeline/scheduler.h"
+
+#include "base/clock.h"
+#include "base/cpu_relax.h"
+#include "base/status.h"
+#include "pipeline/batch_run.h"
+
+#include <limits.h>
+
+enum {
+    TEAM_TOKENS = 192,   /* per thread: what is less goes to a team */
+    SMALLEST_BATCH = 64, /* tokens */
+    LOOK_AHEAD = 256,    /* requests that are looked at for one of a batch's kind */
+    SPINS = 2000         /* some 25 µs: between two small requests of one caller */
+};
+
+typedef enum Phase { IDLE, ALONE, WIDE } Phase;
+
+struct SuScheduler {
+    SutraEngine *engine;
+    pthread_mutex_t lock;
+    SuRequest *first, *last;
+    size_t items, tokens; /* of requests in the list: not claimed; tokens are estimates */
+    uint64_t earliest;    /* deadline of those in the list, or before; UINT64_MAX: none */
+    Phase phase;
+    bool led;         /* WIDE: rank 0 is somebody's */
+    bool preparing;   /* ALONE: sessions change */
+    bool opened;      /* a run of the pool is to be closed */
+    uint32_t busy;    /* WIDE: threads with claimed texts, or about to claim */
+    uint32_t waiting; /* WIDE: threads that wait for texts */
+    uint32_t turn;    /* grows when a wide phase ends */
+    uint32_t opened_turn;
+    _Atomic uint32_t news; /* grows when a thread that waits has something to look at */
+    pthread_cond_t work;
+    pthread_cond_t host_work;
+    bool hosting, stop;
+    pthread_t host;
+};
+
+/* ---- the list; lock is held in all of these ---- */
+
+static bool claimable(const SuScheduler *s) { return s->first && s->first->session; }
+
+static uint64_t deadline(const SuRequest *request)
+{
+    uint64_t end = request->submitted_ns + request->timeout_ns;
+    return request->timeout_ns == 0 || end < request->submitted_ns ? UINT64_MAX : end;
+}
+
+static void list(SuScheduler *s, SuRequest *request)
+{
+    SuRequest *before = s->last;
+    while (before && before->priority < request->priority) before = before->previous;
+    SuRequest *after = before ? before->next : s->first;
+    request->previous = before;
+    request->next = after;
+    *(before ? &before->next : &s->first) = request;
+    *(after ? &after->previous : &s->last) = request;
+    request->listed = true;
+    s->items += request->n;
+    s->tokens += request->estimate;
+    if (deadline(request) < s->earliest) s->earliest = deadline(request);
+}
+
+static void unlist(SuScheduler *s, SuRequest *request)
+{
+    *(request->previous ? &request->previous->next : &s->first) = request->next;
+    *(request->next ? &request->next->previous : &s->last) = request->previous;
+    request->listed = false;
+    s->items -= request->n - request->next_item;
+    s->tokens -= request->estimate;
+    if (!s->first) s->earliest = UINT64_MAX;
+}
+
+/* None is known while one is being made. What has no items waits for its turn to be prepared. */
+static void find_session(SuScheduler *s, SuRequest *request)
+{
+    request->session = NULL;
+    if (request->n && !s->preparing)
+        request->session = su_session_ready(s->engine, request->model, request->plan->output,
+                                            request->plan->max_tokens);
+}
+
+/* Takes those that are too late out of the list, as a chain. */
+static SuRequest *take_late(SuScheduler *s)
+{
+    SuRequest *late = NULL;
+    if (s->earliest == UINT64_MAX || su_clock_ns() <= s->earliest) return NULL;
+    uint64_t now = su_clock_ns(), earliest = UINT64_MAX;
+    for (SuRequest *r = s->first, *next; r; r = next) {
+        next = r->next;
+        if (r->next_item || r->preparing || deadline(r) == UINT64_MAX) continue;
+        if (deadline(r) >= now) {
+            if (deadline(r) < earliest) earliest = deadline(r);
+            continue;
+        }
+        unlist(s, r);
+        r->next = late;
+        late = r;
+    }
+    s->earliest = earliest;
+    return late;
+}
+
+static void fail_late(SuRequest *late)
+{
+    SutraError err = {0};
+    su_error_set(&err, SUTRA_E_TIMEOUT, "the job waited longer than its timeout");
+    for (SuRequest *next; late; late = next) {
+        next = late->next;
+        su_request_fail(late, SUTRA_E_TIMEOUT, &err);
+    }
+}
+
+static void expire(SuScheduler *s)
+{
+    SuRequest *late = take_late(s);
+    if (!late) return;
+    pthread_mutex_unlock(&s->lock);
+    fail_late(late);
+    pthread_mutex_lock(&s->lock);
+}
+
+/* ---- claiming ---- */
+
+typedef struct Share {
+    SuRequest *request;
+    size_t begin, end;
+    uint64_t queue_ns;
+} Share;
+
+/* The first request with texts of that kind; NULL kind: of any. Nothing when the first request of
+ * all has no session: all threads stop for it. */
+static SuRequest *find_request(const SuScheduler *s, const SuBatchKind *kind)
+{
+    if (!claimable(s)) return NULL;
+    if (!kind) return s->first;
+    SuRequest *r = s->first;
+    for (int i = 0; r && i < LOOK_AHEAD; i++, r = r->next) {
+        if (!r->session) continue;
+        SuBatchKind own = su_batch_kind(r);
+        if (su_batch_kind_equal(&own, kind)) return r;
+    }
+    return NULL;
+}
+
+/* Texts of about so many tokens, of one request, at least one. */
+static bool claim(SuScheduler *s, const SuBatchKind *kind, size_t tokens, Share *share)
+{
+    SuRequest *r = find_request(s, kind);
+    if (!r) return false;
+    size_t begin = r->next_item, end = begin, taken = 0;
+    while (end < r->n && (end == begin || taken < tokens)) taken += su_request_estimate(r, end++);
+    uint64_t now = su_clock_ns();
+    *share = (Share){r, begin, end, now > r->submitted_ns ? now - r->submitted_ns : 0};
+    if (end == r->n) unlist(s, r); /* while it counts what is claimed */
+    r->next_item = end;
+    r->estimate -= taken;
+    if (r->listed) {
+        s->items -= end - begin;
+        s->tokens -= taken;
+    }
+    return true;
+}
+
+/* Tokens after which a thread runs its batch. Fewer as the end of a large request nears, so that all
+ * threads finish together. */
+static size_t batch_goal(const SuScheduler *s)
+{
+    size_t goal = s->tokens / (3 * (size_t)s->engine->num_threads);
+    if (goal > s->engine->batch_tokens) return s->engine->batch_tokens;
+    return goal < SMALLEST_BATCH ? SMALLEST_BATCH : goal;
+}
+
+/* ---- turns; lock is held at their start and end ---- */
+
+static void tell_threads(SuScheduler *s)
+{
+    atomic_fetch_add_explicit(&s->news, 1, memory_order_release);
+    pthread_cond_broadcast(&s->work);
+}
+
+/* Makes sure that somebody comes for what is in the list. */
+static void call_leader(SuScheduler *s)
+{
+    SuRequest *r = s->first;
+    bool free = s->phase == IDLE || (s->phase == WIDE && !s->led && claimable(s));
+    if (!r || !free) return;
+    if (r->on_finished) {
+        atomic_fetch_add_explicit(&s->news, 1, memory_order_release);
+        pthread_cond_signal(&s->host_work);
+        return;
+    }
+    pthread_mutex_lock(&r->lock);
+    r->called = true;
+    pthread_cond_signal(&r->changed);
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* The pool's threads of an earlier wide phase are on their way out. Nobody else leads. */
+static void close_pool(SuScheduler *s)
+{
+    if (!s->opened) return;
+    s->opened = false;
+    pthread_mutex_unlock(&s->lock);
+    su_thread_pool_close(s->engine->pool);
+    pthread_mutex_lock(&s->lock);
+}
+
+static void end_wide_if_over(SuScheduler *s)
+{
+    if (s->phase != WIDE || s->busy || s->led || claimable(s)) return;
+    s->phase = IDLE;
+    s->turn++;
+    tell_threads(s);
+    call_leader(s);
+}
+
+/* Texts that came while threads wait for some. A lone one is its own thread's if that can lead. */
+static void share_out(SuScheduler *s)
+{
+    if (s->phase != WIDE || !s->waiting || !claimable(s)) return;
+    bool lone = !s->led && s->items == 1 && !s->first->on_finished;
+    if (!lone) tell_threads(s);
+}
+
+/* False: the phase is over. */
+static bool wait_for_texts(SuScheduler *s)
+{
+    uint32_t turn = s->turn;
+    s->busy--;
+    end_wide_if_over(s);
+    while (s->turn == turn && !claimable(s)) {
+        uint32_t seen = atomic_load_explicit(&s->news, memory_order_acquire);
+        s->waiting++;
+        pthread_mutex_unlock(&s->lock);
+        for (int i = 0; i < SPINS; i++) {
+            if (atomic_load_explicit(&s->news, memory_order_acquire) != seen) break;
+            su_cpu_relax();
+        }
+        pthread_mutex_lock(&s->lock);
+        if (atomic_load_explicit(&s->news, memory_order_acquire) == seen)
+            pthread_cond_wait(&s->work, &s->lock);
+        s->waiting--;
+    }
+    if (s->turn != turn) return false;
+    s->busy++;
+    return true;
+}
+
+/* Work of one thread in a wide phase. own: the request of the thread that leads, which goes when all
+ * of it is claimed and its own texts are done; NULL: as long as there is something. */
+static void work(SuScheduler *s, uint32_t rank, const SuRequest *own)
+{
+    SuWorker *worker = &s->engine->workers[rank];
+    bool leave = false;
+    s->busy++;
+    while (!leave) {
+        Share share;
+        expire(s);
+        uint32_t held = worker->batch.num_tokens;
+        size_t goal = batch_goal(s);
+        bool wants = held ? held < goal : !own || own->listed;
+        if (wants && claim(s, held ? &worker->kind : NULL, goal - held, &share)) {
+            if (!held) {
+                SuBatchKind kind = su_batch_kind(share.request);
+                su_batch_start(worker, &kind);
+            }
+            pthread_mutex_unlock(&s->lock);
+            su_batch_add(worker, rank, share.request, share.begin, share.end, share.queue_ns, NULL);
+            pthread_mutex_lock(&s->lock);
+        } else if (held) {
+            pthread_mutex_unlock(&s->lock);
+            su_batch_run(worker, rank, NULL);
+            pthread_mutex_lock(&s->lock);
+        } else if (rank == 0) {
+            s->busy--;
+            leave = true;
+        } else {
+            leave = !wait_for_texts(s);
+        }
+    }
+}
+
+static void help(void *arg, uint32_t rank)
+{
+    SuScheduler *s = arg;
+    pthread_mutex_lock(&s->lock);
+    if (s->phase == WIDE && s->turn == s->opened_turn) work(s, rank, NULL);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void lead_wide(SuScheduler *s, const SuRequest *own)
+{
+    bool begins = s->phase == IDLE;
+    s->phase = WIDE;
+    s->led = true;
+    if (begins) {
+        close_pool(s);
+        s->opened = true;
+        s->opened_turn = s->turn;
+        su_thread_pool_open(s->engine->pool, s->engine->num_threads, help, s);
+    }
+    work(s, 0, own);
+    s->led = false;
+    end_wide_if_over(s);
+}
+
+static void run_team(void *self, void (*body)(void *arg, uint32_t rank), void *arg)
+{
+    SutraEngine *engine = self;
+    su_thread_pool_run_available(engine->pool, engine->num_threads, body, arg);
+}
+
+static void lead_team(SuScheduler *s)
+{
+    SutraEngine *engine = s->engine;
+    SutraTeam team = {.size = engine->num_threads, .run = run_team, .self = engine};
+    SuWorker *worker = &engine->workers[0];
+    SuBatchKind kind = su_batch_kind(s->first);
+    Share share;
+    size_t goal = (size_t)TEAM_TOKENS * engine->num_threads;
+    s->phase = ALONE;
+    close_pool(s);
+    su_batch_start(worker, &kind);
+    while (worker->batch.num_tokens < goal &&
+           claim(s, &kind, goal - worker->batch.num_tokens, &share)) {
+        pthread_mutex_unlock(&s->lock);
+        su_batch_add(worker, 0, share.request, share.begin, share.end, share.queue_ns, &team);
+        pthread_mutex_lock(&s->lock);
+    }
+    pthread_mutex_unlock(&s->lock);
+    su_batch_run(worker, 0, &team);
+    pthread_mutex_lock(&s->lock);
+    s->phase = IDLE;
+}
+
+static void prepare_first(SuScheduler *s)
+{
+    SuRequest *r = s->first;
+    SutraError err = {0};
+    s->phase = ALONE;
+    s->preparing = r->preparing = true;
+    close_pool(s);
+    pthread_mutex_unlock(&s->lock);
+    SuSession *session = NULL;
+    SutraStatus status = su_session_prepare(s->engine, r->model, r->plan->output,
+                                            r->plan->max_tokens, &session, &err);
+    pthread_mutex_lock(&s->lock);
+    s->phase = IDLE;
+    s->preparing = r->preparing = false;
+    if (status == SUTRA_OK && r->cancelled)
+        status = su_error_set(&err, SUTRA_E_CANCELLED, "the job was cancelled");
+    if (status != SUTRA_OK || r->n == 0) unlist(s, r);
+    /* A session that grows, or fails to, is another one for all. */
+    for (SuRequest *listed = s->first; listed; listed = listed->next) find_session(s, listed);
+    if (status == SUTRA_OK && r->n) return;
+    pthread_mutex_unlock(&s->lock);
+    if (status == SUTRA_OK)
+        su_request_finish(r);
+    else
+        su_request_fail(r, status, &err);
+    pthread_mutex_lock(&s->lock);
+}
+
+static bool is_small(const SuScheduler *s)
+{
+    size_t threads = s->engine->num_threads;
+    return threads > 1 && (s->items < threads || s->tokens < TEAM_TOKENS * threads);
+}
+
+/* Does some of what is in the list, if nobody else leads. */
+static bool lead(SuScheduler *s, const SuRequest *own)
+{
+    expire(s);
+    if (s->phase == IDLE && s->first) {
+        if (!s->first->session)
+            prepare_first(s);
+        else if (is_small(s))
+            lead_team(s);
+        else
+            lead_wide(s, own);
+        return true;
+    }
+    if (s->phase == WIDE && !s->led && claimable(s)) {
+        lead_wide(s, own);
+        return true;
+    }
+    return false;
+}
+
+/* ---- requests of threads that wait ---- */
+
+static void lead_own(SuScheduler *s, SuRequest *request)
+{
+    bool led = false;
+    pthread_mutex_lock(&s->lock);
+    while (request->listed && lead(s, request)) led = true;
+    call_leader(s);
+    bool claimed = !request->listed;
+    pthread_mutex_unlock(&s->lock);
+    /* Other threads are at the last texts of a request that this one shared with them. */
+    for (int i = 0; led && claimed && i < SPINS; i++) {
+        if (atomic_load_explicit(&request->left, memory_order_acquire) == 0) break;
+        su_cpu_relax();
+    }
+}
+
+void su_scheduler_run(SuScheduler *s, SuRequest *request)
+{
+    pthread_mutex_lock(&s->lock);
+    find_session(s, request);
+    list(s, request);
+    share_out(s);
+    pthread_mutex_unlock(&s->lock);
+    bool lead_it = true;
+    while (lead_it) {
+        lead_own(s, request);
+        pthread_mutex_lock(&request->lock);
+        while (!request->finished && !request->called)
+            pthread_cond_wait(&request->changed, &request->lock);
+        request->called = false;
+        lead_it = !request->finished;
+        pthread_mutex_unlock(&request->lock);
+    }
+}
+
+/* ---- requests of jobs ---- */
+
+static void *host(void *arg)
+{
+    SuScheduler *s = arg;
+    pthread_mutex_lock(&s->lock);
+    for (;;) {
+        uint32_t seen = atomic_load_explicit(&s->news, memory_order_acquire);
+        if (lead(s, NULL)) continue;
+        call_leader(s);
+        if (s->stop) break;
+        pthread_mutex_unlock(&s->lock);
+        for (int i = 0; i < SPINS; i++) {
+            if (atomic_load_explicit(&s->news, memory_order_acquire) != seen) break;
+            su_cpu_relax();
+        }
+        pthread_mutex_lock(&s->lock);
+        if (atomic_load_explicit(&s->news, memory_order_acquire) == seen && !s->stop)
+            pthread_cond_wait(&s->host_work, &s->lock);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+SutraStatus su_scheduler_submit(SuScheduler *s, SuRequest *request, SutraError *err)
+{
+    pthread_mutex_lock(&s->lock);
+    if (!s->hosting && pthread_create(&s->host, NULL, host, s) != 0) {
+        pthread_mutex_unlock(&s->lock);
+        SU_RAISE(err, SUTRA_E_LIMIT, "could not start the thread that runs jobs");
+    }
+    s->hosting = true;
+    find_session(s, request);
+    list(s, request);
+    share_out(s);
+    call_leader(s);
+    pthread_mutex_unlock(&s->lock);
+    return SUTRA_OK;
+}
+
+void su_scheduler_cancel(SuScheduler *s, SuRequest *request)
+{
+    SutraError err = {0};
+    su_error_set(&err, SUTRA_E_CANCELLED, "the job was cancelled");
+    pthread_mutex_lock(&s->lock);
+    bool listed = request->listed;
+    size_t begin = request->next_item;
+    if (request->preparing)
+        request->cancelled = true;
+    else if (listed)
+        unlist(s, request);
+    if (request->preparing) listed = false;
+    share_out(s);
+    end_wide_if_over(s);
+    call_leader(s);
+    pthread_mutex_unlock(&s->lock);
+    if (!listed) return;
+    if (begin == 0) {
+        su_request_fail(request, SUTRA_E_CANCELLED, &err);
+        return;
+    }
+    size_t count = request->n - begin;
+    for (size_t i = begin; i < request->n; i++)
+        su_request_fail_item(request, i, SUTRA_E_CANCELLED, err.message);
+    su_request_items_done(request, count);
+}
+
+/* ---- its own life ---- */
+
+SutraStatus su_scheduler_create(SutraEngine *engine, SuScheduler **out, SutraError *err)
+{
+    SuScheduler *s = su_calloc(1, sizeof *s);
+    *out = s;
+    if (!s) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory");
+    s->engine = engine;
+    s->earliest = UINT64_MAX;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->work, NULL);
+    pthread_cond_init(&s->host_work, NULL);
+    return SUTRA_OK;
+}
+
+void su_scheduler_free(SuScheduler *s)
+{
+    if (!s) return;
+    pthread_mutex_lock(&s->lock);
+    s->stop = true;
+    pthread_cond_signal(&s->host_work);
+    pthread_mutex_unlock(&s->lock);
+    if (s->hosting) pthread_join(s->host, NULL);
+    if (s->opened) su_thread_pool_close(s->engine->pool);
+    pthread_cond_destroy(&s->host_work);
+    pthread_cond_destroy(&s->work);
+    pthread_mutex_destroy(&s->lock);
+    su_free(s);
+}

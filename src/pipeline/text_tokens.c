@@ -1,0 +1,94 @@
+/* Tokens of one text, as a request wants them. */
+#include "pipeline/text_tokens.h"
+
+#include "base/status.h"
+
+#include <string.h>
+
+static SutraStatus take_token_ids(const SutraInput *input, const SuEmbedPlan *plan, SuTextTokens *tokens,
+                                  SutraError *err)
+{
+    if (input->num_token_ids == 0) SU_RAISE(err, SUTRA_E_ARGUMENT, "token_ids is empty");
+    size_t used = input->num_token_ids < plan->max_tokens ? input->num_token_ids : plan->max_tokens;
+    size_t first = plan->truncation == SUTRA_TRUNCATE_LEFT ? input->num_token_ids - used : 0;
+    *tokens = (SuTextTokens){.ids = input->token_ids + first, .used = used, .seen = input->num_token_ids};
+    return SUTRA_OK;
+}
+
+/* Tokens of the prompt that pooling leaves out: as many as it has alone, cut like a text; one less
+ * where the last of them is a special token (nearly always the closing one). */
+static SutraStatus prompt_length(const SutraModel *model, SuWorker *worker, const char *prompt,
+                                 const SuEmbedPlan *plan, uint32_t *length, SutraError *err)
+{
+    SuEncoding encoding;
+    SuEncodeRequest request = {.text = prompt,
+                               .text_size = strlen(prompt),
+                               .max_tokens = plan->max_tokens,
+                               .truncate_left = plan->truncation == SUTRA_TRUNCATE_LEFT};
+    *length = 0;
+    if (!*prompt || model->pool_prompt) return SUTRA_OK;
+    if (prompt != worker->prompt) {
+        SU_TRY(su_tokenizer_encode(model->tokenizer, worker->scratch, &request, &encoding, err));
+        size_t last = encoding.num_tokens ? encoding.num_tokens - 1 : 0;
+        bool special = encoding.num_tokens &&
+                       su_tokenizer_is_named_special(model->tokenizer, encoding.token_ids[last]);
+        worker->prompt = prompt;
+        worker->prompt_tokens = (uint32_t)(special ? last : encoding.num_tokens);
+    }
+    *length = worker->prompt_tokens;
+    return SUTRA_OK;
+}
+
+/* A text alone for vectors, two for a score: token_ids, which have no types, are no pair. */
+static SutraStatus check_pair(const SutraInput *input, SutraOutput output, SutraError *err)
+{
+    if (output != SUTRA_OUT_SCORES && input->pair)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "pair is only for score output");
+    if (output == SUTRA_OUT_SCORES && input->token_ids)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "score output takes a text and its pair, not token_ids");
+    if (output == SUTRA_OUT_SCORES && !input->pair)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "score output takes a text and its pair: pair is NULL");
+    return SUTRA_OK;
+}
+
+static SutraStatus tokenize(const SutraModel *model, SuWorker *worker, const SutraInput *input,
+                                 const SuEmbedPlan *plan, SuTextTokens *tokens, SutraError *err)
+{
+    SU_TRY(su_input_check(input, err));
+    SU_TRY(check_pair(input, plan->output, err));
+    if (input->token_ids) return take_token_ids(input, plan, tokens, err);
+    const char *prompt = "";
+    uint32_t skip = 0;
+    SU_TRY(su_model_prompt(model, input->prompt_name, &prompt, err));
+    SU_TRY(prompt_length(model, worker, prompt, plan, &skip, err));
+    SuEncoding encoding;
+    SuEncodeRequest request = {.prefix = prompt,
+                               .prefix_size = strlen(prompt),
+                               .text = input->text ? input->text : "",
+                               .text_size = input->text_size,
+                               .pair = input->pair,
+                               .pair_size = input->pair_size,
+                               .max_tokens = plan->max_tokens,
+                               .truncate_left = plan->truncation == SUTRA_TRUNCATE_LEFT};
+    SU_TRY(su_tokenizer_encode(model->tokenizer, worker->scratch, &request, &encoding, err));
+    if (encoding.num_tokens == 0) SU_RAISE(err, SUTRA_E_ARGUMENT, "the text has no tokens");
+    *tokens = (SuTextTokens){encoding.token_ids, encoding.type_ids, encoding.num_tokens,
+                       encoding.tokens_seen, skip};
+    return SUTRA_OK;
+}
+
+static SutraStatus check_length(const SuEmbedPlan *plan, const SuTextTokens *tokens, SutraError *err)
+{
+    if (tokens->seen > tokens->used && plan->truncation == SUTRA_TRUNCATE_ERROR)
+        SU_RAISE(err, SUTRA_E_LIMIT, "the %s has %zu tokens, more than %u",
+                 plan->output == SUTRA_OUT_SCORES ? "pair" : "text", tokens->seen,
+                 plan->max_tokens);
+    return SUTRA_OK;
+}
+
+SutraStatus su_text_tokens(const SutraModel *model, SuWorker *worker, const SutraInput *input,
+                           const SuEmbedPlan *plan, SuTextTokens *tokens, SutraError *err)
+{
+    SU_TRY(tokenize(model, worker, input, plan, tokens, err));
+    return check_length(plan, tokens, err);
+}
