@@ -16,8 +16,8 @@
  *   Threads       SutraModel, SutraResult, SutraTokens are immutable: any thread.
  *                 SutraEngine: any thread.
  *                 SutraJob: wait and cancel from any thread, free from one.
- *                 Callbacks run on an engine thread, must not block, and may call sutra_submit and
- *                 sutra_job_cancel only.
+ *                 Callbacks run on a thread of the engine's, one at a time, must not block, and may
+ *                 call sutra_submit and sutra_job_cancel only.
  *                 After fork() a child may only free.
  *
  *   Ownership     Inputs are borrowed until return by blocking calls and copied by sutra_submit.
@@ -172,7 +172,7 @@ typedef struct SutraItem {
     uint32_t tokens_seen; /* tokens of the whole text, special tokens included */
     uint32_t tokens_used; /* tokens that went through the encoder */
     uint32_t flags;       /* SUTRA_ITEM_… */
-    uint64_t queue_ns;    /* waiting */
+    uint64_t queue_ns;    /* until a thread took it up */
     uint64_t tokenize_ns; /* this text's tokenisation */
     uint64_t compute_ns;  /* its batch's encoder time */
     uint64_t reserved[2];
@@ -222,7 +222,8 @@ typedef struct SutraEngineOptions {
     uint32_t policy;            /* reserved for the device pool */
     uint32_t max_wait_us;       /* longest wait of a request for company; none waits today */
     uint64_t max_batch_tokens;  /* tokens of one encoder run; 0: chosen for the device */
-    uint64_t max_queued_tokens; /* back-pressure bound of sutra_submit; 0: 4 Mi tokens */
+    uint64_t max_queued_tokens; /* back-pressure bound of sutra_submit; 0: 4 Mi tokens;
+                                   UINT64_MAX: none */
     uint64_t cache_bytes;       /* vector cache; 0: off */
     /* Told what no error says, a line without a newline at a time: level 0 error, 1 warning, 2 info
      * (a model was made ready, buffers grew). On the thread of the call, which holds locks: it must
@@ -241,7 +242,9 @@ typedef struct SutraEmbedOptions {
     uint8_t truncation;  /* SUTRA_TRUNCATE_… */
     uint8_t when_full;   /* SUTRA_WHEN_FULL_…, sutra_submit only */
     uint8_t priority;    /* 0 normal … 255 first, sutra_submit only */
-    uint64_t timeout_ns; /* give up if not started within; 0: never. sutra_submit only */
+    uint64_t
+        timeout_ns; /* give up if not started within, and waiting for room in the queue as long;
+                            0: never. sutra_submit only */
     SutraPooling pooling;
     /* [2, dim], I8 and U8 only: the smallest (row 0) and largest (row 1) value of each element of
      * the final vector, finite, as sutra_ranges finds them (SutraDtype). NULL: the fixed range
@@ -412,8 +415,9 @@ SUTRA_API SutraStatus sutra_rerank(SutraEngine *engine, const SutraModel *model,
  * done is given. When max_queued_tokens are queued, it waits for room or fails with BUSY, as
  * when_full says. A job no longer counts when its callback is called, which may thus submit as much
  * as its job took. A callback that submits to its own engine never waits: there a full queue is
- * BUSY whatever when_full says, for the thread that makes room is the callback's. Errors: ARGUMENT,
- * BUSY, CANCELLED (the engine is being freed), LIMIT (no thread could be started), MEMORY, and what
+ * BUSY whatever when_full says. Texts of jobs and of calls meet in one batch; jobs of a higher
+ * priority come first, else what came first. Errors: ARGUMENT, BUSY, CANCELLED (the engine is being
+ * freed), LIMIT (no thread could be started), MEMORY, TIMEOUT (no room within timeout_ns), and what
  * sutra_embed says of its options; inputs that are not valid fail in the job. */
 SUTRA_API SutraStatus sutra_submit(SutraEngine *engine, const SutraModel *model,
                                    const SutraInput *inputs, size_t n,
@@ -427,7 +431,9 @@ SUTRA_API SutraStatus sutra_submit(SutraEngine *engine, const SutraModel *model,
 SUTRA_API SutraStatus sutra_job_wait(SutraJob *job, uint64_t timeout_ns, SutraResult **result,
                                      SutraError *err);
 
-/* A job that has not started ends with CANCELLED. */
+/* A job that has not started ends with CANCELLED, at once unless its model is just being made
+ * ready. Of one that has, the inputs that no thread has taken up fail with it; the other rows are
+ * valid. */
 SUTRA_API void sutra_job_cancel(SutraJob *job);
 SUTRA_API void sutra_job_free(SutraJob *job);
 

@@ -1,7 +1,6 @@
 /* batch_run.h - a thread's batch: texts of any requests of one kind, through the encoder together.
- *
- * Vectors do not depend on their batch, so that only what one run of a backend has in common must be
- * equal: the model and what is made of its hidden states. */
+ * Vectors do not depend on their batch, so that only what one run of a backend has in common must
+ * be equal: the model and what is made of its hidden states. */
 #ifndef SU_BATCH_RUN_H
 #define SU_BATCH_RUN_H
 

@@ -2,7 +2,6 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "pipeline/scheduler.h"
-#include "pipeline/text_tokens.h"
 
 SutraStatus su_embed_call(SutraEngine *engine, const SutraModel *model, const SutraInput *inputs,
                           size_t n, const SuEmbedPlan *plan, const SuEmbedTarget *target,
@@ -21,25 +20,6 @@ SutraStatus su_embed_call(SutraEngine *engine, const SutraModel *model, const Su
     SutraStatus status = su_request_status(&request, err);
     su_request_destroy(&request);
     su_model_free(held);
-    return status;
-}
-
-SutraStatus su_embed_count_tokens(SutraEngine *engine, const SutraModel *model,
-                                  const SutraInput *inputs, size_t n, const SuEmbedPlan *plan,
-                                  size_t *offsets, SutraError *err)
-{
-    SutraStatus status = SUTRA_OK;
-    pthread_mutex_lock(&engine->counter_lock);
-    SuWorker *worker = &engine->counter;
-    worker->prompt = NULL;
-    offsets[0] = 0;
-    for (size_t i = 0; i < n && status == SUTRA_OK; i++) {
-        SuTextTokens tokens = {0};
-        SutraStatus item = su_text_tokens(model, worker, &inputs[i], plan, &tokens, err);
-        if (item == SUTRA_E_MEMORY) status = item;
-        offsets[i + 1] = offsets[i] + tokens.used;
-    }
-    pthread_mutex_unlock(&engine->counter_lock);
     return status;
 }
 

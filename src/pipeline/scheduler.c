@@ -165,8 +165,8 @@ static bool claim(SuScheduler *s, const SuBatchKind *kind, size_t tokens, Share 
     return true;
 }
 
-/* Tokens after which a thread runs its batch. Fewer as the end of a large request nears, so that all
- * threads finish together. */
+/* Tokens after which a thread runs its batch. Fewer as the end of a large request nears, so that
+ * all threads finish together. */
 static size_t batch_goal(const SuScheduler *s)
 {
     size_t goal = s->tokens / (3 * (size_t)s->engine->num_threads);
@@ -250,8 +250,8 @@ static bool wait_for_texts(SuScheduler *s)
     return true;
 }
 
-/* Work of one thread in a wide phase. own: the request of the thread that leads, which goes when all
- * of it is claimed and its own texts are done; NULL: as long as there is something. */
+/* Work of one thread in a wide phase. own: the request of the thread that leads, which goes when
+ * all of it is claimed and its own texts are done; NULL: as long as there is something. */
 static void work(SuScheduler *s, uint32_t rank, const SuRequest *own)
 {
     SuWorker *worker = &s->engine->workers[rank];

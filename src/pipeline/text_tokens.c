@@ -5,13 +5,14 @@
 
 #include <string.h>
 
-static SutraStatus take_token_ids(const SutraInput *input, const SuEmbedPlan *plan, SuTextTokens *tokens,
-                                  SutraError *err)
+static SutraStatus take_token_ids(const SutraInput *input, const SuEmbedPlan *plan,
+                                  SuTextTokens *tokens, SutraError *err)
 {
     if (input->num_token_ids == 0) SU_RAISE(err, SUTRA_E_ARGUMENT, "token_ids is empty");
     size_t used = input->num_token_ids < plan->max_tokens ? input->num_token_ids : plan->max_tokens;
     size_t first = plan->truncation == SUTRA_TRUNCATE_LEFT ? input->num_token_ids - used : 0;
-    *tokens = (SuTextTokens){.ids = input->token_ids + first, .used = used, .seen = input->num_token_ids};
+    *tokens =
+        (SuTextTokens){.ids = input->token_ids + first, .used = used, .seen = input->num_token_ids};
     return SUTRA_OK;
 }
 
@@ -52,7 +53,7 @@ static SutraStatus check_pair(const SutraInput *input, SutraOutput output, Sutra
 }
 
 static SutraStatus tokenize(const SutraModel *model, SuWorker *worker, const SutraInput *input,
-                                 const SuEmbedPlan *plan, SuTextTokens *tokens, SutraError *err)
+                            const SuEmbedPlan *plan, SuTextTokens *tokens, SutraError *err)
 {
     SU_TRY(su_input_check(input, err));
     SU_TRY(check_pair(input, plan->output, err));
@@ -73,11 +74,12 @@ static SutraStatus tokenize(const SutraModel *model, SuWorker *worker, const Sut
     SU_TRY(su_tokenizer_encode(model->tokenizer, worker->scratch, &request, &encoding, err));
     if (encoding.num_tokens == 0) SU_RAISE(err, SUTRA_E_ARGUMENT, "the text has no tokens");
     *tokens = (SuTextTokens){encoding.token_ids, encoding.type_ids, encoding.num_tokens,
-                       encoding.tokens_seen, skip};
+                             encoding.tokens_seen, skip};
     return SUTRA_OK;
 }
 
-static SutraStatus check_length(const SuEmbedPlan *plan, const SuTextTokens *tokens, SutraError *err)
+static SutraStatus check_length(const SuEmbedPlan *plan, const SuTextTokens *tokens,
+                                SutraError *err)
 {
     if (tokens->seen > tokens->used && plan->truncation == SUTRA_TRUNCATE_ERROR)
         SU_RAISE(err, SUTRA_E_LIMIT, "the %s has %zu tokens, more than %u",
@@ -91,4 +93,23 @@ SutraStatus su_text_tokens(const SutraModel *model, SuWorker *worker, const Sutr
 {
     SU_TRY(tokenize(model, worker, input, plan, tokens, err));
     return check_length(plan, tokens, err);
+}
+
+SutraStatus su_embed_count_tokens(SutraEngine *engine, const SutraModel *model,
+                                  const SutraInput *inputs, size_t n, const SuEmbedPlan *plan,
+                                  size_t *offsets, SutraError *err)
+{
+    SutraStatus status = SUTRA_OK;
+    pthread_mutex_lock(&engine->counter_lock);
+    SuWorker *worker = &engine->counter;
+    worker->prompt = NULL;
+    offsets[0] = 0;
+    for (size_t i = 0; i < n && status == SUTRA_OK; i++) {
+        SuTextTokens tokens = {0};
+        SutraStatus item = su_text_tokens(model, worker, &inputs[i], plan, &tokens, err);
+        if (item == SUTRA_E_MEMORY) status = item;
+        offsets[i + 1] = offsets[i] + tokens.used;
+    }
+    pthread_mutex_unlock(&engine->counter_lock);
+    return status;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every family's share of the cores' arithmetic at one width, beside BERT's: `sutra bench breakdown` in turns.
 
-usage: bench/families.py [--model DIR] [--program BIN] [--compute fp32] [--layers 3] [--rounds 5] [--texts 16]
+usage: bench/family_speed.py [--model DIR] [--program BIN] [--compute fp32] [--layers 3] [--rounds 5] [--texts 16]
                          [--threads 2] [--passages FILE]
 
 Needs transformers and torch, which draw the weights: the shapes of tests/conformance/families.py (768 wide), all with as
