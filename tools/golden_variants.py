@@ -1,4 +1,6 @@
 """The variants of tests/data/golden: files laid over a copy of a model (make_goldens.py)."""
+import json
+
 import numpy as np
 import torch
 from safetensors.torch import save
@@ -33,6 +35,16 @@ def byte_bpe(special=S_NAMES, **more):
             "model": {"type": "BPE", "dropout": None, "unk_token": "<unk>", "continuing_subword_prefix": "",
                       "end_of_word_suffix": "", "fuse_unk": True, "byte_fallback": False, "vocab": vocab,
                       "merges": merges}, **more}
+
+
+def space_bpe(**more):
+    """tokenizer.json of a BPE of characters, spaces written as U+2581, some bytes to fall back on."""
+    made = byte_bpe(S_NAMES + [f"<0x{b:02X}>" for b in range(0x80, 0xF0) if b != 0x98])
+    model = {key: made["model"][key] for key in ("vocab", "merges")}
+    text = json.dumps(model).replace("\\u0120", "\\u2581")
+    return {**made, "pre_tokenizer": None, "post_processor": None, "decoder": None,
+            "added_tokens": [token(t, i) for i, t in enumerate(S_NAMES)],
+            "model": {**made["model"], **json.loads(text), "unk_token": None}, **more}
 
 
 def unigram(**more):
@@ -366,7 +378,26 @@ VARIANTS.update({
         **s_folder(camembert("<unk>"), {"tokenizer_class": None, "add_prefix_space": False}),
         "config.json": bert_config(1, 32, 2, 40, 130, **CAMEMBERT)}),
     "roberta-generic": s_variant("roberta-bytes", s_folder(byte_bpe(), {**GENERIC, "pad_token": "<pad>"})),
+    "gpt2-class": s_variant("roberta-bytes", s_folder(byte_bpe(added_tokens=[]), {
+        "tokenizer_class": "GPT2TokenizerFast", "add_prefix_space": True, "pad_token": "<pad>", "bos_token": "<s>",
+        "eos_token": "</s>", "unk_token": "<unk>"})),
+    "qwen2-class": s_variant("roberta-bytes", s_folder(byte_bpe(), {
+        "tokenizer_class": "Qwen2Tokenizer", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>",
+        "mask_token": marked("<mask>", lstrip=True)})),
+    "llama-class": s_variant("roberta-bytes", s_folder(space_bpe(), {
+        "tokenizer_class": "LlamaTokenizerFast", "pad_token": "<pad>", "add_bos_token": True})),
+    "llama-legacy": s_variant("roberta-bytes", s_folder(space_bpe(post_processor=byte_bpe()["post_processor"]), {
+        "tokenizer_class": "LlamaTokenizer", "pad_token": "<pad>", "legacy": True})),
+    "llama-of-bytes": s_variant("roberta-bytes", s_folder(byte_bpe(), {
+        "tokenizer_class": "LlamaTokenizer", "pad_token": "<pad>"})),
+    "gemma-class": s_variant("roberta-bytes", s_folder(space_bpe(), {
+        "tokenizer_class": "GemmaTokenizer", "bos_token": "<s>", "eos_token": "</s>"})),
 })
+for name in ("llama-class", "gemma-class"):  # without a template: the reference fails on no tokens
+    VARIANTS[name] = (*VARIANTS[name][:5], [text for text in S_TEXTS if text])
+VARIANTS["modernbert-other-class"] = ("modernbert", {"tokenizer_config.json": {
+    **SETTINGS, "tokenizer_class": "BertTokenizer", "do_lower_case": False, "model_max_length": 150}}, [], [None], [],
+    ["The RIVER", "Stone light"])
 
 
 def dense(place, size_in, size_out, activation, bias=True, seed=0, dtype=torch.float32, **more):

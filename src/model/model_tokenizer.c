@@ -74,7 +74,7 @@ static bool pads_left(const TokenizerConfigs *configs)
         const char *side = json_string_value(sides[i]);
         if (side) return strcmp(side, "left") == 0 || strcmp(side, "Left") == 0;
     }
-    return false;
+    return configs->class == SU_TOKENIZER_LLAMA || configs->class == SU_TOKENIZER_GEMMA;
 }
 
 /* What the reference's tokenizer does anyway, or what changes no vector. Padding of a text alone
@@ -289,6 +289,24 @@ static SutraStatus build_tokenizer(SutraModel *model, const TokenizerConfigs *co
     return su_tokenizer_from_files(&files, &model->tokenizer, err);
 }
 
+/* Whether a component of the file, or a token of it, is named ByteLevel. */
+static bool names_bytes(const json_t *json)
+{
+    const char *key;
+    json_t *value;
+    size_t i;
+    if (json_is_string(json)) return strcmp(json_string_value(json), "ByteLevel") == 0;
+    json_array_foreach(json, i, value)
+    {
+        if (names_bytes(value)) return true;
+    }
+    json_object_foreach((json_t *)json, key, value)
+    {
+        if (strcmp(key, "ByteLevel") == 0 || names_bytes(value)) return true;
+    }
+    return false;
+}
+
 static SutraStatus open_json(SutraModel *model, const char *path, TokenizerConfigs *configs,
                              SutraError *err)
 {
@@ -297,6 +315,9 @@ static SutraStatus open_json(SutraModel *model, const char *path, TokenizerConfi
     SU_TRY(su_json_load(path, &configs->json, err));
     if (!json_is_object(configs->json))
         SU_RAISE(err, SUTRA_E_FORMAT, "%s: not a JSON object", path);
+    /* Llama 3's tokenizers are of bytes, whatever class they name. */
+    if (configs->class == SU_TOKENIZER_LLAMA && names_bytes(configs->json))
+        configs->class = SU_TOKENIZER_GENERIC;
     SU_TRY(read_limits(model, configs, err));
     return build_tokenizer(model, configs, &none, err);
 }

@@ -191,3 +191,24 @@ SutraStatus su_named_tokens_add(const SuTokenizerSettings *settings, SuAddedToke
     }
     return add_own_names(settings, added, err);
 }
+
+static bool is_named(const SuTokenizerSettings *settings, const char *text)
+{
+    const json_t *extra = json_object_get(settings->merged, "extra_special_tokens");
+    if (su_settings_becomes_special(settings, text)) return true;
+    for (size_t i = 0; i < json_array_size(extra); i++) {
+        const char *other = su_token_text(json_array_get(extra, i));
+        if (other && strcmp(other, text) == 0) return true;
+    }
+    return false;
+}
+
+void su_named_tokens_make_plain(const SuTokenizerSettings *settings, SuAddedTokens *added)
+{
+    for (size_t i = 0; i < added->count; i++) {
+        SuAddedToken *token = &added->tokens[i];
+        if (!is_named(settings, token->content)) continue;
+        token->special = true;
+        token->normalized = token->lstrip = token->rstrip = token->single_word = false;
+    }
+}

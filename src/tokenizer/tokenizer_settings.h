@@ -20,7 +20,11 @@ typedef enum SuTokenizerClass {
     SU_TOKENIZER_MPNET,
     SU_TOKENIZER_ROBERTA,
     SU_TOKENIZER_XLM_ROBERTA,
-    SU_TOKENIZER_CAMEMBERT
+    SU_TOKENIZER_CAMEMBERT,
+    SU_TOKENIZER_GPT2,
+    SU_TOKENIZER_QWEN2,
+    SU_TOKENIZER_LLAMA,
+    SU_TOKENIZER_GEMMA
 } SuTokenizerClass;
 
 /* Everything is borrowed for the call; JSON values are objects, or NULL where a file is absent. */
