@@ -66,6 +66,19 @@ def unigram(**more):
             "decoder": None, "model": {"type": "Unigram", "unk_id": 3, "vocab": vocab, "byte_fallback": False}, **more}
 
 
+def sentencepiece_model(made):
+    """The file that SentencePiece would write for the pieces of unigram(): "<unk>", "<s>", "</s>", then all but special ones."""
+    def number(n):
+        return bytes([n & 127 | 128]) + number(n >> 7) if n > 127 else bytes([n])
+
+    def field(key, data):
+        return number(key << 3 | 2) + number(len(data)) + data
+    pieces = [["<unk>", 0.0, 2], ["<s>", 0.0, 3], ["</s>", 0.0, 3], ["river", 0.0, 4]]
+    pieces += [[piece, score, 1] for piece, score in made["model"]["vocab"][4:-1] if piece != "river"]
+    return b"".join(field(1, field(1, piece.encode()) + b"\x15" + np.float32(score).tobytes() + b"\x18" + number(kind))
+                    for piece, score, kind in pieces)
+
+
 def camembert(fifth, **more):
     """The same with CamemBERT's first pieces, of which `fifth` is the fifth."""
     made = unigram(added_tokens=[], post_processor=None)
@@ -392,6 +405,15 @@ VARIANTS.update({
         "tokenizer_class": "LlamaTokenizer", "pad_token": "<pad>"})),
     "gemma-class": s_variant("roberta-bytes", s_folder(space_bpe(), {
         "tokenizer_class": "GemmaTokenizer", "bos_token": "<s>", "eos_token": "</s>"})),
+})
+VARIANTS.update({
+    "xlm-pieces": s_variant("roberta-bytes", {
+        **s_folder(None, {"tokenizer_class": "XLMRobertaTokenizer"}), "config.json": bert_config(1, 32, 2, 40, 130, **XLM),
+        "sentencepiece.bpe.model": sentencepiece_model(unigram())}, ["tokenizer.json"]),
+    "camembert-pieces": s_variant("roberta-bytes", {
+        **s_folder(None, {"tokenizer_class": None, "extra_special_tokens": ["stone"]}),
+        "config.json": bert_config(1, 32, 2, 40, 130, **{**CAMEMBERT, "vocab_size": BPE_SIZE}),
+        "tokenizer.model": sentencepiece_model(unigram(added_tokens=[]))}, ["tokenizer.json"]),
 })
 for name in ("llama-class", "gemma-class"):  # without a template: the reference fails on no tokens
     VARIANTS[name] = (*VARIANTS[name][:5], [text for text in S_TEXTS if text])

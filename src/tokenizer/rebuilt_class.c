@@ -172,6 +172,19 @@ static SutraStatus complete_names(const SuTokenizerSettings *settings, SutraErro
     return SUTRA_OK;
 }
 
+/* Tokens of a SentencePiece model are the extra ones unless tokenizer_config.json lists some. */
+static SutraStatus take_pieces(SuTokenizerSettings *settings, SutraError *err)
+{
+    json_t *pieces = (json_t *)settings->files->pieces;
+    if (!pieces ||
+        (!settings->late_extra && json_object_get(settings->merged, "extra_special_tokens")))
+        return SUTRA_OK;
+    settings->late_extra = true;
+    if (json_object_set(settings->merged, "extra_special_tokens", pieces))
+        return out_of_memory(settings, err);
+    return SUTRA_OK;
+}
+
 /* Tokens that the class adds where the files name none. */
 static SutraStatus complete_extra(SuTokenizerSettings *settings, SutraError *err)
 {
@@ -316,11 +329,37 @@ static int unknown_of(const SuTokenizerSettings *settings, const json_t *vocab)
 {
     if (settings->files->class == SU_TOKENIZER_XLM_ROBERTA) return 3;
     const char *name = su_token_text(json_object_get(settings->merged, "unk_token"));
-    for (size_t i = 0; name && i < json_array_size(vocab); i++) {
+    if (!name) name = "None"; /* Python's text of no token */
+    for (size_t i = 0; i < json_array_size(vocab); i++) {
         const char *text = json_string_value(json_array_get(json_array_get(vocab, i), 0));
         if (text && strcmp(text, name) == 0) return (int)i;
     }
     return 0;
+}
+
+/* Pieces of a SentencePiece model behind the first ones of fairseq, and the mask token at the end:
+ * a new list, or NULL: out of memory. */
+static json_t *fairseq_vocab(const SuTokenizerSettings *settings, const json_t *pieces)
+{
+    bool camembert = settings->files->class == SU_TOKENIZER_CAMEMBERT;
+    const char *bos = camembert ? NULL : "bos_token", *eos = camembert ? NULL : "eos_token";
+    const char *names[] = {bos, "pad_token", eos, "unk_token", NULL};
+    const char *texts[] = {"<s>NOTUSED", "", "</s>NOTUSED", "", "<unk>NOTUSED"};
+    json_t *vocab = json_array();
+    bool done = vocab;
+    for (size_t i = 0; i < (camembert ? 5 : 4) && done; i++) {
+        const char *text = texts[i];
+        if (names[i]) text = su_token_text(json_object_get(settings->merged, names[i]));
+        done = json_array_append_new(
+                   vocab, json_pack("[s, f]", text ? text : "None", i == 4 ? -100.0 : 0.0)) == 0;
+    }
+    for (size_t i = camembert ? 1 : 3; i < json_array_size(pieces) && done; i++)
+        done = json_array_append(vocab, json_array_get(pieces, i)) == 0;
+    const char *mask = su_token_text(json_object_get(settings->merged, "mask_token"));
+    if (done && json_array_append_new(vocab, json_pack("[s, f]", mask ? mask : "None", 0.0)) == 0)
+        return vocab;
+    json_decref(vocab);
+    return NULL;
 }
 
 static SutraStatus read_xlm_roberta(const SuTokenizerSettings *settings, SuTokenizer *tokenizer,
@@ -328,12 +367,17 @@ static SutraStatus read_xlm_roberta(const SuTokenizerSettings *settings, SuToken
 {
     json_t *vocab = json_object_get(json_object_get(settings->files->json, "model"), "vocab");
     bool prefix_space = true;
-    SU_TRY(check_file(settings, "Unigram", err));
+    /* XLM-RoBERTa's takes pieces and scores of a SentencePiece model of any kind. */
+    if (!settings->files->pieces || settings->files->class != SU_TOKENIZER_XLM_ROBERTA)
+        SU_TRY(check_file(settings, "Unigram", err));
     SU_TRY(su_json_get_bool(settings->merged, "add_prefix_space", settings->files->config_where,
                             &prefix_space, err));
+    vocab = settings->files->pieces ? fairseq_vocab(settings, vocab) : json_incref(vocab);
+    if (!vocab && settings->files->pieces) return out_of_memory(settings, err);
+    tokenizer->exact_scores = settings->files->pieces != NULL;
     return read_sections(
         settings,
-        json_pack("{s:{s:s, s:O?, s:i, s:b}, s:O?, s:{s:s, s:[{s:s}, {s:s, s:s, s:s, s:b}]}}",
+        json_pack("{s:{s:s, s:o?, s:i, s:b}, s:O?, s:{s:s, s:[{s:s}, {s:s, s:s, s:s, s:b}]}}",
                   "model", "type", "Unigram", "vocab", vocab, "unk_id", unknown_of(settings, vocab),
                   "byte_fallback", 0, "normalizer", find_precompiled(settings->files->json),
                   "pre_tokenizer", "type", "Sequence", "pretokenizers", "type", "WhitespaceSplit",
@@ -420,7 +464,6 @@ static SutraStatus read_gemma(const SuTokenizerSettings *settings, SuTokenizer *
     json_t *spaces = json_pack("{s:s, s:{s:s}, s:s}", "type", "Replace", "pattern", "String", " ",
                                "content", "\xe2\x96\x81");
     if (!spaces) return out_of_memory(settings, err);
-    /* Python's text of no token */
     return read_bpe(settings, unk ? unk : "None", true, spaces, NULL, tokenizer, err);
 }
 
@@ -430,6 +473,7 @@ SutraStatus su_rebuilt_class_read(SuTokenizerSettings *settings, SuTokenizer *to
                                   SutraError *err)
 {
     SU_TRY(complete_names(settings, err));
+    SU_TRY(take_pieces(settings, err));
     SU_TRY(complete_extra(settings, err));
     SU_TRY(strip_mask(settings, err));
     return class_of(settings)->read(settings, tokenizer, err);

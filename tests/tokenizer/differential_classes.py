@@ -3,7 +3,7 @@
 
     python tests/tokenizer/differential_classes.py --program build/release/tokenizer_dump
 
-needs transformers 5.24 (and sentencepiece for .model files). Vocabularies are trained here; the switches of
+needs transformers 5.24, sentencepiece and protobuf. Vocabularies are trained here; the switches of
 tokenizer_config.json, added tokens and the sections that a class does not take from tokenizer.json vary.
 """
 import argparse
@@ -16,6 +16,7 @@ import tempfile
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+import sentencepiece  # noqa: E402
 import transformers  # noqa: E402
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers  # noqa: E402
 
@@ -80,8 +81,8 @@ class Run:
     def reference(self, name, folder):
         return getattr(transformers, name).from_pretrained(folder)
 
-    def case(self, name, files, texts, folder):
-        """files: names of a folder's files and their contents."""
+    def case(self, name, files, texts, folder, pieces=b""):
+        """files: names of a folder's files and their contents; pieces: a SentencePiece model."""
         tokenizer = self.reference(name, folder)._tokenizer
         tokenizer.no_padding()
         requests = [differential.Request(t) for t in texts]
@@ -94,7 +95,12 @@ class Run:
             if not str(error).startswith("Unk token"):
                 raise
             return
-        data = json.dumps({"class": name, **files}, ensure_ascii=False).encode()
+        data = json.dumps({"class": name, **files}, ensure_ascii=False).encode() + (b"\0" + pieces if pieces else b"")
+        built = differential.Answers(differential.ask_ours(self.program, b"F" + differential.string(data), [], 0)).message()
+        if built[0]:
+            self.failures += 1
+            print(f"FAILED {name} {files.get('config')}: not built: {built[1]}")
+            return
         answers = differential.ask_ours(self.program, b"F" + differential.string(data), requests, differential.OFFSETS)
         self.cases += 1
         self.inputs += len(requests)
@@ -133,6 +139,47 @@ def json_cases(run, rng, texts, training, count):
                 run.case(name, files, rng.sample(texts, 150), folder)
 
 
+def piece_models(training):
+    """Models that SentencePiece trains, each of other options."""
+    options = [
+        {"model_type": "unigram", "user_defined_symbols": ["river", "<sep>", "\u2581the\u2581"], "control_symbols": ["<ctl>"]},
+        {"model_type": "unigram", "byte_fallback": True, "normalization_rule_name": "identity"},
+        {"model_type": "unigram", "normalization_rule_name": "nfkc_cf", "add_dummy_prefix": False,
+         "remove_extra_whitespaces": False},
+        {"model_type": "bpe", "normalization_rule_name": "nmt_nfkc"},
+        {"model_type": "unigram", "pad_id": 3, "unk_id": 0, "bos_id": 1, "eos_id": 2, "normalization_rule_name": "nmt_nfkc_cf"},
+    ]
+    for more in options:
+        with tempfile.TemporaryDirectory() as folder:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(training), model_prefix=os.path.join(folder, "m"), vocab_size=2200, minloglevel=2, character_coverage=0.99,
+                hard_vocab_limit=False, num_threads=1, **more)
+            with open(os.path.join(folder, "m.model"), "rb") as file:
+                yield file.read(), more["model_type"] == "unigram"
+
+
+def piece_cases(run, rng, texts, training, count):
+    names = ["<s>", "</s>", "<unk>", "<pad>", "<mask>", "<ctl>", "river"]
+    for pieces, unigram in piece_models(training):
+        for number in range(count):
+            name = rng.choice(("XLMRobertaTokenizer", "CamembertTokenizer") if unigram else ("XLMRobertaTokenizer",))
+            config = configs(rng, names)
+            if config.get("add_prefix_space", 0) is None:
+                del config["add_prefix_space"]
+            for key in ("bos_token", "eos_token"):  # the classes need them
+                if config.get(key, 0) is None:
+                    del config[key]
+            files = {"config": config}
+            if rng.random() < 0.3:
+                files["special_tokens_map"] = {"additional_special_tokens": ["the", "<sep>"]}
+            with tempfile.TemporaryDirectory() as folder:
+                with open(os.path.join(folder, "sentencepiece.bpe.model"), "wb") as file:
+                    file.write(pieces)
+                for key, content in files.items():
+                    write(folder, ("tokenizer_config" if key == "config" else key) + ".json", content)
+                run.case(name, files, rng.sample(texts, 150), folder, pieces)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", required=True)
@@ -147,6 +194,7 @@ def main():
     tokens = BYTE_NAMES + S_NAMES + ["<new>", "<other>", "<extra>", "river", " ", "  ", "\u2581"]
     texts += ["".join(rng.choice(tokens + [rng.choice(texts)[:9]]) for _ in range(rng.randint(1, 7))) for _ in range(600)]
     json_cases(run, rng, texts, training, arguments.cases)
+    piece_cases(run, rng, texts, training[:2000], arguments.cases)
     print(f"differential_classes: {run.cases} folders, {run.inputs} inputs, {run.failures} failures, "
           f"{run.refused} folders whose texts the reference refuses")
     sys.exit(1 if run.failures or not run.inputs else 0)
