@@ -15,7 +15,7 @@
 
 typedef struct SuPattern SuPattern;
 
-/* `section` and `where` begin error messages. The text is valid UTF-8 and not needed after the call.
+/* `section` and `where` begin error messages. The text is valid UTF-8, not needed after the call.
  * Errors: FORMAT (no expression), UNSUPPORTED (one whose matches would not be the reference's),
  * LIMIT (too long), MEMORY. */
 SutraStatus su_pattern_create(const char *text, size_t size, const char *section, const char *where,
