@@ -1,4 +1,6 @@
 """The variants of tests/data/golden: files laid over a copy of a model (make_goldens.py)."""
+import json
+
 import numpy as np
 import torch
 from safetensors.torch import save
@@ -35,6 +37,16 @@ def byte_bpe(special=S_NAMES, **more):
                       "merges": merges}, **more}
 
 
+def space_bpe(**more):
+    """tokenizer.json of a BPE of characters, spaces written as U+2581, some bytes to fall back on."""
+    made = byte_bpe(S_NAMES + [f"<0x{b:02X}>" for b in range(0x80, 0xF0) if b != 0x98])
+    model = {key: made["model"][key] for key in ("vocab", "merges")}
+    text = json.dumps(model).replace("\\u0120", "\\u2581")
+    return {**made, "pre_tokenizer": None, "post_processor": None, "decoder": None,
+            "added_tokens": [token(t, i) for i, t in enumerate(S_NAMES)],
+            "model": {**made["model"], **json.loads(text), "unk_token": None}, **more}
+
+
 def unigram(**more):
     """tokenizer.json of a Unigram: letters, WORDS with and without a space before them, and halves of them."""
     pieces = ["<s>", "<pad>", "</s>", "<unk>", "\u2581"] + list("abcdefghijklmnopqrstuvwxyz0123456789.,")
@@ -52,6 +64,19 @@ def unigram(**more):
                 {"SpecialToken": {"id": "</s>", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
                 "special_tokens": {t: {"id": t, "ids": [i], "tokens": [t]} for t, i in (("<s>", 0), ("</s>", 2))}},
             "decoder": None, "model": {"type": "Unigram", "unk_id": 3, "vocab": vocab, "byte_fallback": False}, **more}
+
+
+def sentencepiece_model(made):
+    """The file that SentencePiece would write for the pieces of unigram(): "<unk>", "<s>", "</s>", then all but special ones."""
+    def number(n):
+        return bytes([n & 127 | 128]) + number(n >> 7) if n > 127 else bytes([n])
+
+    def field(key, data):
+        return number(key << 3 | 2) + number(len(data)) + data
+    pieces = [["<unk>", 0.0, 2], ["<s>", 0.0, 3], ["</s>", 0.0, 3], ["river", 0.0, 4]]
+    pieces += [[piece, score, 1] for piece, score in made["model"]["vocab"][4:-1] if piece != "river"]
+    return b"".join(field(1, field(1, piece.encode()) + b"\x15" + np.float32(score).tobytes() + b"\x18" + number(kind))
+                    for piece, score, kind in pieces)
 
 
 def camembert(fifth, **more):
@@ -366,7 +391,35 @@ VARIANTS.update({
         **s_folder(camembert("<unk>"), {"tokenizer_class": None, "add_prefix_space": False}),
         "config.json": bert_config(1, 32, 2, 40, 130, **CAMEMBERT)}),
     "roberta-generic": s_variant("roberta-bytes", s_folder(byte_bpe(), {**GENERIC, "pad_token": "<pad>"})),
+    "gpt2-class": s_variant("roberta-bytes", s_folder(byte_bpe(added_tokens=[]), {
+        "tokenizer_class": "GPT2TokenizerFast", "add_prefix_space": True, "pad_token": "<pad>", "bos_token": "<s>",
+        "eos_token": "</s>", "unk_token": "<unk>"})),
+    "qwen2-class": s_variant("roberta-bytes", s_folder(byte_bpe(), {
+        "tokenizer_class": "Qwen2Tokenizer", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>",
+        "mask_token": marked("<mask>", lstrip=True)})),
+    "llama-class": s_variant("roberta-bytes", s_folder(space_bpe(), {
+        "tokenizer_class": "LlamaTokenizerFast", "pad_token": "<pad>", "add_bos_token": True})),
+    "llama-legacy": s_variant("roberta-bytes", s_folder(space_bpe(post_processor=byte_bpe()["post_processor"]), {
+        "tokenizer_class": "LlamaTokenizer", "pad_token": "<pad>", "legacy": True})),
+    "llama-of-bytes": s_variant("roberta-bytes", s_folder(byte_bpe(), {
+        "tokenizer_class": "LlamaTokenizer", "pad_token": "<pad>"})),
+    "gemma-class": s_variant("roberta-bytes", s_folder(space_bpe(), {
+        "tokenizer_class": "GemmaTokenizer", "bos_token": "<s>", "eos_token": "</s>"})),
 })
+VARIANTS.update({
+    "xlm-pieces": s_variant("roberta-bytes", {
+        **s_folder(None, {"tokenizer_class": "XLMRobertaTokenizer"}), "config.json": bert_config(1, 32, 2, 40, 130, **XLM),
+        "sentencepiece.bpe.model": sentencepiece_model(unigram())}, ["tokenizer.json"]),
+    "camembert-pieces": s_variant("roberta-bytes", {
+        **s_folder(None, {"tokenizer_class": None, "extra_special_tokens": ["stone"]}),
+        "config.json": bert_config(1, 32, 2, 40, 130, **{**CAMEMBERT, "vocab_size": BPE_SIZE}),
+        "tokenizer.model": sentencepiece_model(unigram(added_tokens=[]))}, ["tokenizer.json"]),
+})
+for name in ("llama-class", "gemma-class"):  # without a template: the reference fails on no tokens
+    VARIANTS[name] = (*VARIANTS[name][:5], [text for text in S_TEXTS if text])
+VARIANTS["modernbert-other-class"] = ("modernbert", {"tokenizer_config.json": {
+    **SETTINGS, "tokenizer_class": "BertTokenizer", "do_lower_case": False, "model_max_length": 150}}, [], [None], [],
+    ["The RIVER", "Stone light"])
 
 
 def dense(place, size_in, size_out, activation, bias=True, seed=0, dtype=torch.float32, **more):

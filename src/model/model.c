@@ -64,7 +64,9 @@ static SutraStatus check_complete(const char *folder, SutraError *err)
         {"model.safetensors",
          {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
           "pytorch_model.bin.index.json", "tf_model.h5", NULL}},
-        {"tokenizer.json (or vocab.txt)", {"tokenizer.json", "vocab.txt", NULL}},
+        {"tokenizer.json (or vocab.txt, sentencepiece.bpe.model)",
+         {"tokenizer.json", "vocab.txt", "tokenizer.model", "sentencepiece.bpe.model",
+          "spiece.model", NULL}},
     };
     char missing[128] = "";
     size_t used = 0;

@@ -88,8 +88,8 @@ SutraStatus su_classifier_heads(SutraModel *model, const SuFamily *family,
 /* config_sentence_transformers.json: prompts, default_prompt_name. */
 SutraStatus su_model_read_prompts(SutraModel *model, const char *folder, SutraError *err);
 
-/* tokenizer.json or vocab.txt, tokenizer_config.json, sentence_bert_config.json: tokenizer,
- * max_tokens, truncate_left. Needs spec. */
+/* tokenizer.json, vocab.txt or a SentencePiece model, tokenizer_config.json,
+ * sentence_bert_config.json: tokenizer, max_tokens, truncate_left. Needs spec. */
 SutraStatus su_model_read_tokenizer(SutraModel *model, const SuModuleChain *chain, SutraError *err);
 
 /* name, revision, digest: from the path and from sutra.json, which also records the weight files'

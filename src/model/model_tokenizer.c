@@ -10,6 +10,7 @@
 #include "model/family.h"
 #include "model/known_keys.h"
 #include "model/model_parts.h"
+#include "tokenizer/sentencepiece_model.h"
 #include "tokenizer/tokenizer_files.h"
 
 #include <math.h>
@@ -21,6 +22,7 @@ typedef struct TokenizerConfigs {
     SuConfigFile config;    /* config.json */
     SuConfigFile special_tokens_map, added_tokens;
     json_t *json;      /* tokenizer.json, or NULL */
+    json_t *pieces;    /* what a SentencePiece model holds (sentencepiece_model.h), or NULL */
     const char *where; /* its path, or that of vocab.txt */
     json_t *arguments; /* tokenizer_args of bert; borrowed, or NULL */
     SuTokenizerClass class;
@@ -74,7 +76,7 @@ static bool pads_left(const TokenizerConfigs *configs)
         const char *side = json_string_value(sides[i]);
         if (side) return strcmp(side, "left") == 0 || strcmp(side, "Left") == 0;
     }
-    return false;
+    return configs->class == SU_TOKENIZER_LLAMA || configs->class == SU_TOKENIZER_GEMMA;
 }
 
 /* What the reference's tokenizer does anyway, or what changes no vector. Padding of a text alone
@@ -276,6 +278,7 @@ static SutraStatus build_tokenizer(SutraModel *model, const TokenizerConfigs *co
 {
     SuTokenizerFiles files = {.where = configs->where,
                               .json = configs->json,
+                              .pieces = json_object_get(configs->pieces, "extra_special_tokens"),
                               .vocab = (const char *)vocab->data,
                               .vocab_size = vocab->size,
                               .config_where = configs->tokenizer.path,
@@ -289,6 +292,24 @@ static SutraStatus build_tokenizer(SutraModel *model, const TokenizerConfigs *co
     return su_tokenizer_from_files(&files, &model->tokenizer, err);
 }
 
+/* Whether a component of the file, or a token of it, is named ByteLevel. */
+static bool names_bytes(const json_t *json)
+{
+    const char *key;
+    json_t *value;
+    size_t i;
+    if (json_is_string(json)) return strcmp(json_string_value(json), "ByteLevel") == 0;
+    json_array_foreach(json, i, value)
+    {
+        if (names_bytes(value)) return true;
+    }
+    json_object_foreach((json_t *)json, key, value)
+    {
+        if (strcmp(key, "ByteLevel") == 0 || names_bytes(value)) return true;
+    }
+    return false;
+}
+
 static SutraStatus open_json(SutraModel *model, const char *path, TokenizerConfigs *configs,
                              SutraError *err)
 {
@@ -297,6 +318,9 @@ static SutraStatus open_json(SutraModel *model, const char *path, TokenizerConfi
     SU_TRY(su_json_load(path, &configs->json, err));
     if (!json_is_object(configs->json))
         SU_RAISE(err, SUTRA_E_FORMAT, "%s: not a JSON object", path);
+    /* Llama 3's tokenizers are of bytes, whatever class they name. */
+    if (configs->class == SU_TOKENIZER_LLAMA && names_bytes(configs->json))
+        configs->class = SU_TOKENIZER_GENERIC;
     SU_TRY(read_limits(model, configs, err));
     return build_tokenizer(model, configs, &none, err);
 }
@@ -317,20 +341,59 @@ static SutraStatus open_vocab(SutraModel *model, const char *path, TokenizerConf
     return status;
 }
 
+static SutraStatus open_pieces(SutraModel *model, const char *path, TokenizerConfigs *configs,
+                               SutraError *err)
+{
+    SuFileMap file, none = {0};
+    configs->where = path;
+    if (configs->class != SU_TOKENIZER_XLM_ROBERTA && configs->class != SU_TOKENIZER_CAMEMBERT)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: a SentencePiece model without tokenizer.json is supported for "
+                 "XLMRobertaTokenizer and CamembertTokenizer only",
+                 path);
+    SU_TRY(read_limits(model, configs, err));
+    SU_TRY(su_file_map_open(path, &file, err));
+    SutraStatus status = su_sentencepiece_read(file.data, file.size, path, &configs->pieces, err);
+    su_file_map_close(&file);
+    if (status != SUTRA_OK) return status;
+    configs->json = json_incref(configs->pieces);
+    return build_tokenizer(model, configs, &none, err);
+}
+
+/* Where a folder has several, the reference takes the first of these. */
+static SutraStatus find_pieces(const char *folder, char **path, SutraError *err)
+{
+    static const char *const names[] = {"tokenizer.model", "sentencepiece.bpe.model",
+                                        "spiece.model"};
+    *path = NULL;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        *path = su_path_join(folder, names[i]);
+        if (!*path) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", folder);
+        if (su_path_exists(*path)) return SUTRA_OK;
+        su_free(*path);
+        *path = NULL;
+    }
+    return SUTRA_OK;
+}
+
 static SutraStatus open_tokenizer(SutraModel *model, const char *folder, TokenizerConfigs *configs,
                                   SutraError *err)
 {
     char *json = su_path_join(folder, "tokenizer.json");
-    char *vocab = su_path_join(folder, "vocab.txt");
-    SutraStatus status;
-    if (!json || !vocab)
+    char *vocab = su_path_join(folder, "vocab.txt"), *pieces = NULL;
+    SutraStatus status = find_pieces(folder, &pieces, err);
+    bool is_bert = configs->class == SU_TOKENIZER_BERT || configs->class == SU_TOKENIZER_MPNET;
+    if (status == SUTRA_OK && (!json || !vocab))
         status = su_error_set(err, SUTRA_E_MEMORY, "%s: out of memory", folder);
-    else if (su_path_exists(json))
+    else if (status == SUTRA_OK && su_path_exists(json))
         status = open_json(model, json, configs, err);
-    else
+    else if (status == SUTRA_OK && pieces && !(is_bert && su_path_exists(vocab)))
+        status = open_pieces(model, pieces, configs, err);
+    else if (status == SUTRA_OK)
         status = open_vocab(model, vocab, configs, err);
     su_free(json);
     su_free(vocab);
+    su_free(pieces);
     return status;
 }
 
@@ -340,6 +403,7 @@ SutraStatus su_model_read_tokenizer(SutraModel *model, const SuModuleChain *chai
     SutraStatus status = read_configs(model, chain, &configs, err);
     if (status == SUTRA_OK) status = open_tokenizer(model, chain->transformer, &configs, err);
     json_decref(configs.json);
+    json_decref(configs.pieces);
     su_config_file_close(&configs.bert);
     su_config_file_close(&configs.tokenizer);
     su_config_file_close(&configs.config);

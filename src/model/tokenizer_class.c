@@ -1,8 +1,9 @@
 /* Which tokenizer class a folder names, and whether it is one of ours.
  *
  * The first that is given: tokenizer_config.json's tokenizer_class, config.json's, the family's
- * own. A class that cuts words otherwise (BertJapaneseTokenizer: MeCab or single characters), and
- * code of the model's own (auto_map), is refused by name. */
+ * own; a family whose own is the generic one (ModernBERT) has it whatever is named. A class that
+ * cuts words otherwise (BertJapaneseTokenizer: MeCab or single characters), and code of the model's
+ * own (auto_map), is refused by name. */
 #include "model/model_parts.h"
 
 #include <string.h>
@@ -25,6 +26,10 @@ static const struct {
                {"RobertaTokenizer", SU_TOKENIZER_ROBERTA},
                {"XLMRobertaTokenizer", SU_TOKENIZER_XLM_ROBERTA},
                {"CamembertTokenizer", SU_TOKENIZER_CAMEMBERT},
+               {"GPT2Tokenizer", SU_TOKENIZER_GPT2},
+               {"Qwen2Tokenizer", SU_TOKENIZER_QWEN2},
+               {"LlamaTokenizer", SU_TOKENIZER_LLAMA},
+               {"GemmaTokenizer", SU_TOKENIZER_GEMMA},
                {"PreTrainedTokenizerFast", SU_TOKENIZER_GENERIC},
                {"PreTrainedTokenizer", SU_TOKENIZER_GENERIC},
                {"TokenizersBackend", SU_TOKENIZER_GENERIC}};
@@ -74,11 +79,14 @@ SutraStatus su_tokenizer_class(const SuConfigFile *tokenizer_config, const SuCon
         file = config;
         SU_TRY(su_json_get_string(file->root, "tokenizer_class", file->path, &name, err));
     }
-    if (!name) name = fallback;
+    SuTokenizerClass own = SU_TOKENIZER_BERT;
+    bool known = su_tokenizer_class_find(fallback, &own);
+    if (!name || (known && own == SU_TOKENIZER_GENERIC)) name = fallback;
     if (su_tokenizer_class_find(name, class)) return SUTRA_OK;
     SU_RAISE(err, SUTRA_E_UNSUPPORTED,
              "%s: tokenizer_class \"%.60s\" is not supported; known: BertTokenizer, "
              "MPNetTokenizer, RobertaTokenizer, XLMRobertaTokenizer, CamembertTokenizer, "
+             "GPT2Tokenizer, Qwen2Tokenizer, LlamaTokenizer, GemmaTokenizer, "
              "PreTrainedTokenizerFast",
              file->path, name);
 }

@@ -138,15 +138,13 @@ SutraStatus su_declared_tokens_add(const SuTokenizerSettings *settings, SuAddedT
     return status;
 }
 
-/* A declared token of the same text wins. Otherwise the later one does, but that the reference
- * takes two texts, or two objects, for the same token. */
+/* A declared token of the same text wins. Otherwise the later one does. */
 static bool is_fallback(const SuAddedTokens *added, const SuAddedToken *token)
 {
     for (size_t i = 0; i < added->count; i++) {
         const SuAddedToken *other = &added->tokens[i];
         if (other->size == token->size &&
-            memcmp(other->content, token->content, token->size) == 0 &&
-            (!other->named || other->bare == token->bare))
+            memcmp(other->content, token->content, token->size) == 0 && !other->named)
             return true;
     }
     return false;
@@ -155,7 +153,7 @@ static bool is_fallback(const SuAddedTokens *added, const SuAddedToken *token)
 static SutraStatus add_special(const SuTokenizerSettings *settings, const json_t *json,
                                const char *name, SuAddedTokens *added, SutraError *err)
 {
-    SuAddedToken token = {.id = -1, .special = true, .named = true, .bare = json_is_string(json)};
+    SuAddedToken token = {.id = -1, .special = true, .named = true};
     SU_TRY(read_token(settings, json, name, settings->files->config_where, &token, err));
     if (token.size != strlen(token.content))
         SU_RAISE(err, SUTRA_E_FORMAT, "%s: %.64s holds a NUL", settings->files->config_where, name);
@@ -190,4 +188,25 @@ SutraStatus su_named_tokens_add(const SuTokenizerSettings *settings, SuAddedToke
             SU_TRY(add_special(settings, json, su_special_token_names[i], added, err));
     }
     return add_own_names(settings, added, err);
+}
+
+static bool is_named(const SuTokenizerSettings *settings, const char *text)
+{
+    const json_t *extra = json_object_get(settings->merged, "extra_special_tokens");
+    if (su_settings_becomes_special(settings, text)) return true;
+    for (size_t i = 0; i < json_array_size(extra); i++) {
+        const char *other = su_token_text(json_array_get(extra, i));
+        if (other && strcmp(other, text) == 0) return true;
+    }
+    return false;
+}
+
+void su_named_tokens_make_plain(const SuTokenizerSettings *settings, SuAddedTokens *added)
+{
+    for (size_t i = 0; i < added->count; i++) {
+        SuAddedToken *token = &added->tokens[i];
+        if (!is_named(settings, token->content)) continue;
+        token->special = true;
+        token->normalized = token->lstrip = token->rstrip = token->single_word = false;
+    }
 }

@@ -17,4 +17,8 @@ SutraStatus su_declared_tokens_add(const SuTokenizerSettings *settings, SuAddedT
 SutraStatus su_named_tokens_add(const SuTokenizerSettings *settings, SuAddedTokens *added,
                                 SutraError *err);
 
+/* Tokens that the settings name become special without any other flag, as Qwen2Tokenizer adds them
+ * once more. */
+void su_named_tokens_make_plain(const SuTokenizerSettings *settings, SuAddedTokens *added);
+
 #endif

@@ -15,9 +15,9 @@
 
 typedef struct SuPattern SuPattern;
 
-/* `section` and `where` begin error messages. The text is not needed after the call. Errors:
- * FORMAT (no expression), UNSUPPORTED (one whose matches would not be the reference's), LIMIT (too
- * long), MEMORY. */
+/* `section` and `where` begin error messages. The text is valid UTF-8, not needed after the call.
+ * Errors: FORMAT (no expression), UNSUPPORTED (one whose matches would not be the reference's),
+ * LIMIT (too long), MEMORY. */
 SutraStatus su_pattern_create(const char *text, size_t size, const char *section, const char *where,
                               SuPattern **pattern, SutraError *err);
 void su_pattern_free(SuPattern *pattern);

@@ -5,6 +5,12 @@
  *   RobertaTokenizer   BPE of bytes; <s> A </s>, and </s> B </s>
  *   XLMRobertaTokenizer   Unigram behind the file's Precompiled; the same template, of bos and eos
  *   CamembertTokenizer    the same, with its unknown token found by its text, and extra tokens
+ *   GPT2Tokenizer      BPE of bytes
+ *   Qwen2Tokenizer     the same behind NFC, words by Qwen's expression
+ *   LlamaTokenizer     BPE with byte_fallback, one Metaspace for the whole text
+ *   GemmaTokenizer     BPE with byte_fallback, spaces written as U+2581
+ *
+ * The last four keep the file's post_processor; without one they add no tokens.
  */
 #include "tokenizer/rebuilt_class.h"
 
@@ -24,7 +30,8 @@ typedef struct SpecialName {
 typedef struct Class {
     const char *name;
     SpecialName names[SU_NUM_SPECIAL_NAMES];
-    bool strips_mask; /* a mask token that is a text takes the white space before it */
+    bool strips_mask;    /* a mask token that is a text takes the white space before it */
+    bool keeps_template; /* the post_processor is the file's */
     SutraStatus (*read)(const SuTokenizerSettings *settings, SuTokenizer *tokenizer,
                         SutraError *err);
 } Class;
@@ -36,6 +43,15 @@ static SutraStatus read_roberta(const SuTokenizerSettings *settings, SuTokenizer
 static SutraStatus read_xlm_roberta(const SuTokenizerSettings *settings, SuTokenizer *tokenizer,
                                     SutraError *err);
 
+static SutraStatus read_gpt2(const SuTokenizerSettings *settings, SuTokenizer *tokenizer,
+                             SutraError *err);
+static SutraStatus read_qwen2(const SuTokenizerSettings *settings, SuTokenizer *tokenizer,
+                              SutraError *err);
+static SutraStatus read_llama(const SuTokenizerSettings *settings, SuTokenizer *tokenizer,
+                              SutraError *err);
+static SutraStatus read_gemma(const SuTokenizerSettings *settings, SuTokenizer *tokenizer,
+                              SutraError *err);
+
 static const Class classes[] = {
     [SU_TOKENIZER_BERT] = {"BertTokenizer",
                            {{"unk_token", "[UNK]", false},
@@ -43,6 +59,7 @@ static const Class classes[] = {
                             {"pad_token", "[PAD]", true},
                             {"cls_token", "[CLS]", false},
                             {"mask_token", "[MASK]", true}},
+                           false,
                            false,
                            read_bert},
     [SU_TOKENIZER_MPNET] = {"MPNetTokenizer",
@@ -54,6 +71,7 @@ static const Class classes[] = {
                              {"cls_token", "<s>", false},
                              {"mask_token", "<mask>", true}},
                             true,
+                            false,
                             read_bert},
     [SU_TOKENIZER_ROBERTA] = {"RobertaTokenizer",
                               {{"bos_token", "<s>", true},
@@ -63,6 +81,7 @@ static const Class classes[] = {
                                {"pad_token", "<pad>", true},
                                {"cls_token", "<s>", false},
                                {"mask_token", "<mask>", true}},
+                              false,
                               false,
                               read_roberta},
     [SU_TOKENIZER_XLM_ROBERTA] = {"XLMRobertaTokenizer",
@@ -74,6 +93,7 @@ static const Class classes[] = {
                                    {"cls_token", "<s>", true},
                                    {"mask_token", "<mask>", true}},
                                   false,
+                                  false,
                                   read_xlm_roberta},
     [SU_TOKENIZER_CAMEMBERT] = {"CamembertTokenizer",
                                 {{"bos_token", "<s>", false},
@@ -84,7 +104,38 @@ static const Class classes[] = {
                                  {"cls_token", "<s>", true},
                                  {"mask_token", "<mask>", true}},
                                 true,
+                                false,
                                 read_xlm_roberta},
+    [SU_TOKENIZER_GPT2] = {"GPT2Tokenizer",
+                           {{"bos_token", "<|endoftext|>", true},
+                            {"eos_token", "<|endoftext|>", true},
+                            {"unk_token", "<|endoftext|>", true}},
+                           false,
+                           true,
+                           read_gpt2},
+    [SU_TOKENIZER_QWEN2] = {"Qwen2Tokenizer",
+                            {{"eos_token", "<|endoftext|>", true},
+                             {"unk_token", "<|endoftext|>", true},
+                             {"pad_token", "<|endoftext|>", true}},
+                            false,
+                            true,
+                            read_qwen2},
+    [SU_TOKENIZER_LLAMA] = {"LlamaTokenizer",
+                            {{"bos_token", "<s>", true},
+                             {"eos_token", "</s>", true},
+                             {"unk_token", "<unk>", true}},
+                            false,
+                            true,
+                            read_llama},
+    [SU_TOKENIZER_GEMMA] = {"GemmaTokenizer",
+                            {{"bos_token", "<bos>", true},
+                             {"eos_token", "<eos>", true},
+                             {"unk_token", "<unk>", true},
+                             {"pad_token", "<pad>", true},
+                             {"mask_token", "<mask>", true}},
+                            false,
+                            true,
+                            read_gemma},
 };
 
 /* Whether the class is XLM-RoBERTa's, or CamemBERT's, which differs in names alone. */
@@ -118,6 +169,19 @@ static SutraStatus complete_names(const SuTokenizerSettings *settings, SutraErro
             SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s is not a token", settings->files->config_where,
                      name->key);
     }
+    return SUTRA_OK;
+}
+
+/* Tokens of a SentencePiece model are the extra ones unless tokenizer_config.json lists some. */
+static SutraStatus take_pieces(SuTokenizerSettings *settings, SutraError *err)
+{
+    json_t *pieces = (json_t *)settings->files->pieces;
+    if (!pieces ||
+        (!settings->late_extra && json_object_get(settings->merged, "extra_special_tokens")))
+        return SUTRA_OK;
+    settings->late_extra = true;
+    if (json_object_set(settings->merged, "extra_special_tokens", pieces))
+        return out_of_memory(settings, err);
     return SUTRA_OK;
 }
 
@@ -265,11 +329,37 @@ static int unknown_of(const SuTokenizerSettings *settings, const json_t *vocab)
 {
     if (settings->files->class == SU_TOKENIZER_XLM_ROBERTA) return 3;
     const char *name = su_token_text(json_object_get(settings->merged, "unk_token"));
-    for (size_t i = 0; name && i < json_array_size(vocab); i++) {
+    if (!name) name = "None"; /* Python's text of no token */
+    for (size_t i = 0; i < json_array_size(vocab); i++) {
         const char *text = json_string_value(json_array_get(json_array_get(vocab, i), 0));
         if (text && strcmp(text, name) == 0) return (int)i;
     }
     return 0;
+}
+
+/* Pieces of a SentencePiece model behind the first ones of fairseq, and the mask token at the end:
+ * a new list, or NULL: out of memory. */
+static json_t *fairseq_vocab(const SuTokenizerSettings *settings, const json_t *pieces)
+{
+    bool camembert = settings->files->class == SU_TOKENIZER_CAMEMBERT;
+    const char *bos = camembert ? NULL : "bos_token", *eos = camembert ? NULL : "eos_token";
+    const char *names[] = {bos, "pad_token", eos, "unk_token", NULL};
+    const char *texts[] = {"<s>NOTUSED", "", "</s>NOTUSED", "", "<unk>NOTUSED"};
+    json_t *vocab = json_array();
+    bool done = vocab;
+    for (size_t i = 0; i < (camembert ? 5 : 4) && done; i++) {
+        const char *text = texts[i];
+        if (names[i]) text = su_token_text(json_object_get(settings->merged, names[i]));
+        done = json_array_append_new(
+                   vocab, json_pack("[s, f]", text ? text : "None", i == 4 ? -100.0 : 0.0)) == 0;
+    }
+    for (size_t i = camembert ? 1 : 3; i < json_array_size(pieces) && done; i++)
+        done = json_array_append(vocab, json_array_get(pieces, i)) == 0;
+    const char *mask = su_token_text(json_object_get(settings->merged, "mask_token"));
+    if (done && json_array_append_new(vocab, json_pack("[s, f]", mask ? mask : "None", 0.0)) == 0)
+        return vocab;
+    json_decref(vocab);
+    return NULL;
 }
 
 static SutraStatus read_xlm_roberta(const SuTokenizerSettings *settings, SuTokenizer *tokenizer,
@@ -277,12 +367,17 @@ static SutraStatus read_xlm_roberta(const SuTokenizerSettings *settings, SuToken
 {
     json_t *vocab = json_object_get(json_object_get(settings->files->json, "model"), "vocab");
     bool prefix_space = true;
-    SU_TRY(check_file(settings, "Unigram", err));
+    /* XLM-RoBERTa's takes pieces and scores of a SentencePiece model of any kind. */
+    if (!settings->files->pieces || settings->files->class != SU_TOKENIZER_XLM_ROBERTA)
+        SU_TRY(check_file(settings, "Unigram", err));
     SU_TRY(su_json_get_bool(settings->merged, "add_prefix_space", settings->files->config_where,
                             &prefix_space, err));
+    vocab = settings->files->pieces ? fairseq_vocab(settings, vocab) : json_incref(vocab);
+    if (!vocab && settings->files->pieces) return out_of_memory(settings, err);
+    tokenizer->exact_scores = settings->files->pieces != NULL;
     return read_sections(
         settings,
-        json_pack("{s:{s:s, s:O?, s:i, s:b}, s:O?, s:{s:s, s:[{s:s}, {s:s, s:s, s:s, s:b}]}}",
+        json_pack("{s:{s:s, s:o?, s:i, s:b}, s:O?, s:{s:s, s:[{s:s}, {s:s, s:s, s:s, s:b}]}}",
                   "model", "type", "Unigram", "vocab", vocab, "unk_id", unknown_of(settings, vocab),
                   "byte_fallback", 0, "normalizer", find_precompiled(settings->files->json),
                   "pre_tokenizer", "type", "Sequence", "pretokenizers", "type", "WhitespaceSplit",
@@ -291,12 +386,94 @@ static SutraStatus read_xlm_roberta(const SuTokenizerSettings *settings, SuToken
         tokenizer, err);
 }
 
+/* ---- GPT2Tokenizer, Qwen2Tokenizer, LlamaTokenizer, GemmaTokenizer ---- */
+
+/* A BPE of the file's vocabulary and merges; unk NULL: no unknown token. `fused`: runs of unknown
+ * characters are one token, and characters may be written as bytes. Takes normalizer and
+ * pre_tokenizer, of which NULL is none. */
+static SutraStatus read_bpe(const SuTokenizerSettings *settings, const char *unk, bool fused,
+                            json_t *normalizer, json_t *pre_tokenizer, SuTokenizer *tokenizer,
+                            SutraError *err)
+{
+    const json_t *file = settings->files->json, *model = json_object_get(file, "model");
+    return read_sections(settings,
+                         json_pack("{s:{s:s, s:O?, s:O?, s:s?, s:b, s:b}, s:o?, s:o?, s:O?}",
+                                   "model", "type", "BPE", "vocab", json_object_get(model, "vocab"),
+                                   "merges", json_object_get(model, "merges"), "unk_token", unk,
+                                   "fuse_unk", fused, "byte_fallback", fused, "normalizer",
+                                   normalizer, "pre_tokenizer", pre_tokenizer, "post_processor",
+                                   json_object_get(file, "post_processor")),
+                         tokenizer, err);
+}
+
+static SutraStatus read_gpt2(const SuTokenizerSettings *settings, SuTokenizer *tokenizer,
+                             SutraError *err)
+{
+    bool prefix_space = false;
+    SU_TRY(check_file(settings, "BPE", err));
+    SU_TRY(su_json_get_bool(settings->merged, "add_prefix_space", settings->files->config_where,
+                            &prefix_space, err));
+    json_t *bytes = json_pack("{s:s, s:b, s:b, s:b}", "type", "ByteLevel", "add_prefix_space",
+                              prefix_space, "trim_offsets", 1, "use_regex", 1);
+    if (!bytes) return out_of_memory(settings, err);
+    return read_bpe(settings, NULL, false, NULL, bytes, tokenizer, err);
+}
+
+static SutraStatus read_qwen2(const SuTokenizerSettings *settings, SuTokenizer *tokenizer,
+                              SutraError *err)
+{
+    static const char words[] = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|"
+                                " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+    bool prefix_space = false;
+    SU_TRY(check_file(settings, "BPE", err));
+    SU_TRY(su_json_get_bool(settings->merged, "add_prefix_space", settings->files->config_where,
+                            &prefix_space, err));
+    json_t *nfc = json_pack("{s:s}", "type", "NFC");
+    json_t *steps = json_pack("{s:s, s:[{s:s, s:{s:s}, s:s, s:b}, {s:s, s:b, s:b, s:b}]}", "type",
+                              "Sequence", "pretokenizers", "type", "Split", "pattern", "Regex",
+                              words, "behavior", "Isolated", "invert", 0, "type", "ByteLevel",
+                              "add_prefix_space", prefix_space, "trim_offsets", 1, "use_regex", 0);
+    if (nfc && steps) return read_bpe(settings, NULL, false, nfc, steps, tokenizer, err);
+    json_decref(nfc);
+    json_decref(steps);
+    return out_of_memory(settings, err);
+}
+
+/* legacy is false where it is not said; a null is neither, and counts as false. */
+static SutraStatus read_llama(const SuTokenizerSettings *settings, SuTokenizer *tokenizer,
+                              SutraError *err)
+{
+    bool prefix_space = true, legacy = false;
+    const char *where = settings->files->config_where;
+    SU_TRY(check_file(settings, "BPE", err));
+    SU_TRY(su_json_get_bool(settings->merged, "add_prefix_space", where, &prefix_space, err));
+    SU_TRY(su_json_get_bool(settings->merged, "legacy", where, &legacy, err));
+    const char *scheme = !prefix_space ? "never" : legacy ? "always" : "first";
+    json_t *space = json_pack("{s:s, s:s, s:s, s:b}", "type", "Metaspace", "replacement",
+                              "\xe2\x96\x81", "prepend_scheme", scheme, "split", 0);
+    if (!space) return out_of_memory(settings, err);
+    return read_bpe(settings, NULL, true, NULL, space, tokenizer, err);
+}
+
+/* The class's Split at spaces is left out: the normaliser leaves none. */
+static SutraStatus read_gemma(const SuTokenizerSettings *settings, SuTokenizer *tokenizer,
+                              SutraError *err)
+{
+    SU_TRY(check_file(settings, "BPE", err));
+    const char *unk = su_token_text(json_object_get(settings->merged, "unk_token"));
+    json_t *spaces = json_pack("{s:s, s:{s:s}, s:s}", "type", "Replace", "pattern", "String", " ",
+                               "content", "\xe2\x96\x81");
+    if (!spaces) return out_of_memory(settings, err);
+    return read_bpe(settings, unk ? unk : "None", true, spaces, NULL, tokenizer, err);
+}
+
 /* ---- both steps ---- */
 
 SutraStatus su_rebuilt_class_read(SuTokenizerSettings *settings, SuTokenizer *tokenizer,
                                   SutraError *err)
 {
     SU_TRY(complete_names(settings, err));
+    SU_TRY(take_pieces(settings, err));
     SU_TRY(complete_extra(settings, err));
     SU_TRY(strip_mask(settings, err));
     return class_of(settings)->read(settings, tokenizer, err);
@@ -324,6 +501,7 @@ static SutraStatus set_roberta(const SuTokenizerSettings *settings, int32_t cls,
 SutraStatus su_rebuilt_class_set_template(const SuTokenizerSettings *settings,
                                           SuTokenizer *tokenizer, SutraError *err)
 {
+    if (class_of(settings)->keeps_template) return SUTRA_OK;
     bool by_ends = is_unigram_class(settings);
     const char *keys[] = {by_ends ? "bos_token" : "cls_token", by_ends ? "eos_token" : "sep_token"};
     const SuAddedToken *tokens[2];

@@ -11,7 +11,8 @@
  * tokens. Errors: FORMAT, UNSUPPORTED (the file is of another model), MEMORY. */
 SutraStatus su_rebuilt_class_read(SuTokenizerSettings *settings, SuTokenizer *tokenizer,
                                   SutraError *err);
-/* The post-processor, once the added tokens have ids. Errors: FORMAT, MEMORY. */
+/* The post-processor, once the added tokens have ids, where it is the class's own. Errors: FORMAT,
+ * MEMORY. */
 SutraStatus su_rebuilt_class_set_template(const SuTokenizerSettings *settings,
                                           SuTokenizer *tokenizer, SutraError *err);
 

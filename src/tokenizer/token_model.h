@@ -27,6 +27,7 @@ typedef struct SuTokenModelSource {
     const SuVocabulary *vocabulary;
     const SuPreTokenizer *pre_tokenizer; /* what its words come from */
     const char *where;
+    bool exact_scores; /* numbers count as they are, not as the reference reads text */
 } SuTokenModelSource;
 
 typedef struct SuTokenModelKind {

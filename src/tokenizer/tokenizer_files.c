@@ -58,12 +58,13 @@ static SutraStatus read_input_names(const Builder *builder, SutraError *err)
     return SUTRA_OK;
 }
 
-/* The generic class takes the padding's token for its pad_token. */
+/* Classes with no pad_token of their own take the padding's. */
 static SutraStatus take_padding(const Builder *builder, SutraError *err)
 {
     const json_t *padding = json_object_get(builder->settings.files->json, "padding");
     json_t *token = json_object_get(padding, "pad_token");
-    if (builder->settings.files->class != SU_TOKENIZER_GENERIC || !json_is_string(token) ||
+    SuTokenizerClass class = builder->settings.files->class;
+    if ((class != SU_TOKENIZER_GENERIC && class != SU_TOKENIZER_LLAMA) || !json_is_string(token) ||
         json_object_get(builder->settings.merged, "pad_token"))
         return SUTRA_OK;
     if (json_object_set(builder->settings.merged, "pad_token", token))
@@ -82,6 +83,8 @@ static SutraStatus build(const SuTokenizerFiles *files, Builder *builder, SutraE
     SU_TRY(take_padding(builder, err));
     SU_TRY(su_declared_tokens_add(&builder->settings, &tokenizer->added, err));
     SU_TRY(su_named_tokens_add(&builder->settings, &tokenizer->added, err));
+    if (files->class == SU_TOKENIZER_QWEN2)
+        su_named_tokens_make_plain(&builder->settings, &tokenizer->added);
     SU_TRY(su_json_get_bool(builder->settings.merged, "split_special_tokens", files->config_where,
                             &tokenizer->added.split_special, err));
     SU_TRY(su_added_tokens_finish(&tokenizer->added, &tokenizer->vocabulary, &tokenizer->normalizer,

@@ -25,7 +25,8 @@ static SutraStatus read_model(const json_t *root, const char *where, SuTokenizer
     const SuTokenModelSource source = {.json = json_object_get(root, "model"),
                                        .vocabulary = &tokenizer->vocabulary,
                                        .pre_tokenizer = &tokenizer->pre_tokenizer,
-                                       .where = where};
+                                       .where = where,
+                                       .exact_scores = tokenizer->exact_scores};
     SU_TRY(su_token_model_kind(source.json, where, &tokenizer->model.kind, err));
     SU_TRY(su_tokenizer_read_vocabulary(root, where, &tokenizer->vocabulary, err));
     tokenizer->pre_tokenizer.keep_bytes =

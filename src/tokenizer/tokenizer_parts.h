@@ -26,6 +26,7 @@ struct SuTokenizer {
     SuPostProcessor post_processor;
     uint32_t vocab_size; /* highest id + 1 */
     bool fast;           /* the fast path applies: WordPiece on words of BertPreTokenizer */
+    bool exact_scores;   /* of SuTokenModelSource */
     bool mapped;         /* the vocabulary lies in an image (tokenizer_image.c) */
     uint8_t byte_class[256];
     int32_t punctuation_ids[128];

@@ -20,14 +20,19 @@ typedef enum SuTokenizerClass {
     SU_TOKENIZER_MPNET,
     SU_TOKENIZER_ROBERTA,
     SU_TOKENIZER_XLM_ROBERTA,
-    SU_TOKENIZER_CAMEMBERT
+    SU_TOKENIZER_CAMEMBERT,
+    SU_TOKENIZER_GPT2,
+    SU_TOKENIZER_QWEN2,
+    SU_TOKENIZER_LLAMA,
+    SU_TOKENIZER_GEMMA
 } SuTokenizerClass;
 
 /* Everything is borrowed for the call; JSON values are objects, or NULL where a file is absent. */
 typedef struct SuTokenizerFiles {
-    const char *where;  /* path of tokenizer.json, or else of vocab.txt */
-    const json_t *json; /* tokenizer.json */
-    const char *vocab;  /* [vocab_size] vocab.txt; read when json is NULL */
+    const char *where;    /* path of tokenizer.json, or else of vocab.txt */
+    const json_t *json;   /* tokenizer.json, or what there is of it in a SentencePiece model */
+    const json_t *pieces; /* the tokens that such a model adds, a list; NULL: json is a file */
+    const char *vocab;    /* [vocab_size] vocab.txt; read when json is NULL */
     size_t vocab_size;
     const char *config_where; /* path of tokenizer_config.json */
     const json_t *config;     /* tokenizer_config.json */

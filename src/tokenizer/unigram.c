@@ -92,8 +92,8 @@ static SutraStatus read_scores(SuUnigram *model, const SuTokenModelSource *sourc
     model->scores = scores;
     if (!scores) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", source->where);
     for (uint32_t i = 0; i < model->num_scores; i++) {
-        scores[i] =
-            as_reference_reads(json_number_value(json_array_get(json_array_get(vocab, i), 1)));
+        double score = json_number_value(json_array_get(json_array_get(vocab, i), 1));
+        scores[i] = source->exact_scores ? score : as_reference_reads(score);
         if (scores[i] < lowest) lowest = scores[i];
     }
     model->unk_score = lowest - UNKNOWN_PENALTY;

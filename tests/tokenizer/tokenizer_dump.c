@@ -4,10 +4,12 @@
  *   'J' json                                       build from tokenizer.json
  *   'I' json                                       the same, as a compiled image that is opened
  *   'V' vocab config                               build from vocab.txt; an empty config is none
+ *   'F' case                                       build from a folder's files (tokenizer_case.h)
  *   'E' flags max_tokens prefix text pair          encode
- * Answers begin with a status. After 'J', 'I', 'V' and failures: the message, a string. After 'E':
+ * Answers begin with a status. After 'J', 'I', 'V', 'F' and failures: the message, a string. After 'E':
  * num_tokens, tokens_seen, ids, type ids, and with FLAG_OFFSETS begins and ends. */
 #include "base/memory.h"
+#include "support/tokenizer_case.h"
 #include "tokenizer/tokenizer_image.h"
 #include "tokenizer/tokenizer_parts.h"
 
@@ -74,7 +76,9 @@ static void build(int kind, SuTokenizer **tokenizer)
     SutraStatus status;
     su_tokenizer_free(*tokenizer);
     Bytes first = read_bytes();
-    if (kind != 'V') {
+    if (kind == 'F') {
+        status = su_test_tokenizer_case(first.data, first.size, tokenizer, &err);
+    } else if (kind != 'V') {
         status = su_tokenizer_from_json(first.data, first.size, "tokenizer.json", tokenizer, &err);
         if (status == SUTRA_OK && kind == 'I') status = through_image(tokenizer, &err);
     } else {
@@ -131,7 +135,7 @@ int main(void)
     SuTokenizerScratch *scratch;
     if (su_tokenizer_scratch_create(&scratch, NULL) != SUTRA_OK) stop("out of memory");
     for (int kind; (kind = getchar()) != EOF;) {
-        if (kind == 'J' || kind == 'I' || kind == 'V')
+        if (kind == 'J' || kind == 'I' || kind == 'V' || kind == 'F')
             build(kind, &tokenizer);
         else if (kind == 'E')
             encode(tokenizer, scratch);
