@@ -19,7 +19,8 @@ void su_scheduler_free(SuScheduler *scheduler);
 /* Runs a request to its end; blocks. It is initialised. */
 void su_scheduler_run(SuScheduler *scheduler, SuRequest *request);
 
-/* Lists a request with on_finished, for the host thread. Errors: LIMIT (it could not be started). */
+/* Lists a request with on_finished, for the host thread. Errors: LIMIT (it could not be started).
+ * */
 SutraStatus su_scheduler_submit(SuScheduler *scheduler, SuRequest *request, SutraError *err);
 
 /* Ends what is not yet claimed of a submitted request with CANCELLED; nothing when it is over, but
