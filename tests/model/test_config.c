@@ -221,7 +221,7 @@ static void missing_parts_are_named(void **state)
     static const BadRow rows[] = {
         {CONFIG, NULL, SUTRA_E_IO, "expected config.json in this folder"},
         {"model.safetensors", NULL, SUTRA_E_IO, "expected model.safetensors in this folder"},
-        {"tokenizer.json", NULL, SUTRA_E_IO, "expected tokenizer.json (or vocab.txt)"},
+        {"tokenizer.json", NULL, SUTRA_E_IO, "expected tokenizer.json (or vocab.txt, sentencepiece.bpe.model)"},
         {"tokenizer.json", "", SUTRA_E_FORMAT, "tokenizer.json"},
     };
     EXPECT_ERRORS(rows);
