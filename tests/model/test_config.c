@@ -227,7 +227,7 @@ static void missing_parts_are_named(void **state)
     EXPECT_ERRORS(rows);
     folder = folder_scratch();
     expect_path_error(folder, SUTRA_E_IO,
-                      "expected config.json, model.safetensors, tokenizer.json (or vocab.txt)");
+                      "expected config.json, model.safetensors, tokenizer.json (or vocab.txt, sentencepiece.bpe.model)");
     folder_copy(GOLDEN_FOLDER "/models/base", folder);
     folder_delete(folder, "model.safetensors");
     folder_write_text(folder, "pytorch_model.bin", "x");
