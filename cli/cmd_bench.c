@@ -1,4 +1,4 @@
-/* cmd_bench.c - sutra bench [kernels | breakdown | ablation]: what the engine reaches on this
+/* cmd_bench.c - sutra bench [kernels | breakdown | requests | ablation]: what the engine reaches on this
  * machine, beside what the machine can do. */
 #include "atomic_file.h"
 #include "commands.h"
@@ -23,8 +23,8 @@ typedef struct BenchArgs {
 
 static const CliOption own_options[] = {
     {"input", 'i', CLI_OPTION_TEXT, "FILE", offsetof(BenchArgs, input),
-     "breakdown, ablation: texts to embed, one a line, instead of generated ones; -: standard "
-     "input",
+     "breakdown, requests, ablation: texts to embed, one a line, instead of generated ones; -: "
+     "standard input",
      0, 0},
     {"threads", 0, CLI_OPTION_NUMBER, "N", offsetof(BenchArgs, threads),
      "threads (default: every core this process may run on; kernels: one)", 1, 1024},
@@ -79,6 +79,7 @@ static const Task tasks[] = {
     {"throughput", false, false, sutra_bench_throughput}, /* when no name is given */
     {"kernels", false, false, sutra_bench_kernels},
     {"breakdown", true, false, sutra_bench_breakdown},
+    {"requests", true, false, sutra_bench_requests},
     {"ablation", true, true, sutra_bench_ablation},
 };
 
@@ -135,7 +136,8 @@ static int unknown_task(const char *name)
     for (size_t i = 1; i < CLI_COUNT(tasks); i++) cli_suggest(&suggestion, tasks[i].name);
     if (suggestion.best)
         return cli_usage("bench", "%s is not a benchmark; did you mean %s?", name, suggestion.best);
-    return cli_usage("bench", "%s is not a benchmark; there are kernels, breakdown and ablation",
+    return cli_usage("bench",
+                     "%s is not a benchmark; there are kernels, breakdown, requests and ablation",
                      name);
 }
 
@@ -145,7 +147,7 @@ static int run_bench(const void *given, const CliArguments *rest)
     const Task *task = &tasks[0];
     SutraError err = {0};
     if (rest->count > 1)
-        return cli_usage("bench", "one argument at most: kernels, breakdown or ablation");
+        return cli_usage("bench", "one argument at most: kernels, breakdown, requests or ablation");
     if (rest->count) {
         task = NULL;
         for (size_t i = 1; i < CLI_COUNT(tasks); i++)
@@ -153,7 +155,7 @@ static int run_bench(const void *given, const CliArguments *rest)
         if (!task) return unknown_task(rest->items[0]);
     }
     if (args->input && !task->takes_texts)
-        return cli_usage("bench", "-i is only for breakdown and ablation");
+        return cli_usage("bench", "-i is only for breakdown, requests and ablation");
     if (args->block_kib && task->run != sutra_bench_kernels)
         return cli_usage("bench", "--block-kib is only for kernels");
     if (measure(task, args, &err) == SUTRA_OK) return CLI_DONE;
@@ -162,11 +164,12 @@ static int run_bench(const void *given, const CliArguments *rest)
 
 const CliCommand cli_bench_command = {
     .name = "bench",
-    .arguments = "[OPTION ...] [kernels | breakdown | ablation]",
+    .arguments = "[OPTION ...] [kernels | breakdown | requests | ablation]",
     .summary = "measure speed beside what this machine can do",
     .details = "Without a word: texts a second and latency for texts of 16 to 512 tokens.\n"
                "kernels: every kernel beside its roofline, on the shapes of MODEL if -m is given.\n"
                "breakdown: time of each operation of the engine at work.\n"
+               "requests: texts one by one from many threads beside one call of all.\n"
                "ablation: what each step brings over a naive encoder (takes minutes).\n"
                "Ceilings are measured in the same run; a figure that cannot be right has a note.\n"
                "\n"

@@ -236,7 +236,8 @@ typedef struct SutraBenchOptions {
     uint32_t num_threads;     /* 0: one for kernels, else every core this process may run on */
     const char *model;        /* path; kernels: NULL takes the shapes of all-MiniLM-L6-v2 */
     const char *cache_dir;    /* ablation: where a bundle may be kept; NULL: none is measured */
-    const SutraInput *inputs; /* [num_inputs] instead of generated texts: breakdown, ablation */
+    const SutraInput *inputs; /* [num_inputs] instead of generated texts: breakdown, requests,
+                                 ablation */
     size_t num_inputs;
     uint32_t quick; /* 1: few, short samples; the figures are rough */
     void (*progress)(void *user, const char *line);
@@ -258,6 +259,11 @@ SUTRA_API SutraStatus sutra_bench_kernels(const SutraBenchOptions *options,
 /* Time of each operation of an engine at work. Errors: as above. */
 SUTRA_API SutraStatus sutra_bench_breakdown(const SutraBenchOptions *options,
                                             SutraBenchReport **report, SutraError *err);
+
+/* The same texts in one call, and as requests of one text each from 1 to 64 threads; and a lone
+ * query through sutra_embed_into, sutra_embed and sutra_submit. Errors: as above. */
+SUTRA_API SutraStatus sutra_bench_requests(const SutraBenchOptions *options,
+                                           SutraBenchReport **report, SutraError *err);
 
 /* What each step brings over a naive encoder. Errors: as above; NUMERIC when a variant's vectors
  * are not the engine's. */

@@ -182,6 +182,29 @@ class Bench(unittest.TestCase):
                 self.positive(row, "ms", "share %")
                 self.assertAlmostEqual(row["share %"], 100 * row["GFLOP/s"] / rate, delta=1e-6 * row["share %"])
 
+    def test_requests(self):
+        found = report("requests", "-m", MODEL, "--threads", "2")
+        rows = found["requests of one text each, beside one call"]
+        self.assertEqual([(row["way"], row["threads"], row["texts"]) for row in rows],
+                         [("one call", 1, "passages"), ("jobs", 1, "passages"), ("jobs", 8, "passages"),
+                          ("jobs", 64, "passages"), ("calls", 64, "passages"), ("one call", 1, "queries"),
+                          ("calls", 8, "queries"), ("calls", 64, "queries")])
+        base = {}
+        for row in rows:
+            self.positive(row, "number", "texts/s", "beside one call")
+            if row["way"] == "one call":
+                base[row["texts"]] = row["texts/s"]
+                self.assertEqual((row["beside one call"], row["lowest"], row["highest"]), (1, 1, 1))
+            # one round: a ratio is that of the rates
+            self.assertAlmostEqual(row["beside one call"], row["texts/s"] / base[row["texts"]], places=6)
+        lone = found["a lone query"]
+        self.assertEqual([row["way"] for row in lone],
+                         ["sutra_embed_into", "sutra_embed", "sutra_submit, sutra_job_wait"])
+        for row in lone:
+            self.positive(row, "p50 us")
+            self.assertLessEqual(row["p50 us"], row["p99 us"])
+            self.assertAlmostEqual(row["over the first us"], row["p50 us"] - lone[0]["p50 us"], places=6)
+
     def test_ablation(self):
         found = report("ablation", "-m", MODEL, "--threads", 2)
         facts = {row["what"]: row["value"] for row in found["sample"]}
