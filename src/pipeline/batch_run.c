@@ -28,12 +28,24 @@ bool su_batch_kind_equal(const SuBatchKind *a, const SuBatchKind *b)
            a->ranges == b->ranges;
 }
 
-/* No larger than the session's contexts: another model may have needed larger ones. */
-void su_batch_start(SuWorker *worker, const SuBatchKind *kind)
+/* No larger than the context: another one may need more. */
+static void start(SuWorker *worker, const SuBatchKind *kind, void *context, uint32_t max_tokens)
 {
     worker->kind = *kind;
-    worker->batch.max_tokens = worker->batch.max_seqs = kind->session->max_tokens;
+    worker->context = context;
+    worker->batch.max_tokens = worker->batch.max_seqs = max_tokens;
     su_ragged_batch_clear(&worker->batch);
+}
+
+void su_batch_start(SuWorker *worker, const SuBatchKind *kind, uint32_t rank)
+{
+    const SuSession *session = kind->session;
+    start(worker, kind, session->contexts[rank], session->max_tokens);
+}
+
+void su_batch_start_long(SuWorker *worker, const SuBatchKind *kind)
+{
+    start(worker, kind, kind->session->long_context, kind->session->long_tokens);
 }
 
 static void copy_row(const SuWorker *worker, uint32_t s, const SutraResultView *view,
@@ -74,7 +86,7 @@ static SutraStatus run_backend(const SuBatchKind *kind, void *context, const Sut
     return SUTRA_OK;
 }
 
-void su_batch_run(SuWorker *worker, uint32_t rank, const SutraTeam *team)
+void su_batch_run(SuWorker *worker, const SutraTeam *team)
 {
     SuRaggedBatch *batch = &worker->batch;
     const SuBatchKind *kind = &worker->kind;
@@ -98,7 +110,7 @@ void su_batch_run(SuWorker *worker, uint32_t rank, const SutraTeam *team)
     SutraResultView view = {.struct_size = sizeof view, .output = kind->output};
     SutraError reason = {0};
     uint64_t start = su_clock_ns();
-    SutraStatus status = run_backend(kind, kind->session->contexts[rank], &run, &view, &reason);
+    SutraStatus status = run_backend(kind, worker->context, &run, &view, &reason);
     uint64_t compute_ns = su_clock_ns() - start;
     for (uint32_t s = 0; s < batch->num_seqs; s++) {
         if (status == SUTRA_OK)
@@ -137,8 +149,30 @@ static SutraStatus check_ids(const SutraModel *model, const SuTextTokens *tokens
     return SUTRA_OK;
 }
 
-void su_batch_add(SuWorker *worker, uint32_t rank, SuRequest *request, size_t begin, size_t end,
-                  uint64_t queue_ns, const SutraTeam *team)
+static void append(SuWorker *worker, SuRequest *request, size_t i, const SuTextTokens *tokens)
+{
+    atomic_fetch_add_explicit(&request->engine->tokens, tokens->used, memory_order_relaxed);
+    worker->owners[worker->batch.num_seqs] = request;
+    su_ragged_batch_append(&worker->batch, tokens->ids, tokens->types, (uint32_t)tokens->used,
+                           tokens->prompt_len, i);
+}
+
+/* The batch is empty; afterwards it is for the worker's own context again. */
+static void run_long(SuWorker *worker, SuRequest *request, size_t i, const SuTextTokens *tokens)
+{
+    const SuBatchKind kind = worker->kind;
+    void *context = worker->context;
+    uint32_t max_tokens = worker->batch.max_tokens;
+    pthread_mutex_lock(&kind.session->long_lock);
+    su_batch_start_long(worker, &kind);
+    append(worker, request, i, tokens);
+    su_batch_run(worker, NULL);
+    pthread_mutex_unlock(&kind.session->long_lock);
+    start(worker, &kind, context, max_tokens);
+}
+
+void su_batch_add(SuWorker *worker, SuRequest *request, size_t begin, size_t end, uint64_t queue_ns,
+                  const SutraTeam *team)
 {
     size_t failed = 0;
     worker->prompt = NULL; /* another request's may lie where an earlier one's lay */
@@ -155,11 +189,11 @@ void su_batch_add(SuWorker *worker, uint32_t rank, SuRequest *request, size_t be
             failed++;
             continue;
         }
-        if (!su_ragged_batch_fits(&worker->batch, tokens.used)) su_batch_run(worker, rank, team);
-        atomic_fetch_add_explicit(&request->engine->tokens, tokens.used, memory_order_relaxed);
-        worker->owners[worker->batch.num_seqs] = request;
-        su_ragged_batch_append(&worker->batch, tokens.ids, tokens.types, (uint32_t)tokens.used,
-                               tokens.prompt_len, i);
+        if (!su_ragged_batch_fits(&worker->batch, tokens.used)) su_batch_run(worker, team);
+        if (tokens.used > worker->batch.max_tokens)
+            run_long(worker, request, i, &tokens);
+        else
+            append(worker, request, i, &tokens);
     }
     su_request_items_done(request, failed);
 }

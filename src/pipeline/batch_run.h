@@ -10,15 +10,17 @@
 SuBatchKind su_batch_kind(const SuRequest *request);
 bool su_batch_kind_equal(const SuBatchKind *a, const SuBatchKind *b);
 
-/* Empties the worker's batch for texts of a kind. */
-void su_batch_start(SuWorker *worker, const SuBatchKind *kind);
+/* Empties the worker's batch for texts of a kind, on context `rank`, or on the long one. */
+void su_batch_start(SuWorker *worker, const SuBatchKind *kind, uint32_t rank);
+void su_batch_start_long(SuWorker *worker, const SuBatchKind *kind);
 
 /* Tokenises items begin … end - 1 into the worker's batch, which is of the request's kind, and runs
- * it whenever it is full. The request must not be touched afterwards: it may be over. */
-void su_batch_add(SuWorker *worker, uint32_t rank, SuRequest *request, size_t begin, size_t end,
-                  uint64_t queue_ns, const SutraTeam *team);
+ * it whenever it is full. A text that is too long for its context goes through the long one alone.
+ * The request must not be touched afterwards: it may be over. */
+void su_batch_add(SuWorker *worker, SuRequest *request, size_t begin, size_t end, uint64_t queue_ns,
+                  const SutraTeam *team);
 
-/* Takes the batch through the encoder, on context `rank`, and empties it: its items are done. */
-void su_batch_run(SuWorker *worker, uint32_t rank, const SutraTeam *team);
+/* Takes the batch through the encoder and empties it: its items are done. */
+void su_batch_run(SuWorker *worker, const SutraTeam *team);
 
 #endif

@@ -43,6 +43,7 @@ typedef struct SuWorker {
     SuTokenizerScratch *scratch;
     SuRaggedBatch batch;
     SuBatchKind kind;      /* of batch */
+    void *context;         /* of kind.session, for batch */
     SuRequest **owners;    /* [batch.max_seqs] whose text it is */
     unsigned char *memory; /* of batch and owners */
     const char *prompt;    /* counted last in this request; NULL: none */
@@ -61,6 +62,11 @@ struct SuSession {
     uint32_t outputs;    /* bit mask of those that the backend said it supports */
     uint32_t max_tokens; /* of a context */
     void **contexts;     /* [num_threads]; contexts[0] also serves teams */
+    /* What is longer goes through one context, with a team, or with none and its lock held; NULL:
+     * nothing is. */
+    void *long_context;
+    uint32_t long_tokens; /* of it, else max_tokens */
+    pthread_mutex_t long_lock;
     SuSession *next;
 };
 
@@ -69,7 +75,7 @@ struct SutraEngine {
     SuThreadPool *pool;
     uint32_t num_threads;
     uint32_t batch_tokens;  /* tokens that a thread takes through the layers at a time */
-    uint32_t worker_tokens; /* capacity of each worker's batch */
+    uint32_t worker_tokens; /* capacity of each worker's batch: of the longest context */
     SuWorker *workers;
     SuSession *sessions; /* guarded by su_model_links_lock; latest first */
     SuScheduler *scheduler;

@@ -41,7 +41,17 @@ struct SuScheduler {
 
 /* ---- the list; lock is held in all of these ---- */
 
-static bool claimable(const SuScheduler *s) { return s->first && s->first->session; }
+/* An item of a request whose session is ready: longer than a thread's context, as far as its bytes
+ * tell. */
+static bool is_long(const SuRequest *r, size_t item)
+{
+    return r->session->long_context && su_request_estimate(r, item) > r->session->max_tokens;
+}
+
+static bool claimable(const SuScheduler *s)
+{
+    return s->first && s->first->session && !is_long(s->first, s->first->next_item);
+}
 
 static uint64_t deadline(const SuRequest *request)
 {
@@ -132,18 +142,33 @@ typedef struct Share {
 } Share;
 
 /* The first request with texts of that kind; NULL kind: of any. Nothing when the first request of
- * all has no session: all threads stop for it. */
+ * all has no session, or a long text comes next: all threads stop for it. */
 static SuRequest *find_request(const SuScheduler *s, const SuBatchKind *kind)
 {
     if (!claimable(s)) return NULL;
     if (!kind) return s->first;
     SuRequest *r = s->first;
     for (int i = 0; r && i < LOOK_AHEAD; i++, r = r->next) {
-        if (!r->session) continue;
+        if (!r->session || is_long(r, r->next_item)) continue;
         SuBatchKind own = su_batch_kind(r);
         if (su_batch_kind_equal(&own, kind)) return r;
     }
     return NULL;
+}
+
+/* Items up to `end`, which are of about so many tokens. */
+static void take(SuScheduler *s, SuRequest *r, size_t end, size_t tokens, Share *share)
+{
+    size_t begin = r->next_item;
+    uint64_t now = su_clock_ns();
+    *share = (Share){r, begin, end, now > r->submitted_ns ? now - r->submitted_ns : 0};
+    if (end == r->n) unlist(s, r); /* while it counts what is claimed */
+    r->next_item = end;
+    r->estimate -= tokens;
+    if (r->listed) {
+        s->items -= end - begin;
+        s->tokens -= tokens;
+    }
 }
 
 /* Texts of about so many tokens, of one request, at least one. */
@@ -151,17 +176,18 @@ static bool claim(SuScheduler *s, const SuBatchKind *kind, size_t tokens, Share 
 {
     SuRequest *r = find_request(s, kind);
     if (!r) return false;
-    size_t begin = r->next_item, end = begin, taken = 0;
-    while (end < r->n && (end == begin || taken < tokens)) taken += su_request_estimate(r, end++);
-    uint64_t now = su_clock_ns();
-    *share = (Share){r, begin, end, now > r->submitted_ns ? now - r->submitted_ns : 0};
-    if (end == r->n) unlist(s, r); /* while it counts what is claimed */
-    r->next_item = end;
-    r->estimate -= taken;
-    if (r->listed) {
-        s->items -= end - begin;
-        s->tokens -= taken;
-    }
+    size_t end = r->next_item, taken = 0;
+    do taken += su_request_estimate(r, end++);
+    while (end < r->n && taken < tokens && !is_long(r, end));
+    take(s, r, end, taken, share);
+    return true;
+}
+
+/* One text of the first request. */
+static bool claim_first(SuScheduler *s, Share *share)
+{
+    SuRequest *r = s->first;
+    take(s, r, r->next_item + 1, su_request_estimate(r, r->next_item), share);
     return true;
 }
 
@@ -266,14 +292,14 @@ static void work(SuScheduler *s, uint32_t rank, const SuRequest *own)
         if (wants && claim(s, held ? &worker->kind : NULL, goal - held, &share)) {
             if (!held) {
                 SuBatchKind kind = su_batch_kind(share.request);
-                su_batch_start(worker, &kind);
+                su_batch_start(worker, &kind, rank);
             }
             pthread_mutex_unlock(&s->lock);
-            su_batch_add(worker, rank, share.request, share.begin, share.end, share.queue_ns, NULL);
+            su_batch_add(worker, share.request, share.begin, share.end, share.queue_ns, NULL);
             pthread_mutex_lock(&s->lock);
         } else if (held) {
             pthread_mutex_unlock(&s->lock);
-            su_batch_run(worker, rank, NULL);
+            su_batch_run(worker, NULL);
             pthread_mutex_lock(&s->lock);
         } else if (rank == 0) {
             s->busy--;
@@ -314,7 +340,8 @@ static void run_team(void *self, void (*body)(void *arg, uint32_t rank), void *a
     su_thread_pool_run_available(engine->pool, engine->num_threads, body, arg);
 }
 
-static void lead_team(SuScheduler *s)
+/* one_long: for the next text alone, on the long context. */
+static void lead_team(SuScheduler *s, bool one_long)
 {
     SutraEngine *engine = s->engine;
     SutraTeam team = {.size = engine->num_threads, .run = run_team, .self = engine};
@@ -324,15 +351,20 @@ static void lead_team(SuScheduler *s)
     size_t goal = (size_t)TEAM_TOKENS * engine->num_threads;
     s->phase = ALONE;
     close_pool(s);
-    su_batch_start(worker, &kind);
-    while (worker->batch.num_tokens < goal &&
-           claim(s, &kind, goal - worker->batch.num_tokens, &share)) {
+    if (one_long)
+        su_batch_start_long(worker, &kind);
+    else
+        su_batch_start(worker, &kind, 0);
+    bool more = one_long ? claim_first(s, &share) : claim(s, &kind, goal, &share);
+    while (more) {
         pthread_mutex_unlock(&s->lock);
-        su_batch_add(worker, 0, share.request, share.begin, share.end, share.queue_ns, &team);
+        su_batch_add(worker, share.request, share.begin, share.end, share.queue_ns, &team);
         pthread_mutex_lock(&s->lock);
+        more = !one_long && worker->batch.num_tokens < goal &&
+               claim(s, &kind, goal - worker->batch.num_tokens, &share);
     }
     pthread_mutex_unlock(&s->lock);
-    su_batch_run(worker, 0, &team);
+    su_batch_run(worker, &team);
     pthread_mutex_lock(&s->lock);
     s->phase = IDLE;
 }
@@ -378,8 +410,10 @@ static bool lead(SuScheduler *s, const SuRequest *own)
     if (s->phase == IDLE && s->first) {
         if (!s->first->session)
             prepare_first(s);
+        else if (is_long(s->first, s->first->next_item))
+            lead_team(s, true);
         else if (is_small(s))
-            lead_team(s);
+            lead_team(s, false);
         else
             lead_wide(s, own);
         return true;

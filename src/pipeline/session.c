@@ -6,7 +6,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { LOG_INFO = 2 };
+enum {
+    LOG_INFO = 2,
+    LONG_TOKENS = 1024 /* longer texts share one context, whose buffers are as long as they are */
+};
 
 __attribute__((format(printf, 3, 4))) static void tell(const SutraEngine *engine, int level,
                                                        const char *format, ...)
@@ -87,13 +90,16 @@ static void free_contexts(SuSession *session, uint32_t n)
         if (session->contexts[i]) session->backend->context_free(session->contexts[i]);
         session->contexts[i] = NULL;
     }
-    session->max_tokens = 0;
+    if (session->long_context) session->backend->context_free(session->long_context);
+    session->long_context = NULL;
+    session->max_tokens = session->long_tokens = 0;
 }
 
 static void free_session(SuSession *session)
 {
     free_contexts(session, session->engine->num_threads);
     su_free(session->contexts);
+    pthread_mutex_destroy(&session->long_lock);
     su_free(session);
 }
 
@@ -148,6 +154,7 @@ static SutraStatus create_session(SutraEngine *engine, const SutraModel *model, 
         su_free(session);
         return status;
     }
+    pthread_mutex_init(&session->long_lock, NULL);
     session->link.drop = drop_session;
     session->engine = engine;
     session->model = (SutraModel *)model; /* its links are not part of what is immutable */
@@ -162,30 +169,45 @@ static SutraStatus create_session(SutraEngine *engine, const SutraModel *model, 
     return SUTRA_OK;
 }
 
+static SutraStatus create_context(const SuSession *session, uint32_t max_tokens, uint32_t team,
+                                  void **context, SutraError *err)
+{
+    SutraError reason = {0};
+    SutraStatus status = session->backend->context_create(session->resident, max_tokens, max_tokens,
+                                                          team, context, &reason);
+    if (status == SUTRA_OK) return SUTRA_OK;
+    *context = NULL;
+    status = su_backend_reason(session->backend, "context_create", status, &reason);
+    SU_RAISE(err, status, "%s", reason.message);
+}
+
+/* A context a thread for what most texts need, and one for the longest. */
 static SutraStatus grow_contexts(SutraEngine *engine, SuSession *session, uint32_t max_tokens,
                                  SutraError *err)
 {
+    uint32_t most = LONG_TOKENS < engine->batch_tokens ? engine->batch_tokens : LONG_TOKENS;
+    uint32_t own = max_tokens < most ? max_tokens : most;
     free_contexts(session, engine->num_threads);
-    for (uint32_t i = 0; i < engine->num_threads; i++) {
-        uint32_t team = i == 0 ? engine->num_threads : 1;
-        SutraError reason = {0};
-        SutraStatus status = session->backend->context_create(
-            session->resident, max_tokens, max_tokens, team, &session->contexts[i], &reason);
-        if (status != SUTRA_OK) {
-            session->contexts[i] = NULL;
-            free_contexts(session, engine->num_threads);
-            status = su_backend_reason(session->backend, "context_create", status, &reason);
-            SU_RAISE(err, status, "%s", reason.message);
-        }
+    SutraStatus status = SUTRA_OK;
+    for (uint32_t i = 0; i < engine->num_threads && status == SUTRA_OK; i++)
+        status = create_context(session, own, i == 0 ? engine->num_threads : 1,
+                                &session->contexts[i], err);
+    if (status == SUTRA_OK && own < max_tokens)
+        status =
+            create_context(session, max_tokens, engine->num_threads, &session->long_context, err);
+    if (status != SUTRA_OK) {
+        free_contexts(session, engine->num_threads);
+        return status;
     }
-    session->max_tokens = max_tokens;
-    tell(engine, LOG_INFO, "%s: buffers of %u tokens for %u threads", session->model->name,
-         max_tokens, engine->num_threads);
+    session->max_tokens = own;
+    session->long_tokens = max_tokens;
+    tell(engine, LOG_INFO, "%s: buffers of %u tokens for %u threads%s", session->model->name, own,
+         engine->num_threads, own < max_tokens ? ", and for one longer text" : "");
     return SUTRA_OK;
 }
 
-/* max_tokens: of the session's contexts. A worker's batch is at least as large as those of the
- * session in use, which is the size that a call takes of it. */
+/* max_tokens: of the session's longest context. A worker's batch is at least as large as those of
+ * the session in use, which is the size that a call takes of it. */
 static SutraStatus grow_workers(SutraEngine *engine, uint32_t max_tokens, SutraError *err)
 {
     if (max_tokens <= engine->worker_tokens) return SUTRA_OK;
@@ -218,8 +240,8 @@ SuSession *su_session_ready(SutraEngine *engine, const SutraModel *model, SutraO
 {
     SuSession *session = find_session(engine, model);
     bool ready = session && (session->outputs >> output & 1) &&
-                 session->max_tokens >= context_tokens(engine, max_tokens) &&
-                 engine->worker_tokens >= session->max_tokens;
+                 session->long_tokens >= context_tokens(engine, max_tokens) &&
+                 engine->worker_tokens >= session->long_tokens;
     return ready ? session : NULL;
 }
 
@@ -230,8 +252,8 @@ SutraStatus su_session_prepare(SutraEngine *engine, const SutraModel *model, Sut
     if (!session) SU_TRY(create_session(engine, model, output, &session, err));
     SU_TRY(check_support(session->backend, model, output, &session->outputs, err));
     max_tokens = context_tokens(engine, max_tokens);
-    if (session->max_tokens < max_tokens) SU_TRY(grow_contexts(engine, session, max_tokens, err));
-    SU_TRY(grow_workers(engine, session->max_tokens, err));
+    if (session->long_tokens < max_tokens) SU_TRY(grow_contexts(engine, session, max_tokens, err));
+    SU_TRY(grow_workers(engine, session->long_tokens, err));
     *out = session;
     return SUTRA_OK;
 }

@@ -332,6 +332,79 @@ static void mixed_requests_get_their_own_bytes(void **state)
     }
 }
 
+/* ---- texts longer than a thread's context ---- */
+
+enum { LONG_POSITIONS = 4096, NUM_LONG = 12 };
+
+/* What meets in one call: short texts, token_ids that are known to be long, and words of one letter,
+ * whose number of bytes promises fewer tokens than there are. */
+static void fill_long_inputs(SutraInput *inputs)
+{
+    static int32_t ids[LONG_POSITIONS];
+    static char words[2 * LONG_POSITIONS];
+    for (size_t i = 0; i < LONG_POSITIONS; i++) {
+        ids[i] = 5 + (int32_t)(i * 7 % 26);
+        words[2 * i] = (char)('a' + i % 26);
+        words[2 * i + 1] = ' ';
+    }
+    for (size_t i = 0; i < NUM_LONG; i++) inputs[i] = text_input(texts[i]);
+    inputs[2] = (SutraInput){.token_ids = ids, .num_token_ids = 1500};
+    inputs[3] = (SutraInput){.token_ids = ids, .num_token_ids = 1024};
+    inputs[5] = (SutraInput){.text = words, .text_size = 2 * (size_t)1400};
+    inputs[8] = (SutraInput){.text = words, .text_size = 2 * (size_t)5000 / 2};
+    inputs[11] = (SutraInput){.token_ids = ids, .num_token_ids = LONG_POSITIONS};
+}
+
+static _Atomic int long_contexts;
+
+static void note_long_context(void *user, int level, const char *line)
+{
+    (void)user;
+    (void)level;
+    if (strstr(line, "and for one longer text")) atomic_fetch_add(&long_contexts, 1);
+}
+
+static void long_texts_share_a_context(void **state)
+{
+    (void)state;
+    SutraError err = {0};
+    SutraInput inputs[NUM_LONG];
+    fill_long_inputs(inputs);
+    TinyEngine tiny;
+    SutraEngineOptions options = {.struct_size = sizeof options,
+                                  .num_threads = 1,
+                                  .max_batch_tokens = LONG_POSITIONS, /* of every context */
+                                  .log = note_long_context};
+    tiny_engine_open(&(TinyModel){HIDDEN, 2, 2, 128, LONG_POSITIONS, NULL, 7}, &options, &tiny);
+    SutraResult *expected = NULL;
+    SutraResultView whole = tiny_embed(&tiny, inputs, NUM_LONG, NULL, SUTRA_OK, &expected, &err);
+    assert_int_equal(whole.items[5].tokens_used, 1402);
+    assert_int_equal(long_contexts, 0);
+    for (uint32_t threads = 1; threads <= 3; threads++) {
+        sutra_engine_free(tiny.engine);
+        options.num_threads = threads;
+        options.max_batch_tokens = 0;
+        assert_int_equal(sutra_engine_create(&options, &tiny.engine, &err), SUTRA_OK);
+        for (int turn = 0; turn < 2; turn++) {
+            SutraResult *result = NULL;
+            SutraResultView view =
+                tiny_embed(&tiny, inputs, NUM_LONG, NULL, SUTRA_OK, &result, &err);
+            assert_memory_equal(view.data, whole.data, NUM_LONG * whole.row_bytes);
+            sutra_result_free(result);
+            for (size_t i = 0; i < NUM_LONG; i++) {
+                view = tiny_embed(&tiny, &inputs[i], 1, NULL, SUTRA_OK, &result, &err);
+                assert_memory_equal(view.data,
+                                    (const unsigned char *)whole.data + i * whole.row_bytes,
+                                    whole.row_bytes);
+                sutra_result_free(result);
+            }
+        }
+        assert_int_equal(long_contexts, threads); /* one an engine */
+    }
+    sutra_result_free(expected);
+    tiny_engine_close(&tiny);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +416,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(cancelling_a_job_that_runs_leaves_what_is_done, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(mixed_requests_get_their_own_bytes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(long_texts_share_a_context, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
