@@ -18,7 +18,9 @@
  *                 SutraJob: wait and cancel from any thread, free from one.
  *                 Callbacks run on a thread of the engine's, one at a time, must not block, and may
  *                 call sutra_submit and sutra_job_cancel only.
- *                 After fork() a child may only free.
+ *                 After fork() a child may free what its parent made, which of an engine gives
+ *                 nothing back, and use models. Calls on such an engine fail with ARGUMENT: a
+ *                 child makes its own.
  *
  *   Ownership     Inputs are borrowed until return by blocking calls and copied by sutra_submit.
  *                 A call, a job and a result hold what they need: freeing the user's handle earlier
@@ -361,7 +363,8 @@ SUTRA_API void sutra_tokens_free(SutraTokens *tokens);
 SUTRA_API SutraStatus sutra_engine_create(const SutraEngineOptions *options, SutraEngine **engine,
                                           SutraError *err);
 
-/* JSON counts, written as by sutra_system_describe. */
+/* JSON counts, written as by sutra_system_describe: since the engine was made, and under "waiting"
+ * what no thread has taken up yet (its tokens are estimates). */
 SUTRA_API SutraStatus sutra_engine_stats(const SutraEngine *engine, char *json, size_t capacity,
                                          size_t *size, SutraError *err);
 

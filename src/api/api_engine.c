@@ -3,6 +3,7 @@
 #include "backend/cpu_backend.h"
 #include "base/cpu_features.h"
 #include "base/file_map.h"
+#include "base/process.h"
 #include "base/status.h"
 #include "pipeline/job_queue.h"
 #include "pipeline/scheduler.h"
@@ -49,6 +50,7 @@ SutraStatus sutra_engine_create(const SutraEngineOptions *options, SutraEngine *
     SutraEngine *engine = su_calloc(1, sizeof *engine);
     if (!engine) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory");
     pthread_mutex_init(&engine->counter_lock, NULL);
+    engine->process = su_process_id();
     engine->num_threads = o.num_threads ? o.num_threads : su_cpu_count();
     engine->batch_tokens = o.max_batch_tokens == 0           ? BATCH_TOKENS
                            : o.max_batch_tokens > (1u << 20) ? 1u << 20
@@ -71,7 +73,7 @@ SutraStatus sutra_engine_create(const SutraEngineOptions *options, SutraEngine *
 
 void sutra_engine_free(SutraEngine *engine)
 {
-    if (!engine) return;
+    if (!engine || engine->process != su_process_id()) return; /* a child has none of its threads */
     su_job_queue_free(engine->queue);
     su_scheduler_free(engine->scheduler);
     su_session_free_all(engine);
@@ -90,6 +92,9 @@ static SutraStatus check_call(const SutraEngine *engine, const SutraModel *model
                               const SutraInput *inputs, size_t n, SutraError *err)
 {
     if (!engine) SU_RAISE(err, SUTRA_E_ARGUMENT, "engine is NULL");
+    if (engine->process != su_process_id())
+        SU_RAISE(err, SUTRA_E_ARGUMENT,
+                 "the engine was made before fork(): a child needs one of its own");
     if (!model) SU_RAISE(err, SUTRA_E_ARGUMENT, "model is NULL");
     if (!inputs && n) SU_RAISE(err, SUTRA_E_ARGUMENT, "inputs is NULL");
     return su_inputs_check_reserved(inputs, n, err);
@@ -197,11 +202,15 @@ SutraStatus sutra_engine_stats(const SutraEngine *engine, char *json, size_t cap
                                SutraError *err)
 {
     if (!engine) SU_RAISE(err, SUTRA_E_ARGUMENT, "engine is NULL");
+    SuWaiting waiting = su_scheduler_waiting(engine->scheduler);
     return su_json_print(json, capacity, size, err,
                          "{\"threads\": %u, \"requests\": %llu, \"texts\": %llu, \"tokens\": %llu, "
-                         "\"failed\": %llu}",
+                         "\"failed\": %llu, \"waiting\": {\"requests\": %llu, \"texts\": %llu, "
+                         "\"tokens\": %llu}}",
                          engine->num_threads, (unsigned long long)atomic_load(&engine->requests),
                          (unsigned long long)atomic_load(&engine->texts),
                          (unsigned long long)atomic_load(&engine->tokens),
-                         (unsigned long long)atomic_load(&engine->failed));
+                         (unsigned long long)atomic_load(&engine->failed),
+                         (unsigned long long)waiting.requests, (unsigned long long)waiting.texts,
+                         (unsigned long long)waiting.tokens);
 }

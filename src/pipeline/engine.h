@@ -85,6 +85,7 @@ struct SutraEngine {
     void (*log)(void *user, int level, const char *line);
     void *log_user;
     _Atomic uint64_t requests, texts, tokens, failed;
+    int64_t process; /* that made it, and alone may use it */
 };
 
 /* Options of a request with every default filled in from the model. */

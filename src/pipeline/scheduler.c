@@ -528,6 +528,17 @@ void su_scheduler_cancel(SuScheduler *s, SuRequest *request)
     su_request_items_done(request, count);
 }
 
+SuWaiting su_scheduler_waiting(SuScheduler *s)
+{
+    SuWaiting waiting = {0};
+    pthread_mutex_lock(&s->lock);
+    waiting.texts = s->items;
+    waiting.tokens = s->tokens;
+    for (const SuRequest *r = s->first; r; r = r->next) waiting.requests++;
+    pthread_mutex_unlock(&s->lock);
+    return waiting;
+}
+
 /* ---- its own life ---- */
 
 SutraStatus su_scheduler_create(SutraEngine *engine, SuScheduler **out, SutraError *err)

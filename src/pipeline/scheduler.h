@@ -23,6 +23,13 @@ void su_scheduler_run(SuScheduler *scheduler, SuRequest *request);
  * */
 SutraStatus su_scheduler_submit(SuScheduler *scheduler, SuRequest *request, SutraError *err);
 
+/* What waits now: requests not yet claimed to their end, and their texts and tokens that are not.
+ * Tokens are estimates. */
+typedef struct SuWaiting {
+    uint64_t requests, texts, tokens;
+} SuWaiting;
+SuWaiting su_scheduler_waiting(SuScheduler *scheduler);
+
 /* Ends what is not yet claimed of a submitted request with CANCELLED; nothing when it is over, but
  * the request must still be there. */
 void su_scheduler_cancel(SuScheduler *scheduler, SuRequest *request);

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -273,6 +275,56 @@ static void a_job_that_has_no_result_gives_null(void **state)
     sutra_job_free(job);
 }
 
+/* ---- fork ---- */
+
+/* What the child finds: 0 if all is as it should be. */
+static int use_in_child(TinyEngine *f, const SutraInput *input, const SutraResultView *expected)
+{
+    SutraError err = {0};
+    SutraResult *result = NULL;
+    SutraJob *job = NULL;
+    SutraEngine *own = NULL;
+    if (sutra_embed(f->engine, f->model, input, 1, NULL, &result, &err) != SUTRA_E_ARGUMENT)
+        return 1;
+    if (!strstr(err.message, "fork")) return 2;
+    if (sutra_submit(f->engine, f->model, input, 1, NULL, NULL, NULL, &job, &err) !=
+        SUTRA_E_ARGUMENT)
+        return 3;
+    sutra_engine_free(f->engine);
+    if (sutra_engine_create(NULL, &own, &err) != SUTRA_OK) return 4;
+    if (sutra_embed(own, f->model, input, 1, NULL, &result, &err) != SUTRA_OK) return 5;
+    SutraResultView view = {.struct_size = sizeof view};
+    sutra_result_view(result, &view, &err);
+    int same = memcmp(view.data, expected->data, view.row_bytes);
+    sutra_result_free(result);
+    sutra_engine_free(own);
+    return same ? 6 : 0;
+}
+
+static void a_child_makes_an_engine_of_its_own(void **state)
+{
+#ifdef __SANITIZE_THREAD__
+    (void)use_in_child;
+    (void)state;
+    skip(); /* its runtime starts no threads after a fork of several */
+#else
+    TinyEngine *f = *state;
+    SutraInput small = text_input("a b c");
+    SutraError err = {0};
+    SutraResult *result = NULL;
+    int status = -1;
+    finish(submit(f, &small, 1)); /* all threads are there */
+    SutraResultView view = tiny_embed(f, &small, 1, NULL, SUTRA_OK, &result, &err);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) _exit(use_in_child(f, &small, &view));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    sutra_result_free(result);
+#endif
+}
+
 static void a_call_that_fails_as_a_whole_fills_the_items(void **state)
 {
     TinyEngine *f = *state;
@@ -307,6 +359,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_job_that_has_no_result_gives_null, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_call_that_fails_as_a_whole_fills_the_items, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_child_makes_an_engine_of_its_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_engine_that_is_freed_takes_no_more_jobs, set_up,
                                         tear_down),
     };

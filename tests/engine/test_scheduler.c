@@ -79,6 +79,10 @@ static void a_cancelled_job_is_over_and_leaves_its_room(void **state)
     engine_gate_close(&gate, &tiny);
     SutraJob *first = submit(&tiny, &large, &fail, SUTRA_OK);
     submit(&tiny, &large, &fail, SUTRA_E_BUSY);
+    char stats[512];
+    assert_int_equal(sutra_engine_stats(tiny.engine, stats, sizeof stats, NULL, NULL), SUTRA_OK);
+    /* the gate's job and this one, cut to 256 tokens */
+    assert_non_null(strstr(stats, "\"waiting\": {\"requests\": 2, \"texts\": 2, \"tokens\": 258}"));
     sutra_job_cancel(first);
     assert_int_equal(end_of(first), SUTRA_E_CANCELLED); /* the engine still stands */
     SutraJob *second = submit(&tiny, &large, &fail, SUTRA_OK);
