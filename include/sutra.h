@@ -226,7 +226,11 @@ typedef struct SutraEngineOptions {
     uint64_t max_batch_tokens;  /* tokens of one encoder run; 0: chosen for the device */
     uint64_t max_queued_tokens; /* back-pressure bound of sutra_submit; 0: 4 Mi tokens;
                                    UINT64_MAX: none */
-    uint64_t cache_bytes;       /* vector cache; 0: off */
+    /* Memory for vectors and scores of texts seen before, the oldest of which give way; 0: none,
+     * else at least 64 KiB. A row of it is the same bytes: of the same model object, text, prompt
+     * and options; not of token vectors, nor where ranges are given. Its item says
+     * SUTRA_ITEM_CACHED, and no tokenize_ns and compute_ns. */
+    uint64_t cache_bytes;
     /* Told what no error says, a line without a newline at a time: level 0 error, 1 warning, 2 info
      * (a model was made ready, buffers grew). On the thread of the call, which holds locks: it must
      * not call the library. NULL: nobody is told. */

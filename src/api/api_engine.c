@@ -34,7 +34,6 @@ static SutraStatus check_engine_options(const SutraEngineOptions *o, SutraError 
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "device \"%s\" is not known to this build: cpu",
                  o->devices);
     if (o->policy) SU_RAISE(err, SUTRA_E_UNSUPPORTED, "policy %u is not known", o->policy);
-    if (o->cache_bytes) SU_RAISE(err, SUTRA_E_UNSUPPORTED, "this build has no vector cache");
     SuIsa isa;
     return su_isa_select(&isa, err);
 }
@@ -60,6 +59,8 @@ SutraStatus sutra_engine_create(const SutraEngineOptions *options, SutraEngine *
     engine->log_user = o.log_user;
     SutraStatus status = su_thread_pool_create(engine->num_threads, &engine->pool, err);
     if (status == SUTRA_OK) status = create_workers(engine, err);
+    if (status == SUTRA_OK && o.cache_bytes)
+        status = su_vector_cache_create(o.cache_bytes, &engine->cache, err);
     if (status == SUTRA_OK) status = su_scheduler_create(engine, &engine->scheduler, err);
     if (status == SUTRA_OK)
         status = su_job_queue_create(engine, o.max_queued_tokens, &engine->queue, err);
@@ -77,6 +78,7 @@ void sutra_engine_free(SutraEngine *engine)
     su_job_queue_free(engine->queue);
     su_scheduler_free(engine->scheduler);
     su_session_free_all(engine);
+    su_vector_cache_free(engine->cache);
     for (uint32_t i = 0; engine->workers && i < engine->num_threads; i++) {
         su_tokenizer_scratch_free(engine->workers[i].scratch);
         su_free_aligned(engine->workers[i].memory);
@@ -203,14 +205,18 @@ SutraStatus sutra_engine_stats(const SutraEngine *engine, char *json, size_t cap
 {
     if (!engine) SU_RAISE(err, SUTRA_E_ARGUMENT, "engine is NULL");
     SuWaiting waiting = su_scheduler_waiting(engine->scheduler);
+    SuCacheCounts cache = {0};
+    if (engine->cache) cache = su_vector_cache_counts(engine->cache);
     return su_json_print(json, capacity, size, err,
                          "{\"threads\": %u, \"requests\": %llu, \"texts\": %llu, \"tokens\": %llu, "
-                         "\"failed\": %llu, \"waiting\": {\"requests\": %llu, \"texts\": %llu, "
-                         "\"tokens\": %llu}}",
+                         "\"failed\": %llu, "
+                         "\"waiting\": {\"requests\": %llu, \"texts\": %llu, \"tokens\": %llu}, "
+                         "\"cache\": {\"bytes\": %llu, \"hits\": %llu, \"misses\": %llu}}",
                          engine->num_threads, (unsigned long long)atomic_load(&engine->requests),
                          (unsigned long long)atomic_load(&engine->texts),
                          (unsigned long long)atomic_load(&engine->tokens),
                          (unsigned long long)atomic_load(&engine->failed),
                          (unsigned long long)waiting.requests, (unsigned long long)waiting.texts,
-                         (unsigned long long)waiting.tokens);
+                         (unsigned long long)waiting.tokens, (unsigned long long)cache.bytes,
+                         (unsigned long long)cache.hits, (unsigned long long)cache.misses);
 }

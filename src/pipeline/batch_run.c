@@ -48,11 +48,92 @@ void su_batch_start_long(SuWorker *worker, const SuBatchKind *kind)
     start(worker, kind, kind->session->long_context, kind->session->long_tokens);
 }
 
+/* ---- the vector cache ---- */
+
+/* All that a row depends on beside the bytes of its text. */
+typedef struct CacheFacts {
+    uint64_t session;
+    uint64_t text_size, pair_size, num_token_ids, prompt_size; /* with a NULL, one more */
+    uint32_t output, dtype, pooling, dim, normalize, max_tokens, truncation, unused;
+} CacheFacts;
+
+/* Rows that the caller's ranges shape, and those of tokens, are not kept. */
+static bool is_kept(const SuRequest *request)
+{
+    const SuEmbedPlan *plan = request->plan;
+    return request->engine->cache && !plan->ranges && plan->output != SUTRA_OUT_TOKENS;
+}
+
+static void make_key(const SuRequest *request, size_t i, CacheFacts *facts, SuCacheKey *key)
+{
+    const SutraInput *input = &request->inputs[i];
+    const SuEmbedPlan *plan = request->plan;
+    size_t text = input->text ? input->text_size : 0, pair = input->pair ? input->pair_size : 0;
+    size_t ids = input->token_ids ? input->num_token_ids : 0;
+    size_t prompt = input->prompt_name ? strlen(input->prompt_name) : 0;
+    *facts = (CacheFacts){.session = request->session->serial,
+                          .text_size = input->text ? text + 1 : 0,
+                          .pair_size = input->pair ? pair + 1 : 0,
+                          .num_token_ids = input->token_ids ? ids + 1 : 0,
+                          .prompt_size = input->prompt_name ? prompt + 1 : 0,
+                          .output = plan->output,
+                          .dtype = plan->dtype,
+                          .pooling = plan->pooling,
+                          .dim = plan->dim,
+                          .normalize = plan->normalize,
+                          .max_tokens = plan->max_tokens,
+                          .truncation = plan->truncation};
+    *key = (SuCacheKey){.parts = {{facts, sizeof *facts},
+                                  {input->text, text},
+                                  {input->pair, pair},
+                                  {input->token_ids, ids * sizeof *input->token_ids},
+                                  {input->prompt_name, prompt}}};
+    su_vector_cache_hash(key);
+}
+
+/* True: item i has its row, and is described. */
+static bool take_from_cache(SuRequest *request, size_t i, uint64_t queue_ns)
+{
+    CacheFacts facts;
+    SuCacheKey key;
+    SuCacheFacts found;
+    if (!is_kept(request)) return false;
+    make_key(request, i, &facts, &key);
+    size_t row_bytes = request->plan->row_bytes;
+    if (!su_vector_cache_find(request->engine->cache, &key, request->target.data + i * row_bytes,
+                              row_bytes, &found))
+        return false;
+    if (request->target.items)
+        request->target.items[i] =
+            (SutraItem){.tokens_seen = found.tokens_seen,
+                        .tokens_used = found.tokens_used,
+                        .flags = SUTRA_ITEM_CACHED |
+                                 (found.tokens_seen > found.tokens_used ? SUTRA_ITEM_TRUNCATED : 0),
+                        .queue_ns = queue_ns};
+    return true;
+}
+
+static void put_into_cache(const SuWorker *worker, uint32_t s, const void *row)
+{
+    const SuRaggedBatch *batch = &worker->batch;
+    const SuRequest *request = worker->owners[s].request;
+    CacheFacts facts;
+    SuCacheKey key;
+    if (!is_kept(request)) return;
+    make_key(request, batch->source[s], &facts, &key);
+    su_vector_cache_put(
+        request->engine->cache, &key, row, worker->kind.row_bytes,
+        (SuCacheFacts){.tokens_seen = worker->owners[s].tokens_seen,
+                       .tokens_used = batch->cu_seqlens[s + 1] - batch->cu_seqlens[s]});
+}
+
+/* ---- batches ---- */
+
 static void copy_row(const SuWorker *worker, uint32_t s, const SutraResultView *view,
                      uint64_t compute_ns)
 {
     const SuRaggedBatch *batch = &worker->batch;
-    SuRequest *request = worker->owners[s];
+    SuRequest *request = worker->owners[s].request;
     const SuEmbedTarget *target = &request->target;
     const unsigned char *data = view->data;
     size_t i = batch->source[s];
@@ -67,6 +148,7 @@ static void copy_row(const SuWorker *worker, uint32_t s, const SutraResultView *
                rows * view->row_bytes);
     } else {
         memcpy(target->data + i * view->row_bytes, data + s * view->row_bytes, view->row_bytes);
+        put_into_cache(worker, s, data + s * view->row_bytes);
     }
 }
 
@@ -116,12 +198,14 @@ void su_batch_run(SuWorker *worker, const SutraTeam *team)
         if (status == SUTRA_OK)
             copy_row(worker, s, &view, compute_ns);
         else
-            su_request_fail_item(worker->owners[s], batch->source[s], status, reason.message);
+            su_request_fail_item(worker->owners[s].request, batch->source[s], status,
+                                 reason.message);
     }
     /* Texts of one request lie side by side: one count for all of them. */
     for (uint32_t s = 0, first = 0; s < batch->num_seqs; s++) {
-        if (s + 1 < batch->num_seqs && worker->owners[s + 1] == worker->owners[s]) continue;
-        su_request_items_done(worker->owners[s], s + 1 - first);
+        if (s + 1 < batch->num_seqs && worker->owners[s + 1].request == worker->owners[s].request)
+            continue;
+        su_request_items_done(worker->owners[s].request, s + 1 - first);
         first = s + 1;
     }
     su_ragged_batch_clear(batch);
@@ -152,7 +236,8 @@ static SutraStatus check_ids(const SutraModel *model, const SuTextTokens *tokens
 static void append(SuWorker *worker, SuRequest *request, size_t i, const SuTextTokens *tokens)
 {
     atomic_fetch_add_explicit(&request->engine->tokens, tokens->used, memory_order_relaxed);
-    worker->owners[worker->batch.num_seqs] = request;
+    worker->owners[worker->batch.num_seqs] =
+        (SuOwner){request, tokens->seen > UINT32_MAX ? UINT32_MAX : (uint32_t)tokens->seen};
     su_ragged_batch_append(&worker->batch, tokens->ids, tokens->types, (uint32_t)tokens->used,
                            tokens->prompt_len, i);
 }
@@ -174,11 +259,15 @@ static void run_long(SuWorker *worker, SuRequest *request, size_t i, const SuTex
 void su_batch_add(SuWorker *worker, SuRequest *request, size_t begin, size_t end, uint64_t queue_ns,
                   const SutraTeam *team)
 {
-    size_t failed = 0;
+    size_t done = 0;       /* without a batch */
     worker->prompt = NULL; /* another request's may lie where an earlier one's lay */
     for (size_t i = begin; i < end; i++) {
         SuTextTokens tokens = {0};
         SutraError reason = {0};
+        if (take_from_cache(request, i, queue_ns)) {
+            done++;
+            continue;
+        }
         uint64_t start = su_clock_ns();
         SutraStatus status = su_text_tokens(request->model, worker, &request->inputs[i],
                                             request->plan, &tokens, &reason);
@@ -186,7 +275,7 @@ void su_batch_add(SuWorker *worker, SuRequest *request, size_t begin, size_t end
         if (status == SUTRA_OK) status = check_ids(request->model, &tokens, &reason);
         if (status != SUTRA_OK) {
             su_request_fail_item(request, i, status, reason.message);
-            failed++;
+            done++;
             continue;
         }
         if (!su_ragged_batch_fits(&worker->batch, tokens.used)) su_batch_run(worker, team);
@@ -195,5 +284,5 @@ void su_batch_add(SuWorker *worker, SuRequest *request, size_t begin, size_t end
         else
             append(worker, request, i, &tokens);
     }
-    su_request_items_done(request, failed);
+    su_request_items_done(request, done);
 }

@@ -22,6 +22,7 @@
 #include "base/thread_pool.h"
 #include "batch/ragged_batch.h"
 #include "model/model.h"
+#include "pipeline/vector_cache.h"
 
 typedef struct SuRequest SuRequest;
 typedef struct SuSession SuSession;
@@ -39,12 +40,18 @@ typedef struct SuBatchKind {
     const float *ranges;
 } SuBatchKind;
 
+/* Whose text is in a batch. */
+typedef struct SuOwner {
+    SuRequest *request;
+    uint32_t tokens_seen;
+} SuOwner;
+
 typedef struct SuWorker {
     SuTokenizerScratch *scratch;
     SuRaggedBatch batch;
     SuBatchKind kind;      /* of batch */
     void *context;         /* of kind.session, for batch */
-    SuRequest **owners;    /* [batch.max_seqs] whose text it is */
+    SuOwner *owners;       /* [batch.max_seqs] */
     unsigned char *memory; /* of batch and owners */
     const char *prompt;    /* counted last in this request; NULL: none */
     uint32_t prompt_tokens;
@@ -59,6 +66,7 @@ struct SuSession {
     SutraModel *model;
     const SutraBackend *backend;
     void *resident;
+    uint64_t serial;     /* of all of its engine's */
     uint32_t outputs;    /* bit mask of those that the backend said it supports */
     uint32_t max_tokens; /* of a context */
     void **contexts;     /* [num_threads]; contexts[0] also serves teams */
@@ -77,7 +85,9 @@ struct SutraEngine {
     uint32_t batch_tokens;  /* tokens that a thread takes through the layers at a time */
     uint32_t worker_tokens; /* capacity of each worker's batch: of the longest context */
     SuWorker *workers;
-    SuSession *sessions; /* guarded by su_model_links_lock; latest first */
+    SuVectorCache *cache;   /* or NULL */
+    uint64_t sessions_made; /* changed by who has the engine alone */
+    SuSession *sessions;    /* guarded by su_model_links_lock; latest first */
     SuScheduler *scheduler;
     SuJobQueue *queue;
     pthread_mutex_t counter_lock;

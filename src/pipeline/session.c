@@ -157,6 +157,7 @@ static SutraStatus create_session(SutraEngine *engine, const SutraModel *model, 
     pthread_mutex_init(&session->long_lock, NULL);
     session->link.drop = drop_session;
     session->engine = engine;
+    session->serial = ++engine->sessions_made;
     session->model = (SutraModel *)model; /* its links are not part of what is immutable */
     su_model_links_lock();
     su_model_link(session->model, &session->link);
@@ -216,7 +217,7 @@ static SutraStatus grow_workers(SutraEngine *engine, uint32_t max_tokens, SutraE
         SuWorker *worker = &engine->workers[i];
         SuArena arena = {0};
         su_ragged_batch_carve(&worker->batch, &arena, max_tokens, max_tokens);
-        su_arena_carve(&arena, max_tokens * sizeof(SuRequest *));
+        su_arena_carve(&arena, max_tokens * sizeof *worker->owners);
         unsigned char *memory = su_alloc_aligned(arena.used);
         if (!memory)
             SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for batches of %u tokens", max_tokens);
@@ -224,7 +225,7 @@ static SutraStatus grow_workers(SutraEngine *engine, uint32_t max_tokens, SutraE
         worker->memory = memory;
         arena = (SuArena){.base = memory, .size = arena.used};
         su_ragged_batch_carve(&worker->batch, &arena, max_tokens, max_tokens);
-        worker->owners = su_arena_carve(&arena, max_tokens * sizeof(SuRequest *));
+        worker->owners = su_arena_carve(&arena, max_tokens * sizeof *worker->owners);
     }
     engine->worker_tokens = max_tokens;
     return SUTRA_OK;

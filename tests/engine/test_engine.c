@@ -62,7 +62,7 @@ static void test_items(void **state)
     sutra_result_free(result);
 
     options.truncation = SUTRA_TRUNCATE_ERROR;
-    view = tiny_embed(f, inputs, 2, &options, SUTRA_E_LIMIT, &result, &err);
+    tiny_embed(f, inputs, 2, &options, SUTRA_E_LIMIT, &result, &err);
     assert_non_null(strstr(err.message, "10 tokens"));
     sutra_result_free(result);
 }
