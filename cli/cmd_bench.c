@@ -1,5 +1,5 @@
-/* cmd_bench.c - sutra bench [kernels | breakdown | requests | ablation]: what the engine reaches on this
- * machine, beside what the machine can do. */
+/* cmd_bench.c - sutra bench [kernels | breakdown | requests | ablation]: what the engine reaches on
+ * this machine, beside what the machine can do. */
 #include "atomic_file.h"
 #include "commands.h"
 #include "console.h"

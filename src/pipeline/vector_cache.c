@@ -16,8 +16,8 @@ typedef struct Entry {
     SuCacheFacts facts;
 } Entry;
 
-/* A place is a count of all bytes ever written: the entry lies at place % capacity, while it is less
- * than capacity behind. */
+/* A place is a count of all bytes ever written: the entry lies at place % capacity, while it is no
+ * more than capacity behind. */
 typedef struct Slot {
     uint64_t hash, place; /* place + 1; 0: empty */
 } Slot;
