@@ -1,4 +1,7 @@
-/* Requests of many threads through one engine: whatever meets in a batch, each gets its own bytes, once. */
+/* Requests of many threads through one engine: whatever meets in a batch, each gets its own bytes,
+ * once.
+ *
+ * usage: test_scheduler [TURNS]   what each thread of the mixed load does, 150 */
 #include "support/engine_gate.h"
 
 #include <pthread.h>
@@ -203,8 +206,11 @@ static void cancelling_a_job_that_runs_leaves_what_is_done(void **state)
 
 /* ---- many threads ---- */
 
+static int turns = 150; /* of a thread; the program's argument */
+
 typedef struct Load {
     SutraEngine *engine;
+    const char *path; /* of the models */
     SutraModel *models[NUM_MODELS];
     SutraResult *expected[NUM_MODELS][NUM_KINDS];
     _Atomic int wrong, ended, submitted;
@@ -254,12 +260,25 @@ static void check_ticket(void *user, SutraResult *result, const SutraError *err)
     free(ticket);
 }
 
+/* A model of its own, which goes right after. */
+static void come_and_go(Load *load, const SutraInput *inputs, size_t first, size_t n)
+{
+    SutraModel *model = NULL;
+    SutraResult *result = NULL;
+    bool right = sutra_model_open(load->path, NULL, &model, NULL) == SUTRA_OK &&
+                 sutra_embed(load->engine, model, inputs, n, NULL, &result, NULL) == SUTRA_OK &&
+                 check_rows(load, 0, 0, first, n, result) == SUTRA_OK;
+    if (!right) atomic_fetch_add(&load->wrong, 1);
+    sutra_model_free(model);
+    sutra_result_free(result);
+}
+
 static void *load_engine(void *arg)
 {
     Load *load = arg;
     static _Atomic uint32_t seeds;
     uint32_t random = 7 + 1013904223u * atomic_fetch_add(&seeds, 1);
-    for (int turn = 0; turn < 150; turn++) {
+    for (int turn = 0; turn < turns; turn++) {
         random = random * 1664525u + 1013904223u;
         int model = random >> 20 & 1, kind = random >> 16 & 3;
         size_t first = (random >> 8) % NUM_TEXTS, n = 1 + (random >> 24) % 3;
@@ -267,6 +286,10 @@ static void *load_engine(void *arg)
         SutraInput inputs[3];
         for (size_t i = 0; i < n; i++) inputs[i] = text_input(texts[first + i]);
         SutraEmbedOptions options = kind_options(kind);
+        if (random >> 27 == 0) {
+            come_and_go(load, inputs, first, n);
+            continue;
+        }
         if (random >> 10 & 1) {
             SutraResult *result = NULL;
             if (sutra_embed(load->engine, load->models[model], inputs, n, &options, &result,
@@ -322,6 +345,7 @@ static void mixed_requests_get_their_own_bytes(void **state)
                                             .max_queued_tokens = 3000};
         assert_int_equal(sutra_engine_create(&options, &tiny.engine, &err), SUTRA_OK);
         load.engine = tiny.engine;
+        load.path = tiny.path;
         pthread_t threads[THREADS];
         for (int i = 0; i < THREADS; i++)
             assert_int_equal(pthread_create(&threads[i], NULL, load_engine, &load), 0);
@@ -409,8 +433,9 @@ static void long_texts_share_a_context(void **state)
     tiny_engine_close(&tiny);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1) turns = atoi(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_cancelled_job_is_over_and_leaves_its_room, set_up,
                                         tear_down),
