@@ -221,13 +221,13 @@ static void missing_parts_are_named(void **state)
     static const BadRow rows[] = {
         {CONFIG, NULL, SUTRA_E_IO, "expected config.json in this folder"},
         {"model.safetensors", NULL, SUTRA_E_IO, "expected model.safetensors in this folder"},
-        {"tokenizer.json", NULL, SUTRA_E_IO, "expected tokenizer.json (or vocab.txt)"},
+        {"tokenizer.json", NULL, SUTRA_E_IO, "expected tokenizer.json (or vocab.txt, "},
         {"tokenizer.json", "", SUTRA_E_FORMAT, "tokenizer.json"},
     };
     EXPECT_ERRORS(rows);
     folder = folder_scratch();
     expect_path_error(folder, SUTRA_E_IO,
-                      "expected config.json, model.safetensors, tokenizer.json (or vocab.txt)");
+                      "expected config.json, model.safetensors, tokenizer.json (or vocab.txt, ");
     folder_copy(GOLDEN_FOLDER "/models/base", folder);
     folder_delete(folder, "model.safetensors");
     folder_write_text(folder, "pytorch_model.bin", "x");
