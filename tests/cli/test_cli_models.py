@@ -118,6 +118,25 @@ class Models(Base):
         self.assertFalse(any(m["present"] for m in models))
         self.assertEqual(len(sutra("list", env=cache).decode().splitlines()), len(models) + 1)
 
+    def test_table_of_the_registry(self):
+        """docs/MODELS.md says of every model what the registry does."""
+        models = read_jsonl(sutra("list", "--json", env={"HF_HUB_CACHE": str(self.dir / "cache")}))
+        text = (SOURCE / "docs/MODELS.md").read_text(encoding="utf-8")
+        section = text.split("## Registry\n")[1].split("\n## ")[0]
+        rows = [line for line in section.splitlines() if line.startswith("| `")]
+        self.assertEqual(rows, [self.registry_row(model) for model in models])
+
+    @staticmethod
+    def registry_row(model):
+        shorter = ", ".join(str(n) for n in model.get("matryoshka", [])[1:])
+        which = "every text: " if model.get("needs_prompt") else "queries: "
+        prompts = ", ".join(f'"{text}"' for text in model.get("prompts", {}).values())
+        cells = (f"`{model['family']}`", model["name"], "score" if model["kind"] == "reranker" else
+                 f"{model['dim']}" + (f" ({shorter})" if shorter else ""), f"{model['max_tokens']}", model.get("pooling", ""),
+                 which + prompts if prompts else "",
+                 "real weights" if model["name"] == "all-MiniLM-L6-v2" else "random weights")
+        return "| " + " | ".join(cells) + " |"
+
     def test_pull_from_a_folder(self):
         if not HUB:
             print("built without libsutra-hub: pull was not tried")
