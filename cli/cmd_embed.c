@@ -3,6 +3,7 @@
 #include "console.h"
 #include "embed_stream.h"
 #include "json_text.h"
+#include "prompt_warning.h"
 #include "ranges_option.h"
 #include "row_writer.h"
 
@@ -87,7 +88,9 @@ static SutraStatus take_rows(void *user, const CliBlock *block, const SutraResul
                              SutraError *err)
 {
     EmbedRun *run = user;
-    (void)block;
+    if (block->first == 0)
+        cli_warn_of_prompts(&run->session.info, run->stream.prompt_name, block->inputs,
+                            block->count);
     cli_rows_write(&run->writer, view);
     /* On a stream, what is done is handed on at once. */
     if (run->output.slot < 0 && run->output.stream < 0) return cli_output_flush(&run->output, err);

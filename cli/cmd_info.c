@@ -30,6 +30,28 @@ static void print_json_text(CliOutput *out, const char *key, const char *value)
     cli_output_write(out, ",", 1);
 }
 
+/* What a text goes through besides the sizes: null where the model does not say. */
+static void print_json_recipe(CliOutput *out, const SutraModelInfo *info)
+{
+    cli_output_print(out, ",\"tokenizer_class\":");
+    if (*info->tokenizer_class)
+        cli_json_string(out, info->tokenizer_class, strlen(info->tokenizer_class));
+    else
+        cli_output_print(out, "null");
+    cli_output_print(out, ",\"truncation_side\":\"%s\",\"include_prompt\":%s,\"truncate_dim\":",
+                     info->truncate_left ? "left" : "right",
+                     info->include_prompt ? "true" : "false");
+    if (info->truncate_dim)
+        cli_output_print(out, "%u", info->truncate_dim);
+    else
+        cli_output_print(out, "null");
+    cli_output_print(out, ",\"dense\":[");
+    for (uint32_t i = 0; i < info->num_dense; i++)
+        cli_output_print(out, "%s{\"in\":%u,\"out\":%u,\"activation\":\"%s\"}", i ? "," : "",
+                         info->dense[i].in, info->dense[i].out, info->dense[i].activation);
+    cli_output_print(out, "]");
+}
+
 static void print_json(CliOutput *out, const SutraModelInfo *info, const char *path)
 {
     cli_output_write(out, "{", 1);
@@ -56,6 +78,7 @@ static void print_json(CliOutput *out, const SutraModelInfo *info, const char *p
         cli_json_string(out, info->default_prompt, strlen(info->default_prompt));
     else
         cli_output_print(out, "null");
+    print_json_recipe(out, info);
     cli_output_print(out, ",\"prompts\":{");
     for (uint32_t i = 0; i < info->num_prompts; i++) {
         if (i) cli_output_write(out, ",", 1);
@@ -76,6 +99,18 @@ static void print_number(CliOutput *out, const char *key, uint64_t value)
     cli_output_print(out, "%-16s %llu\n", key, (unsigned long long)value);
 }
 
+/* From pooling to the vector, and the prompt of a text for which none is named. */
+static void print_embedding(CliOutput *out, const SutraModelInfo *info)
+{
+    print_text(out, "prompt tokens", info->include_prompt ? "pooled" : "not pooled");
+    for (uint32_t i = 0; i < info->num_dense; i++)
+        cli_output_print(out, "%-16s %u -> %u, %s\n", "dense", info->dense[i].in,
+                         info->dense[i].out, info->dense[i].activation);
+    print_text(out, "normalize", info->normalize ? "yes" : "no");
+    if (info->truncate_dim) print_number(out, "truncate dim", info->truncate_dim);
+    print_text(out, "default prompt", info->default_prompt ? info->default_prompt : "none");
+}
+
 static void print_readable(CliOutput *out, const SutraModelInfo *info, const char *path)
 {
     print_text(out, "name", info->name);
@@ -92,13 +127,20 @@ static void print_readable(CliOutput *out, const SutraModelInfo *info, const cha
                          info->score_activation);
     else
         print_number(out, "dimensions", info->dim);
+    print_number(out, "hidden size", info->hidden_size);
     print_number(out, "layers", info->num_layers);
     print_number(out, "heads", info->num_heads);
     print_number(out, "vocabulary", info->vocab_size);
     print_number(out, "max tokens", info->max_tokens);
     print_number(out, "max positions", info->max_positions);
+    print_text(out, "tokenizer",
+               *info->tokenizer_class ? info->tokenizer_class
+                                      : "packed; its class is not recorded");
+    print_text(out, "truncation",
+               info->truncate_left ? "left: the end of a text is kept"
+                                   : "right: the start of a text is kept");
     print_text(out, "pooling", info->pooling);
-    if (!*info->score_activation) print_text(out, "normalize", info->normalize ? "yes" : "no");
+    if (!*info->score_activation) print_embedding(out, info);
     for (uint32_t i = 0; i < info->num_prompts; i++) {
         bool is_default =
             info->default_prompt && strcmp(info->default_prompt, info->prompt_names[i]) == 0;
@@ -180,7 +222,9 @@ const CliCommand cli_info_command = {
     .name = "info",
     .arguments = "[OPTION ...] [MODEL]",
     .summary = "show a model's facts",
-    .details = "Shows what a model is: family, sizes, pooling, prompts, revision.\n"
+    .details = "Shows what a model is, and all that a text goes through on its way to a vector: "
+               "tokenizer,\n"
+               "truncation, prompts, pooling, Dense modules, normalisation.\n"
                "\n"
                "  sutra info all-MiniLM-L6-v2\n"
                "  sutra info --profile auto",

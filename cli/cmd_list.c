@@ -25,6 +25,29 @@ typedef struct Line {
     const char *repo;
 } Line;
 
+/* Pooling, shorter lengths of vectors and prompts; of a reranker, none of these. */
+static void print_json_recipe(CliOutput *out, const SutraRegistryModel *known)
+{
+    static const char *const poolings[] = {[SUTRA_POOL_CLS] = "cls",
+                                           [SUTRA_POOL_MEAN] = "mean",
+                                           [SUTRA_POOL_MAX] = "max",
+                                           [SUTRA_POOL_MEAN_SQRT] = "mean_sqrt",
+                                           [SUTRA_POOL_WEIGHTED_MEAN] = "weighted_mean",
+                                           [SUTRA_POOL_LAST] = "last"};
+    cli_output_print(out, ",\"pooling\":\"%s\",\"matryoshka\":[", poolings[known->pooling]);
+    for (uint32_t i = 0; i < known->num_matryoshka; i++)
+        cli_output_print(out, "%s%u", i ? "," : "", known->matryoshka[i]);
+    cli_output_print(out, "],\"needs_prompt\":%s,\"prompts\":{",
+                     known->needs_prompt ? "true" : "false");
+    for (uint32_t i = 0; i < known->num_prompts; i++) {
+        if (i) cli_output_write(out, ",", 1);
+        cli_json_string(out, known->prompts[i].name, strlen(known->prompts[i].name));
+        cli_output_write(out, ":", 1);
+        cli_json_string(out, known->prompts[i].text, strlen(known->prompts[i].text));
+    }
+    cli_output_write(out, "}", 1);
+}
+
 static void print_json(CliOutput *out, const Line *line)
 {
     cli_output_print(out, "{\"name\":");
@@ -33,12 +56,14 @@ static void print_json(CliOutput *out, const Line *line)
     cli_output_print(out, ",\"repo\":");
     cli_json_string(out, line->repo, strlen(line->repo));
     if (line->known)
-        cli_output_print(out,
-                         ",\"kind\":\"%s\",\"dim\":%u,\"max_tokens\":%u,\"licence\":\"%s\","
-                         "\"languages\":\"%s\"",
-                         line->known->is_reranker ? "reranker" : "embedding",
-                         line->known->dimensions, line->known->max_tokens, line->known->licence,
-                         line->known->languages);
+        cli_output_print(
+            out,
+            ",\"family\":\"%s\",\"kind\":\"%s\",\"dim\":%u,\"max_tokens\":%u,\"licence\":\"%s\","
+            "\"languages\":\"%s\"",
+            line->known->family, line->known->is_reranker ? "reranker" : "embedding",
+            line->known->dimensions, line->known->max_tokens, line->known->licence,
+            line->known->languages);
+    if (line->known && !line->known->is_reranker) print_json_recipe(out, line->known);
     cli_output_print(out, ",\"present\":%s", line->present ? "true" : "false");
     if (line->present) {
         cli_output_print(out, ",\"revision\":");

@@ -187,6 +187,12 @@ typedef struct SutraModelOptions {
     uint64_t memory_limit; /* bytes the weights may take; 0: no limit */
 } SutraModelOptions;
 
+/* A Dense module between pooling and normalisation. */
+typedef struct SutraDenseInfo {
+    uint32_t in, out;       /* features */
+    const char *activation; /* "tanh", "identity"; static */
+} SutraDenseInfo;
+
 /* Borrowed from the model. */
 typedef struct SutraModelInfo {
     uint32_t struct_size;
@@ -215,6 +221,12 @@ typedef struct SutraModelInfo {
     /* Of a reranker, what makes a score of its logit: "sigmoid", "identity"; "": the model gives
      * embeddings. outputs says the same. */
     const char *score_activation;
+    const char *tokenizer_class; /* "BertTokenizer"; "": a bundle's, which does not record it */
+    uint32_t truncate_left;      /* 1: of too long a text the end is kept, else the start */
+    uint32_t include_prompt;     /* 1: a prompt's tokens are pooled too */
+    uint32_t truncate_dim; /* as the model's config says, before `dim` was made of it; 0: no */
+    uint32_t num_dense;
+    SutraDenseInfo dense[8]; /* [num_dense], in the order that vectors go through them */
 } SutraModelInfo;
 
 typedef struct SutraEngineOptions {

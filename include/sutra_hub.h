@@ -61,6 +61,7 @@ typedef struct SutraRegistryModel {
     const SutraRegistryPrompt *prompts; /* [num_prompts] */
     uint64_t weights_size;              /* bytes of model.safetensors; 0: not pinned */
     const char *weights_sha256; /* 64 hex digits; NULL: not pinned, the hub's digest holds */
+    uint32_t needs_prompt;      /* 1: every text needs one of prompts, queries and others alike */
 } SutraRegistryModel;
 
 SUTRA_API size_t sutra_registry_count(void);

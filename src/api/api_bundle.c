@@ -74,6 +74,15 @@ static SutraStatus fill_cache(const SutraModel *model, const SuByteWriter *sourc
     return SUTRA_OK;
 }
 
+/* Bundles are packed for the cpu backend. That it cannot run a model is no fault of the cache: who
+ * uses the model says so. */
+static bool can_be_packed(const SutraModel *model)
+{
+    SutraError reason = {0};
+    SutraOutput output = su_model_is_reranker(model) ? SUTRA_OUT_SCORES : SUTRA_OUT_POOLED;
+    return su_cpu_backend()->supports(0, &model->spec, model->compute, output, &reason) == SUTRA_OK;
+}
+
 static SutraStatus open_with_cache(const char *path, const SutraModelOptions *options,
                                    const SuByteWriter *source, const char *file, SutraModel **model,
                                    SutraError *err)
@@ -84,6 +93,7 @@ static SutraStatus open_with_cache(const char *path, const SutraModelOptions *op
     if (su_bundle_is_current(file, source) && su_model_open(file, options, model, NULL) == SUTRA_OK)
         return SUTRA_OK;
     SU_TRY(su_model_open(path, options, model, err));
+    if (!can_be_packed(*model)) return SUTRA_OK;
     if (fill_cache(*model, source, options->cache_dir, file, &written, &problem) != SUTRA_OK) {
         (*model)->cache_problem = su_strdup(problem.message);
     } else if (written && su_model_open(file, options, &bundled, NULL) == SUTRA_OK) {

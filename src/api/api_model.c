@@ -37,15 +37,34 @@ static const char *pooling_name(SutraPooling pooling)
     return names[pooling];
 }
 
-static const char *score_activation(const SutraModel *model)
+static const char *activation_name(uint32_t activation)
 {
     static const char *const names[] = {
         [SUTRA_ACT_NONE] = "identity",       [SUTRA_ACT_GELU_ERF] = "gelu",
         [SUTRA_ACT_GELU_TANH] = "gelu_tanh", [SUTRA_ACT_RELU] = "relu",
         [SUTRA_ACT_SILU] = "silu",           [SUTRA_ACT_TANH] = "tanh",
         [SUTRA_ACT_SIGMOID] = "sigmoid"};
+    return names[activation];
+}
+
+static const char *score_activation(const SutraModel *model)
+{
     if (!su_model_is_reranker(model)) return "";
-    return names[model->spec.heads[model->spec.num_heads_out - 1].activation];
+    return activation_name(model->spec.heads[model->spec.num_heads_out - 1].activation);
+}
+
+/* A reranker's linears are its head, no modules. */
+static void list_dense(const SutraModel *model, SutraModelInfo *info)
+{
+    _Static_assert(sizeof info->dense / sizeof *info->dense ==
+                       sizeof model->heads / sizeof *model->heads,
+                   "room for every head");
+    for (uint32_t i = 0; i < model->spec.num_heads_out && !su_model_is_reranker(model); i++) {
+        const SutraHead *head = &model->spec.heads[i];
+        if (head->kind == SUTRA_HEAD_DENSE)
+            info->dense[info->num_dense++] =
+                (SutraDenseInfo){head->in, head->out, activation_name(head->activation)};
+    }
 }
 
 SutraStatus sutra_model_info(const SutraModel *model, SutraModelInfo *info, SutraError *err)
@@ -81,7 +100,12 @@ SutraStatus sutra_model_info(const SutraModel *model, SutraModelInfo *info, Sutr
         .cache_problem = model->cache_problem ? model->cache_problem : "",
         .dim = su_model_dim(model),
         .score_activation = score_activation(model),
+        .tokenizer_class = model->tokenizer_class ? model->tokenizer_class : "",
+        .truncate_left = model->truncate_left,
+        .include_prompt = model->pool_prompt,
+        .truncate_dim = model->truncate_dim,
     };
+    list_dense(model, &full);
     memcpy(info, &full, size < sizeof full ? size : sizeof full);
     return SUTRA_OK;
 }

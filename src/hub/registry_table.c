@@ -28,7 +28,7 @@ static const uint32_t nomic_lengths[] = {768, 512, 256, 128, 64};
 
 #define SEARCH_PROMPTS .num_prompts = COUNT(search_prompts), .prompts = search_prompts
 #define V2_PROMPTS .num_prompts = COUNT(query_prompt), .prompts = query_prompt
-#define E5_PROMPTS .num_prompts = COUNT(e5_prompts), .prompts = e5_prompts
+#define E5_PROMPTS .num_prompts = COUNT(e5_prompts), .prompts = e5_prompts, .needs_prompt = 1
 
 const SutraRegistryModel su_registry_models[] = {
     {
@@ -351,6 +351,7 @@ const SutraRegistryModel su_registry_models[] = {
         .matryoshka = nomic_lengths,
         .num_prompts = COUNT(nomic_prompts),
         .prompts = nomic_prompts,
+        .needs_prompt = 1,
     },
     {
         .name = "ms-marco-MiniLM-L6-v2",

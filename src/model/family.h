@@ -222,7 +222,8 @@ SutraStatus su_family_configure(const SuFamily *family, const json_t *config, co
 /* Finds every weight of the family in the table and checks its type and shape against the spec.
  * *tensors [*num_tensors] is su_free'd by the caller; its data is borrowed from the table's files.
  * Sets spec->num_types to 0 when there is no type embedding. `where` names the weights in messages.
- * Errors: FORMAT (missing tensor, wrong shape), UNSUPPORTED (dtype), MEMORY. */
+ * Errors: FORMAT (missing tensor, wrong shape), UNSUPPORTED (dtype; a tensor in one of the layers
+ * that the table doesn't name), MEMORY. */
 SutraStatus su_family_bind(const SuFamily *family, const SuTensorTable *table, const char *where,
                            SutraSpec *spec, SutraTensor **tensors, size_t *num_tensors,
                            SutraError *err);

@@ -3,6 +3,7 @@
 #include "model/family.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_NAME 160
@@ -45,10 +46,11 @@ static void compose_name(const char *prefix, const char *name, uint32_t layer, c
 }
 
 /* Checkpoints converted from TensorFlow call a norm's weight gamma and its bias beta. */
+static const char *const renames[][2] = {{"LayerNorm.weight", "LayerNorm.gamma"},
+                                         {"LayerNorm.bias", "LayerNorm.beta"}};
+
 static const SuTensorView *find_legacy(const SuTensorTable *table, const char *name)
 {
-    static const char *const renames[][2] = {{"LayerNorm.weight", "LayerNorm.gamma"},
-                                             {"LayerNorm.bias", "LayerNorm.beta"}};
     for (size_t i = 0; i < sizeof renames / sizeof *renames; i++) {
         size_t size = strlen(name), tail = strlen(renames[i][0]);
         if (size < tail || strcmp(name + size - tail, renames[i][0]) != 0) continue;
@@ -211,6 +213,70 @@ static SutraStatus bind_line(const SuFamilyTensor *wanted, const char *prefix,
     return SUTRA_OK;
 }
 
+/* ---- tensors that no line names ---- */
+
+/* What follows the layer's number in the name of a tensor of the encoder's layers, ".output.…"; of
+ * any other tensor NULL. Layers from num_layers on are none of the encoder's. */
+static const char *name_in_layer(const Naming *naming, const char *name, uint32_t num_layers)
+{
+    const char *mark = NULL, *pattern = NULL;
+    for (size_t i = 0; i < naming->layout->num_tensors && !mark; i++) {
+        pattern = naming->layout->tensors[i].name;
+        mark = strchr(pattern, '#');
+    }
+    size_t prefix = strlen(naming->prefix), stem = mark ? (size_t)(mark - pattern) : 0;
+    if (!mark || strncmp(name, naming->prefix, prefix) != 0 ||
+        strncmp(name + prefix, pattern, stem) != 0)
+        return NULL;
+    char *end;
+    const char *number = name + prefix + stem;
+    bool is_number = *number >= '0' && *number <= '9';
+    return is_number && strtoul(number, &end, 10) < num_layers && *end == '.' ? end : NULL;
+}
+
+static bool is_legacy_name(const char *name, const char *known)
+{
+    for (size_t i = 0; i < sizeof renames / sizeof *renames; i++) {
+        size_t size = strlen(known), tail = strlen(renames[i][0]);
+        if (size >= tail && strcmp(known + size - tail, renames[i][0]) == 0 &&
+            strncmp(name, known, size - tail) == 0 &&
+            strcmp(name + size - tail, renames[i][1]) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whether a line of the table, or one that is computed from config.json, has that name behind its
+ * layer's number. */
+static bool is_named(const SuFamilyLayout *layout, const char *name)
+{
+    static const char rotation[] = ".rotary_emb.inv_freq";
+    size_t size = strlen(name), tail = sizeof rotation - 1;
+    if (size >= tail && strcmp(name + size - tail, rotation) == 0) return true;
+    for (size_t i = 0; i < layout->num_tensors; i++) {
+        const char *mark = strchr(layout->tensors[i].name, '#');
+        if (mark && (strcmp(mark + 1, name) == 0 || is_legacy_name(name, mark + 1))) return true;
+    }
+    return false;
+}
+
+/* One more weight in a layer (a norm of the queries, an adapter, a scale) is one more step of it.
+ * The reference leaves it out too, but with a warning. */
+static SutraStatus check_layers(const SuFamily *family, const Naming *naming,
+                                const SuTensorTable *table, const SutraSpec *spec, SutraError *err)
+{
+    for (size_t i = 0; i < table->num_tensors; i++) {
+        const SuTensorView *view = &table->tensors[i];
+        const char *name = name_in_layer(naming, view->name, spec->num_layers);
+        if (name && !is_named(naming->layout, name))
+            SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                     "%s: tensor %.150s is no weight of a layer of family %s: these weights are of "
+                     "another architecture",
+                     table->files[view->file].path, view->name, family->name);
+    }
+    return SUTRA_OK;
+}
+
 SutraStatus su_family_bind(const SuFamily *family, const SuTensorTable *table, const char *where,
                            SutraSpec *spec, SutraTensor **tensors, size_t *num_tensors,
                            SutraError *err)
@@ -233,6 +299,7 @@ SutraStatus su_family_bind(const SuFamily *family, const SuTensorTable *table, c
             has_types |= bound && wanted->role == SUTRA_ROLE_TYPE_EMBEDDING;
         }
     }
+    if (status == SUTRA_OK) status = check_layers(family, &naming, table, spec, err);
     if (!has_types) spec->num_types = 0;
     *num_tensors = count;
     if (status != SUTRA_OK) {

@@ -97,11 +97,12 @@ SutraStatus su_model_read_tokenizer(SutraModel *model, const SuModuleChain *chai
 SutraStatus su_model_read_identity(SutraModel *model, const char *folder,
                                    const SuModuleChain *chain, SutraError *err);
 
-/* Whether there is a tokenizer class of that name; class may be NULL. */
-bool su_tokenizer_class_find(const char *name, SuTokenizerClass *class);
-/* The class that the folder names, or else `fallback`, the family's. Errors: UNSUPPORTED (another
- * class, or custom code), FORMAT. */
+/* The name of a known tokenizer class without "Fast", static, or NULL; class may be NULL. */
+const char *su_tokenizer_class_find(const char *name, SuTokenizerClass *class);
+/* The class that the folder names, or else `fallback`, the family's; *known is its name, static.
+ * Errors: UNSUPPORTED (another class, or custom code), FORMAT. */
 SutraStatus su_tokenizer_class(const SuConfigFile *tokenizer_config, const SuConfigFile *config,
-                               const char *fallback, SuTokenizerClass *class, SutraError *err);
+                               const char *fallback, SuTokenizerClass *class, const char **known,
+                               SutraError *err);
 
 #endif

@@ -255,7 +255,7 @@ static SutraStatus check_chat_template(const char *folder, const SuConfigFile *t
     return SUTRA_OK;
 }
 
-static SutraStatus read_configs(const SutraModel *model, const SuModuleChain *chain,
+static SutraStatus read_configs(SutraModel *model, const SuModuleChain *chain,
                                 TokenizerConfigs *configs, SutraError *err)
 {
     const char *folder = chain->transformer;
@@ -267,7 +267,8 @@ static SutraStatus read_configs(const SutraModel *model, const SuModuleChain *ch
     SU_TRY(su_known_keys_check(&su_keys_of_tokenizer_config, configs->tokenizer.root, "",
                                configs->tokenizer.path, err));
     SU_TRY(su_tokenizer_class(&configs->tokenizer, &configs->config,
-                              su_family_tokenizer_class(model->family), &configs->class, err));
+                              su_family_tokenizer_class(model->family), &configs->class,
+                              &model->tokenizer_class, err));
     if (!chain->from_file) return check_chat_template(folder, &configs->tokenizer, err);
     SU_TRY(open_bert_config(folder, &configs->bert, err));
     return configs->bert.root ? read_bert_config(configs, chain->classifier, err) : SUTRA_OK;

@@ -58,18 +58,19 @@ static SutraStatus check_auto_map(const json_t *config, const char *where, Sutra
              json_is_string(entry) ? json_string_value(entry) : "AutoTokenizer");
 }
 
-bool su_tokenizer_class_find(const char *name, SuTokenizerClass *class)
+const char *su_tokenizer_class_find(const char *name, SuTokenizerClass *class)
 {
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
         if (is_class(name, classes[i].name, classes[i].class)) {
             if (class) *class = classes[i].class;
-            return true;
+            return classes[i].name;
         }
-    return false;
+    return NULL;
 }
 
 SutraStatus su_tokenizer_class(const SuConfigFile *tokenizer_config, const SuConfigFile *config,
-                               const char *fallback, SuTokenizerClass *class, SutraError *err)
+                               const char *fallback, SuTokenizerClass *class, const char **known,
+                               SutraError *err)
 {
     const char *name = NULL;
     const SuConfigFile *file = tokenizer_config;
@@ -80,9 +81,10 @@ SutraStatus su_tokenizer_class(const SuConfigFile *tokenizer_config, const SuCon
         SU_TRY(su_json_get_string(file->root, "tokenizer_class", file->path, &name, err));
     }
     SuTokenizerClass own = SU_TOKENIZER_BERT;
-    bool known = su_tokenizer_class_find(fallback, &own);
-    if (!name || (known && own == SU_TOKENIZER_GENERIC)) name = fallback;
-    if (su_tokenizer_class_find(name, class)) return SUTRA_OK;
+    const char *own_name = su_tokenizer_class_find(fallback, &own);
+    if (!name || (own_name && own == SU_TOKENIZER_GENERIC)) name = fallback;
+    *known = su_tokenizer_class_find(name, class);
+    if (*known) return SUTRA_OK;
     SU_RAISE(err, SUTRA_E_UNSUPPORTED,
              "%s: tokenizer_class \"%.60s\" is not supported; known: BertTokenizer, "
              "MPNetTokenizer, RobertaTokenizer, XLMRobertaTokenizer, CamembertTokenizer, "

@@ -118,6 +118,54 @@ class Options(Base):
                          json.loads(sutra("eval", "--json", "sts", prompted, "-m", MODEL))["score"])
         sutra("embed", "-m", model, "--prompt-name", "quary", "a", code=1, stderr="it has: query, document|document, query")
 
+    def test_a_text_without_its_prompt_is_warned_of(self):
+        model = self.dir / "prompted"
+        shutil.copytree(MODEL, model)
+
+        def settings(**values):
+            self.write("prompted/config_sentence_transformers.json", json.dumps(values))
+
+        def run(*args, stderr=None):
+            return sutra("embed", "-m", model, *args, stderr=stderr)
+
+        settings(prompts={"query": "the green ", "document": "", "stone": "stone "})
+        warning = (r'^sutra: warning: no prompt was put before the texts, and prompted has: query, document, stone; choose '
+                   r'one with --prompt-name NAME, or none with --prompt-name ""\n$')
+        self.assertEqual(run("water", stderr=warning), run("water", "--prompt-name", ""))
+        run("the green water", "stone river", "stone ")
+        run("the green water", "water", stderr=warning)
+        run("", stderr=warning)
+        run("water", "--prompt-name", "query"), run("water", "--prompt-name", "document")
+        # Once, however many blocks there are; nothing where the error says all there is to say.
+        source = self.write("a.txt", "water\n" * 5000)
+        run("-i", source, "-o", self.dir / "x.npy", stderr=warning)
+        sutra("embed", "-m", model, "water", "--dim", "99", code=1, stderr="^sutra: [^\n]*dim 99[^\n]*\n$")
+        settings(prompts={"query": "the green ", "document": "stone "}, default_prompt_name="document")
+        run("water")
+        for prompts in ({}, {"query": "", "document": ""}):
+            settings(prompts=prompts)
+            run("water")
+        many = {f"task-{i}-{'x' * 40}": "water " for i in range(40)}
+        settings(prompts=many)
+        run("a", stderr=f"^sutra: warning: [^\n]{{,400}}: {list(many)[0]}, .*, …; choose [^\n]*\n$")
+
+    def test_prompts_that_only_the_registry_knows(self):
+        model = self.dir / "e5-small-v2"
+        shutil.copytree(MODEL, model)
+        warning = ('^sutra: warning: e5-small-v2 wants one of "query: ", "passage: " before every text, and its folder has no '
+                   'such prompts: put it there; --prompt-name "" embeds texts as they are\n$')
+        sutra("embed", "-m", model, "water", stderr=warning)
+        sutra("embed", "-m", model, "passage: water", "water", stderr=warning)
+        # Known by name to every model, and empty here.
+        sutra("embed", "-m", model, "--prompt-name", "query", "water", stderr=warning)
+        sutra("embed", "-m", model, "passage: water", "query: night")
+        sutra("embed", "-m", model, "--prompt-name", "", "water")
+        self.write("e5-small-v2/config_sentence_transformers.json", json.dumps({"prompts": {"query": "query: "}}))
+        sutra("embed", "-m", model, "--prompt-name", "query", "water")
+        # Prompts for queries alone: other texts have none.
+        shutil.copytree(MODEL, self.dir / "bge-small-en-v1.5")
+        sutra("embed", "-m", self.dir / "bge-small-en-v1.5", "water")
+
     def test_lines_are_counted_over_blocks(self):
         source = self.write("a.txt", "water\n" * 5000 + "a green garden of stone\n" + "water\n")
         embed("-i", source, "-o", self.dir / "x.npy", "--long-text", "error", "--max-tokens", "4", code=1,

@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from cli_case import HUB, MODEL, Base, embed, lines, main, read_jsonl, sutra
+from cli_case import HUB, MODEL, SOURCE, Base, embed, lines, main, read_jsonl, sutra
 
 
 class Models(Base):
@@ -21,6 +21,52 @@ class Models(Base):
         self.assertEqual(json.loads(sutra("info", "--json", env={"SUTRA_MODEL": MODEL})), facts)
         self.assertRegex(sutra("info", MODEL).decode(), rf"(?m)^dimensions +{config['hidden_size']}$")
         sutra("info", MODEL, MODEL, code=2, stderr="takes one model")
+
+    def test_info_shows_the_whole_recipe(self):
+        """Every part of the chain that a wrong value of would change vectors without a word."""
+        plain = self.recipe(MODEL)
+        self.assertEqual(plain, {"hidden_size": 32, "dim": 32, "tokenizer_class": "BertTokenizer", "truncation_side": "right",
+                                 "pooling": "mean", "include_prompt": True, "dense": [], "normalize": True,
+                                 "truncate_dim": None, "prompts": {}, "default_prompt": None})
+        shown = sutra("info", MODEL).decode()
+        for line in ("hidden size +32", "tokenizer +BertTokenizer", "truncation +right: .*", "prompt tokens +pooled",
+                     "normalize +yes", "default prompt +none"):
+            self.assertRegex(shown, rf"(?m)^{line}$")
+        self.assertNotRegex(shown, "(?m)^(dense|truncate dim) ")
+
+        model = self.dir / "dense"
+        shutil.copytree(MODEL, model)
+        shutil.copytree(SOURCE / "tests/data/golden/variants/dense", model, dirs_exist_ok=True)
+        dense = json.loads((model / "2_Dense/config.json").read_text(encoding="utf-8"))
+        pooling = json.loads((model / "1_Pooling/config.json").read_text(encoding="utf-8"))
+        self.write("dense/1_Pooling/config.json", json.dumps({**pooling, "include_prompt": False}))
+        tokenizer = json.loads((model / "tokenizer_config.json").read_text(encoding="utf-8"))
+        self.write("dense/tokenizer_config.json", json.dumps(
+            {**tokenizer, "tokenizer_class": "DistilBertTokenizerFast", "truncation_side": "left"}))
+        prompts = {"query": "the green ", "document": "stone "}
+        self.write("dense/config_sentence_transformers.json", json.dumps(
+            {"prompts": prompts, "default_prompt_name": "document", "truncate_dim": 16}))
+        last = dense["activation_function"].rsplit(".", 1)[1].lower()
+        expected = {**plain, "dim": 16, "tokenizer_class": "DistilBertTokenizer", "truncation_side": "left", "include_prompt": False,
+                    "dense": [{"in": 32, "out": dense["out_features"], "activation": last}],
+                    "normalize": any(m["type"].endswith(".Normalize") for m in json.loads((model / "modules.json").read_text())),
+                    "truncate_dim": 16, "prompts": prompts, "default_prompt": "document"}
+        self.assertEqual(self.recipe(model), expected)
+        shown = sutra("info", model).decode()
+        for line in (f"dense +32 -> {dense['out_features']}, {last}", "hidden size +32", "dimensions +16", "truncation +left: .*",
+                     "prompt tokens +not pooled", "truncate dim +16", "default prompt +document"):
+            self.assertRegex(shown, rf"(?m)^{line}$")
+        # A bundle keeps all of it but the name of the tokenizer's class.
+        bundle = self.dir / "dense.sutra"
+        sutra("convert", "-m", model, "-o", bundle)
+        self.assertEqual(self.recipe(bundle), {**expected, "tokenizer_class": None})
+        self.assertRegex(sutra("info", bundle).decode(), "(?m)^tokenizer +packed; its class is not recorded$")
+
+    @staticmethod
+    def recipe(model):
+        facts = json.loads(sutra("info", "--json", model))
+        return {key: facts[key] for key in ("hidden_size", "dim", "tokenizer_class", "truncation_side", "pooling", "include_prompt",
+                                            "dense", "normalize", "truncate_dim", "prompts", "default_prompt")}
 
     def test_profiles(self):
         config = json.loads(sutra("info", "--json", "--profile", "efficient"))
@@ -71,6 +117,25 @@ class Models(Base):
         self.assertIn("all-MiniLM-L6-v2", [m["name"] for m in models])
         self.assertFalse(any(m["present"] for m in models))
         self.assertEqual(len(sutra("list", env=cache).decode().splitlines()), len(models) + 1)
+
+    def test_table_of_the_registry(self):
+        """docs/MODELS.md says of every model what the registry does."""
+        models = read_jsonl(sutra("list", "--json", env={"HF_HUB_CACHE": str(self.dir / "cache")}))
+        text = (SOURCE / "docs/MODELS.md").read_text(encoding="utf-8")
+        section = text.split("## Registry\n")[1].split("\n## ")[0]
+        rows = [line for line in section.splitlines() if line.startswith("| `")]
+        self.assertEqual(rows, [self.registry_row(model) for model in models])
+
+    @staticmethod
+    def registry_row(model):
+        shorter = ", ".join(str(n) for n in model.get("matryoshka", [])[1:])
+        which = "every text: " if model.get("needs_prompt") else "queries: "
+        prompts = ", ".join(f'"{text}"' for text in model.get("prompts", {}).values())
+        cells = (f"`{model['family']}`", model["name"], "score" if model["kind"] == "reranker" else
+                 f"{model['dim']}" + (f" ({shorter})" if shorter else ""), f"{model['max_tokens']}", model.get("pooling", ""),
+                 which + prompts if prompts else "",
+                 "real weights" if model["name"] == "all-MiniLM-L6-v2" else "random weights")
+        return "| " + " | ".join(cells) + " |"
 
     def test_pull_from_a_folder(self):
         if not HUB:

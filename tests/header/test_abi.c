@@ -55,6 +55,8 @@ static void options_grow_at_their_end(void **state)
     assert_int_equal(offsetof(SutraEmbedOptions, pooling), 32);
     assert_int_equal(offsetof(SutraEmbedOptions, ranges), 40);
     assert_true(offsetof(SutraModelInfo, score_activation) > offsetof(SutraModelInfo, dim));
+    assert_true(offsetof(SutraModelInfo, tokenizer_class) >
+                offsetof(SutraModelInfo, score_activation));
     assert_true(offsetof(SutraBatch, ranges) > offsetof(SutraBatch, numeric_error));
 }
 

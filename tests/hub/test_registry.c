@@ -39,6 +39,7 @@ static void table_is_sound(void **state)
         assert_int_equal(model->weights_sha256 != NULL, model->weights_size != 0);
         if (model->weights_sha256) assert_true(su_is_hex(model->weights_sha256, 64));
         assert_int_equal(model->prompts != NULL, model->num_prompts != 0);
+        assert_true(model->needs_prompt <= (model->num_prompts > 1));
         assert_int_equal(model->matryoshka != NULL, model->num_matryoshka != 0);
         for (uint32_t j = 0; j < model->num_matryoshka; j++)
             assert_true(model->matryoshka[j] <=

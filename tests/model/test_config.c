@@ -344,6 +344,58 @@ static void wrong_weights_are_named(void **state)
     }
 }
 
+/* One more tensor, in the layers under each of the families' names or elsewhere. */
+static void a_step_that_no_layer_has_is_named(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *model, *tensor;
+        bool refused;
+    } rows[] = {
+        {"base", "encoder.layer.0.attention.self.q_norm.weight", true},
+        {"base", "encoder.layer.1.output.LayerNorm.gamma.weight", true},
+        {"base", "encoder.layer.1.attention.self.query.lora_A.weight", true},
+        {"base", "encoder.layer.1.output.dense.weight_scale", true},
+        {"base", "encoder.layer.1.output.LayerNorm.gamma", false},
+        {"base", "encoder.layer.2.attention.self.q_norm.weight", false},
+        {"base", "encoder.layer.4294967296.q_norm.weight", false},
+        {"base", "encoder.layer.x.q_norm.weight", false},
+        {"base", "encoder.layers.0.q_norm.weight", false},
+        {"base", "bert.encoder.layer.0.q_norm.weight", false},
+        {"base", "embeddings.position_ids", false},
+        {"base", "cls.predictions.bias", false},
+        {"legacy", "bert.encoder.layer.0.output.LayerNorm.beta2", true},
+        {"distilbert", "transformer.layer.1.attention.q_norm.weight", true},
+        {"mpnet", "encoder.layer.0.attention.attn.q_norm.weight", true},
+        {"roberta", "roberta.encoder.layer.0.attention.self.q_norm.weight", true},
+        {"modernbert", "layers.0.attn.q_norm.weight", true},
+        {"modernbert", "layers.0.attn.rotary_emb.inv_freq", false},
+        {"modernbert", "layers.1.attn.Wo.bias", false},
+        {"nomic", "layers.1.self_attn.q_norm.weight", true},
+        {"nomic-published", "encoder.layers.1.mlp.router.layer.weight", true},
+        {"gte", "layers.0.self_attn.q_norm.weight", true},
+        {"gte-published", "new.encoder.layer.0.attention.q_norm.weight", true},
+        {"jina", "encoder.layer.0.attention.self.layer_norm_q.weight", true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char from[300], edit[300], words[300];
+        snprintf(from, sizeof from, "%s/models/%s", GOLDEN_FOLDER, rows[i].model);
+        snprintf(edit, sizeof edit,
+                 "{\"%s\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]},\"",
+                 rows[i].tensor);
+        snprintf(words, sizeof words, "model.safetensors: tensor %s is no weight of a layer of",
+                 rows[i].tensor);
+        folder = folder_scratch();
+        folder_copy(from, folder);
+        edit_weights("{\"", edit);
+        if (rows[i].refused)
+            expect_path_error(folder, SUTRA_E_UNSUPPORTED, words);
+        else
+            su_model_destroy(open_path(folder));
+        drop_model();
+    }
+}
+
 /* Keys that the reference reads and that are not read here; a value that asks for nothing passes. */
 static void keys_that_would_change_vectors_are_named(void **state)
 {
@@ -442,6 +494,7 @@ int main(void)
         cmocka_unit_test(paths_that_are_no_model_are_named),
         cmocka_unit_test(a_token_without_a_row_is_named_where_it_occurs),
         cmocka_unit_test(wrong_weights_are_named),
+        cmocka_unit_test(a_step_that_no_layer_has_is_named),
         cmocka_unit_test(keys_that_would_change_vectors_are_named),
         cmocka_unit_test(a_chat_template_without_modules_is_named),
         cmocka_unit_test(missing_type_embeddings_are_named),

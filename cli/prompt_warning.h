@@ -1,0 +1,16 @@
+/* prompt_warning.h - the warning that texts went without the prompt that a model was trained with,
+ * which costs quality and shows nowhere. */
+#ifndef CLI_PROMPT_WARNING_H
+#define CLI_PROMPT_WARNING_H
+
+#include "sutra.h"
+
+/* One line on standard error if no prompt comes before the texts though the model has some: its own
+ * (none of them the default), or those that the registry says every text of it needs, where the
+ * folder has none. It names them, and the option to choose one. Silent where every one of the
+ * texts, inputs[count], begins with a prompt already, and where prompt_name (--prompt-name) is one
+ * of the model's, or "". */
+void cli_warn_of_prompts(const SutraModelInfo *info, const char *prompt_name,
+                         const SutraInput *inputs, size_t count);
+
+#endif
