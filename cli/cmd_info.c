@@ -30,25 +30,27 @@ static void print_json_text(CliOutput *out, const char *key, const char *value)
     cli_output_write(out, ",", 1);
 }
 
-/* What a text goes through besides the sizes: null where the model does not say. */
+/* What a text goes through besides the sizes. */
 static void print_json_recipe(CliOutput *out, const SutraModelInfo *info)
 {
-    cli_output_print(out, ",\"tokenizer_class\":");
-    if (*info->tokenizer_class)
-        cli_json_string(out, info->tokenizer_class, strlen(info->tokenizer_class));
-    else
-        cli_output_print(out, "null");
-    cli_output_print(out, ",\"truncation_side\":\"%s\",\"include_prompt\":%s,\"truncate_dim\":",
+    cli_output_print(out, ",");
+    print_json_text(out, "tokenizer_class", info->tokenizer_class);
+    cli_output_print(out, "\"truncation_side\":\"%s\",\"include_prompt\":%s,\"truncate_dim\":",
                      info->truncate_left ? "left" : "right",
                      info->include_prompt ? "true" : "false");
     if (info->truncate_dim)
         cli_output_print(out, "%u", info->truncate_dim);
     else
         cli_output_print(out, "null");
-    cli_output_print(out, ",\"dense\":[");
-    for (uint32_t i = 0; i < info->num_dense; i++)
-        cli_output_print(out, "%s{\"in\":%u,\"out\":%u,\"activation\":\"%s\"}", i ? "," : "",
-                         info->dense[i].in, info->dense[i].out, info->dense[i].activation);
+    cli_output_print(out, ",\"modules\":[");
+    for (uint32_t i = 0; i < info->num_modules; i++) {
+        const SutraModuleInfo *module = &info->modules[i];
+        cli_output_print(out, "%s{\"type\":\"%s\",\"in\":%u,\"out\":%u", i ? "," : "", module->type,
+                         module->in, module->out);
+        if (*module->activation)
+            cli_output_print(out, ",\"activation\":\"%s\"", module->activation);
+        cli_output_print(out, "}");
+    }
     cli_output_print(out, "]");
 }
 
@@ -103,9 +105,11 @@ static void print_number(CliOutput *out, const char *key, uint64_t value)
 static void print_embedding(CliOutput *out, const SutraModelInfo *info)
 {
     print_text(out, "prompt tokens", info->include_prompt ? "pooled" : "not pooled");
-    for (uint32_t i = 0; i < info->num_dense; i++)
-        cli_output_print(out, "%-16s %u -> %u, %s\n", "dense", info->dense[i].in,
-                         info->dense[i].out, info->dense[i].activation);
+    for (uint32_t i = 0; i < info->num_modules; i++) {
+        const SutraModuleInfo *module = &info->modules[i];
+        cli_output_print(out, "%-16s %s, %u -> %u%s%s\n", "module", module->type, module->in,
+                         module->out, *module->activation ? ", " : "", module->activation);
+    }
     print_text(out, "normalize", info->normalize ? "yes" : "no");
     if (info->truncate_dim) print_number(out, "truncate dim", info->truncate_dim);
     print_text(out, "default prompt", info->default_prompt ? info->default_prompt : "none");
@@ -133,9 +137,7 @@ static void print_readable(CliOutput *out, const SutraModelInfo *info, const cha
     print_number(out, "vocabulary", info->vocab_size);
     print_number(out, "max tokens", info->max_tokens);
     print_number(out, "max positions", info->max_positions);
-    print_text(out, "tokenizer",
-               *info->tokenizer_class ? info->tokenizer_class
-                                      : "packed; its class is not recorded");
+    print_text(out, "tokenizer", info->tokenizer_class);
     print_text(out, "truncation",
                info->truncate_left ? "left: the end of a text is kept"
                                    : "right: the start of a text is kept");

@@ -187,11 +187,12 @@ typedef struct SutraModelOptions {
     uint64_t memory_limit; /* bytes the weights may take; 0: no limit */
 } SutraModelOptions;
 
-/* A Dense module between pooling and normalisation. */
-typedef struct SutraDenseInfo {
+/* A module between pooling and normalisation; its texts are static. */
+typedef struct SutraModuleInfo {
+    const char *type;       /* "Dense", "LayerNorm" */
     uint32_t in, out;       /* features */
-    const char *activation; /* "tanh", "identity"; static */
-} SutraDenseInfo;
+    const char *activation; /* of a Dense one: "tanh", "identity"; else "" */
+} SutraModuleInfo;
 
 /* Borrowed from the model. */
 typedef struct SutraModelInfo {
@@ -221,12 +222,12 @@ typedef struct SutraModelInfo {
     /* Of a reranker, what makes a score of its logit: "sigmoid", "identity"; "": the model gives
      * embeddings. outputs says the same. */
     const char *score_activation;
-    const char *tokenizer_class; /* "BertTokenizer"; "": a bundle's, which does not record it */
+    const char *tokenizer_class; /* "BertTokenizer" */
     uint32_t truncate_left;      /* 1: of too long a text the end is kept, else the start */
     uint32_t include_prompt;     /* 1: a prompt's tokens are pooled too */
     uint32_t truncate_dim; /* as the model's config says, before `dim` was made of it; 0: no */
-    uint32_t num_dense;
-    SutraDenseInfo dense[8]; /* [num_dense], in the order that vectors go through them */
+    uint32_t num_modules;
+    SutraModuleInfo modules[8]; /* [num_modules], in the order that vectors go through them */
 } SutraModelInfo;
 
 typedef struct SutraEngineOptions {

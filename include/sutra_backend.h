@@ -130,7 +130,7 @@ enum {
 
 /* SutraHead.kind. A dense head: y = activation(x weight^T + bias). A score head is a dense one that
  * ends the chain: a model that has it gives scores, of what comes out of it, and no vectors. A norm
- * head is a layer norm with the spec's norm_eps, between dense ones. */
+ * head is a layer norm, like dense ones between pooling and normalisation. */
 enum {
     SUTRA_HEAD_POOLING = 0,
     SUTRA_HEAD_NORMALIZE,
@@ -178,6 +178,7 @@ typedef struct SutraSpec {
     float norm_eps;
     const SutraHead *heads; /* [num_heads_out] the model's own chain; a batch says what to do */
     uint32_t num_heads_out;
+    float head_norm_eps; /* of norm heads; 0: norm_eps */
 } SutraSpec;
 
 /* Threads that a run may use besides its caller. run() calls body(arg, rank) on the calling thread

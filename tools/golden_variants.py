@@ -457,4 +457,19 @@ VARIANTS.update({
         **dense(2, 32, 16, "activation.ReLU", seed=4, module_input_name="sentence_embedding", module_output_name=None)},
         [], [None], []),
 })
+
+
+def layer_norm(place, size, scale, seed):
+    """The overlay of a LayerNorm module."""
+    random = np.random.RandomState(950 + seed)
+    weights = {"norm.weight": (1 + 0.3 * random.standard_normal(size)) * scale, "norm.bias": 0.3 * scale * random.standard_normal(size)}
+    data = save({k: torch.from_numpy(v.astype(np.float32)) for k, v in weights.items()}, {"format": "pt"})
+    return {f"{place}_LayerNorm/config.json": {"dimension": size}, f"{place}_LayerNorm/model.safetensors": data}
+
+
+# One module twice: what reaches the second has a variance near the eps, 1e-5, which is not the model's 1e-12.
+VARIANTS["layer-norm"] = ("base", {
+    "modules.json": [{"idx": i, "name": str(i), "path": path, "type": "sentence_transformers.models." + name} for i, (path, name)
+                     in enumerate([("", "Transformer"), ("1_Pooling", "Pooling")] + [("2_LayerNorm", "LayerNorm")] * 2)],
+    **layer_norm(2, 32, 0.003, 0)}, [], [None], [], ["a green garden", "the house is over the river at night", ""])
 MOVED = {"transformer-folder": ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]}

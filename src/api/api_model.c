@@ -54,16 +54,19 @@ static const char *score_activation(const SutraModel *model)
 }
 
 /* A reranker's linears are its head, no modules. */
-static void list_dense(const SutraModel *model, SutraModelInfo *info)
+static void list_modules(const SutraModel *model, SutraModelInfo *info)
 {
-    _Static_assert(sizeof info->dense / sizeof *info->dense ==
+    _Static_assert(sizeof info->modules / sizeof *info->modules ==
                        sizeof model->heads / sizeof *model->heads,
                    "room for every head");
     for (uint32_t i = 0; i < model->spec.num_heads_out && !su_model_is_reranker(model); i++) {
         const SutraHead *head = &model->spec.heads[i];
         if (head->kind == SUTRA_HEAD_DENSE)
-            info->dense[info->num_dense++] =
-                (SutraDenseInfo){head->in, head->out, activation_name(head->activation)};
+            info->modules[info->num_modules++] =
+                (SutraModuleInfo){"Dense", head->in, head->out, activation_name(head->activation)};
+        if (head->kind == SUTRA_HEAD_NORM)
+            info->modules[info->num_modules++] =
+                (SutraModuleInfo){"LayerNorm", head->in, head->out, ""};
     }
 }
 
@@ -100,12 +103,12 @@ SutraStatus sutra_model_info(const SutraModel *model, SutraModelInfo *info, Sutr
         .cache_problem = model->cache_problem ? model->cache_problem : "",
         .dim = su_model_dim(model),
         .score_activation = score_activation(model),
-        .tokenizer_class = model->tokenizer_class ? model->tokenizer_class : "",
+        .tokenizer_class = model->tokenizer_class,
         .truncate_left = model->truncate_left,
         .include_prompt = model->pool_prompt,
         .truncate_dim = model->truncate_dim,
     };
-    list_dense(model, &full);
+    list_modules(model, &full);
     memcpy(info, &full, size < sizeof full ? size : sizeof full);
     return SUTRA_OK;
 }

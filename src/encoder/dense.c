@@ -54,7 +54,8 @@ static SutraStatus load_norm(Loader *loader, uint32_t index, SuDense *dense, Sut
     size_t n = loader->spec->heads[index].in;
     float *gamma = su_arena_carve(&loader->arena, n * sizeof *gamma);
     float *beta = su_arena_carve(&loader->arena, n * sizeof *beta);
-    *dense = (SuDense){.norm = {gamma, beta, loader->spec->norm_eps, n}};
+    float eps = loader->spec->head_norm_eps;
+    *dense = (SuDense){.norm = {gamma, beta, eps > 0 ? eps : loader->spec->norm_eps, n}};
     SU_TRY(su_stored_require(&loader->weights, SUTRA_ROLE_HEAD_NORM_WEIGHT, index, n, 0, &weight,
                              err));
     if (su_stored_find(&loader->weights, SUTRA_ROLE_HEAD_NORM_BIAS, index))

@@ -40,11 +40,11 @@ static bool ends_with(const char *text, size_t size, const char *end)
     return size >= tail && !memcmp(text + size - tail, end, tail);
 }
 
-/* "1_Pooling/config.json", "2_Dense/config.json", "2_Dense/model.safetensors" */
+/* "1_Pooling/config.json", "2_Dense/config.json", "2_Dense/model.safetensors"; LayerNorm too */
 static SuFileRole module_file_role(const char *name, const char *slash)
 {
     size_t size = (size_t)(slash - name);
-    bool dense = ends_with(name, size, "_Dense");
+    bool dense = ends_with(name, size, "_Dense") || ends_with(name, size, "_LayerNorm");
     if (!strcmp(slash + 1, "config.json") && (dense || ends_with(name, size, "_Pooling")))
         return SU_FILE_CONFIG;
     return dense && !strcmp(slash + 1, SU_WEIGHTS_NAME) ? SU_FILE_MODULE_WEIGHTS : SU_FILE_OTHER;

@@ -2,7 +2,8 @@
  * where it lies in the mapped file.
  *
  *   model.spec      SutraSpec and its heads, field by field (bundle_spec.c)
- *   model.facts     name, family, digest, revision, limits, pooling, prompts
+ *   model.facts     name, family, digest, revision, limits, pooling, prompts, tokenizer
+ *                   class
  *   model.source    what the bundle was made from: library version, folder, its files
  *   model.tensors   role, layer, type, shape and section of each tensor below
  *   tokenizer       the compiled tokenizer (tokenizer/tokenizer_image.h)
@@ -16,7 +17,7 @@
 #include "base/byte_codec.h"
 #include "model/model.h"
 
-#define SU_BUNDLE_VERSION 4u
+#define SU_BUNDLE_VERSION 5u
 
 /* Writes model to `path`: given [num_given], which are the packed weights (SUTRA_ROLE_PACKED_CPU)
  * and the embedding tables that are to be others than the model's, and the model's own tables.

@@ -4,6 +4,7 @@
 #include "container/container.h"
 #include "model/bundle.h"
 #include "model/bundle_parts.h"
+#include "model/model_parts.h"
 #include "tokenizer/tokenizer_image.h"
 
 #include <stdio.h>
@@ -112,6 +113,10 @@ static SutraStatus read_facts(SutraModel *model, const SuContainer *container, S
     if (reader.failed || !model->dtype || !read_numbers(model, &reader))
         return damaged(container->path, SU_SECTION_FACTS, err);
     SU_TRY(read_prompts(model, &reader, container->path, err));
+    char *class = su_read_string(&reader);
+    model->tokenizer_class = class ? su_tokenizer_class_find(class, NULL) : NULL;
+    su_free(class);
+    if (!model->tokenizer_class) return damaged(container->path, SU_SECTION_FACTS, err);
     if (reader.at != reader.end) return damaged(container->path, SU_SECTION_FACTS, err);
     return SUTRA_OK;
 }

@@ -2,7 +2,7 @@
  *
  *   version | fields of 4 bytes, in the order of `fields` | norm_eps | rope_divisor |
  *   window: 0, or 1 and num_layers numbers | rope_base: the same, of floats |
- *   number of heads | kind, in, out, activation of each
+ *   number of heads | kind, in, out, activation of each | head_norm_eps
  */
 #include "base/memory.h"
 #include "model/bundle.h"
@@ -90,6 +90,7 @@ SutraStatus su_bundle_write_spec(const SutraSpec *spec, const char *path, SuByte
         su_write_u32(to, spec->heads[i].out);
         su_write_u32(to, spec->heads[i].activation);
     }
+    su_write_f32(to, spec->head_norm_eps);
     return SUTRA_OK;
 }
 
@@ -169,7 +170,8 @@ static bool read_heads(SutraModel *model, SuByteReader *reader)
         features = head->out;
     }
     spec->heads = model->heads;
-    return true;
+    spec->head_norm_eps = su_read_f32(reader);
+    return spec->head_norm_eps >= 0 && spec->head_norm_eps < 1;
 }
 
 SutraStatus su_bundle_read_spec(SutraModel *model, SuByteReader reader, const char *path,

@@ -24,6 +24,7 @@ static void write_facts(const SutraModel *model, SuByteWriter *to)
         if (model->default_prompt == model->prompts[i].name) default_prompt = i + 1;
     }
     su_write_u32(to, default_prompt);
+    su_write_string(to, model->tokenizer_class);
 }
 
 typedef struct Stored {

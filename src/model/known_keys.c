@@ -41,6 +41,10 @@ const SuKnownKeys su_keys_of_normalize = {
     .known = LIST("module_input_name", "module_output_name"),
 };
 
+const SuKnownKeys su_keys_of_layer_norm = {
+    .known = LIST("dimension"),
+};
+
 const SuKnownKeys su_keys_of_tokenizer_arguments = {
     .known = LIST("do_lower_case", "strip_accents", "tokenize_chinese_chars", "model_max_length",
                   "max_len", "truncation_side", "split_special_tokens", "bos_token", "eos_token",

@@ -15,7 +15,7 @@ typedef struct SuKnownKeys {
 } SuKnownKeys;
 
 extern const SuKnownKeys su_keys_of_config, su_keys_of_tokenizer_config, su_keys_of_bert_config,
-    su_keys_of_pooling, su_keys_of_normalize, su_keys_of_tokenizer_arguments,
+    su_keys_of_pooling, su_keys_of_normalize, su_keys_of_layer_norm, su_keys_of_tokenizer_arguments,
     su_keys_of_model_arguments, su_keys_of_config_arguments;
 
 /* `section` (or "") is put before the key in messages. Errors: UNSUPPORTED naming the key. */

@@ -203,10 +203,12 @@ static SutraStatus set_heads(SutraModel *model, const SuModuleChain *chain, Sutr
             SU_RAISE(err, SUTRA_E_FORMAT, "%s: takes %u features, those before it are %u",
                      dense->folder, dense->in, features);
         features = dense->out;
-        model->heads[spec->num_heads_out++] = (SutraHead){.kind = SUTRA_HEAD_DENSE,
-                                                          .in = dense->in,
-                                                          .out = features,
-                                                          .activation = dense->activation};
+        if (dense->norm) spec->head_norm_eps = 1e-5f; /* torch's default, which the module keeps */
+        model->heads[spec->num_heads_out++] =
+            (SutraHead){.kind = dense->norm ? SUTRA_HEAD_NORM : SUTRA_HEAD_DENSE,
+                        .in = dense->in,
+                        .out = features,
+                        .activation = dense->activation};
     }
     if (model->normalize)
         model->heads[spec->num_heads_out++] =

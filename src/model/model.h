@@ -57,7 +57,7 @@ struct SutraModel {
     SuTokenizer *tokenizer;
     const void *tokenizer_image; /* [tokenizer_image_size] where it lies in a bundle, or NULL */
     size_t tokenizer_image_size;
-    const char *tokenizer_class; /* static: "BertTokenizer"; NULL: a bundle does not say */
+    const char *tokenizer_class; /* static: "BertTokenizer" */
 
     SutraCompute compute;
     SutraPooling pooling; /* never SUTRA_POOL_MODEL */

@@ -1,8 +1,10 @@
-/* Dense modules:
+/* Dense and LayerNorm modules:
  *
  *   2_Dense/config.json         {"in_features": 768, "out_features": 512, "bias": true,
  *                                "activation_function": "torch.nn.modules.activation.Tanh"}
  *   2_Dense/model.safetensors   linear.weight [out, in], linear.bias [out]
+ *   3_LayerNorm/config.json     {"dimension": 512}
+ *   3_LayerNorm/model.safetensors   norm.weight [dimension], norm.bias [dimension]
  */
 #include "base/memory.h"
 #include "model/family.h"
@@ -47,14 +49,26 @@ static SutraStatus parse(const SuConfigFile *file, SuDenseModule *dense, SutraEr
     return su_model_activation(class, "activation_function", file->path, &dense->activation, err);
 }
 
-SutraStatus su_model_read_dense(char *folder, SuModuleChain *chain, SutraError *err)
+static SutraStatus parse_norm(const SuConfigFile *file, SuDenseModule *norm, SutraError *err)
+{
+    if (!file->root)
+        SU_RAISE(err, SUTRA_E_IO, "%s: no such file; modules.json asks for it", file->path);
+    SU_TRY(su_known_keys_check(&su_keys_of_layer_norm, file->root, "", file->path, err));
+    SU_TRY(su_json_get_u32(file->root, "dimension", file->path, 1, 1u << 16, &norm->in, err));
+    if (!norm->in) SU_RAISE(err, SUTRA_E_FORMAT, "%s: dimension is missing", file->path);
+    norm->out = norm->in;
+    return SUTRA_OK;
+}
+
+SutraStatus su_model_read_dense(char *folder, bool norm, SuModuleChain *chain, SutraError *err)
 {
     SuConfigFile file;
-    SuDenseModule dense = {.bias = true};
+    SuDenseModule dense = {.norm = norm, .bias = true};
     if (chain->num_dense == SU_MAX_DENSE)
-        SU_RAISE(err, SUTRA_E_LIMIT, "%s: more than %d Dense modules", folder, SU_MAX_DENSE);
+        SU_RAISE(err, SUTRA_E_LIMIT, "%s: more than %d Dense and LayerNorm modules", folder,
+                 SU_MAX_DENSE);
     SU_TRY(su_config_file_open(folder, "config.json", &file, err));
-    SutraStatus status = parse(&file, &dense, err);
+    SutraStatus status = norm ? parse_norm(&file, &dense, err) : parse(&file, &dense, err);
     su_config_file_close(&file);
     if (status != SUTRA_OK) return status;
     dense.folder = folder;
@@ -87,13 +101,16 @@ static SutraStatus bind_module(SutraModel *model, const SuDenseModule *dense, ui
     SU_TRY(su_safetensors_open_folder(dense->folder, &table, err));
     SutraStatus status = SUTRA_OK;
     if (table.num_files != 1)
-        status = su_error_set(err, SUTRA_E_UNSUPPORTED, "%s: a Dense module of several files",
-                              dense->folder);
+        status =
+            su_error_set(err, SUTRA_E_UNSUPPORTED, "%s: a module of several files", dense->folder);
     if (status == SUTRA_OK)
-        status = bind_tensor(model, &table, "linear.weight", SUTRA_ROLE_DENSE_WEIGHT, head,
-                             dense->in, err);
+        status = bind_tensor(model, &table, dense->norm ? "norm.weight" : "linear.weight",
+                             dense->norm ? SUTRA_ROLE_HEAD_NORM_WEIGHT : SUTRA_ROLE_DENSE_WEIGHT,
+                             head, dense->norm ? 0 : dense->in, err);
     if (status == SUTRA_OK && dense->bias)
-        status = bind_tensor(model, &table, "linear.bias", SUTRA_ROLE_DENSE_BIAS, head, 0, err);
+        status = bind_tensor(model, &table, dense->norm ? "norm.bias" : "linear.bias",
+                             dense->norm ? SUTRA_ROLE_HEAD_NORM_BIAS : SUTRA_ROLE_DENSE_BIAS, head,
+                             0, err);
     if (status == SUTRA_OK) { /* the tensors' data points into the map */
         model->maps[model->num_maps++] = table.files[0].map;
         table.files[0].map = (SuFileMap){0};
@@ -111,7 +128,8 @@ SutraStatus su_model_bind_dense(SutraModel *model, const SuModuleChain *chain, S
     SuFileMap *maps =
         su_realloc(model->maps, model->num_maps + (size_t)chain->num_dense, sizeof *maps);
     if (maps) model->maps = maps;
-    if (!tensors || !maps) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for Dense modules");
+    if (!tensors || !maps)
+        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %u modules", chain->num_dense);
     for (uint32_t i = 0; i < chain->num_dense; i++)
         SU_TRY(bind_module(model, &chain->dense[i], i + 1, err)); /* head 0 is the pooling */
     return SUTRA_OK;

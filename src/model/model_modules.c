@@ -6,7 +6,7 @@
  *                     {"idx": 3, "name": "3", "path": "3_Normalize", "type": "….Normalize"}]
  *   1_Pooling/config.json   {"word_embedding_dimension": 384, "pooling_mode_mean_tokens": true, …}
  *                    or {"embedding_dimension": 384, "pooling_mode": "mean" or ["mean"], …}
- *   2_Dense/         model_dense.c
+ *   2_Dense/, 2_LayerNorm/   model_dense.c
  *   of a CrossEncoder: model_classifier.c
  */
 #include "base/memory.h"
@@ -20,10 +20,12 @@ typedef enum ModuleKind {
     MODULE_TRANSFORMER = 0,
     MODULE_POOLING,
     MODULE_DENSE,
+    MODULE_LAYER_NORM,
     MODULE_NORMALIZE
 } ModuleKind;
 
-static const char *const module_names[] = {"Transformer", "Pooling", "Dense", "Normalize"};
+static const char *const module_names[] = {"Transformer", "Pooling", "Dense", "LayerNorm",
+                                           "Normalize"};
 
 /* Both spellings of each mode: the key of a boolean, and the value of pooling_mode. */
 static const struct {
@@ -143,7 +145,7 @@ static SutraStatus module_kind(const char *type, const char *where, ModuleKind *
             }
     SU_RAISE(err, SUTRA_E_UNSUPPORTED,
              "%s: module \"%.100s\" is not supported; known: Transformer, Pooling, Dense, "
-             "Normalize",
+             "LayerNorm, Normalize",
              where, type);
 }
 
@@ -173,7 +175,8 @@ static SutraStatus module_folder(const char *folder, const char *path, const cha
 static bool is_in_order(const SutraModel *model, ModuleKind kind, size_t index)
 {
     if (index < 2) return kind == (ModuleKind)index;
-    return kind == MODULE_NORMALIZE || (kind == MODULE_DENSE && !model->normalize);
+    bool computes = kind == MODULE_DENSE || kind == MODULE_LAYER_NORM;
+    return kind == MODULE_NORMALIZE || (computes && !model->normalize);
 }
 
 /* path is taken over by a chain that keeps it. */
@@ -187,7 +190,7 @@ static SutraStatus enter_module(SutraModel *model, ModuleKind kind, char **path,
     }
     if (kind == MODULE_POOLING) return read_pooling(model, *path, chain, err);
     if (kind == MODULE_NORMALIZE) return read_normalize(model, *path, err);
-    SU_TRY(su_model_read_dense(*path, chain, err));
+    SU_TRY(su_model_read_dense(*path, kind == MODULE_LAYER_NORM, chain, err));
     *path = NULL;
     return SUTRA_OK;
 }
@@ -205,7 +208,8 @@ static SutraStatus read_module(SutraModel *model, const char *folder, const json
     SU_TRY(module_kind(type, where, &kind, err));
     if (!is_in_order(model, kind, index))
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "%s: module %zu is %s; the order must be Transformer, Pooling, Dense, Normalize",
+                 "%s: module %zu is %s; the order must be Transformer, Pooling, Dense "
+                 "or LayerNorm, Normalize",
                  where, index, module_names[kind]);
     char *module_path = NULL;
     SU_TRY(module_folder(folder, path, where, &module_path, err));

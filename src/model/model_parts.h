@@ -33,18 +33,19 @@ SutraStatus su_model_activation(const char *path, const char *key, const char *w
 
 enum { SU_MAX_DENSE = 4 };
 
-/* A Dense module: its folder, and what its config.json says. */
+/* A Dense module, or a LayerNorm: its folder, and what its config.json says. */
 typedef struct SuDenseModule {
     char *folder;
-    uint32_t in, out;
+    bool norm;        /* a LayerNorm: in == out, a bias, no activation */
+    uint32_t in, out; /* features */
     bool bias;
     SutraActivation activation;
 } SuDenseModule;
 
-/* What modules.json says: Transformer, Pooling, Dense any number of times, perhaps Normalize, in
- * this order; of a CrossEncoder, Transformer alone. Without the file, the chain is the reference's
- * default: the folder itself, mean pooling, not normalised; or a CrossEncoder, if config.json says
- * that the model is a classifier. */
+/* What modules.json says: Transformer, Pooling, Dense and LayerNorm any number of times, perhaps
+ * Normalize, in this order; of a CrossEncoder, Transformer alone. Without the file, the chain is
+ * the reference's default: the folder itself, mean pooling, not normalised; or a CrossEncoder, if
+ * config.json says that the model is a classifier. */
 typedef struct SuModuleChain {
     char *transformer;          /* folder of the encoder and its tokenizer */
     bool from_file;             /* false: sentence-transformers' own configs do not count */
@@ -64,11 +65,12 @@ SutraStatus su_model_read_modules(SutraModel *model, const char *folder, SuModul
                                   SutraError *err);
 void su_module_chain_free(SuModuleChain *chain);
 
-/* chain->dense[num_dense] from the config.json of `folder`, which is taken over on success. Errors:
- * FORMAT, UNSUPPORTED (activation), LIMIT, IO, MEMORY. */
-SutraStatus su_model_read_dense(char *folder, SuModuleChain *chain, SutraError *err);
-/* Adds the weights of the chain's Dense modules to model->tensors and model->maps, whose files stay
- * open; heads are in place. Errors: FORMAT, UNSUPPORTED, IO, MEMORY. */
+/* chain->dense[num_dense] from the config.json of `folder`, a Dense module's or a LayerNorm's
+ * (norm), which is taken over on success. Errors: FORMAT, UNSUPPORTED (activation), LIMIT, IO,
+ * MEMORY. */
+SutraStatus su_model_read_dense(char *folder, bool norm, SuModuleChain *chain, SutraError *err);
+/* Adds the weights of the chain's Dense and LayerNorm modules to model->tensors and model->maps,
+ * whose files stay open; heads are in place. Errors: FORMAT, UNSUPPORTED, IO, MEMORY. */
 SutraStatus su_model_bind_dense(SutraModel *model, const SuModuleChain *chain, SutraError *err);
 
 /* What a CrossEncoder's folder says of itself in config_sentence_transformers.json, if it has a

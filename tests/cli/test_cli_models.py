@@ -26,13 +26,13 @@ class Models(Base):
         """Every part of the chain that a wrong value of would change vectors without a word."""
         plain = self.recipe(MODEL)
         self.assertEqual(plain, {"hidden_size": 32, "dim": 32, "tokenizer_class": "BertTokenizer", "truncation_side": "right",
-                                 "pooling": "mean", "include_prompt": True, "dense": [], "normalize": True,
+                                 "pooling": "mean", "include_prompt": True, "modules": [], "normalize": True,
                                  "truncate_dim": None, "prompts": {}, "default_prompt": None})
         shown = sutra("info", MODEL).decode()
         for line in ("hidden size +32", "tokenizer +BertTokenizer", "truncation +right: .*", "prompt tokens +pooled",
                      "normalize +yes", "default prompt +none"):
             self.assertRegex(shown, rf"(?m)^{line}$")
-        self.assertNotRegex(shown, "(?m)^(dense|truncate dim) ")
+        self.assertNotRegex(shown, "(?m)^(module|truncate dim) ")
 
         model = self.dir / "dense"
         shutil.copytree(MODEL, model)
@@ -48,25 +48,30 @@ class Models(Base):
             {"prompts": prompts, "default_prompt_name": "document", "truncate_dim": 16}))
         last = dense["activation_function"].rsplit(".", 1)[1].lower()
         expected = {**plain, "dim": 16, "tokenizer_class": "DistilBertTokenizer", "truncation_side": "left", "include_prompt": False,
-                    "dense": [{"in": 32, "out": dense["out_features"], "activation": last}],
+                    "modules": [{"type": "Dense", "in": 32, "out": dense["out_features"], "activation": last}],
                     "normalize": any(m["type"].endswith(".Normalize") for m in json.loads((model / "modules.json").read_text())),
                     "truncate_dim": 16, "prompts": prompts, "default_prompt": "document"}
         self.assertEqual(self.recipe(model), expected)
         shown = sutra("info", model).decode()
-        for line in (f"dense +32 -> {dense['out_features']}, {last}", "hidden size +32", "dimensions +16", "truncation +left: .*",
+        for line in (f"module +Dense, 32 -> {dense['out_features']}, {last}", "hidden size +32", "dimensions +16", "truncation +left: .*",
                      "prompt tokens +not pooled", "truncate dim +16", "default prompt +document"):
             self.assertRegex(shown, rf"(?m)^{line}$")
-        # A bundle keeps all of it but the name of the tokenizer's class.
         bundle = self.dir / "dense.sutra"
         sutra("convert", "-m", model, "-o", bundle)
-        self.assertEqual(self.recipe(bundle), {**expected, "tokenizer_class": None})
-        self.assertRegex(sutra("info", bundle).decode(), "(?m)^tokenizer +packed; its class is not recorded$")
+        self.assertEqual(self.recipe(bundle), expected)
+
+        norms = self.dir / "norms"
+        shutil.copytree(MODEL, norms)
+        shutil.copytree(SOURCE / "tests/data/golden/variants/layer-norm", norms, dirs_exist_ok=True)
+        self.assertEqual(self.recipe(norms), {**plain, "normalize": False, "modules": [
+            {"type": "LayerNorm", "in": 32, "out": 32}] * 2})
+        self.assertRegex(sutra("info", norms).decode(), "(?m)^module +LayerNorm, 32 -> 32$")
 
     @staticmethod
     def recipe(model):
         facts = json.loads(sutra("info", "--json", model))
         return {key: facts[key] for key in ("hidden_size", "dim", "tokenizer_class", "truncation_side", "pooling", "include_prompt",
-                                            "dense", "normalize", "truncate_dim", "prompts", "default_prompt")}
+                                            "modules", "normalize", "truncate_dim", "prompts", "default_prompt")}
 
     def test_profiles(self):
         config = json.loads(sutra("info", "--json", "--profile", "efficient"))

@@ -188,11 +188,18 @@ static void chooses_files(void **state)
     su_file_roles_note(&fast, "model.safetensors");
     assert_true(fast.tokenizer && fast.weights);
     static const char *const always[] = {
-        "config.json",           "modules.json",
-        "tokenizer.json",        "vocab.txt",
-        "1_Pooling/config.json", "sentence_bert_config.json",
-        "tokenizer_config.json", "config_sentence_transformers.json",
-        "2_Dense/config.json",   "2_Dense/model.safetensors",
+        "config.json",
+        "modules.json",
+        "tokenizer.json",
+        "vocab.txt",
+        "1_Pooling/config.json",
+        "sentence_bert_config.json",
+        "tokenizer_config.json",
+        "config_sentence_transformers.json",
+        "2_Dense/config.json",
+        "2_Dense/model.safetensors",
+        "3_LayerNorm/config.json",
+        "3_LayerNorm/model.safetensors",
     };
     SuFileRoles none = {0};
     for (size_t i = 0; i < sizeof always / sizeof *always; i++)

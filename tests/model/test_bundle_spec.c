@@ -50,7 +50,8 @@ static SutraSpec full_spec(void)
                        .rope_divisor = 1.5f,
                        .norm_eps = 1e-7f,
                        .heads = heads,
-                       .num_heads_out = 2};
+                       .num_heads_out = 2,
+                       .head_norm_eps = 1e-5f};
 }
 
 static SutraStatus read_back(const unsigned char *data, size_t size, SutraModel *model,
@@ -84,6 +85,7 @@ static void check_round_trip(const SutraSpec *spec)
     assert_memory_equal(&found.norm_eps, &spec->norm_eps, sizeof spec->norm_eps);
     assert_memory_equal(&found.rope_divisor, &spec->rope_divisor, sizeof spec->rope_divisor);
     assert_int_equal(found.num_heads_out, spec->num_heads_out);
+    assert_memory_equal(&found.head_norm_eps, &spec->head_norm_eps, sizeof spec->head_norm_eps);
     forget(&model);
     su_byte_writer_free(&bytes);
 }

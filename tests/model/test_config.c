@@ -215,6 +215,38 @@ static void bad_options_are_named(void **state)
     EXPECT_ERRORS(rows);
 }
 
+/* The same of a LayerNorm, whose weights are [32] and [32]. */
+static void bad_norm_modules_are_named(void **state)
+{
+    (void)state;
+    static const char config[] = "2_LayerNorm/config.json";
+    static const BadRow rows[] = {
+        {config, NULL, SUTRA_E_IO, "2_LayerNorm/config.json: no such file; modules.json asks"},
+        {config, "{}", SUTRA_E_FORMAT, "2_LayerNorm/config.json: dimension is missing"},
+        {config, "{\"dimension\": 24}", SUTRA_E_FORMAT,
+         "2_LayerNorm: takes 24 features, those before it are 32"},
+        {config, "+{\"eps\": 1e-3}", SUTRA_E_UNSUPPORTED, "config.json: eps is not supported"},
+        {"modules.json",
+         "[" T "," P "," N
+         ",{\"path\":\"2_LayerNorm\",\"type\":\"sentence_transformers.models.LayerNorm\"}]",
+         SUTRA_E_UNSUPPORTED,
+         "module 3 is LayerNorm; the order must be Transformer, Pooling, Dense or LayerNorm"},
+        {"2_LayerNorm/model.safetensors", NULL, SUTRA_E_IO, "2_LayerNorm"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fresh_model();
+        folder_copy(GOLDEN_FOLDER "/variants/layer-norm", folder);
+        change(rows[i].file, rows[i].text);
+        expect_path_error(folder, rows[i].status, rows[i].words);
+        drop_model();
+    }
+    fresh_model();
+    folder_copy(GOLDEN_FOLDER "/variants/layer-norm", folder);
+    folder_write(folder, "2_LayerNorm/model.safetensors", "\x02\0\0\0\0\0\0\0{}", 10);
+    expect_path_error(folder, SUTRA_E_FORMAT, "tensor norm.weight is missing");
+    drop_model();
+}
+
 static void missing_parts_are_named(void **state)
 {
     (void)state;
@@ -489,6 +521,7 @@ int main(void)
         cmocka_unit_test(bad_encoder_configs_are_named),
         cmocka_unit_test(bad_module_chains_are_named),
         cmocka_unit_test(bad_dense_modules_are_named),
+        cmocka_unit_test(bad_norm_modules_are_named),
         cmocka_unit_test(bad_options_are_named),
         cmocka_unit_test(missing_parts_are_named),
         cmocka_unit_test(paths_that_are_no_model_are_named),
