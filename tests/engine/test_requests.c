@@ -105,6 +105,8 @@ static void the_first_request_may_go_before_its_turn(void **state)
     SutraError err = {0};
     SutraResult *expected = NULL;
     SutraResultView whole = tiny_embed(&tiny, &text, 1, &tokens, SUTRA_OK, &expected, &err);
+    SutraResult *pooled = NULL;
+    SutraResultView own = tiny_embed(&tiny, &other, 1, NULL, SUTRA_OK, &pooled, &err);
     for (int turn = 0; turn < 60; turn++) {
         SutraModel *model = NULL;
         SutraResult *result = NULL;
@@ -124,9 +126,15 @@ static void the_first_request_may_go_before_its_turn(void **state)
         }
         sutra_result_free(result);
         sutra_job_free(job);
-        assert_int_equal(end_of(before), SUTRA_OK);
+        assert_int_equal(sutra_job_wait(before, UINT64_MAX, &result, NULL), SUTRA_OK);
+        SutraResultView view = {.struct_size = sizeof view};
+        sutra_result_view(result, &view, NULL);
+        assert_memory_equal(view.data, own.data, own.row_bytes);
+        sutra_result_free(result);
+        sutra_job_free(before);
         sutra_model_free(model);
     }
+    sutra_result_free(pooled);
     sutra_result_free(expected);
 }
 
