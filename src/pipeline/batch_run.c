@@ -168,11 +168,11 @@ static SutraStatus run_backend(const SuBatchKind *kind, void *context, const Sut
     return SUTRA_OK;
 }
 
-void su_batch_run(SuWorker *worker, const SutraTeam *team)
+/* Each text has its row, or says why not, but is not counted as done. */
+static void encode(SuWorker *worker, const SutraTeam *team)
 {
     SuRaggedBatch *batch = &worker->batch;
     const SuBatchKind *kind = &worker->kind;
-    if (batch->num_seqs == 0) return;
     SutraBatch run = {.struct_size = sizeof run,
                       .num_seqs = batch->num_seqs,
                       .num_tokens = batch->num_tokens,
@@ -201,6 +201,12 @@ void su_batch_run(SuWorker *worker, const SutraTeam *team)
             su_request_fail_item(worker->owners[s].request, batch->source[s], status,
                                  reason.message);
     }
+}
+
+/* The texts are done: requests, their models and the session may go. */
+static void end_texts(SuWorker *worker)
+{
+    SuRaggedBatch *batch = &worker->batch;
     /* Texts of one request lie side by side: one count for all of them. */
     for (uint32_t s = 0, first = 0; s < batch->num_seqs; s++) {
         if (s + 1 < batch->num_seqs && worker->owners[s + 1].request == worker->owners[s].request)
@@ -209,6 +215,13 @@ void su_batch_run(SuWorker *worker, const SutraTeam *team)
         first = s + 1;
     }
     su_ragged_batch_clear(batch);
+}
+
+void su_batch_run(SuWorker *worker, const SutraTeam *team)
+{
+    if (worker->batch.num_seqs == 0) return;
+    encode(worker, team);
+    end_texts(worker);
 }
 
 static void describe_item(const SuRequest *request, size_t i, const SuTextTokens *tokens,
@@ -242,7 +255,8 @@ static void append(SuWorker *worker, SuRequest *request, size_t i, const SuTextT
                            tokens->prompt_len, i);
 }
 
-/* The batch is empty; afterwards it is for the worker's own context again. */
+/* The batch is empty; afterwards it is for the worker's own context again. The session is there
+ * as long as the text is not done. */
 static void run_long(SuWorker *worker, SuRequest *request, size_t i, const SuTextTokens *tokens)
 {
     const SuBatchKind kind = worker->kind;
@@ -251,8 +265,9 @@ static void run_long(SuWorker *worker, SuRequest *request, size_t i, const SuTex
     pthread_mutex_lock(&kind.session->long_lock);
     su_batch_start_long(worker, &kind);
     append(worker, request, i, tokens);
-    su_batch_run(worker, NULL);
+    encode(worker, NULL);
     pthread_mutex_unlock(&kind.session->long_lock);
+    end_texts(worker);
     start(worker, &kind, context, max_tokens);
 }
 

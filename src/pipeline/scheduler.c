@@ -101,8 +101,8 @@ static SuRequest *take_late(SuScheduler *s)
     uint64_t now = su_clock_ns(), earliest = UINT64_MAX;
     for (SuRequest *r = s->first, *next; r; r = next) {
         next = r->next;
-        if (r->next_item || r->preparing || deadline(r) == UINT64_MAX) continue;
-        if (deadline(r) >= now) {
+        if (r->next_item || deadline(r) == UINT64_MAX) continue;
+        if (deadline(r) >= now || r->preparing) {
             if (deadline(r) < earliest) earliest = deadline(r);
             continue;
         }
@@ -114,6 +114,18 @@ static SuRequest *take_late(SuScheduler *s)
     return late;
 }
 
+/* It was taken out of the list. What other threads claimed of it is theirs to end. */
+static void fail_unclaimed(SuRequest *request, SutraStatus status, const SutraError *err)
+{
+    size_t begin = request->next_item, n = request->n;
+    if (begin == 0) {
+        su_request_fail(request, status, err);
+        return;
+    }
+    for (size_t i = begin; i < n; i++) su_request_fail_item(request, i, status, err->message);
+    su_request_items_done(request, n - begin);
+}
+
 static void fail_late(SuRequest *late)
 {
     SutraError err = {0};
@@ -122,15 +134,6 @@ static void fail_late(SuRequest *late)
         next = late->next;
         su_request_fail(late, SUTRA_E_TIMEOUT, &err);
     }
-}
-
-static void expire(SuScheduler *s)
-{
-    SuRequest *late = take_late(s);
-    if (!late) return;
-    pthread_mutex_unlock(&s->lock);
-    fail_late(late);
-    pthread_mutex_lock(&s->lock);
 }
 
 /* ---- claiming ---- */
@@ -225,14 +228,17 @@ static void call_leader(SuScheduler *s)
     pthread_mutex_unlock(&r->lock);
 }
 
-/* The pool's threads of an earlier wide phase are on their way out. Nobody else leads. */
+/* The pool's threads of an earlier wide phase are on their way out. What is in the list may change
+ * meanwhile, but nobody else leads. */
 static void close_pool(SuScheduler *s)
 {
     if (!s->opened) return;
     s->opened = false;
+    s->phase = ALONE;
     pthread_mutex_unlock(&s->lock);
     su_thread_pool_close(s->engine->pool);
     pthread_mutex_lock(&s->lock);
+    s->phase = IDLE;
 }
 
 static void end_wide_if_over(SuScheduler *s)
@@ -250,6 +256,24 @@ static void share_out(SuScheduler *s)
     if (s->phase != WIDE || !s->waiting || !claimable(s)) return;
     bool lone = !s->led && s->items == 1 && !s->first->on_finished;
     if (!lone) tell_threads(s);
+}
+
+/* To be called when another request may have become the first: threads that wait are told, or their
+ * phase, which may have had nothing else to claim, is over. */
+static void first_changed(SuScheduler *s)
+{
+    share_out(s);
+    end_wide_if_over(s);
+}
+
+static void expire(SuScheduler *s)
+{
+    SuRequest *late = take_late(s);
+    if (!late) return;
+    first_changed(s);
+    pthread_mutex_unlock(&s->lock);
+    fail_late(late);
+    pthread_mutex_lock(&s->lock);
 }
 
 /* False: the phase is over. */
@@ -324,7 +348,6 @@ static void lead_wide(SuScheduler *s, const SuRequest *own)
     s->phase = WIDE;
     s->led = true;
     if (begins) {
-        close_pool(s);
         s->opened = true;
         s->opened_turn = s->turn;
         su_thread_pool_open(s->engine->pool, s->engine->num_threads, help, s);
@@ -350,7 +373,6 @@ static void lead_team(SuScheduler *s, bool one_long)
     Share share;
     size_t goal = (size_t)TEAM_TOKENS * engine->num_threads;
     s->phase = ALONE;
-    close_pool(s);
     if (one_long)
         su_batch_start_long(worker, &kind);
     else
@@ -375,7 +397,6 @@ static void prepare_first(SuScheduler *s)
     SutraError err = {0};
     s->phase = ALONE;
     s->preparing = r->preparing = true;
-    close_pool(s);
     pthread_mutex_unlock(&s->lock);
     SuSession *session = NULL;
     SutraStatus status = su_session_prepare(s->engine, r->model, r->plan->output,
@@ -393,7 +414,7 @@ static void prepare_first(SuScheduler *s)
     if (status == SUTRA_OK)
         su_request_finish(r);
     else
-        su_request_fail(r, status, &err);
+        fail_unclaimed(r, status, &err);
     pthread_mutex_lock(&s->lock);
 }
 
@@ -407,6 +428,7 @@ static bool is_small(const SuScheduler *s)
 static bool lead(SuScheduler *s, const SuRequest *own)
 {
     expire(s);
+    if (s->phase == IDLE && s->first) close_pool(s);
     if (s->phase == IDLE && s->first) {
         if (!s->first->session)
             prepare_first(s);
@@ -447,7 +469,7 @@ void su_scheduler_run(SuScheduler *s, SuRequest *request)
     pthread_mutex_lock(&s->lock);
     find_session(s, request);
     list(s, request);
-    share_out(s);
+    first_changed(s);
     pthread_mutex_unlock(&s->lock);
     bool lead_it = true;
     while (lead_it) {
@@ -495,7 +517,7 @@ SutraStatus su_scheduler_submit(SuScheduler *s, SuRequest *request, SutraError *
     s->hosting = true;
     find_session(s, request);
     list(s, request);
-    share_out(s);
+    first_changed(s);
     call_leader(s);
     pthread_mutex_unlock(&s->lock);
     return SUTRA_OK;
@@ -507,25 +529,15 @@ void su_scheduler_cancel(SuScheduler *s, SuRequest *request)
     su_error_set(&err, SUTRA_E_CANCELLED, "the job was cancelled");
     pthread_mutex_lock(&s->lock);
     bool listed = request->listed;
-    size_t begin = request->next_item;
     if (request->preparing)
         request->cancelled = true;
     else if (listed)
         unlist(s, request);
     if (request->preparing) listed = false;
-    share_out(s);
-    end_wide_if_over(s);
+    first_changed(s);
     call_leader(s);
     pthread_mutex_unlock(&s->lock);
-    if (!listed) return;
-    if (begin == 0) {
-        su_request_fail(request, SUTRA_E_CANCELLED, &err);
-        return;
-    }
-    size_t count = request->n - begin;
-    for (size_t i = begin; i < request->n; i++)
-        su_request_fail_item(request, i, SUTRA_E_CANCELLED, err.message);
-    su_request_items_done(request, count);
+    if (listed) fail_unclaimed(request, SUTRA_E_CANCELLED, &err);
 }
 
 SuWaiting su_scheduler_waiting(SuScheduler *s)

@@ -106,8 +106,9 @@ SutraStatus su_embed_count_tokens(SutraEngine *engine, const SutraModel *model,
     offsets[0] = 0;
     for (size_t i = 0; i < n && status == SUTRA_OK; i++) {
         SuTextTokens tokens = {0};
-        SutraStatus item = su_text_tokens(model, worker, &inputs[i], plan, &tokens, err);
-        if (item == SUTRA_E_MEMORY) status = item;
+        SutraError reason = {0}; /* other failures are the item's, when it is run */
+        if (su_text_tokens(model, worker, &inputs[i], plan, &tokens, &reason) == SUTRA_E_MEMORY)
+            status = su_error_set(err, SUTRA_E_MEMORY, "%s", reason.message);
         offsets[i + 1] = offsets[i] + tokens.used;
     }
     pthread_mutex_unlock(&engine->counter_lock);
