@@ -362,7 +362,7 @@ static void mixed_requests_get_their_own_bytes(void **state)
 
 /* ---- texts longer than a thread's context ---- */
 
-enum { LONG_POSITIONS = 4096, NUM_LONG = 12 };
+enum { LONG_POSITIONS = 1300, NUM_LONG = 12 };
 
 /* What meets in one call: short texts, token_ids that are known to be long, and words of one letter,
  * whose number of bytes promises fewer tokens than there are. */
@@ -376,10 +376,10 @@ static void fill_long_inputs(SutraInput *inputs)
         words[2 * i + 1] = ' ';
     }
     for (size_t i = 0; i < NUM_LONG; i++) inputs[i] = text_input(texts[i]);
-    inputs[2] = (SutraInput){.token_ids = ids, .num_token_ids = 1500};
+    inputs[2] = (SutraInput){.token_ids = ids, .num_token_ids = 1100};
     inputs[3] = (SutraInput){.token_ids = ids, .num_token_ids = 1024};
-    inputs[5] = (SutraInput){.text = words, .text_size = 2 * (size_t)1400};
-    inputs[8] = (SutraInput){.text = words, .text_size = 2 * (size_t)5000 / 2};
+    inputs[5] = (SutraInput){.text = words, .text_size = 2 * (size_t)1100};
+    inputs[8] = (SutraInput){.text = words, .text_size = 2 * (size_t)LONG_POSITIONS};
     inputs[11] = (SutraInput){.token_ids = ids, .num_token_ids = LONG_POSITIONS};
 }
 
@@ -406,7 +406,7 @@ static void long_texts_share_a_context(void **state)
     tiny_engine_open(&(TinyModel){HIDDEN, 2, 2, 128, LONG_POSITIONS, NULL, 7}, &options, &tiny);
     SutraResult *expected = NULL;
     SutraResultView whole = tiny_embed(&tiny, inputs, NUM_LONG, NULL, SUTRA_OK, &expected, &err);
-    assert_int_equal(whole.items[5].tokens_used, 1402);
+    assert_int_equal(whole.items[5].tokens_used, 1102);
     assert_int_equal(long_contexts, 0);
     for (uint32_t threads = 1; threads <= 3; threads++) {
         sutra_engine_free(tiny.engine);
@@ -419,7 +419,7 @@ static void long_texts_share_a_context(void **state)
                 tiny_embed(&tiny, inputs, NUM_LONG, NULL, SUTRA_OK, &result, &err);
             assert_memory_equal(view.data, whole.data, NUM_LONG * whole.row_bytes);
             sutra_result_free(result);
-            for (size_t i = 0; i < NUM_LONG; i++) {
+            for (size_t i = 2; i < NUM_LONG; i += 3) { /* 2, 5, 8 and 11 */
                 view = tiny_embed(&tiny, &inputs[i], 1, NULL, SUTRA_OK, &result, &err);
                 assert_memory_equal(view.data,
                                     (const unsigned char *)whole.data + i * whole.row_bytes,
