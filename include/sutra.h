@@ -405,10 +405,10 @@ SUTRA_API SutraStatus sutra_engine_create(const SutraEngineOptions *options, Sut
 SUTRA_API SutraStatus sutra_engine_stats(const SutraEngine *engine, char *json, size_t capacity,
                                          size_t *size, SutraError *err);
 
-/* Adds a device to an engine, or takes one away from it, when what it is at is done. Any thread; the
- * engine has several devices, or one that is a plugin's. Errors: ARGUMENT (no such name, or there
- * already; the last device), UNSUPPORTED (no such backend; unlike the others; the engine has the
- * processor alone), what the device says, LIMIT, MEMORY. */
+/* Adds a device to an engine, or takes one away from it, when what it is at is done. Any
+ * thread; the engine has several devices, or one that is a plugin's. Errors: ARGUMENT (no such
+ * name, or there already; the last device), UNSUPPORTED (no such backend; unlike the others;
+ * the engine has the processor alone), what the device says, LIMIT, MEMORY. */
 SUTRA_API SutraStatus sutra_engine_add_device(SutraEngine *engine, const char *device,
                                               SutraError *err);
 SUTRA_API SutraStatus sutra_engine_remove_device(SutraEngine *engine, const char *device,

@@ -330,7 +330,8 @@ SuLane *su_device_take_lane(SuDevice *device, uint32_t tokens)
     return NULL;
 }
 
-/* Memory for a batch and, in the thread, a context of so many tokens, at least the preferred ones. */
+/* Memory for a batch and, in the thread, a context of so many tokens, at least the preferred
+ * ones. */
 static SutraStatus reserve(SuLane *lane, uint32_t tokens, SutraError *reason)
 {
     if (tokens < lane->device->preferred_tokens) tokens = lane->device->preferred_tokens;

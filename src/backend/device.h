@@ -109,9 +109,9 @@ struct SuDevice {
     char last_error[200];
 };
 
-/* Asks for the device's facts and starts its threads. cores: of the process, where the name does not
- * say. Errors: what device_count and device_info say; ARGUMENT (there is no such device), LIMIT (no
- * thread), MEMORY. */
+/* Asks for the device's facts and starts its threads. cores: of the process, where the name
+ * does not say. Errors: what device_count and device_info say; ARGUMENT (there is no such
+ * device), LIMIT (no thread), MEMORY. */
 SutraStatus su_device_open(SuDeviceShared *shared, const SuDeviceName *name,
                            const SutraBackend *backend, uint32_t cores, SuDevice **device,
                            SutraError *err);

@@ -6,8 +6,7 @@
  *     │           ▼ some time later, twice as long after each relapse
  *     └──────── trial        its facts are asked for, then it gets one batch
  *
- * What one device could not do, another does: a text fails only when each device was asked, or is in
- * quarantine. Results are copied out of a device's memory by who asked for them. */
+ * Batches find their way through it in device_route.h. */
 #ifndef SU_DEVICE_POOL_H
 #define SU_DEVICE_POOL_H
 
@@ -43,28 +42,8 @@ SutraStatus su_device_pool_remove(SuDevicePool *pool, const char *name, SutraErr
 uint32_t su_device_pool_lanes(SuDevicePool *pool);
 uint32_t su_device_pool_tokens(SuDevicePool *pool);
 
-/* Loads a model on all devices that are well, for an output, and for texts of up to max_tokens.
- * Errors: when it could be loaded on none, why not on the first. */
-SutraStatus su_device_pool_prepare(SuDevicePool *pool, const SuDeviceModel *model,
-                                   SutraOutput output, uint32_t max_tokens, SutraError *err);
 /* Frees what the devices made of a model. */
 void su_device_pool_drop(SuDevicePool *pool, uint64_t serial);
-
-typedef struct SuDeviceRun {
-    const SuDeviceModel *model;
-    const SutraBatch *batch; /* its numeric_error is not used */
-    size_t row_bytes;
-    void *user;
-    /* Texts first … first + count - 1: rows from the view's first on, valid until it returns. */
-    void (*deliver)(void *user, uint32_t first, uint32_t count, const SutraResultView *view,
-                    const uint8_t *numeric_error, uint64_t run_ns);
-    void (*fail)(void *user, uint32_t first, uint32_t count, SutraStatus status,
-                 const char *message);
-} SuDeviceRun;
-
-/* Takes a batch through devices, in pieces if one is too large for a device; blocks. Each text is
- * delivered or fails, once. */
-void su_device_pool_run(SuDevicePool *pool, const SuDeviceRun *run);
 
 /* What a device did; a copy. */
 typedef struct SuDeviceReport {

@@ -1,5 +1,5 @@
-/* plugin.h - backends by name: those of the library, and plugins, which are opened once a process and
- * stay. */
+/* plugin.h - backends by name: those of the library, and plugins, which are opened once a
+ * process and stay. */
 #ifndef SU_PLUGIN_H
 #define SU_PLUGIN_H
 

@@ -1,6 +1,7 @@
 #include "pipeline/batch_run.h"
 
 #include "backend/backend_call.h"
+#include "backend/device_route.h"
 #include "base/clock.h"
 #include "base/status.h"
 #include "pipeline/text_tokens.h"
@@ -201,7 +202,7 @@ static void encode(SuWorker *worker, const SutraTeam *team)
                                   .user = worker,
                                   .deliver = deliver,
                                   .fail = fail};
-        su_device_pool_run(devices, &on_devices);
+        su_device_route(devices, &on_devices);
         return;
     }
     SutraResultView view = {.struct_size = sizeof view, .output = kind->output};

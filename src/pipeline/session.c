@@ -1,5 +1,6 @@
 /* Sessions: a model's weights packed for a device, and one context per thread. */
 #include "backend/backend_call.h"
+#include "backend/device_route.h"
 #include "base/clock.h"
 #include "base/status.h"
 #include "pipeline/engine.h"
@@ -44,7 +45,8 @@ static SutraStatus check_support(const SutraBackend *backend, const SutraModel *
     return SUTRA_OK;
 }
 
-/* ---- weights: loaded once a (model, backend, device, precision), and shared by all engines ---- */
+/* ---- weights: loaded once a (model, backend, device, precision), and shared by all engines
+ * ---- */
 
 static SuResident *resident_of(const SutraModel *model, const SutraBackend *backend,
                                uint32_t device)
@@ -321,8 +323,7 @@ static SutraStatus prepare_on_devices(SutraEngine *engine, const SutraModel *mod
     }
     bool has = session->outputs >> output & 1;
     if (!has || session->max_tokens < max_tokens) {
-        SU_TRY(
-            su_device_pool_prepare(engine->devices, &session->on_devices, output, max_tokens, err));
+        SU_TRY(su_device_prepare(engine->devices, &session->on_devices, output, max_tokens, err));
         session->outputs |= 1u << output;
         if (session->max_tokens < max_tokens)
             session->max_tokens = session->long_tokens = max_tokens;
