@@ -59,6 +59,7 @@ static SutraStatus make_ready(SuLane *lane, SuLaneContext **out)
     const SuDeviceModel *model = &lane->own;
     void *handle = NULL;
     SuLaneContext *entry = context_of(lane);
+    *out = entry;
     if (!entry) SU_RAISE(&lane->reason, SUTRA_E_MEMORY, "out of memory");
     if (!(entry->outputs >> lane->batch.output & 1)) {
         SU_TRY(model->supports(model->owner, device->backend, device->name.index,
@@ -78,7 +79,6 @@ static SutraStatus make_ready(SuLane *lane, SuLaneContext **out)
             return backend_failed(lane, "context_create", status);
         }
     }
-    *out = entry;
     return SUTRA_OK;
 }
 

@@ -98,7 +98,7 @@ static void a_hung_device_never_writes_into_a_users_memory(void **state)
     fault_switch(1)->mode = FAULT_HANG;
     const SutraInput input = {.text = "a b c", .text_size = 5};
     float row[HIDDEN], kept[HIDDEN];
-    SutraItem item;
+    SutraItem item = {0};
     SutraError err = {0};
     memset(row, 0x5a, sizeof row);
     while (!fault_switch(0)->hanging || !fault_switch(1)->hanging)
