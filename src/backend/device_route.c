@@ -10,7 +10,7 @@
 
 enum {
     ROUNDS = 2,    /* how often a batch may come to a device that failed with it */
-    LOAD_RUNS = 10 /* loading a model may take as long as so many runs */
+    LOAD_RUNS = 4 /* loading a model may take as long as so many runs */
 };
 
 /* A batch on its way through the pool. */

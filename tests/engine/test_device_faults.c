@@ -92,7 +92,7 @@ static void a_lone_failure_is_no_reason_for_quarantine(void **state)
 static void a_hung_device_never_writes_into_a_users_memory(void **state)
 {
     (void)state;
-    open_two(100);
+    open_two(1000);
     fault_check_bytes(&fault, 10);
     fault_switch(0)->mode = FAULT_HANG;
     fault_switch(1)->mode = FAULT_HANG;
@@ -129,7 +129,7 @@ static void a_hung_device_never_writes_into_a_users_memory(void **state)
 static void a_hung_device_holds_nobody_up(void **state)
 {
     (void)state;
-    open_two(100);
+    open_two(1000);
     fault_check_bytes(&fault, 10);
     fault_switch(1)->mode = FAULT_HANG;
     while (fault_count(&fault, "fault:1", "late_runs") == 0) fault_check_bytes(&fault, 100);
@@ -144,7 +144,7 @@ static void a_hung_device_holds_nobody_up(void **state)
 static void a_hung_device_outlives_its_engine(void **state)
 {
     (void)state;
-    open_two(50);
+    open_two(1000);
     fault_check_bytes(&fault, 10);
     fault_switch(0)->mode = FAULT_HANG;
     while (fault_count(&fault, "fault:0", "late_runs") == 0) fault_check_bytes(&fault, 100);
@@ -163,7 +163,7 @@ static void a_hung_device_can_be_removed(void **state)
 {
     (void)state;
     SutraError err = {0};
-    open_two(50);
+    open_two(1000);
     fault_check_bytes(&fault, 10);
     fault_switch(0)->mode = FAULT_HANG;
     while (fault_count(&fault, "fault:0", "late_runs") == 0) fault_check_bytes(&fault, 100);
@@ -181,7 +181,7 @@ static void a_hung_device_can_be_removed(void **state)
 static void loading_may_hang_too(void **state)
 {
     (void)state;
-    open_two(100);
+    open_two(1000);
     fault_switch(1)->mode = FAULT_LOAD_HANG;
     fault_check_bytes(&fault, 20);
     assert_true(fault_is(&fault, "fault:1", "quarantined"));
@@ -338,7 +338,9 @@ static void make_trouble(void)
         FaultDevice *device = fault_switch(1 + tiny_random(&random) % 2);
         device->slow_us = 2000;
         device->mode = (int)(tiny_random(&random) % FAULT_REFUSES);
-        for (uint32_t i = tiny_random(&random) % 100; i > 0 && callers_left; i--) rest();
+        bool hangs = device->mode == FAULT_HANG || device->mode == FAULT_LOAD_HANG;
+        uint32_t ms = tiny_random(&random) % 100 + (hangs && tiny_random(&random) % 2 ? 1200 : 0);
+        for (; ms > 0 && callers_left; ms--) rest();
         device->mode = FAULT_NONE;
         if (tiny_random(&random) % 2) continue;
         SutraError err = {0};
@@ -354,7 +356,7 @@ static void under_load_nothing_is_lost_or_doubled(void **state)
     (void)state;
     pthread_t threads[CALLERS];
     SutraError err = {0};
-    const SutraEngineOptions options = {.device_timeout_ms = 300};
+    const SutraEngineOptions options = {.device_timeout_ms = 1000};
     fault_engine_open(&fault, PLUGINS, "fault:0,fault:1,fault:2", &options);
     for (size_t i = 0; i < TEXTS; i++) {
         size_t size = 1 + i * 5 % 63;
