@@ -27,7 +27,7 @@ const CliOption cli_cache_options[1] = {
      0, 0},
 };
 
-const CliOption cli_engine_options[6] = {
+const CliOption cli_engine_options[9] = {
     {"profile", 0, CLI_OPTION_CHOICE, CLI_PROFILE_WORDS, offsetof(CliModelArgs, profile),
      "choose model, precision, and size and type of the vectors for this machine and --threads; "
      "--compute, --dim and --output-dtype beside it win, -m may not stand beside it (sutra info "
@@ -41,8 +41,17 @@ const CliOption cli_engine_options[6] = {
      "fail where another precision would be taken than was asked for", 0, 0},
     {"threads", 0, CLI_OPTION_NUMBER, "N", offsetof(CliModelArgs, threads),
      "threads (default: $SUTRA_THREADS, else every core this process may run on)", 1, 1024},
-    {"device", 0, CLI_OPTION_TEXT, "DEVICE", offsetof(CliModelArgs, device),
-     "cpu, cuda:0, … or auto (default: auto)", 0, 0},
+    {"device", 0, CLI_OPTION_TEXT, "DEVICES", offsetof(CliModelArgs, device),
+     "cpu, auto (default), or several with commas between them: cuda:0,cuda:1 or cpu@0-7,cpu@8-15 "
+     "(cores); what one of them fails at, another does",
+     0, 0},
+    {"plugins", 0, CLI_OPTION_TEXT, "FOLDER", offsetof(CliModelArgs, plugins),
+     "backends of devices, sutra_*.so (default: $SUTRA_PLUGINS)", 0, 0},
+    {"policy", 0, CLI_OPTION_CHOICE, "fastest|least-loaded|round-robin|random",
+     offsetof(CliModelArgs, policy), "which of several devices comes next (default: fastest)", 0,
+     0},
+    {"allow-mixed", 0, CLI_OPTION_FLAG, NULL, offsetof(CliModelArgs, allow_mixed),
+     "let devices be unlike: vectors of one text may differ in rounding", 0, 0},
 };
 
 const CliOption cli_embed_options[10] = {
@@ -191,6 +200,13 @@ static SutraStatus create_engine(CliSession *session, const CliModelArgs *args, 
 {
     bool any = !args->device || strcmp(args->device, "auto") == 0;
     SutraEngineOptions options = {.struct_size = sizeof options};
+    if ((any || !strchr(args->device, ',')) && (args->policy || args->allow_mixed))
+        return cli_raise(err, SUTRA_E_ARGUMENT, "--%s needs several devices: --device A,B",
+                         args->policy ? "policy" : "allow-mixed");
+    options.policy = args->policy ? args->policy - 1 : SUTRA_POLICY_FASTEST;
+    options.allow_mixed = args->allow_mixed;
+    options.plugins = args->plugins ? args->plugins : getenv("SUTRA_PLUGINS");
+    if (options.plugins && !*options.plugins) options.plugins = NULL;
     options.num_threads = args->threads;
     options.devices = any ? NULL : args->device;
     options.log = log_line;

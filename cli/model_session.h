@@ -14,7 +14,9 @@ typedef struct CliModelArgs {
     const char *min_quality;
     bool strict;
     uint32_t threads;
-    const char *device;
+    const char *device, *plugins;
+    uint32_t policy; /* place in the option's words */
+    bool allow_mixed;
     bool no_cache;
 } CliModelArgs;
 
@@ -25,7 +27,7 @@ typedef struct CliModelArgs {
 
 /* -m and --revision; what commands that use the cache of packed models take; the options of
  * commands that embed. */
-extern const CliOption cli_model_options[2], cli_cache_options[1], cli_engine_options[6];
+extern const CliOption cli_model_options[2], cli_cache_options[1], cli_engine_options[9];
 
 /* What every command that embeds takes. */
 typedef struct CliEmbedArgs {

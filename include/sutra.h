@@ -230,11 +230,25 @@ typedef struct SutraModelInfo {
     SutraModuleInfo modules[8]; /* [num_modules], in the order that vectors go through them */
 } SutraModelInfo;
 
+/* SutraEngineOptions.policy: which of several devices takes the next batch
+ *   FASTEST       the one that by its measured time will have done it first
+ *   LEAST_LOADED  the one with the fewest tokens at hand
+ *   ROUND_ROBIN   one after the other
+ *   RANDOM        any */
+enum {
+    SUTRA_POLICY_FASTEST = 0,
+    SUTRA_POLICY_LEAST_LOADED,
+    SUTRA_POLICY_ROUND_ROBIN,
+    SUTRA_POLICY_RANDOM
+};
+
 typedef struct SutraEngineOptions {
     uint32_t struct_size;
-    uint32_t num_threads;       /* 0: every core this process may run on */
-    const char *devices;        /* "cpu" (default) */
-    uint32_t policy;            /* reserved for the device pool */
+    uint32_t num_threads; /* 0: every core this process may run on */
+    /* Names with commas between them: "cpu" (default), "cuda:0,cuda:1", "cpu@0-7,cpu@8-15" (cores).
+     * Batches go to one of several, and where one fails or hangs, to another. */
+    const char *devices;
+    uint32_t policy;            /* SUTRA_POLICY_… */
     uint32_t max_wait_us;       /* longest wait of a request for company; none waits today */
     uint64_t max_batch_tokens;  /* tokens of one encoder run; 0: chosen for the device */
     uint64_t max_queued_tokens; /* back-pressure bound of sutra_submit; 0: 4 Mi tokens;
@@ -249,6 +263,12 @@ typedef struct SutraEngineOptions {
      * not call the library. NULL: nobody is told. */
     void (*log)(void *user, int level, const char *line);
     void *log_user;
+    /* A folder of backends as plugins, sutra_*.so; NULL: none. One that can't be used is a warning.
+     * They stay in the process. */
+    const char *plugins;
+    uint32_t allow_mixed; /* 1: devices may be unlike, and give vectors that differ in rounding */
+    uint32_t device_timeout_ms; /* a run that takes longer hangs: it goes to another device; 0:
+                                   30,000. Not of the processor as the only device */
 } SutraEngineOptions;
 
 typedef struct SutraEmbedOptions {
@@ -384,6 +404,15 @@ SUTRA_API SutraStatus sutra_engine_create(const SutraEngineOptions *options, Sut
  * what no thread has taken up yet (its tokens are estimates). */
 SUTRA_API SutraStatus sutra_engine_stats(const SutraEngine *engine, char *json, size_t capacity,
                                          size_t *size, SutraError *err);
+
+/* Adds a device to an engine, or takes one away from it, when what it is at is done. Any
+ * thread; the engine has several devices, or one that is a plugin's. Errors: ARGUMENT (no such
+ * name, or there already; the last device), UNSUPPORTED (no such backend; unlike the others;
+ * the engine has the processor alone), what the device says, LIMIT, MEMORY. */
+SUTRA_API SutraStatus sutra_engine_add_device(SutraEngine *engine, const char *device,
+                                              SutraError *err);
+SUTRA_API SutraStatus sutra_engine_remove_device(SutraEngine *engine, const char *device,
+                                                 SutraError *err);
 
 /* Runs all submitted jobs to their end first, callbacks included; those that were cancelled are not
  * run. Afterwards every job is done, and can still be waited for, cancelled and freed. A callback

@@ -16,7 +16,9 @@
  *
  * One thread at a time per context; overlap comes from two or more contexts. Outputs live in the
  * context until its next run; the caller copies them out, so a hung context can be abandoned
- * without touching user memory.
+ * without touching user memory. A device that is the only one of an engine and the host's processor
+ * is called by the threads of the engine, any other by threads of its own, which are given a
+ * limited time. unload and context_free must not block.
  *
  * A function that fails returns why and writes one line to err->message; err is never NULL and
  * comes zeroed. Without a line the caller names the backend and the function.
@@ -229,6 +231,11 @@ typedef struct SutraDeviceInfo {
     uint64_t memory_total, memory_free; /* bytes */
     uint32_t computes;                  /* bit mask: 1u << SutraCompute */
     uint32_t numa_node;
+    uint32_t max_in_flight;    /* runs at a time that keep it busy; 0: 2 */
+    uint32_t preferred_tokens; /* of a run; 0: 256 */
+    /* 1: it is the host's processor. A run takes one core, that of its thread, which may be
+     * bound to some of them, and max_in_flight is their number. */
+    uint32_t one_run_a_core;
 } SutraDeviceInfo;
 
 typedef struct SutraBackend {

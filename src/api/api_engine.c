@@ -11,9 +11,8 @@
 #include <string.h>
 
 enum {
-    BATCH_TOKENS =
-        256, /* a thread's share at a time: its activations fit L2 beside a panel of weights */
-    SCRATCH_TEXT = 64 * 1024 /* bytes; longer texts grow a tokenizer's scratch once */
+    SCRATCH_TEXT = 64 * 1024, /* bytes; longer texts grow a tokenizer's scratch once */
+    MOST_THREADS = 256        /* of an engine with devices */
 };
 
 static SutraStatus create_workers(SutraEngine *engine, SutraError *err)
@@ -28,14 +27,40 @@ static SutraStatus create_workers(SutraEngine *engine, SutraError *err)
     return su_tokenizer_scratch_create(&engine->counter.scratch, err);
 }
 
+/* The processor alone, by the engine's own threads. */
+static bool is_processor(const char *devices)
+{
+    return !devices || strcmp(devices, "cpu") == 0 || strcmp(devices, "cpu:0") == 0;
+}
+
 static SutraStatus check_engine_options(const SutraEngineOptions *o, SutraError *err)
 {
-    if (o->devices && strcmp(o->devices, "cpu") != 0 && strcmp(o->devices, "cpu:0") != 0)
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "device \"%s\" is not known to this build: cpu",
-                 o->devices);
-    if (o->policy) SU_RAISE(err, SUTRA_E_UNSUPPORTED, "policy %u is not known", o->policy);
+    if (o->policy > SUTRA_POLICY_RANDOM)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "policy %u is not known", o->policy);
     SuIsa isa;
     return su_isa_select(&isa, err);
+}
+
+/* Threads tokenise, and each waits for a device while that has its batch. */
+static SutraStatus open_devices(SutraEngine *engine, const SutraEngineOptions *o, SutraError *err)
+{
+    if (is_processor(o->devices)) return SUTRA_OK;
+    const SuDevicePoolOptions options = {.devices = o->devices,
+                                         .plugins = o->plugins,
+                                         .policy = o->policy,
+                                         .allow_mixed = o->allow_mixed != 0,
+                                         .cores = engine->num_threads,
+                                         .timeout_ns = (uint64_t)o->device_timeout_ms * 1000000u,
+                                         .log = o->log,
+                                         .log_user = o->log_user};
+    SU_TRY(su_device_pool_create(&options, &engine->devices, err));
+    engine->num_lanes = su_device_pool_lanes(engine->devices);
+    uint32_t tokenisers =
+        engine->num_threads < engine->num_lanes ? engine->num_threads : engine->num_lanes;
+    engine->num_threads = engine->num_lanes + tokenisers;
+    if (engine->num_threads > MOST_THREADS) engine->num_threads = MOST_THREADS;
+    if (!o->max_batch_tokens) engine->batch_tokens = su_device_pool_tokens(engine->devices);
+    return SUTRA_OK;
 }
 
 SutraStatus sutra_engine_create(const SutraEngineOptions *options, SutraEngine **out,
@@ -51,13 +76,15 @@ SutraStatus sutra_engine_create(const SutraEngineOptions *options, SutraEngine *
     pthread_mutex_init(&engine->counter_lock, NULL);
     engine->process = su_process_id();
     engine->num_threads = o.num_threads ? o.num_threads : su_cpu_count();
-    engine->batch_tokens = o.max_batch_tokens == 0           ? BATCH_TOKENS
+    engine->batch_tokens = o.max_batch_tokens == 0           ? SU_CPU_RUN_TOKENS
                            : o.max_batch_tokens > (1u << 20) ? 1u << 20
                                                              : (uint32_t)o.max_batch_tokens;
+    engine->num_lanes = engine->num_threads;
     engine->backend = su_cpu_backend();
     engine->log = o.log;
     engine->log_user = o.log_user;
-    SutraStatus status = su_thread_pool_create(engine->num_threads, &engine->pool, err);
+    SutraStatus status = open_devices(engine, &o, err);
+    if (status == SUTRA_OK) status = su_thread_pool_create(engine->num_threads, &engine->pool, err);
     if (status == SUTRA_OK) status = create_workers(engine, err);
     if (status == SUTRA_OK && o.cache_bytes)
         status = su_vector_cache_create(o.cache_bytes, &engine->cache, err);
@@ -78,6 +105,7 @@ void sutra_engine_free(SutraEngine *engine)
     su_job_queue_free(engine->queue);
     su_scheduler_free(engine->scheduler);
     su_session_free_all(engine);
+    su_device_pool_free(engine->devices);
     su_vector_cache_free(engine->cache);
     for (uint32_t i = 0; engine->workers && i < engine->num_threads; i++) {
         su_tokenizer_scratch_free(engine->workers[i].scratch);
@@ -198,25 +226,4 @@ SutraStatus sutra_submit(SutraEngine *engine, const SutraModel *model, const Sut
     SU_TRY(su_options_read(&o, sizeof o, options, "SutraEmbedOptions", err));
     o.struct_size = sizeof o;
     return su_job_submit(engine->queue, model, inputs, n, &o, &plan, done, user, job, err);
-}
-
-SutraStatus sutra_engine_stats(const SutraEngine *engine, char *json, size_t capacity, size_t *size,
-                               SutraError *err)
-{
-    if (!engine) SU_RAISE(err, SUTRA_E_ARGUMENT, "engine is NULL");
-    SuWaiting waiting = su_scheduler_waiting(engine->scheduler);
-    SuCacheCounts cache = {0};
-    if (engine->cache) cache = su_vector_cache_counts(engine->cache);
-    return su_json_print(json, capacity, size, err,
-                         "{\"threads\": %u, \"requests\": %llu, \"texts\": %llu, \"tokens\": %llu, "
-                         "\"failed\": %llu, "
-                         "\"waiting\": {\"requests\": %llu, \"texts\": %llu, \"tokens\": %llu}, "
-                         "\"cache\": {\"bytes\": %llu, \"hits\": %llu, \"misses\": %llu}}",
-                         engine->num_threads, (unsigned long long)atomic_load(&engine->requests),
-                         (unsigned long long)atomic_load(&engine->texts),
-                         (unsigned long long)atomic_load(&engine->tokens),
-                         (unsigned long long)atomic_load(&engine->failed),
-                         (unsigned long long)waiting.requests, (unsigned long long)waiting.texts,
-                         (unsigned long long)waiting.tokens, (unsigned long long)cache.bytes,
-                         (unsigned long long)cache.hits, (unsigned long long)cache.misses);
 }

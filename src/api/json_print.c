@@ -19,3 +19,14 @@ SutraStatus su_json_print(char *json, size_t capacity, size_t *size, SutraError 
                  json ? capacity : 0);
     return SUTRA_OK;
 }
+
+void su_json_escape(const char *text, char *escaped, size_t capacity)
+{
+    size_t used = 0;
+    for (; *text && used + 2 < capacity; text++) {
+        unsigned char byte = (unsigned char)*text;
+        if (byte == '"' || byte == '\\') escaped[used++] = '\\';
+        escaped[used++] = byte < 0x20 || byte > 0x7e ? '?' : *text;
+    }
+    escaped[used] = '\0';
+}

@@ -41,6 +41,8 @@ static SutraStatus device_info(uint32_t device, SutraDeviceInfo *info, SutraErro
     su_physical_memory(&info->memory_total, &info->memory_free);
     info->computes = computes_of(isa);
     info->numa_node = 0;
+    info->preferred_tokens = SU_CPU_RUN_TOKENS;
+    info->one_run_a_core = 1;
     return SUTRA_OK;
 }
 

@@ -5,6 +5,9 @@
 #include "sutra_backend.h"
 
 #define SU_CPU_PACKING_NAME 64u
+/* Tokens that a thread takes through the layers at a time: their activations fit L2 beside a panel
+ * of weights. */
+#define SU_CPU_RUN_TOKENS 256u
 
 const SutraBackend *su_cpu_backend(void);
 

@@ -261,6 +261,7 @@ SutraStatus su_model_open(const char *path, const SutraModelOptions *options, Su
     opened->references = 1;
     opened->compute = compute == SUTRA_COMPUTE_DEFAULT ? SUTRA_COMPUTE_FP32 : compute;
     pthread_mutex_init(&opened->resident_lock, NULL);
+    pthread_cond_init(&opened->resident_loaded, NULL);
     SutraStatus status = bundle
                              ? su_bundle_read(opened, path, options, err)
                              : read_model(opened, path, options ? options->memory_limit : 0, err);

@@ -30,6 +30,7 @@ typedef struct SuResident {
     const SutraBackend *backend;
     uint32_t device;
     SutraCompute compute;
+    bool loading; /* by a thread that holds the model */
     void *handle; /* of backend->load */
     struct SuResident *next;
 } SuResident;
@@ -83,6 +84,7 @@ struct SutraModel {
     size_t num_maps;
 
     pthread_mutex_t resident_lock; /* guards residents, the one part that changes after opening */
+    pthread_cond_t resident_loaded;
     SuResident *residents;
     SuModelLink *links; /* guarded by su_model_links_lock */
 };

@@ -62,6 +62,7 @@ void su_model_destroy(SutraModel *model)
         resident->backend->unload(resident->handle);
         su_free(resident);
     }
+    pthread_cond_destroy(&model->resident_loaded);
     pthread_mutex_destroy(&model->resident_lock);
     su_tokenizer_free(model->tokenizer);
     for (uint32_t i = 0; i < model->num_prompts; i++) {

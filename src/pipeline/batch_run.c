@@ -1,5 +1,7 @@
 #include "pipeline/batch_run.h"
 
+#include "backend/backend_call.h"
+#include "backend/device_route.h"
 #include "base/clock.h"
 #include "base/status.h"
 #include "pipeline/text_tokens.h"
@@ -40,7 +42,8 @@ static void start(SuWorker *worker, const SuBatchKind *kind, void *context, uint
 void su_batch_start(SuWorker *worker, const SuBatchKind *kind, uint32_t rank)
 {
     const SuSession *session = kind->session;
-    start(worker, kind, session->contexts[rank], session->max_tokens);
+    void *context = session->contexts ? session->contexts[rank] : NULL;
+    start(worker, kind, context, session->max_tokens);
 }
 
 void su_batch_start_long(SuWorker *worker, const SuBatchKind *kind)
@@ -129,8 +132,9 @@ static void put_into_cache(const SuWorker *worker, uint32_t s, const void *row)
 
 /* ---- batches ---- */
 
-static void copy_row(const SuWorker *worker, uint32_t s, const SutraResultView *view,
-                     uint64_t compute_ns)
+/* Text s of the batch has a row in the view, which begins with text `first`. */
+static void copy_row(const SuWorker *worker, uint32_t s, uint32_t first,
+                     const SutraResultView *view, bool numeric_error, uint64_t compute_ns)
 {
     const SuRaggedBatch *batch = &worker->batch;
     SuRequest *request = worker->owners[s].request;
@@ -138,34 +142,35 @@ static void copy_row(const SuWorker *worker, uint32_t s, const SutraResultView *
     const unsigned char *data = view->data;
     size_t i = batch->source[s];
     if (target->items) target->items[i].compute_ns = compute_ns;
-    if (batch->numeric_error[s]) {
+    if (numeric_error) {
         su_request_fail_item(request, i, SUTRA_E_NUMERIC,
                              view->output == SUTRA_OUT_SCORES ? "the score is NaN or infinity"
                                                               : "the vector holds NaN or infinity");
     } else if (target->offsets) {
-        size_t first = batch->cu_seqlens[s], rows = batch->cu_seqlens[s + 1] - first;
-        memcpy(target->data + target->offsets[i] * view->row_bytes, data + first * view->row_bytes,
-               rows * view->row_bytes);
+        const uint32_t *cu = batch->cu_seqlens;
+        memcpy(target->data + target->offsets[i] * view->row_bytes,
+               data + (size_t)(cu[s] - cu[first]) * view->row_bytes,
+               (size_t)(cu[s + 1] - cu[s]) * view->row_bytes);
     } else {
-        memcpy(target->data + i * view->row_bytes, data + s * view->row_bytes, view->row_bytes);
-        put_into_cache(worker, s, data + s * view->row_bytes);
+        const unsigned char *row = data + (size_t)(s - first) * view->row_bytes;
+        memcpy(target->data + i * view->row_bytes, row, view->row_bytes);
+        put_into_cache(worker, s, row);
     }
 }
 
-/* One item a text, in rows of the size that the caller's memory was made for, or a reason. */
-static SutraStatus run_backend(const SuBatchKind *kind, void *context, const SutraBatch *batch,
-                               SutraResultView *view, SutraError *reason)
+static void deliver(void *user, uint32_t first, uint32_t count, const SutraResultView *view,
+                    const uint8_t *numeric_error, uint64_t run_ns)
 {
-    const SutraBackend *backend = kind->session->backend;
-    SutraStatus status = backend->run(context, batch, view, reason);
-    if (status != SUTRA_OK) return su_backend_reason(backend, "run", status, reason);
-    if (!view->data || view->num_items != batch->num_seqs || view->row_bytes != kind->row_bytes)
-        SU_RAISE(
-            reason, SUTRA_E_DEVICE,
-            "run of the %s backend gave %zu texts with rows of %zu bytes in place of %u of %zu",
-            backend->name, view->data ? view->num_items : 0, view->row_bytes, batch->num_seqs,
-            kind->row_bytes);
-    return SUTRA_OK;
+    for (uint32_t s = 0; s < count; s++)
+        copy_row(user, first + s, first, view, numeric_error[s], run_ns);
+}
+
+static void fail(void *user, uint32_t first, uint32_t count, SutraStatus status,
+                 const char *message)
+{
+    const SuWorker *worker = user;
+    for (uint32_t s = first; s < first + count; s++)
+        su_request_fail_item(worker->owners[s].request, worker->batch.source[s], status, message);
 }
 
 /* Each text has its row, or says why not, but is not counted as done. */
@@ -189,18 +194,27 @@ static void encode(SuWorker *worker, const SutraTeam *team)
                       .team = team,
                       .numeric_error = batch->numeric_error,
                       .ranges = kind->ranges};
+    SuDevicePool *devices = kind->session->engine->devices;
+    if (devices) {
+        SuDeviceRun on_devices = {.model = &kind->session->on_devices,
+                                  .batch = &run,
+                                  .row_bytes = kind->row_bytes,
+                                  .user = worker,
+                                  .deliver = deliver,
+                                  .fail = fail};
+        su_device_route(devices, &on_devices);
+        return;
+    }
     SutraResultView view = {.struct_size = sizeof view, .output = kind->output};
     SutraError reason = {0};
     uint64_t start = su_clock_ns();
-    SutraStatus status = run_backend(kind, worker->context, &run, &view, &reason);
+    SutraStatus status = su_backend_run(kind->session->backend, worker->context, &run,
+                                        kind->row_bytes, &view, &reason);
     uint64_t compute_ns = su_clock_ns() - start;
-    for (uint32_t s = 0; s < batch->num_seqs; s++) {
-        if (status == SUTRA_OK)
-            copy_row(worker, s, &view, compute_ns);
-        else
-            su_request_fail_item(worker->owners[s].request, batch->source[s], status,
-                                 reason.message);
-    }
+    if (status == SUTRA_OK)
+        deliver(worker, 0, batch->num_seqs, &view, batch->numeric_error, compute_ns);
+    else
+        fail(worker, 0, batch->num_seqs, status, reason.message);
 }
 
 /* The texts are done: requests, their models and the session may go. */

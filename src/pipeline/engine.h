@@ -4,6 +4,7 @@
  *   ├── pool                 one thread pool
  *   ├── workers[threads]     per thread: tokenizer scratch, a batch under construction
  *   ├── sessions             per model in use: the resident weights, a backend context per thread
+ *   ├── devices              instead of these contexts: several devices, or one of a plugin's
  *   ├── scheduler            requests, and the threads' turns (scheduler.h)
  *   └── queue                asynchronous jobs (job_queue.h)
  *
@@ -15,10 +16,13 @@
  *   team   the texts of small requests are tokenised by one thread, and every layer is shared out
  *          among all threads
  *
+ * With devices every request goes wide: threads tokenise, and wait while a device has their batch.
+ *
  * Everything a call needs is allocated when a session is prepared. */
 #ifndef SU_ENGINE_H
 #define SU_ENGINE_H
 
+#include "backend/device_pool.h"
 #include "base/thread_pool.h"
 #include "batch/ragged_batch.h"
 #include "model/model.h"
@@ -66,10 +70,11 @@ struct SuSession {
     SutraModel *model;
     const SutraBackend *backend;
     void *resident;
-    uint64_t serial;     /* of all of its engine's */
-    uint32_t outputs;    /* bit mask of those that the backend said it supports */
-    uint32_t max_tokens; /* of a context */
-    void **contexts;     /* [num_threads]; contexts[0] also serves teams */
+    SuDeviceModel on_devices; /* of an engine with devices, which has no contexts of its own */
+    uint64_t serial;          /* of all of its engine's */
+    uint32_t outputs;         /* bit mask of those that the backend said it supports */
+    uint32_t max_tokens;      /* of a context */
+    void **contexts;          /* [num_threads]; contexts[0] also serves teams */
     /* What is longer goes through one context, with a team, or with none and its lock held; NULL:
      * nothing is. */
     void *long_context;
@@ -80,8 +85,10 @@ struct SuSession {
 
 struct SutraEngine {
     const SutraBackend *backend; /* of its sessions */
+    SuDevicePool *devices;       /* instead of it, or NULL */
     SuThreadPool *pool;
     uint32_t num_threads;
+    uint32_t num_lanes;     /* runs at a time: threads, or those of the devices it was made with */
     uint32_t batch_tokens;  /* tokens that a thread takes through the layers at a time */
     uint32_t worker_tokens; /* capacity of each worker's batch: of the longest context */
     SuWorker *workers;
@@ -116,11 +123,6 @@ typedef struct SuEmbedTarget {
     const size_t *offsets; /* [n + 1] or NULL */
     SutraItem *items;      /* [n] or NULL */
 } SuEmbedTarget;
-
-/* Makes *reason, of a backend's function that returned status, fit to be shown: a plugin may have
- * written nothing, or no end. Returns the status, DEVICE in place of one that is not known. */
-SutraStatus su_backend_reason(const SutraBackend *backend, const char *function, SutraStatus status,
-                              SutraError *reason);
 
 /* Errors: ARGUMENT (the input contradicts itself). */
 SutraStatus su_input_check(const SutraInput *input, SutraError *err);

@@ -187,18 +187,17 @@ static bool claim(SuScheduler *s, const SuBatchKind *kind, size_t tokens, Share 
 }
 
 /* One text of the first request. */
-static bool claim_first(SuScheduler *s, Share *share)
+static void claim_first(SuScheduler *s, Share *share)
 {
     SuRequest *r = s->first;
     take(s, r, r->next_item + 1, su_request_estimate(r, r->next_item), share);
-    return true;
 }
 
 /* Tokens after which a thread runs its batch. Fewer as the end of a large request nears, so that
  * all threads finish together. */
 static size_t batch_goal(const SuScheduler *s)
 {
-    size_t goal = s->tokens / (3 * (size_t)s->engine->num_threads);
+    size_t goal = s->tokens / (3 * (size_t)s->engine->num_lanes);
     if (goal > s->engine->batch_tokens) return s->engine->batch_tokens;
     return goal < SMALLEST_BATCH ? SMALLEST_BATCH : goal;
 }
@@ -377,7 +376,11 @@ static void lead_team(SuScheduler *s, bool one_long)
         su_batch_start_long(worker, &kind);
     else
         su_batch_start(worker, &kind, 0);
-    bool more = one_long ? claim_first(s, &share) : claim(s, &kind, goal, &share);
+    bool more = true;
+    if (one_long)
+        claim_first(s, &share);
+    else
+        more = claim(s, &kind, goal, &share);
     while (more) {
         pthread_mutex_unlock(&s->lock);
         su_batch_add(worker, share.request, share.begin, share.end, share.queue_ns, &team);
@@ -421,7 +424,8 @@ static void prepare_first(SuScheduler *s)
 static bool is_small(const SuScheduler *s)
 {
     size_t threads = s->engine->num_threads;
-    return threads > 1 && (s->items < threads || s->tokens < TEAM_TOKENS * threads);
+    return !s->engine->devices && threads > 1 &&
+           (s->items < threads || s->tokens < TEAM_TOKENS * threads);
 }
 
 /* Does some of what is in the list, if nobody else leads. */

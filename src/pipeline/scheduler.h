@@ -1,12 +1,18 @@
-/* scheduler.h - who works on what: the list of requests of an engine, and its threads' turns. *
- * idle ──► alone one thread has the engine: it makes a session ready for the first request, or * ▲
- * │ takes a small batch through the layers with all threads as its team * │ └─► wide each thread
- * claims texts, tokenises them and takes them through all layers * └── when nothing is left that
- * could be claimed ──┘ A thread that wants its request done leads while nobody else does (rank 0);
- * the others are the pool's. So a lone request wakes nobody that it does not need, and starts at
- * once. When a leader's own request is claimed to its end, the thread of the first request in the
- * list takes over: the waiter of a blocking call, or the host thread for jobs. Requests are in
- * order of priority, then of arrival; texts of later ones of the same kind fill up a batch. */
+/* scheduler.h - who works on what: the list of requests of an engine, and its threads' turns.
+ *
+ *   phase
+ *
+ *   idle
+ *   alone   one thread has the engine: it makes a session ready for the first request, or takes a
+ *           small batch through the layers with all threads as its team; then idle
+ *   wide    each thread claims texts, tokenises them and takes them through all layers; idle when
+ *           nothing is left that could be claimed
+ *
+ * A thread that wants its request done leads while nobody else does (rank 0); the others are the
+ * pool's. So a lone request wakes nobody that it does not need, and starts at once. When a leader's
+ * own request is claimed to its end, the thread of the first request in the list takes over: the
+ * waiter of a blocking call, or the host thread for jobs. Requests are in order of priority, then
+ * of arrival; texts of later ones of the same kind fill up a batch. */
 #ifndef SU_SCHEDULER_H
 #define SU_SCHEDULER_H
 

@@ -1,4 +1,6 @@
 /* Sessions: a model's weights packed for a device, and one context per thread. */
+#include "backend/backend_call.h"
+#include "backend/device_route.h"
 #include "base/clock.h"
 #include "base/status.h"
 #include "pipeline/engine.h"
@@ -23,15 +25,14 @@ __attribute__((format(printf, 3, 4))) static void tell(const SutraEngine *engine
     engine->log(engine->log_user, level, line);
 }
 
-SutraStatus su_backend_reason(const SutraBackend *backend, const char *function, SutraStatus status,
-                              SutraError *reason)
+static SutraStatus ask_support(const SutraModel *model, const SutraBackend *backend,
+                               uint32_t device, SutraOutput output, SutraError *err)
 {
-    if ((unsigned)status > SUTRA_E_ABI) status = SUTRA_E_DEVICE;
-    reason->message[sizeof reason->message - 1] = '\0';
-    if (!reason->message[0])
-        su_error_set(reason, status, "%s of the %s backend failed without saying why", function,
-                     backend->name);
-    return status;
+    SutraError reason = {0};
+    SutraStatus status = backend->supports(device, &model->spec, model->compute, output, &reason);
+    if (status == SUTRA_OK) return SUTRA_OK;
+    status = su_backend_reason(backend, "supports", status, &reason);
+    SU_RAISE(err, status, "%s: %s", model->path, reason.message);
 }
 
 /* Asks the backend once an output; *outputs, a bit mask, remembers. */
@@ -39,50 +40,100 @@ static SutraStatus check_support(const SutraBackend *backend, const SutraModel *
                                  SutraOutput output, uint32_t *outputs, SutraError *err)
 {
     if (*outputs >> output & 1) return SUTRA_OK;
-    SutraError reason = {0};
-    SutraStatus status = backend->supports(0, &model->spec, model->compute, output, &reason);
-    if (status != SUTRA_OK) {
-        status = su_backend_reason(backend, "supports", status, &reason);
-        SU_RAISE(err, status, "%s: %s", model->path, reason.message);
-    }
+    SU_TRY(ask_support(model, backend, 0, output, err));
     *outputs |= 1u << output;
     return SUTRA_OK;
 }
 
-/* Weights are packed once a (model, backend, device, precision) and shared by all engines. */
-static SutraStatus find_resident(const SutraModel *model, const SutraBackend *backend,
-                                 void **handle, SutraError *err)
+/* ---- weights: loaded once a (model, backend, device, precision), and shared by all engines
+ * ---- */
+
+static SuResident *resident_of(const SutraModel *model, const SutraBackend *backend,
+                               uint32_t device)
 {
-    SutraModel *owner =
-        (SutraModel *)model; /* residents are the one part that changes, under its own lock */
+    SuResident *at = model->residents;
+    while (at && (at->backend != backend || at->device != device || at->compute != model->compute))
+        at = at->next;
+    return at;
+}
+
+/* The lock is not held. */
+static SutraStatus load_resident(const SutraModel *model, SuResident *resident, SutraError *err)
+{
+    SutraError reason = {0};
+    const SutraBackend *backend = resident->backend;
+    SutraStatus status =
+        backend->load(resident->device, &model->spec, model->tensors, model->num_tensors,
+                      model->compute, &resident->handle, &reason);
+    if (status == SUTRA_OK) return SUTRA_OK;
+    status = su_backend_reason(backend, "load", status, &reason);
+    SU_RAISE(err, status, "%s: %s", model->path, reason.message);
+}
+
+/* The lock is held; *resident was loading. It goes when it can't be loaded. */
+static SutraStatus add_resident(SutraModel *owner, SuResident *resident, SutraError *err)
+{
+    pthread_mutex_unlock(&owner->resident_lock);
+    SutraStatus status = load_resident(owner, resident, err);
+    pthread_mutex_lock(&owner->resident_lock);
+    resident->loading = false;
+    pthread_cond_broadcast(&owner->resident_loaded);
+    if (status == SUTRA_OK) return status;
+    SuResident **at = &owner->residents;
+    while (*at != resident) at = &(*at)->next;
+    *at = resident->next;
+    su_free(resident);
+    return status;
+}
+
+/* The model is held. Threads that want the same wait for the first. */
+static SutraStatus find_resident(const SutraModel *model, const SutraBackend *backend,
+                                 uint32_t device, void **handle, SutraError *err)
+{
+    SutraModel *owner = (SutraModel *)model; /* residents change, under their lock */
     SutraStatus status = SUTRA_OK;
     pthread_mutex_lock(&owner->resident_lock);
-    SuResident *resident = owner->residents;
-    while (resident && (resident->backend != backend || resident->compute != model->compute))
-        resident = resident->next;
+    SuResident *resident;
+    while ((resident = resident_of(owner, backend, device)) && resident->loading)
+        pthread_cond_wait(&owner->resident_loaded, &owner->resident_lock);
     if (!resident) {
         resident = su_calloc(1, sizeof *resident);
-        if (!resident) {
-            status = su_error_set(err, SUTRA_E_MEMORY, "out of memory");
+        if (resident) {
+            *resident = (SuResident){.backend = backend,
+                                     .device = device,
+                                     .compute = model->compute,
+                                     .loading = true,
+                                     .next = owner->residents};
+            owner->residents = resident;
+            status = add_resident(owner, resident, err);
         } else {
-            *resident = (SuResident){
-                .backend = backend, .compute = model->compute, .next = owner->residents};
-            SutraError reason = {0};
-            status = backend->load(0, &model->spec, model->tensors, model->num_tensors,
-                                   model->compute, &resident->handle, &reason);
-            if (status == SUTRA_OK) {
-                owner->residents = resident;
-            } else {
-                su_free(resident);
-                status = su_backend_reason(backend, "load", status, &reason);
-                su_error_set(err, status, "%s: %s", model->path, reason.message);
-            }
+            status = su_error_set(err, SUTRA_E_MEMORY, "out of memory");
         }
     }
     *handle = status == SUTRA_OK ? resident->handle : NULL;
     pthread_mutex_unlock(&owner->resident_lock);
     return status;
 }
+
+/* ---- a model as devices see it: the owner is the model ---- */
+
+static SutraStatus device_supports(void *owner, const SutraBackend *backend, uint32_t device,
+                                   SutraOutput output, SutraError *reason)
+{
+    return ask_support(owner, backend, device, output, reason);
+}
+
+static SutraStatus device_load(void *owner, const SutraBackend *backend, uint32_t device,
+                               void **handle, SutraError *reason)
+{
+    return find_resident(owner, backend, device, handle, reason);
+}
+
+static void device_retain(void *owner) { su_model_retain(owner); }
+
+static void device_release(void *owner) { su_model_free(owner); }
+
+/* ---- sessions ---- */
 
 static void free_contexts(SuSession *session, uint32_t n)
 {
@@ -97,6 +148,7 @@ static void free_contexts(SuSession *session, uint32_t n)
 
 static void free_session(SuSession *session)
 {
+    if (session->engine->devices) su_device_pool_drop(session->engine->devices, session->serial);
     free_contexts(session, session->engine->num_threads);
     su_free(session->contexts);
     pthread_mutex_destroy(&session->long_lock);
@@ -134,6 +186,27 @@ static SuSession *find_session(SutraEngine *engine, const SutraModel *model)
     return session;
 }
 
+static void list_session(SutraEngine *engine, const SutraModel *model, SuSession *session)
+{
+    pthread_mutex_init(&session->long_lock, NULL);
+    session->link.drop = drop_session;
+    session->engine = engine;
+    session->serial = ++engine->sessions_made;
+    session->model = (SutraModel *)model; /* its links are not part of what is immutable */
+    session->on_devices = (SuDeviceModel){.serial = session->serial,
+                                          .owner = session->model,
+                                          .supports = device_supports,
+                                          .load = device_load,
+                                          .retain = device_retain,
+                                          .release = device_release};
+    su_model_links_lock();
+    su_model_link(session->model, &session->link);
+    session->next = engine->sessions;
+    engine->sessions = session;
+    su_model_links_unlock();
+}
+
+/* On the processor, with the threads of the engine. */
 static SutraStatus create_session(SutraEngine *engine, const SutraModel *model, SutraOutput output,
                                   SuSession **out, SutraError *err)
 {
@@ -148,22 +221,13 @@ static SutraStatus create_session(SutraEngine *engine, const SutraModel *model, 
     }
     session->backend = engine->backend;
     session->outputs = outputs;
-    SutraStatus status = find_resident(model, session->backend, &session->resident, err);
+    SutraStatus status = find_resident(model, session->backend, 0, &session->resident, err);
     if (status != SUTRA_OK) {
         su_free(session->contexts);
         su_free(session);
         return status;
     }
-    pthread_mutex_init(&session->long_lock, NULL);
-    session->link.drop = drop_session;
-    session->engine = engine;
-    session->serial = ++engine->sessions_made;
-    session->model = (SutraModel *)model; /* its links are not part of what is immutable */
-    su_model_links_lock();
-    su_model_link(session->model, &session->link);
-    session->next = engine->sessions;
-    engine->sessions = session;
-    su_model_links_unlock();
+    list_session(engine, model, session);
     tell(engine, LOG_INFO, "%s: ready on %s in %.1f ms", model->name, session->backend->name,
          (double)(su_clock_ns() - start) * 1e-6);
     *out = session;
@@ -246,13 +310,39 @@ SuSession *su_session_ready(SutraEngine *engine, const SutraModel *model, SutraO
     return ready ? session : NULL;
 }
 
+static SutraStatus prepare_on_devices(SutraEngine *engine, const SutraModel *model,
+                                      SutraOutput output, uint32_t max_tokens, SuSession **out,
+                                      SutraError *err)
+{
+    uint64_t start = su_clock_ns();
+    SuSession *session = find_session(engine, model);
+    if (!session) {
+        session = su_calloc(1, sizeof *session);
+        if (!session) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory");
+        list_session(engine, model, session);
+    }
+    bool has = session->outputs >> output & 1;
+    if (!has || session->max_tokens < max_tokens) {
+        SU_TRY(su_device_prepare(engine->devices, &session->on_devices, output, max_tokens, err));
+        session->outputs |= 1u << output;
+        if (session->max_tokens < max_tokens)
+            session->max_tokens = session->long_tokens = max_tokens;
+        tell(engine, LOG_INFO, "%s: ready on devices in %.1f ms", model->name,
+             (double)(su_clock_ns() - start) * 1e-6);
+    }
+    SU_TRY(grow_workers(engine, session->max_tokens, err));
+    *out = session;
+    return SUTRA_OK;
+}
+
 SutraStatus su_session_prepare(SutraEngine *engine, const SutraModel *model, SutraOutput output,
                                uint32_t max_tokens, SuSession **out, SutraError *err)
 {
+    max_tokens = context_tokens(engine, max_tokens);
+    if (engine->devices) return prepare_on_devices(engine, model, output, max_tokens, out, err);
     SuSession *session = find_session(engine, model);
     if (!session) SU_TRY(create_session(engine, model, output, &session, err));
     SU_TRY(check_support(session->backend, model, output, &session->outputs, err));
-    max_tokens = context_tokens(engine, max_tokens);
     if (session->long_tokens < max_tokens) SU_TRY(grow_contexts(engine, session, max_tokens, err));
     SU_TRY(grow_workers(engine, session->long_tokens, err));
     *out = session;

@@ -1,0 +1,97 @@
+/* sutra.h: an engine's counts, and its devices. */
+#include "api/json_print.h"
+#include "base/memory.h"
+#include "base/process.h"
+#include "base/status.h"
+#include "pipeline/scheduler.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { MOST_REPORTS = 32, REPORT_SIZE = 1024 };
+
+static size_t print_report(char *text, size_t capacity, const SuDeviceReport *report)
+{
+    char device[2 * sizeof report->device], error[2 * sizeof report->last_error];
+    su_json_escape(report->device, device, sizeof device);
+    su_json_escape(report->last_error, error, sizeof error);
+    int size = snprintf(
+        text, capacity,
+        "{\"name\": \"%s\", \"device\": \"%s\", \"state\": \"%s\", \"lanes\": %u, "
+        "\"busy\": %u, \"hung\": %u, \"runs\": %" PRIu64 ", \"texts\": %" PRIu64
+        ", \"tokens\": %" PRIu64 ", \"failed_runs\": %" PRIu64 ", \"late_runs\": %" PRIu64
+        ", \"retried_texts\": %" PRIu64 ", \"ns_per_token\": %.1f, \"last_error\": \"%s\"}",
+        report->name, device, report->state, report->lanes, report->busy, report->hung,
+        report->runs, report->texts, report->tokens, report->failed_runs, report->late_runs,
+        report->retried_texts, report->ns_per_token, error);
+    return size > 0 && (size_t)size < capacity ? (size_t)size : 0;
+}
+
+/* The list of devices; of an engine that has the processor alone, empty. Freed by su_free. */
+static char *print_devices(const SutraEngine *engine)
+{
+    SuDeviceReport *reports = su_calloc(MOST_REPORTS, sizeof *reports);
+    char *text = su_alloc(MOST_REPORTS, REPORT_SIZE);
+    uint32_t count = 0;
+    size_t used = 0;
+    if (reports && text && engine->devices)
+        count = su_device_pool_report(engine->devices, reports, MOST_REPORTS);
+    if (text) *text = '\0';
+    for (uint32_t d = 0; d < count; d++) {
+        if (d) used += (size_t)snprintf(text + used, REPORT_SIZE, ", ");
+        used += print_report(text + used, REPORT_SIZE - 2, &reports[d]);
+    }
+    if (!reports) {
+        su_free(text);
+        text = NULL;
+    }
+    su_free(reports);
+    return text;
+}
+
+SutraStatus sutra_engine_stats(const SutraEngine *engine, char *json, size_t capacity, size_t *size,
+                               SutraError *err)
+{
+    if (!engine) SU_RAISE(err, SUTRA_E_ARGUMENT, "engine is NULL");
+    SuWaiting waiting = su_scheduler_waiting(engine->scheduler);
+    SuCacheCounts cache = {0};
+    if (engine->cache) cache = su_vector_cache_counts(engine->cache);
+    char *devices = print_devices(engine);
+    if (!devices) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory");
+    SutraStatus status = su_json_print(
+        json, capacity, size, err,
+        "{\"threads\": %u, \"requests\": %" PRIu64 ", \"texts\": %" PRIu64 ", \"tokens\": %" PRIu64
+        ", \"failed\": %" PRIu64 ", \"waiting\": {\"requests\": %" PRIu64 ", \"texts\": %" PRIu64
+        ", \"tokens\": %" PRIu64 "}, \"cache\": {\"bytes\": %" PRIu64 ", \"hits\": %" PRIu64
+        ", \"misses\": %" PRIu64 "}, \"devices\": [%s]}",
+        engine->num_threads, atomic_load(&engine->requests), atomic_load(&engine->texts),
+        atomic_load(&engine->tokens), atomic_load(&engine->failed), waiting.requests, waiting.texts,
+        waiting.tokens, cache.bytes, cache.hits, cache.misses, devices);
+    su_free(devices);
+    return status;
+}
+
+static SutraStatus check_devices(const SutraEngine *engine, const char *device, SutraError *err)
+{
+    if (!engine) SU_RAISE(err, SUTRA_E_ARGUMENT, "engine is NULL");
+    if (!device) SU_RAISE(err, SUTRA_E_ARGUMENT, "device is NULL");
+    if (engine->process != su_process_id())
+        SU_RAISE(err, SUTRA_E_ARGUMENT,
+                 "the engine was made before fork(): a child needs one of its own");
+    if (!engine->devices)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "the engine was made for the processor alone; name its devices when it is made");
+    return SUTRA_OK;
+}
+
+SutraStatus sutra_engine_add_device(SutraEngine *engine, const char *device, SutraError *err)
+{
+    SU_TRY(check_devices(engine, device, err));
+    return su_device_pool_add(engine->devices, device, err);
+}
+
+SutraStatus sutra_engine_remove_device(SutraEngine *engine, const char *device, SutraError *err)
+{
+    SU_TRY(check_devices(engine, device, err));
+    return su_device_pool_remove(engine->devices, device, err);
+}

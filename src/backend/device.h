@@ -1,0 +1,150 @@
+/* device.h - one device of a backend, and the threads that call it: its lanes.
+ *
+ *   SuDevice
+ *   └── lanes[in-flight limit]   a thread each, with one call of the backend at a time
+ *       ├── batch                a copy of what it runs: a call reads no memory of its caller's
+ *       └── contexts             one a model
+ *
+ *   free ──► taken ──► running ──► taken ──► free      a caller takes a lane, and waits for it
+ *                         └──► abandoned ──► free      too late: nobody waits any more; the call
+ *                                                      may come back, and finds nothing to write to
+ *
+ * Weights are not the device's: the model that it is given loads them, once a backend and device.
+ * A lane whose call hangs keeps its model, and the lock that all devices of a pool share. */
+#ifndef SU_DEVICE_H
+#define SU_DEVICE_H
+
+#include "backend/device_name.h"
+#include "base/memory.h"
+
+#include <pthread.h>
+
+/* A model as devices see it. Its functions may be called from any thread. */
+typedef struct SuDeviceModel {
+    uint64_t serial; /* tells the models of an engine apart; never 0 */
+    void *owner;
+    SutraStatus (*supports)(void *owner, const SutraBackend *backend, uint32_t device,
+                            SutraOutput output, SutraError *reason);
+    /* The handle stays as long as the owner is held. */
+    SutraStatus (*load)(void *owner, const SutraBackend *backend, uint32_t device, void **handle,
+                        SutraError *reason);
+    void (*retain)(void *owner); /* somebody holds it at the time */
+    void (*release)(void *owner);
+} SuDeviceModel;
+
+/* What all devices of a pool share; the last of the pool and its threads frees it. */
+typedef struct SuDeviceShared {
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* a lane is free, or a device in another state */
+    uint32_t references;
+} SuDeviceShared;
+
+typedef enum SuDeviceState {
+    SU_DEVICE_READY = 0,
+    SU_DEVICE_QUARANTINED, /* until retry_ns */
+    SU_DEVICE_TRIAL,       /* a batch is there to see whether it is well again */
+    SU_DEVICE_LEAVING
+} SuDeviceState;
+
+typedef enum SuLaneState {
+    SU_LANE_FREE = 0,
+    SU_LANE_TAKEN,
+    SU_LANE_RUNNING,
+    SU_LANE_ABANDONED
+} SuLaneState;
+
+typedef struct SuLaneContext SuLaneContext;
+typedef struct SuDevice SuDevice;
+
+typedef struct SuLane {
+    SuDevice *device;
+    pthread_t thread;
+    pthread_cond_t wake, done;
+    SuLaneState state;
+    bool started, stop, prepares; /* prepares: taken to make a model ready */
+    SuLaneContext *contexts;
+
+    /* The task, set by who has taken the lane. */
+    const SuDeviceModel *model; /* while it waits */
+    SuDeviceModel own;          /* a copy, of the call */
+    bool probes;                /* asks for the device's facts first */
+    SutraBatch batch;           /* of no texts: none is run */
+    uint32_t tokens;            /* of the context */
+    size_t row_bytes;
+
+    /* What came of it. */
+    SutraStatus status;
+    SutraError reason;
+    SutraResultView view;
+    uint64_t run_ns;
+
+    unsigned char *memory; /* of the batch */
+    uint32_t capacity;     /* tokens */
+    int32_t *token_ids, *type_ids;
+    uint32_t *cu_seqlens, *prompt_len;
+    uint8_t *numeric_error;
+    float *ranges;
+    size_t num_ranges;
+} SuLane;
+
+struct SuDevice {
+    SuDeviceShared *shared;
+    SuDeviceName name;
+    const SutraBackend *backend;
+    SutraDeviceInfo info; /* when it was opened */
+    uint32_t preferred_tokens;
+    SuLane *lanes;
+    uint32_t num_lanes, gone_lanes; /* gone: abandoned when the device was closed, or ended */
+
+    /* Guarded by the lock. */
+    SuDeviceState state;
+    uint32_t hung;     /* lanes whose call has not come back */
+    uint32_t failures; /* in a row */
+    uint64_t retry_ns, backoff_ns;
+    uint64_t tokens_out; /* of batches that it has now */
+    double ns_per_token; /* of late; 0: not known */
+    uint64_t refused[8]; /* serials of models that it does not support, in turn */
+    uint32_t num_refused;
+    uint64_t runs, texts, tokens, failed_runs, late_runs, retried_texts;
+    char last_error[200];
+};
+
+/* Asks for the device's facts and starts its threads. cores: of the process, where the name
+ * does not say. Errors: what device_count and device_info say; ARGUMENT (there is no such
+ * device), LIMIT (no thread), MEMORY. */
+SutraStatus su_device_open(SuDeviceShared *shared, const SuDeviceName *name,
+                           const SutraBackend *backend, uint32_t cores, SuDevice **device,
+                           SutraError *err);
+
+/* Ends its threads, but for those whose call has not come back, which end with it; the device goes
+ * with the last. No lane is taken or running. The lock is held, but not all the time. */
+void su_device_close(SuDevice *device);
+
+/* ---- the lock is held in all of these ---- */
+
+/* A free lane for a batch of so many tokens, or NULL. What is longer than most goes to lane 0. */
+SuLane *su_device_take_lane(SuDevice *device, uint32_t tokens);
+
+/* Copies texts first … first + count - 1 of a batch. The lock is not needed. Errors: MEMORY. */
+SutraStatus su_lane_set_batch(SuLane *lane, const SutraBatch *batch, uint32_t first, uint32_t count,
+                              SutraError *reason);
+
+/* Of no texts: makes the model ready for an output and runs of up to max_tokens, at least what the
+ * device prefers. Errors: MEMORY. */
+SutraStatus su_lane_set_output(SuLane *lane, SutraOutput output, uint32_t max_tokens,
+                               SutraError *reason);
+
+/* Starts the task. */
+void su_lane_start(SuLane *lane);
+
+/* Waits for it until so late; false: it is abandoned, and no longer the caller's. */
+bool su_lane_wait(SuLane *lane, uint64_t deadline_ns);
+
+void su_lane_give_back(SuLane *lane);
+
+/* Frees what the device made of a model; its calls for it are over or abandoned. */
+void su_device_drop(SuDevice *device, uint64_t serial);
+
+void su_device_shared_release(SuDeviceShared *shared); /* unlocks it */
+
+#endif

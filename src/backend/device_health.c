@@ -1,0 +1,89 @@
+#include "backend/device_health.h"
+
+#include "base/clock.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum {
+    FAULTS = 3, /* in a row */
+    LOG_WARNING = 1,
+    LOG_INFO = 2
+};
+
+static const uint64_t MILLISECOND = 1000000, FIRST_BACKOFF = 100 * MILLISECOND,
+                      LONGEST_BACKOFF = 30000 * MILLISECOND;
+
+/* What it tells is short, and its listener may not call the library: the lock is held. */
+__attribute__((format(printf, 3, 4))) static void tell(const SuDevicePool *pool, int level,
+                                                       const char *format, ...)
+{
+    char line[512];
+    if (!pool->log) return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    pool->log(pool->log_user, level, line);
+}
+
+static void quarantine(SuDevicePool *pool, SuDevice *device)
+{
+    uint64_t longer = device->backoff_ns * 2;
+    device->backoff_ns = !longer                    ? FIRST_BACKOFF
+                         : longer > LONGEST_BACKOFF ? LONGEST_BACKOFF
+                                                    : longer;
+    device->retry_ns = su_clock_ns() + device->backoff_ns;
+    if (device->state != SU_DEVICE_LEAVING) device->state = SU_DEVICE_QUARANTINED;
+    device->failures = 0;
+    pthread_cond_broadcast(&pool->shared->changed);
+    tell(pool, LOG_WARNING, "device %s is left alone for %.1f s: %s", device->name.text,
+         (double)device->backoff_ns * 1e-9, device->last_error);
+}
+
+void su_device_blame(SuDevicePool *pool, SuDevice *device, bool at_once, const char *message)
+{
+    snprintf(device->last_error, sizeof device->last_error, "%.*s",
+             (int)sizeof device->last_error - 1, message);
+    device->failed_runs++;
+    device->failures++;
+    if (at_once || device->failures >= FAULTS || device->state == SU_DEVICE_TRIAL)
+        quarantine(pool, device);
+}
+
+void su_device_praise(SuDevicePool *pool, SuDevice *device, uint32_t texts, uint32_t tokens,
+                      uint64_t run_ns)
+{
+    device->failures = 0;
+    device->runs++;
+    device->texts += texts;
+    device->tokens += tokens;
+    double sample = tokens ? (double)run_ns / tokens : 0;
+    device->ns_per_token =
+        device->ns_per_token > 0 ? device->ns_per_token * 0.9 + sample * 0.1 : sample;
+    if (device->state != SU_DEVICE_TRIAL) return;
+    device->state = SU_DEVICE_READY;
+    device->backoff_ns = 0;
+    pthread_cond_broadcast(&pool->shared->changed);
+    tell(pool, LOG_INFO, "device %s is back", device->name.text);
+}
+
+bool su_device_refuses(const SuDevice *device, uint64_t serial)
+{
+    enum { REFUSED = sizeof device->refused / sizeof *device->refused };
+    for (size_t i = 0; i < REFUSED; i++)
+        if (device->refused[i] == serial) return true;
+    return false;
+}
+
+void su_device_refuse(SuDevice *device, uint64_t serial)
+{
+    enum { REFUSED = sizeof device->refused / sizeof *device->refused };
+    if (!su_device_refuses(device, serial))
+        device->refused[device->num_refused++ % REFUSED] = serial;
+}
+
+bool su_device_is_due(const SuDevice *device, uint64_t now)
+{
+    return device->state == SU_DEVICE_QUARANTINED && !device->hung && now >= device->retry_ns;
+}

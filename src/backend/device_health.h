@@ -1,0 +1,21 @@
+/* device_health.h - which devices of a pool are well. The pool's lock is held in all of these. */
+#ifndef SU_DEVICE_HEALTH_H
+#define SU_DEVICE_HEALTH_H
+
+#include "backend/device_pool_parts.h"
+
+/* A run failed, or hung. at_once: one such is enough. */
+void su_device_blame(SuDevicePool *pool, SuDevice *device, bool at_once, const char *message);
+
+/* A run was good. */
+void su_device_praise(SuDevicePool *pool, SuDevice *device, uint32_t texts, uint32_t tokens,
+                      uint64_t run_ns);
+
+/* In quarantine, which is over: it may be tried. */
+bool su_device_is_due(const SuDevice *device, uint64_t now);
+
+/* Models that a device does not support. */
+bool su_device_refuses(const SuDevice *device, uint64_t serial);
+void su_device_refuse(SuDevice *device, uint64_t serial);
+
+#endif

@@ -1,0 +1,302 @@
+#include "backend/device_route.h"
+
+#include "backend/device_choice.h"
+#include "backend/device_health.h"
+#include "base/clock.h"
+#include "base/status.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    ROUNDS = 2,    /* how often a batch may come to a device that failed with it */
+    LOAD_RUNS = 4 /* loading a model may take as long as so many runs */
+};
+
+/* A batch on its way through the pool. */
+typedef struct Journey {
+    SuDevicePool *pool;
+    const SuDeviceRun *run;
+    SuDevice *tried[SU_POOL_DEVICES];
+    uint32_t num_tried, rounds;
+    SuDevice *doubted;  /* it gave NaN for a text, and may be asked again */
+    bool believes;      /* NaN is the model's */
+    SutraStatus status; /* of the first failure */
+    char message[600];
+} Journey;
+
+static bool was_tried(const Journey *j, const SuDevice *device)
+{
+    for (uint32_t i = 0; i < j->num_tried; i++)
+        if (j->tried[i] == device) return true;
+    return false;
+}
+
+/* A taken lane, after a wait for one if need be; NULL: no device is left for it. */
+static SuLane *choose(Journey *j, uint32_t tokens)
+{
+    SuDevicePool *pool = j->pool;
+    for (;;) {
+        SuDevice *devices[SU_POOL_DEVICES];
+        uint32_t count = 0, on_trial = 0;
+        uint64_t now = su_clock_ns();
+        for (uint32_t d = 0; d < pool->num_devices; d++) {
+            SuDevice *device = pool->devices[d];
+            if (was_tried(j, device) || su_device_refuses(device, j->run->model->serial)) continue;
+            if (su_device_is_due(device, now) && su_device_has_room(device, tokens)) {
+                device->state = SU_DEVICE_TRIAL;
+                return su_device_take_lane(device, tokens);
+            }
+            if (device->state == SU_DEVICE_READY) devices[count++] = device;
+            on_trial += device->state == SU_DEVICE_TRIAL;
+        }
+        if (count == 0 && on_trial == 0) return NULL;
+        SuDevice *device = su_device_by_policy(pool, devices, count, tokens);
+        if (device) return su_device_take_lane(device, tokens);
+        pool->tokens_waiting += tokens;
+        pthread_cond_wait(&pool->shared->changed, &pool->shared->lock);
+        pool->tokens_waiting -= tokens;
+    }
+}
+
+static void note_failure(Journey *j, const SuDevice *device, SutraStatus status,
+                         const char *message)
+{
+    if (j->message[0]) return;
+    j->status = status;
+    snprintf(j->message, sizeof j->message, "device %s: %s", device->name.text, message);
+}
+
+/* Texts from `first` on that go to a device together: what it prefers, at least one. */
+static uint32_t piece_of(const SuDevice *device, const SutraBatch *batch, uint32_t first)
+{
+    const uint32_t *cu = batch->cu_seqlens;
+    uint32_t count = 1;
+    while (first + count < batch->num_seqs &&
+           cu[first + count + 1] - cu[first] <= device->preferred_tokens)
+        count++;
+    return count;
+}
+
+static uint32_t count_nan(const SuLane *lane)
+{
+    uint32_t count = 0;
+    for (uint32_t s = 0; s < lane->batch.num_seqs; s++) count += lane->numeric_error[s] != 0;
+    return count;
+}
+
+/* Of vectors of floats, what a device did not see itself. */
+static void look_for_nan(SuLane *lane)
+{
+    const SutraBatch *batch = &lane->batch;
+    if (batch->output == SUTRA_OUT_TOKENS || batch->dtype != SUTRA_F32) return;
+    const float *rows = lane->view.data;
+    for (uint32_t s = 0; s < batch->num_seqs; s++) {
+        float sum = 0; /* of x - x: 0, or NaN */
+        for (uint32_t i = 0; i < batch->dim; i++) {
+            float x = rows[(size_t)s * batch->dim + i];
+            sum += x - x;
+        }
+        if (sum != 0) lane->numeric_error[s] = 1;
+    }
+}
+
+/* A batch that is too large, or not valid, says nothing of the device. */
+static void take_failure(Journey *j, SuLane *lane)
+{
+    SuDevice *device = lane->device;
+    SutraStatus status = lane->status;
+    bool innocent = status == SUTRA_E_MEMORY || status == SUTRA_E_LIMIT ||
+                    status == SUTRA_E_ARGUMENT || status == SUTRA_E_UNSUPPORTED;
+    note_failure(j, device, status, lane->reason.message);
+    if (status == SUTRA_E_UNSUPPORTED) su_device_refuse(device, lane->own.serial);
+    if (!innocent || device->state == SU_DEVICE_TRIAL)
+        su_device_blame(j->pool, device, false, lane->reason.message);
+}
+
+/* Whether another device might do what this one did. */
+static bool has_other(const Journey *j, const SuDevice *device)
+{
+    for (uint32_t d = 0; d < j->pool->num_devices; d++) {
+        const SuDevice *other = j->pool->devices[d];
+        if (other != device && other->state == SU_DEVICE_READY && !was_tried(j, other) &&
+            !su_device_refuses(other, j->run->model->serial))
+            return true;
+    }
+    return false;
+}
+
+/* It gave NaN where another device gave numbers; it may have been removed since. */
+static void blame_doubted(Journey *j)
+{
+    for (uint32_t d = 0; d < j->pool->num_devices; d++)
+        if (j->pool->devices[d] == j->doubted)
+            su_device_blame(j->pool, j->doubted, true,
+                            "it gave NaN or infinity where another gave numbers");
+}
+
+/* A lane's task ran in time. True: its rows were delivered. NaN of one device is another's to
+ * confirm. */
+static bool take_result(Journey *j, SuLane *lane, uint32_t first)
+{
+    SuDevice *device = lane->device;
+    uint32_t count = lane->batch.num_seqs;
+    if (lane->status != SUTRA_OK) {
+        take_failure(j, lane);
+        return false;
+    }
+    bool believes = j->believes || j->doubted || !has_other(j, device);
+    pthread_mutex_unlock(&j->pool->shared->lock);
+    look_for_nan(lane);
+    bool nan = count_nan(lane) > 0;
+    if (!nan || believes)
+        j->run->deliver(j->run->user, first, count, &lane->view, lane->numeric_error, lane->run_ns);
+    pthread_mutex_lock(&j->pool->shared->lock);
+    if (nan && !believes) {
+        j->doubted = device;
+        note_failure(j, device, SUTRA_E_NUMERIC, "it gave NaN or infinity");
+        if (device->state == SU_DEVICE_TRIAL) su_device_blame(j->pool, device, true, j->message);
+        return false;
+    }
+    if (!nan && j->doubted && j->doubted != device) blame_doubted(j);
+    su_device_praise(j->pool, device, count, lane->batch.num_tokens, lane->run_ns);
+    return true;
+}
+
+/* A piece on one device. True: done. */
+static bool ride(Journey *j, SuLane *lane, uint32_t first, uint32_t count)
+{
+    SuDevicePool *pool = j->pool;
+    SuDevice *device = lane->device;
+    uint32_t tokens = j->run->batch->cu_seqlens[first + count] - j->run->batch->cu_seqlens[first];
+    device->tokens_out += tokens;
+    lane->model = j->run->model;
+    lane->probes = device->state == SU_DEVICE_TRIAL;
+    lane->row_bytes = j->run->row_bytes;
+    pthread_mutex_unlock(&pool->shared->lock);
+    lane->status = su_lane_set_batch(lane, j->run->batch, first, count, &lane->reason);
+    pthread_mutex_lock(&pool->shared->lock);
+    bool done = false, ours = true;
+    if (lane->status != SUTRA_OK) {
+        take_failure(j, lane);
+    } else {
+        su_lane_start(lane);
+        ours = su_lane_wait(lane, su_clock_ns() + pool->timeout_ns);
+        if (ours) {
+            done = take_result(j, lane, first);
+        } else {
+            char message[100];
+            snprintf(message, sizeof message, "a run has not come back after %.1f s",
+                     (double)pool->timeout_ns * 1e-9);
+            note_failure(j, device, SUTRA_E_DEVICE, message);
+            device->late_runs++;
+            su_device_blame(pool, device, true, message);
+        }
+    }
+    device->tokens_out -= tokens;
+    if (!done) device->retried_texts += count;
+    if (ours) su_lane_give_back(lane);
+    return done;
+}
+
+/* A lane for the next piece. When all devices were tried, once more those that are well. */
+static SuLane *next_lane(Journey *j, uint32_t tokens)
+{
+    SuLane *lane = choose(j, tokens);
+    while (!lane && j->rounds < ROUNDS && j->num_tried) {
+        j->rounds++;
+        j->num_tried = 0;
+        j->believes = true;
+        lane = choose(j, tokens);
+    }
+    return lane;
+}
+
+void su_device_route(SuDevicePool *pool, const SuDeviceRun *run)
+{
+    const SutraBatch *batch = run->batch;
+    Journey journey = {.pool = pool, .run = run};
+    uint32_t first = 0;
+    pthread_mutex_lock(&pool->shared->lock);
+    while (first < batch->num_seqs) {
+        uint32_t tokens = batch->cu_seqlens[first + 1] - batch->cu_seqlens[first];
+        SuLane *lane = next_lane(&journey, tokens);
+        if (!lane) break;
+        SuDevice *device = lane->device;
+        uint32_t count = piece_of(device, batch, first);
+        if (ride(&journey, lane, first, count)) {
+            first += count;
+            journey = (Journey){.pool = pool, .run = run};
+        } else if (journey.num_tried < SU_POOL_DEVICES) {
+            journey.tried[journey.num_tried++] = device;
+        }
+    }
+    pthread_mutex_unlock(&pool->shared->lock);
+    if (first == batch->num_seqs) return;
+    if (!journey.message[0]) {
+        journey.status = SUTRA_E_DEVICE;
+        snprintf(journey.message, sizeof journey.message, "no device is well");
+    }
+    run->fail(run->user, first, batch->num_seqs - first, journey.status, journey.message);
+}
+
+/* ---- models ---- */
+
+/* Starts the lanes of a device that are free, for a model alone. */
+static void start_preparing(SuDevice *device, const SuDeviceModel *model, SutraOutput output,
+                            uint32_t max_tokens)
+{
+    for (uint32_t i = 0; i < device->num_lanes; i++) {
+        SuLane *lane = &device->lanes[i];
+        if (lane->state != SU_LANE_FREE) continue;
+        lane->state = SU_LANE_TAKEN;
+        lane->model = model;
+        lane->probes = false;
+        lane->prepares = true;
+        lane->status = su_lane_set_output(lane, output, i == 0 ? max_tokens : 0, &lane->reason);
+        if (lane->status == SUTRA_OK) su_lane_start(lane);
+    }
+}
+
+/* True: the model is on the device. */
+static bool end_preparing(Journey *j, SuDevice *device, uint64_t deadline_ns)
+{
+    bool ready = false;
+    for (uint32_t i = 0; i < device->num_lanes; i++) {
+        SuLane *lane = &device->lanes[i];
+        if (!lane->prepares) continue;
+        lane->prepares = false;
+        if (lane->state == SU_LANE_RUNNING && !su_lane_wait(lane, deadline_ns)) {
+            note_failure(j, device, SUTRA_E_DEVICE, "loading the model has not come back");
+            su_device_blame(j->pool, device, true, "loading a model has not come back");
+            continue;
+        }
+        if (lane->status == SUTRA_OK)
+            ready = true;
+        else
+            take_failure(j, lane);
+        su_lane_give_back(lane);
+    }
+    return ready;
+}
+
+SutraStatus su_device_prepare(SuDevicePool *pool, const SuDeviceModel *model, SutraOutput output,
+                              uint32_t max_tokens, SutraError *err)
+{
+    Journey journey = {.pool = pool};
+    uint32_t ready = 0;
+    pthread_mutex_lock(&pool->shared->lock);
+    uint64_t now = su_clock_ns();
+    for (uint32_t d = 0; d < pool->num_devices; d++) {
+        SuDevice *device = pool->devices[d];
+        if (device->state == SU_DEVICE_READY || su_device_is_due(device, now))
+            start_preparing(device, model, output, max_tokens);
+    }
+    /* None of them is removed meanwhile: its lanes are taken. */
+    for (uint32_t d = 0; d < pool->num_devices; d++)
+        ready += end_preparing(&journey, pool->devices[d], now + LOAD_RUNS * pool->timeout_ns);
+    pthread_mutex_unlock(&pool->shared->lock);
+    if (ready) return SUTRA_OK;
+    if (journey.message[0]) SU_RAISE(err, journey.status, "%s", journey.message);
+    SU_RAISE(err, SUTRA_E_DEVICE, "no device is well");
+}

@@ -1,0 +1,174 @@
+#include "support/fault_plugin.h"
+
+#include "backend/cpu_backend.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static FaultDevice devices[FAULT_DEVICES];
+
+typedef struct FaultModel {
+    uint32_t device;
+    void *model;
+} FaultModel;
+
+typedef struct FaultContext {
+    uint32_t device;
+    void *context;
+    float *nan;
+    uint32_t max_tokens;
+} FaultContext;
+
+FaultDevice *fault_device(uint32_t device) { return &devices[device]; }
+
+static void rest(long us)
+{
+    nanosleep(&(struct timespec){us / 1000000, us % 1000000 * 1000}, NULL);
+}
+
+static void hang_while(FaultDevice *device, int mode)
+{
+    device->hanging++;
+    while (device->mode == mode) rest(200);
+    device->hanging--;
+}
+
+static SutraStatus fail(uint32_t device, const char *what, SutraError *err)
+{
+    snprintf(err->message, sizeof err->message, "fault:%u %s", device, what);
+    return SUTRA_E_DEVICE;
+}
+
+static SutraStatus device_count(uint32_t *count, SutraError *err)
+{
+    (void)err;
+    *count = FAULT_DEVICES;
+    return SUTRA_OK;
+}
+
+static SutraStatus device_info(uint32_t device, SutraDeviceInfo *info, SutraError *err)
+{
+    if (devices[device].mode == FAULT_GONE) return fail(device, "is gone", err);
+    snprintf(info->name, sizeof info->name, "a \"faulty\" device");
+    info->max_in_flight = 2;
+    info->preferred_tokens = 64;
+    return SUTRA_OK;
+}
+
+static SutraStatus supports(uint32_t device, const SutraSpec *spec, SutraCompute compute,
+                            SutraOutput output, SutraError *err)
+{
+    if (devices[device].mode == FAULT_GONE) return fail(device, "is gone", err);
+    if (devices[device].mode == FAULT_REFUSES) {
+        snprintf(err->message, sizeof err->message, "fault:%u does not like it", device);
+        return SUTRA_E_UNSUPPORTED;
+    }
+    return su_cpu_backend()->supports(0, spec, compute, output, err);
+}
+
+static SutraStatus load(uint32_t device, const SutraSpec *spec, const SutraTensor *tensors,
+                        size_t n, SutraCompute compute, void **model, SutraError *err)
+{
+    if (devices[device].mode == FAULT_GONE) return fail(device, "is gone", err);
+    if (devices[device].mode == FAULT_LOAD_HANG) hang_while(&devices[device], FAULT_LOAD_HANG);
+    FaultModel *made = calloc(1, sizeof *made);
+    if (!made) return fail(device, "has no memory", err);
+    made->device = device;
+    SutraStatus status = su_cpu_backend()->load(0, spec, tensors, n, compute, &made->model, err);
+    if (status == SUTRA_OK) {
+        devices[device].loads++;
+        *model = made;
+    } else {
+        free(made);
+    }
+    return status;
+}
+
+static void unload(void *model)
+{
+    FaultModel *made = model;
+    devices[made->device].unloads++;
+    su_cpu_backend()->unload(made->model);
+    free(made);
+}
+
+static SutraStatus context_create(void *model, uint32_t max_tokens, uint32_t max_seqs,
+                                  uint32_t max_team, void **context, SutraError *err)
+{
+    const FaultModel *made = model;
+    if (devices[made->device].mode == FAULT_GONE) return fail(made->device, "is gone", err);
+    FaultContext *created = calloc(1, sizeof *created);
+    if (!created) return fail(made->device, "has no memory", err);
+    created->device = made->device;
+    created->max_tokens = max_tokens;
+    SutraStatus status = su_cpu_backend()->context_create(made->model, max_tokens, max_seqs,
+                                                          max_team, &created->context, err);
+    if (status == SUTRA_OK) {
+        devices[made->device].contexts++;
+        *context = created;
+    } else {
+        free(created);
+    }
+    return status;
+}
+
+static void context_free(void *context)
+{
+    FaultContext *created = context;
+    devices[created->device].context_frees++;
+    su_cpu_backend()->context_free(created->context);
+    free(created->nan);
+    free(created);
+}
+
+static SutraStatus give_nan(FaultContext *context, const SutraBatch *batch, SutraResultView *view)
+{
+    size_t count = (size_t)batch->num_tokens * batch->dim;
+    float *rows = realloc(context->nan, count * sizeof *rows);
+    if (!rows) return SUTRA_E_MEMORY;
+    context->nan = rows;
+    for (size_t i = 0; i < count; i++) rows[i] = NAN;
+    view->data = rows;
+    return SUTRA_OK;
+}
+
+static SutraStatus run(void *opaque, const SutraBatch *batch, SutraResultView *view,
+                       SutraError *err)
+{
+    FaultContext *context = opaque;
+    FaultDevice *device = &devices[context->device];
+    int mode = device->mode;
+    device->runs++;
+    if (mode == FAULT_GONE) return fail(context->device, "is gone", err);
+    if (mode == FAULT_ERROR) return fail(context->device, "fails", err);
+    if (mode == FAULT_HANG) hang_while(device, FAULT_HANG);
+    if (mode == FAULT_SLOW) rest(device->slow_us);
+    SutraStatus status = su_cpu_backend()->run(context->context, batch, view, err);
+    if (status == SUTRA_OK && mode == FAULT_NAN) status = give_nan(context, batch, view);
+    if (mode == FAULT_ROWS) view->row_bytes *= 2;
+    return status;
+}
+
+const SutraBackend *sutra_backend_entry(const SutraHost *host)
+{
+    static const SutraBackend backend = {
+        .struct_size = sizeof backend,
+        .abi = SUTRA_BACKEND_ABI,
+        .name = "fault",
+        .device_count = device_count,
+        .device_info = device_info,
+        .supports = supports,
+        .load = load,
+        .unload = unload,
+        .context_create = context_create,
+        .run = run,
+        .context_free = context_free,
+    };
+    if (host->abi != SUTRA_BACKEND_ABI) return NULL;
+    host->log(host->user, 2, "fault: hello");
+    return &backend;
+}

@@ -1,0 +1,34 @@
+/* fault_plugin.h - sutra_fault.so, a plugin with eight devices that compute as the processor does, and
+ * fail on command. A test opens the plugin once more and asks fault_device for a device's switch. */
+#ifndef SU_FAULT_PLUGIN_H
+#define SU_FAULT_PLUGIN_H
+
+#include "sutra_backend.h"
+
+#include <stdatomic.h>
+
+enum { FAULT_DEVICES = 8 };
+
+typedef enum FaultMode {
+    FAULT_NONE = 0,
+    FAULT_ERROR,     /* run fails */
+    FAULT_HANG,      /* run does not come back as long as the mode stays */
+    FAULT_LOAD_HANG, /* nor does load */
+    FAULT_SLOW,      /* a run takes slow_us longer */
+    FAULT_NAN,       /* vectors of NaN, and no word of it */
+    FAULT_ROWS,      /* rows of another size than was asked for */
+    FAULT_GONE,      /* everything fails, its facts too */
+    FAULT_REFUSES,   /* supports no model */
+    FAULT_MODES
+} FaultMode;
+
+typedef struct FaultDevice {
+    _Atomic int mode; /* FaultMode */
+    _Atomic int slow_us;
+    _Atomic int runs, loads, unloads, contexts, context_frees;
+    _Atomic int hanging; /* calls */
+} FaultDevice;
+
+SUTRA_API FaultDevice *fault_device(uint32_t device);
+
+#endif
