@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum {
-    ROUNDS = 2,    /* how often a batch may come to a device that failed with it */
+    ROUNDS = 2,   /* how often a batch may come to a device that failed with it */
     LOAD_RUNS = 4 /* loading a model may take as long as so many runs */
 };
 
