@@ -95,6 +95,7 @@ SutraStatus sutra_model_info(const SutraModel *model, SutraModelInfo *info, Sutr
         .prompt_names = model->prompt_names,
         .prompts = model->prompt_texts,
         .default_prompt = model->default_prompt,
+        .weight_bytes = model->weight_bytes,
         .num_parameters = model->num_parameters,
         .compute = model->compute == SUTRA_COMPUTE_DEFAULT ? SUTRA_COMPUTE_FP32 : model->compute,
         .dtype = model->dtype,

@@ -170,11 +170,12 @@ static SutraStatus read_tokenizer(SutraModel *model, const SuContainer *containe
     return SUTRA_OK;
 }
 
-static SutraStatus check_options(const SutraModel *model, const SutraModelOptions *options,
+static SutraStatus check_options(SutraModel *model, const SutraModelOptions *options,
                                  const char *path, SutraError *err)
 {
     uint64_t size = 0;
     for (size_t i = 0; i < model->num_tensors; i++) size += model->tensors[i].size;
+    model->weight_bytes = size;
     if (options && options->compute && options->compute != model->compute)
         SU_RAISE(
             err, SUTRA_E_UNSUPPORTED,

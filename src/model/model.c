@@ -115,7 +115,7 @@ static const char *main_dtype(const SutraModel *model)
 }
 
 /* Weights are packed at the precision of the computation; half a byte is the smallest. */
-static SutraStatus check_memory(const SutraModel *model, const char *folder, uint64_t limit,
+static SutraStatus check_memory(SutraModel *model, const char *folder, uint64_t limit,
                                 SutraError *err)
 {
     static const uint32_t half_bytes[] = {
@@ -123,6 +123,7 @@ static SutraStatus check_memory(const SutraModel *model, const char *folder, uin
         [SUTRA_COMPUTE_FP16] = 4,    [SUTRA_COMPUTE_INT8] = 2, [SUTRA_COMPUTE_INT4W] = 1,
         [SUTRA_COMPUTE_FP8] = 2};
     uint64_t needed = model->num_parameters * half_bytes[model->compute] / 2;
+    model->weight_bytes = needed;
     if (limit && needed > limit)
         SU_RAISE(err, SUTRA_E_LIMIT,
                  "%s: the weights take %llu bytes in memory, over the limit of %llu", folder,

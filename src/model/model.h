@@ -68,6 +68,7 @@ struct SutraModel {
     bool truncate_left;     /* tokenizer's truncation_side */
     uint32_t max_tokens;    /* special tokens included; ≤ positions that the model has */
     uint32_t max_positions; /* longest text the position scheme can take; 0: no limit */
+    uint64_t weight_bytes;  /* see SutraModelInfo */
     uint64_t num_parameters;
 
     SuPrompt *prompts;                         /* [num_prompts] */
@@ -100,6 +101,9 @@ SutraStatus su_model_open(const char *path, const SutraModelOptions *options, Su
                           SutraError *err);
 /* One more reference; returns model. */
 SutraModel *su_model_retain(SutraModel *model);
+
+/* Whether others than the caller, who has one reference, have some. */
+bool su_model_is_shared(const SutraModel *model);
 
 /* Gives one reference back; with the last one the model ends. */
 void su_model_free(SutraModel *model);

@@ -22,6 +22,11 @@ uint32_t su_model_dim(const SutraModel *model)
     return cut && cut < features ? cut : features;
 }
 
+bool su_model_is_shared(const SutraModel *model)
+{
+    return atomic_load_explicit(&model->references, memory_order_acquire) > 1;
+}
+
 static pthread_mutex_t links_lock = PTHREAD_MUTEX_INITIALIZER;
 
 void su_model_links_lock(void) { pthread_mutex_lock(&links_lock); }
