@@ -139,8 +139,40 @@ enum {
     SUTRA_TRUNCATE_MODEL = 0, /* as the model's tokenizer does */
     SUTRA_TRUNCATE_RIGHT,     /* keep the start */
     SUTRA_TRUNCATE_LEFT,      /* keep the end */
-    SUTRA_TRUNCATE_ERROR      /* a text that is too long fails with LIMIT */
+    SUTRA_TRUNCATE_ERROR,     /* a text that is too long fails with LIMIT */
+    SUTRA_TRUNCATE_WINDOW     /* a text that is too long becomes windows; see SutraAggregate */
 };
+
+/* SutraEmbedOptions.window_overlap: neighbours share nothing. */
+#define SUTRA_WINDOW_NO_OVERLAP UINT32_MAX
+
+/* How the vectors of a long text's windows become one (truncation = SUTRA_TRUNCATE_WINDOW, pooled
+ * vectors only).
+ *
+ *   text      c p p t0 t1 t2 t3 t4 t5 t6 s    c, s: special tokens, p: the prompt's
+ *   window 0  c p p t0 t1 t2 t3 s
+ *   window 1  c p p t3 t4 t5 t6 s             the windows overlap by one token of text
+ *
+ * A window has the special tokens and the prompt of the text, and as many of the text's other
+ * tokens as max_tokens leaves room for. The next one begins window_overlap tokens before the end of
+ * this one; the last one is where the text ends, and may be short. Without a prompt these are the
+ * windows of Hugging Face `tokenizers` with truncation and stride = window_overlap.
+ *
+ * Vector x_i of window i is that of a text with these tokens, as a float, cut and normalised as the
+ * options say; only where the model's own Normalize runs before the cut is x_i whole. In float, for
+ * windows 0, 1, …, n - 1 in this order, with window i holding tokens b_i … e_i - 1 of the text's T
+ * without prompt and special tokens:
+ *
+ *   x = (w_0 x_0 + w_1 x_1 + …) / (w_0 + w_1 + …)
+ *
+ * x is then cut, normalised and converted like the vector of any text. */
+typedef enum SutraAggregate {
+    SUTRA_AGGREGATE_MEAN = 0, /* w_i = 1 */
+    SUTRA_AGGREGATE_MAX,      /* x = the element-wise maximum */
+    SUTRA_AGGREGATE_LENGTH,   /* w_i = e_i - b_i */
+    SUTRA_AGGREGATE_CENTER,   /* w_i = T - |T - (b_i + e_i)|: most in the middle of the text */
+    SUTRA_AGGREGATE_LAST      /* x = x_(n - 1) */
+} SutraAggregate;
 
 /* SutraEmbedOptions.normalize
  *   MODEL   where the model has a Normalize, also after a cut that the caller asks for
@@ -176,8 +208,10 @@ typedef struct SutraItem {
     uint32_t flags;       /* SUTRA_ITEM_… */
     uint64_t queue_ns;    /* until a thread took it up */
     uint64_t tokenize_ns; /* this text's tokenisation */
-    uint64_t compute_ns;  /* its batch's encoder time */
-    uint64_t reserved[2];
+    uint64_t compute_ns;  /* its batch's encoder time; the sum of its windows' */
+    uint32_t windows;     /* that its vector was made of; 0: the text went through whole, or cut */
+    uint32_t reserved32;
+    uint64_t reserved[1];
 } SutraItem;
 
 typedef struct SutraModelOptions {
@@ -269,7 +303,14 @@ typedef struct SutraEmbedOptions {
      * the final vector, finite, as sutra_ranges finds them (SutraDtype). NULL: the fixed range
      * -1 … 1. Borrowed as inputs are: until return by blocking calls, copied by sutra_submit. */
     const float *ranges;
+    /* Of SUTRA_TRUNCATE_WINDOW only: tokens of text that neighbours share, fewer than a window has
+     * room for; 0: an eighth of that room, rounded down; SUTRA_WINDOW_NO_OVERLAP: none. */
+    uint32_t window_overlap;
+    SutraAggregate aggregate;
 } SutraEmbedOptions;
+
+/* With SUTRA_TRUNCATE_WINDOW token_ids that are too long fail with LIMIT: windows are made of
+ * texts. A text fails with ARGUMENT when its prompt leaves a window no room. */
 
 /* Scores (SUTRA_OUT_SCORES) are of pairs, by a reranker: a model for sequence classification with
  * one label, "cross-encoder". An input is a text, usually the query, and its pair, which may be

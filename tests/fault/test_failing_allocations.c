@@ -246,6 +246,25 @@ static SutraStatus embed_short_after_long(Fixture *fixture, SutraError *err)
     return status;
 }
 
+/* A text whose windows cannot be made fails alone. */
+static SutraStatus embed_windows(Fixture *fixture, SutraError *err)
+{
+    const SutraEmbedOptions options = {
+        .struct_size = sizeof options, .max_tokens = 4, .truncation = SUTRA_TRUNCATE_WINDOW};
+    const SutraInput inputs[] = {{.text = "a", .text_size = 1},
+                                 {.text = "a b c d", .text_size = 7}};
+    float vectors[2 * DIM] = {0}, zero[DIM] = {0};
+    SutraItem items[2];
+    SutraStatus status = sutra_embed_into(fixture->engine, fixture->model, inputs, 2, &options,
+                                          vectors, sizeof vectors, items, err);
+    assert_int_equal(items[0].status, SUTRA_OK);
+    assert_int_equal(items[1].status, status);
+    if (status != SUTRA_OK) assert_memory_equal(vectors + DIM, zero, sizeof zero);
+    return status;
+}
+
+static void windows_of_a_text(void **state) { fail_each(*state, embed_windows); }
+
 static void short_texts_after_long_ones_failed(void **state)
 {
     Fixture *fixture = *state;
@@ -265,15 +284,11 @@ static void short_texts_after_long_ones_failed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(opening_a_model),
-        cmocka_unit_test(creating_an_engine),
-        cmocka_unit_test(tokenizing),
-        cmocka_unit_test(warming_up),
-        cmocka_unit_test(the_first_request),
-        cmocka_unit_test(a_result),
-        cmocka_unit_test(token_vectors),
-        cmocka_unit_test(a_job),
-        cmocka_unit_test(short_texts_after_long_ones_failed),
+        cmocka_unit_test(opening_a_model),   cmocka_unit_test(creating_an_engine),
+        cmocka_unit_test(tokenizing),        cmocka_unit_test(warming_up),
+        cmocka_unit_test(the_first_request), cmocka_unit_test(a_result),
+        cmocka_unit_test(token_vectors),     cmocka_unit_test(a_job),
+        cmocka_unit_test(windows_of_a_text), cmocka_unit_test(short_texts_after_long_ones_failed),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
