@@ -416,6 +416,52 @@ SUTRA_API SutraStatus sutra_tokens_view(const SutraTokens *tokens, SutraTokensVi
                                         SutraError *err);
 SUTRA_API void sutra_tokens_free(SutraTokens *tokens);
 
+/* ---- chunks of long texts ---- */
+
+/* Where chunks end: paragraphs end with blank lines and U+2029, sentences and words as in Unicode
+ * Standard Annex 29, but that no word ends before marks like "," and ".". */
+typedef enum SutraChunkBy {
+    SUTRA_CHUNK_TOKENS = 0, /* with words */
+    SUTRA_CHUNK_SENTENCES,
+    SUTRA_CHUNK_PARAGRAPHS
+} SutraChunkBy;
+
+typedef struct SutraChunkOptions {
+    uint32_t struct_size;
+    SutraChunkBy by;
+    uint32_t max_tokens; /* of a chunk, special tokens and the prompt included; 0: the model's */
+    uint32_t overlap; /* tokens, at most, of a chunk that the next one begins with; below max_tokens
+                         less special tokens and the prompt's; 0: none */
+    const char *prompt_name; /* as in SutraInput */
+} SutraChunkOptions;
+
+/* A part of a text, without White_Space at its ends. */
+typedef struct SutraChunk {
+    uint64_t begin, end; /* bytes of the text */
+    uint32_t tokens;     /* of this part as a text of its own, special tokens and prompt included */
+    uint32_t reserved;
+} SutraChunk;
+
+/* Cuts a text into chunks that are each embedded whole: as a text of its own none has more than
+ * max_tokens.
+ *
+ * A chunk is filled with whole units (options->by) as long as it fits; a unit that does not fit
+ * alone is cut between its own parts: a paragraph between sentences, a sentence between words, a
+ * word between grapheme clusters, and a cluster, if it must be, between code points. No chunk has more
+ * than 32 bytes a token of max_tokens. With an overlap a chunk begins where a unit begins, or else
+ * a word, among the last tokens of the one before it; it is left out where a chunk would get no
+ * further than that one. White space alone, and what has no tokens, is in no chunk. What a chunk is
+ * depends on the text up to 1,024 bytes past the most that it could have had.
+ *
+ *   chunks   [*n] in order; freed by sutra_chunks_free
+ *
+ * Errors: ARGUMENT (not valid UTF-8, options, a code point has more tokens than a chunk takes),
+ * UNSUPPORTED (a reranker, which takes pairs), MEMORY. */
+SUTRA_API SutraStatus sutra_chunk(const SutraModel *model, const char *text, size_t size,
+                                  const SutraChunkOptions *options, SutraChunk **chunks, size_t *n,
+                                  SutraError *err);
+SUTRA_API void sutra_chunks_free(SutraChunk *chunks);
+
 /* ---- engine ---- */
 
 SUTRA_API SutraStatus sutra_engine_create(const SutraEngineOptions *options, SutraEngine **engine,

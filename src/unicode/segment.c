@@ -256,11 +256,13 @@ bool su_segmenter_next(SuSegmenter *s, SuSegmentStep *step)
                             .clinging = IN(c->sentence, TERMS | BIT(S_CONTINUE))};
     s->at += length;
     /* Most text: a letter like the one before it. */
+    step->boundaries = SU_BOUNDARY_CLUSTER;
     if (s->letters && s->letters == number + 1u) return true;
     if (!s->started) {
         step->boundaries = SU_BOUNDARY_CLUSTER | SU_BOUNDARY_WORD | SU_BOUNDARY_SENTENCE;
-    } else if (!joins_cluster(s, c)) {
-        step->boundaries = SU_BOUNDARY_CLUSTER;
+    } else if (joins_cluster(s, c)) {
+        step->boundaries = 0;
+    } else {
         if (!joins_word(s, c, space_before, step->end)) step->boundaries |= SU_BOUNDARY_WORD;
         if (!joins_sentence(s, c->sentence, step->begin)) step->boundaries |= SU_BOUNDARY_SENTENCE;
         if (s->paragraph_ended) step->boundaries |= SU_BOUNDARY_PARAGRAPH;

@@ -1,8 +1,9 @@
-/* segment.h - where a text may be cut: boundaries of extended grapheme clusters, words and sentences
- * (Unicode Standard Annex 29, version 15.0), and of paragraphs, which blank lines and U+2029 end.
+/* segment.h - where a text may be cut: boundaries of extended grapheme clusters, words and
+ * sentences (Unicode Standard Annex 29, version 15.0), and of paragraphs, which blank lines and
+ * U+2029 end.
  *
- * A segmenter goes through a text code point by code point. What lies before its start, and past the
- * size it is given, counts for nothing. */
+ * A segmenter goes through a text code point by code point. What lies before its start, and past
+ * the size it is given, counts for nothing. */
 #ifndef SU_SEGMENT_H
 #define SU_SEGMENT_H
 

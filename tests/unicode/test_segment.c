@@ -115,9 +115,49 @@ static void paragraphs_end_with_blank_lines(void **state)
     check_paragraphs("a\n\xcc\x81\nb"); /* a mark alone is no blank line */
 }
 
+static size_t find_all(const char *text, size_t size, unsigned *boundaries)
+{
+    SuSegmenter segmenter;
+    SuSegmentStep step;
+    size_t count = 0;
+    su_segmenter_start(&segmenter, text, size);
+    while (su_segmenter_next(&segmenter, &step)) boundaries[count++] = step.boundaries;
+    return count;
+}
+
+/* What is between letters is a cluster's boundary, however many there are; nothing else changes. */
+static void a_longer_run_of_letters(void **state)
+{
+    (void)state;
+    static const char marks[] = "a.B 1,'A\"\n_a-b";
+    uint32_t random = 1;
+    for (int turn = 0; turn < 20000; turn++) {
+        char text[64], longer[64];
+        unsigned before[64], after[64];
+        size_t size = 0, more = 1 + (size_t)turn % 5;
+        for (int i = 0; i < 20; i++) {
+            random = random * 1103515245u + 12345u;
+            text[size++] = marks[(random >> 16) % (sizeof marks - 1)];
+        }
+        size_t at = (random >> 8) % 20; /* two letters here, or some more */
+        text[at] = text[at + 1 < size ? at + 1 : at - 1] = 'e';
+        if (at + 1 == size) at--;
+        memcpy(longer, text, at + 1);
+        memset(longer + at + 1, 'e', more);
+        memcpy(longer + at + 1 + more, text + at + 1, size - at - 1);
+        assert_int_equal(find_all(text, size, before), size);
+        assert_int_equal(find_all(longer, size + more, after), size + more);
+        assert_memory_equal(before, after, (at + 2) * sizeof *before);
+        for (size_t i = 0; i < more; i++) assert_int_equal(after[at + 1 + i], SU_BOUNDARY_CLUSTER);
+        assert_memory_equal(before + at + 1, after + at + 1 + more,
+                            (size - at - 1) * sizeof *before);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(unicode_s_tests),
+                                       cmocka_unit_test(a_longer_run_of_letters),
                                        cmocka_unit_test(paragraphs_end_with_blank_lines)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
