@@ -447,11 +447,11 @@ typedef struct SutraChunk {
  *
  * A chunk is filled with whole units (options->by) as long as it fits; a unit that does not fit
  * alone is cut between its own parts: a paragraph between sentences, a sentence between words, a
- * word between grapheme clusters, and a cluster, if it must be, between code points. No chunk has more
- * than 32 bytes a token of max_tokens. With an overlap a chunk begins where a unit begins, or else
- * a word, among the last tokens of the one before it; it is left out where a chunk would get no
- * further than that one. White space alone, and what has no tokens, is in no chunk. What a chunk is
- * depends on the text up to 1,024 bytes past the most that it could have had.
+ * word between grapheme clusters, and a cluster, if it must be, between code points. No chunk has
+ * more than 32 bytes a token of max_tokens. With an overlap a chunk begins where a unit begins, or
+ * else a word, among the last tokens of the one before it; it is left out where a chunk would get
+ * no further than that one. White space alone, and what has no tokens, is in no chunk. What a
+ * chunk is depends on the text up to 1,024 bytes past the most that it could have had.
  *
  *   chunks   [*n] in order; freed by sutra_chunks_free
  *
@@ -500,6 +500,27 @@ SUTRA_API SutraStatus sutra_embed_into(SutraEngine *engine, const SutraModel *mo
                                        const SutraInput *inputs, size_t n,
                                        const SutraEmbedOptions *options, void *out, size_t capacity,
                                        SutraItem *items, SutraError *err);
+
+/* Late chunking (Guenther et al. 2024): one pass over a text, and a vector for each of n parts of
+ * it, pooled from the vectors of its tokens, which have seen the whole text.
+ *
+ *   input     a text with its prompt_name, no longer than max_tokens; no pair, no token_ids
+ *   chunks    [n] of sutra_chunk, or any parts: begin and end are read
+ *   options   output POOLED; pooling over tokens (not CLS or LAST, which a model that has one of
+ *             these must be told otherwise); truncation is ERROR whatever it says
+ *   out       [n, row_bytes], capacity in bytes
+ *   item      of the text, or NULL
+ *
+ * A chunk's tokens are those that come from at least one of its code points; special tokens and the
+ * prompt's are in none. In float, in the order of the tokens, they are pooled as SutraPooling says,
+ * a chunk's first token being token 1; then cut, normalised and converted like any vector. Errors:
+ * as sutra_embed_into; LIMIT (the text is too long); ARGUMENT (a chunk has no tokens, or is not in
+ * the text); UNSUPPORTED (a model with modules between pooling and Normalize). When it fails, out
+ * may be written in part. */
+SUTRA_API SutraStatus sutra_embed_late(SutraEngine *engine, const SutraModel *model,
+                                       const SutraInput *input, const SutraChunk *chunks, size_t n,
+                                       const SutraEmbedOptions *options, void *out, size_t capacity,
+                                       SutraItem *item, SutraError *err);
 
 /* Scores each of n documents for a query by a reranker, and sorts them.
  *

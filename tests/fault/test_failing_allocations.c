@@ -263,6 +263,30 @@ static SutraStatus embed_windows(Fixture *fixture, SutraError *err)
     return status;
 }
 
+static SutraStatus chunk_and_pool(Fixture *fixture, SutraError *err)
+{
+    static const char text[] = "a b c. d e f.";
+    const SutraChunkOptions options = {
+        .struct_size = sizeof options, .by = SUTRA_CHUNK_SENTENCES, .max_tokens = 6};
+    const SutraInput input = {.text = text, .text_size = sizeof text - 1};
+    SutraChunk *chunks = (SutraChunk *)fixture;
+    float vectors[2 * DIM];
+    size_t n = 1;
+    SutraStatus status =
+        sutra_chunk(fixture->model, text, sizeof text - 1, &options, &chunks, &n, err);
+    if (status != SUTRA_OK) {
+        assert_null(chunks);
+        return status;
+    }
+    assert_int_equal(n, 2);
+    status = sutra_embed_late(fixture->engine, fixture->model, &input, chunks, n, NULL, vectors,
+                              sizeof vectors, NULL, err);
+    sutra_chunks_free(chunks);
+    return status;
+}
+
+static void chunks_and_late_vectors(void **state) { fail_each(*state, chunk_and_pool); }
+
 static void windows_of_a_text(void **state) { fail_each(*state, embed_windows); }
 
 static void short_texts_after_long_ones_failed(void **state)
@@ -284,11 +308,17 @@ static void short_texts_after_long_ones_failed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(opening_a_model),   cmocka_unit_test(creating_an_engine),
-        cmocka_unit_test(tokenizing),        cmocka_unit_test(warming_up),
-        cmocka_unit_test(the_first_request), cmocka_unit_test(a_result),
-        cmocka_unit_test(token_vectors),     cmocka_unit_test(a_job),
-        cmocka_unit_test(windows_of_a_text), cmocka_unit_test(short_texts_after_long_ones_failed),
+        cmocka_unit_test(opening_a_model),
+        cmocka_unit_test(creating_an_engine),
+        cmocka_unit_test(tokenizing),
+        cmocka_unit_test(warming_up),
+        cmocka_unit_test(the_first_request),
+        cmocka_unit_test(a_result),
+        cmocka_unit_test(token_vectors),
+        cmocka_unit_test(a_job),
+        cmocka_unit_test(windows_of_a_text),
+        cmocka_unit_test(chunks_and_late_vectors),
+        cmocka_unit_test(short_texts_after_long_ones_failed),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
