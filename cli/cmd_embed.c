@@ -145,12 +145,13 @@ static SutraStatus print_summary(const EmbedRun *run, const EmbedArgs *args, dou
     const SutraModelInfo *info = &run->session.info;
     SutraStatus status = cli_output_open(&out, NULL, false, err);
     if (status != SUTRA_OK) return status;
-    cli_output_print(
-        &out,
-        "{\"texts\":%llu,\"dim\":%u,\"tokens_seen\":%llu,\"tokens_used\":%llu,"
-        "\"truncated\":%llu,\"seconds\":%.3f,\"model\":",
-        (unsigned long long)totals->texts, run->dim, (unsigned long long)totals->tokens_seen,
-        (unsigned long long)totals->tokens_used, (unsigned long long)totals->truncated, seconds);
+    cli_output_print(&out,
+                     "{\"texts\":%llu,\"dim\":%u,\"tokens_seen\":%llu,\"tokens_used\":%llu,"
+                     "\"truncated\":%llu,\"windowed\":%llu,\"seconds\":%.3f,\"model\":",
+                     (unsigned long long)totals->texts, run->dim,
+                     (unsigned long long)totals->tokens_seen,
+                     (unsigned long long)totals->tokens_used, (unsigned long long)totals->truncated,
+                     (unsigned long long)totals->windowed, seconds);
     cli_json_string(&out, info->name, strlen(info->name));
     cli_output_print(&out, ",\"revision\":");
     cli_json_string(&out, info->revision, strlen(info->revision));
@@ -185,9 +186,8 @@ static int run_embed(const void *given, const CliArguments *rest)
     if (status == SUTRA_OK && args.json && !to_standard(&args))
         status = print_summary(&run, &args, seconds_since(&start), &err);
     if (status == SUTRA_OK)
-        cli_report_truncated(&run.stream.totals, run.options.max_tokens
-                                                     ? run.options.max_tokens
-                                                     : run.session.info.max_tokens);
+        cli_report_long(&run.stream.totals, run.options.max_tokens ? run.options.max_tokens
+                                                                   : run.session.info.max_tokens);
     else
         code = cli_fail("%s", err.message);
     cli_output_abort(&run.output);

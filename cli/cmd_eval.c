@@ -65,15 +65,26 @@ static SutraStatus print_result(const Task *task, const EvalArgs *args, const Su
     cli_double_text(100 * result->score, score);
     cli_output_print(&out,
                      "{\"metric\":\"%s\",\"score\":%s,\"items\":%llu,\"documents\":%llu,"
-                     "\"tokens\":%llu,\"truncated\":%llu,\"dim\":%u,\"model\":",
+                     "\"tokens\":%llu,\"truncated\":%llu,\"windowed\":%llu,\"dim\":%u,\"model\":",
                      task->metric, score, (unsigned long long)result->items,
                      (unsigned long long)result->documents, (unsigned long long)result->tokens,
-                     (unsigned long long)result->truncated, result->dim);
+                     (unsigned long long)result->truncated, (unsigned long long)result->windowed,
+                     result->dim);
     cli_json_string(&out, info->name, strlen(info->name));
     cli_output_print(&out, ",\"revision\":");
     cli_json_string(&out, info->revision, strlen(info->revision));
     cli_output_print(&out, "}\n");
     return cli_output_commit(&out, err);
+}
+
+static void report_long(const SutraEvalResult *result, uint32_t max_tokens)
+{
+    if (result->windowed)
+        cli_message("%llu texts became windows of %u tokens", (unsigned long long)result->windowed,
+                    max_tokens);
+    if (result->truncated)
+        cli_message("warning: %llu texts were truncated to %u tokens",
+                    (unsigned long long)result->truncated, max_tokens);
 }
 
 static SutraStatus evaluate(const Task *task, const EvalArgs *args, const char *path,
@@ -103,10 +114,8 @@ static SutraStatus evaluate(const Task *task, const EvalArgs *args, const char *
         cli_progress_clear();
     }
     if (status == SUTRA_OK) status = print_result(task, args, &session.info, &result, err);
-    if (status == SUTRA_OK && result.truncated)
-        cli_message("warning: %llu texts were truncated to %u tokens",
-                    (unsigned long long)result.truncated,
-                    embed.max_tokens ? embed.max_tokens : session.info.max_tokens);
+    if (status == SUTRA_OK)
+        report_long(&result, embed.max_tokens ? embed.max_tokens : session.info.max_tokens);
     free(ranges);
     cli_session_close(&session);
     return status;

@@ -110,8 +110,7 @@ static SutraStatus rank(const RerankArgs *args, const char *query, const CliSess
     ranking->count = (size_t)stream.totals.texts;
     sort(ranking, (const float *)(const void *)scores);
     free(scores);
-    cli_report_truncated(&stream.totals,
-                         args->max_tokens ? args->max_tokens : session->info.max_tokens);
+    cli_report_long(&stream.totals, args->max_tokens ? args->max_tokens : session->info.max_tokens);
     return SUTRA_OK;
 }
 

@@ -59,8 +59,8 @@ static SutraStatus embed_side(const CliSession *session, const SutraEmbedOptions
     cli_reader_close(reader);
     if (status != SUTRA_OK) return status;
     side->count = (size_t)stream.totals.texts;
-    cli_report_truncated(&stream.totals,
-                         options->max_tokens ? options->max_tokens : session->info.max_tokens);
+    cli_report_long(&stream.totals,
+                    options->max_tokens ? options->max_tokens : session->info.max_tokens);
     return SUTRA_OK;
 }
 

@@ -24,6 +24,7 @@ static void add_up(CliTotals *totals, const SutraItem *items, size_t count)
         totals->tokens_seen += items[i].tokens_seen;
         totals->tokens_used += items[i].tokens_used;
         totals->truncated += (items[i].flags & SUTRA_ITEM_TRUNCATED) != 0;
+        totals->windowed += items[i].windows > 0;
         if (items[i].tokens_seen > totals->longest) totals->longest = items[i].tokens_seen;
     }
     totals->texts += count;
@@ -122,8 +123,12 @@ void cli_free_texts(CliText *texts, size_t count)
     free(texts);
 }
 
-void cli_report_truncated(const CliTotals *totals, uint32_t max_tokens)
+void cli_report_long(const CliTotals *totals, uint32_t max_tokens)
 {
+    if (totals->windowed)
+        cli_message("%llu of %llu texts became windows of %u tokens (the longest text has %u)",
+                    (unsigned long long)totals->windowed, (unsigned long long)totals->texts,
+                    max_tokens, totals->longest);
     if (totals->truncated == 0) return;
     cli_message("warning: %llu of %llu texts were truncated to %u tokens (the longest has %u)",
                 (unsigned long long)totals->truncated, (unsigned long long)totals->texts,

@@ -7,7 +7,7 @@
 
 /* What adds up over a run. */
 typedef struct CliTotals {
-    uint64_t texts, tokens_seen, tokens_used, truncated;
+    uint64_t texts, tokens_seen, tokens_used, truncated, windowed;
     uint32_t longest; /* tokens of the longest text */
 } CliTotals;
 
@@ -39,8 +39,8 @@ SutraStatus cli_embed_all(CliEmbedStream *stream, unsigned char **vectors, CliTe
                           SutraError *err);
 void cli_free_texts(CliText *texts, size_t count);
 
-/* Says once on standard error how many texts, or pairs, were cut. */
-void cli_report_truncated(const CliTotals *totals, uint32_t max_tokens);
+/* Says once on standard error how many texts, or pairs, were cut or became windows. */
+void cli_report_long(const CliTotals *totals, uint32_t max_tokens);
 
 /* Puts file and line of the text that failed, if one did, before the library's message. */
 void cli_locate_error(const CliReader *reader, uint64_t first, SutraError *err);

@@ -4,6 +4,7 @@
 #include "console.h"
 #include "sutra_tools.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,7 +55,7 @@ const CliOption cli_engine_options[9] = {
      "let devices be unlike: vectors of one text may differ in rounding", 0, 0},
 };
 
-const CliOption cli_embed_options[10] = {
+const CliOption cli_embed_options[12] = {
     {"dim", 0, CLI_OPTION_NUMBER, "N", offsetof(CliEmbedArgs, dim),
      "keep the first N elements of a vector, then normalise", 1, 1u << 20},
     {"output-dtype", 0, CLI_OPTION_CHOICE,
@@ -81,7 +82,19 @@ const CliOption cli_embed_options[10] = {
     {"max-tokens", 0, CLI_OPTION_NUMBER, "N", offsetof(CliEmbedArgs, max_tokens),
      "longest text in tokens, special tokens included (default: the model's)", 1, UINT32_MAX},
     {"long-text", 0, CLI_OPTION_CHOICE, "truncate|error|window", offsetof(CliEmbedArgs, long_text),
-     "what becomes of longer texts (default: truncate)", 0, 0},
+     "what becomes of longer texts (default: truncate); window: overlapping windows of "
+     "--max-tokens "
+     "tokens, whose vectors become one",
+     0, 0},
+    {"window-overlap", 0, CLI_OPTION_TEXT, "N", offsetof(CliEmbedArgs, window_overlap),
+     "with --long-text window: tokens of text that neighbours share (default: an eighth of a "
+     "window's)",
+     0, 0},
+    {"aggregate", 0, CLI_OPTION_CHOICE, CLI_AGGREGATE_WORDS, offsetof(CliEmbedArgs, aggregate),
+     "with --long-text window: the windows' vectors become their mean (default), their "
+     "element-wise "
+     "maximum, their mean weighted by length or towards the text's middle, or the last one",
+     0, 0},
     {"prompt-name", 0, CLI_OPTION_TEXT, "NAME", offsetof(CliEmbedArgs, prompt_name),
      "put the model's prompt of that name before every text; an empty name: none", 0, 0},
 };
@@ -353,6 +366,28 @@ static SutraStatus check_ranges(const CliEmbedArgs *args, SutraDtype dtype, Sutr
     return SUTRA_OK;
 }
 
+static SutraStatus settle_windows(const CliEmbedArgs *args, SutraEmbedOptions *options,
+                                  SutraError *err)
+{
+    const char *overlap = args->window_overlap;
+    if (args->long_text != LONG_TEXT_WINDOW) {
+        if (!overlap && !args->aggregate) return SUTRA_OK;
+        return cli_raise(err, SUTRA_E_ARGUMENT, "%s goes with --long-text window",
+                         overlap ? "--window-overlap" : "--aggregate");
+    }
+    options->truncation = SUTRA_TRUNCATE_WINDOW;
+    if (args->aggregate) options->aggregate = (SutraAggregate)(args->aggregate - 1);
+    if (!overlap) return SUTRA_OK;
+    char *end;
+    errno = 0;
+    unsigned long long tokens = strtoull(overlap, &end, 10);
+    if (*overlap < '0' || *overlap > '9' || *end || errno || tokens >= SUTRA_WINDOW_NO_OVERLAP)
+        return cli_raise(err, SUTRA_E_ARGUMENT, "--window-overlap %s is not a number of tokens",
+                         overlap);
+    options->window_overlap = tokens ? (uint32_t)tokens : SUTRA_WINDOW_NO_OVERLAP;
+    return SUTRA_OK;
+}
+
 SutraStatus cli_embed_plan(const CliSession *session, const CliEmbedArgs *args,
                            SutraEmbedOptions *options, SutraError *err)
 {
@@ -361,10 +396,6 @@ SutraStatus cli_embed_plan(const CliSession *session, const CliEmbedArgs *args,
         SUTRA_POOL_MEAN_SQRT, SUTRA_POOL_WEIGHTED_MEAN, SUTRA_POOL_LAST};
     static const SutraDtype dtypes[] = {SUTRA_F32,    SUTRA_F32,     SUTRA_F16, SUTRA_I8, SUTRA_U8,
                                         SUTRA_BINARY, SUTRA_UBINARY, SUTRA_I8,  SUTRA_U8};
-    if (args->long_text == LONG_TEXT_WINDOW)
-        return cli_raise(
-            err, SUTRA_E_UNSUPPORTED,
-            "--long-text window is not supported by this version; use truncate or error");
     SutraStatus status = check_ranges(args, dtypes[args->dtype], err);
     if (status != SUTRA_OK) return status;
     *options = (SutraEmbedOptions){.struct_size = sizeof *options,
@@ -379,6 +410,8 @@ SutraStatus cli_embed_plan(const CliSession *session, const CliEmbedArgs *args,
     }
     if (args->no_normalize) options->normalize = SUTRA_NORMALIZE_NO;
     if (args->long_text == LONG_TEXT_ERROR) options->truncation = SUTRA_TRUNCATE_ERROR;
+    status = settle_windows(args, options, err);
+    if (status != SUTRA_OK) return status;
     status = cli_check_prompt(session, args->prompt_name, err);
     if (status != SUTRA_OK) return status;
     /* A request without texts checks the options against the model. */

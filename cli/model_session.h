@@ -24,6 +24,7 @@ typedef struct CliModelArgs {
 #define CLI_DEFAULT_RERANKER "ms-marco-MiniLM-L6-v2"
 #define CLI_PROFILE_WORDS "ultra-efficient|efficient|high-quality|auto"
 #define CLI_COMPUTE_WORDS "fp32|bf16|fp16|int8|auto"
+#define CLI_AGGREGATE_WORDS "mean|max|length|center|last"
 
 /* -m and --revision; what commands that use the cache of packed models take; the options of
  * commands that embed. */
@@ -32,12 +33,13 @@ extern const CliOption cli_model_options[2], cli_cache_options[1], cli_engine_op
 /* What every command that embeds takes. */
 typedef struct CliEmbedArgs {
     uint32_t dim, dtype, pooling, max_tokens, long_text;
+    uint32_t aggregate; /* place in CLI_AGGREGATE_WORDS */
     bool no_normalize;
-    const char *prompt_name;
+    const char *prompt_name, *window_overlap;
     const char *ranges, *calibrate, *save_ranges; /* see ranges_option.h */
 } CliEmbedArgs;
 
-extern const CliOption cli_embed_options[10];
+extern const CliOption cli_embed_options[12];
 
 typedef struct CliSession {
     SutraModel *model;

@@ -51,8 +51,8 @@ static SutraStatus calibrate(const CliSession *session, const CliEmbedArgs *args
     if (status != SUTRA_OK) return status;
     if (!all->begun)
         return cli_raise(err, SUTRA_E_ARGUMENT, "%s: no texts to calibrate with", args->calibrate);
-    cli_report_truncated(&stream.totals,
-                         options->max_tokens ? options->max_tokens : session->info.max_tokens);
+    cli_report_long(&stream.totals,
+                    options->max_tokens ? options->max_tokens : session->info.max_tokens);
     return SUTRA_OK;
 }
 

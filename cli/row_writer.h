@@ -2,7 +2,8 @@
  *
  *   npy          128-byte header, then rows [texts, columns]
  *   safetensors  512-byte header with the one tensor "embeddings", then rows
- *   jsonl        {"index":0,"embedding":[…],"tokens":12,"truncated":false} a line
+ *   jsonl        {"index":0,"embedding":[…],"tokens":12,"truncated":false} a line, with
+ *                "windows":3 of a text that became windows
  *   csv          a row a line, numbers alone
  *
  * The two binary headers say how many rows follow: when that is not known at the start, the header

@@ -31,9 +31,11 @@ static void jsonl_rows(CliRowWriter *writer, const SutraResultView *view)
         cli_output_print(writer->output, "{\"index\":%llu,\"embedding\":[",
                          (unsigned long long)(writer->written + i));
         put_row(writer, (const char *)view->data + i * view->row_bytes);
-        bool truncated = view->items[i].flags & SUTRA_ITEM_TRUNCATED;
-        cli_output_print(writer->output, "],\"tokens\":%u,\"truncated\":%s}\n",
-                         view->items[i].tokens_used, truncated ? "true" : "false");
+        const SutraItem *item = &view->items[i];
+        cli_output_print(writer->output, "],\"tokens\":%u,\"truncated\":%s", item->tokens_used,
+                         item->flags & SUTRA_ITEM_TRUNCATED ? "true" : "false");
+        if (item->windows) cli_output_print(writer->output, ",\"windows\":%u", item->windows);
+        cli_output_write(writer->output, "}\n", 2);
     }
 }
 

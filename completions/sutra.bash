@@ -55,6 +55,10 @@ _sutra() {
         mapfile -t COMPREPLY < <(compgen -W "truncate error window" -- "$current")
         return
         ;;
+    --aggregate)
+        mapfile -t COMPREPLY < <(compgen -W "mean max length center last" -- "$current")
+        return
+        ;;
     --profile)
         mapfile -t COMPREPLY < <(compgen -W "ultra-efficient efficient high-quality auto" -- "$current")
         return
@@ -83,16 +87,16 @@ _sutra() {
         mapfile -t COMPREPLY < <(compgen -W "dynamic min-max percentile mse entropy" -- "$current")
         return
         ;;
-    --revision | --field | --dim | --max-tokens | --prompt-name | --min-quality | --threads | --device | --plugins | --top | --document-prompt | --block-kib | --smooth | --keep)
+    --revision | --field | --dim | --max-tokens | --window-overlap | --prompt-name | --min-quality | --threads | --device | --plugins | --top | --document-prompt | --block-kib | --smooth | --keep)
         return
         ;;
     esac
     case ${COMP_WORDS[1]} in
-    embed) words="-m --model --revision --no-cache -i --input --field -o --output --format --json --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --prompt-name --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
+    embed) words="-m --model --revision --no-cache -i --input --field -o --output --format --json --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --window-overlap --aggregate --prompt-name --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
     tokenize) words="-m --model --revision --no-cache -i --input --field --max-tokens --json -h --help" ;;
-    similarity) words="-m --model --revision --no-cache -i --input --with --field --json --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --prompt-name --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
+    similarity) words="-m --model --revision --no-cache -i --input --with --field --json --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --window-overlap --aggregate --prompt-name --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
     rerank) words="-m --model --revision --no-cache -i --input --field --top --json --max-tokens --long-text --prompt-name --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
-    eval) words="-m --model --revision --no-cache --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --prompt-name --document-prompt --json --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
+    eval) words="-m --model --revision --no-cache --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --window-overlap --aggregate --prompt-name --document-prompt --json --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
     bench) words="-m --model --revision -i --input --threads --compute --block-kib --quick --json -h --help" ;;
     pull) words="--revision --from --json -h --help" ;;
     list) words="--json -h --help" ;;

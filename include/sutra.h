@@ -140,8 +140,40 @@ enum {
     SUTRA_TRUNCATE_MODEL = 0, /* as the model's tokenizer does */
     SUTRA_TRUNCATE_RIGHT,     /* keep the start */
     SUTRA_TRUNCATE_LEFT,      /* keep the end */
-    SUTRA_TRUNCATE_ERROR      /* a text that is too long fails with LIMIT */
+    SUTRA_TRUNCATE_ERROR,     /* a text that is too long fails with LIMIT */
+    SUTRA_TRUNCATE_WINDOW     /* a text that is too long becomes windows; see SutraAggregate */
 };
+
+/* SutraEmbedOptions.window_overlap: neighbours share nothing. */
+#define SUTRA_WINDOW_NO_OVERLAP UINT32_MAX
+
+/* How the vectors of a long text's windows become one (truncation = SUTRA_TRUNCATE_WINDOW, pooled
+ * vectors only).
+ *
+ *   text      c p p t0 t1 t2 t3 t4 t5 t6 s    c, s: special tokens, p: the prompt's
+ *   window 0  c p p t0 t1 t2 t3 s
+ *   window 1  c p p t3 t4 t5 t6 s             the windows overlap by one token of text
+ *
+ * A window has the special tokens and the prompt of the text, and as many of the text's other
+ * tokens as max_tokens leaves room for. The next one begins window_overlap tokens before the end of
+ * this one; the last one is where the text ends, and may be short. Without a prompt these are the
+ * windows of Hugging Face `tokenizers` with truncation and stride = window_overlap.
+ *
+ * Vector x_i of window i is that of a text with these tokens, as a float, cut and normalised as the
+ * options say; only where the model's own Normalize runs before the cut is x_i whole. In float, for
+ * windows 0, 1, …, n - 1 in this order, with window i holding tokens b_i … e_i - 1 of the text's T
+ * without prompt and special tokens:
+ *
+ *   x = (w_0 x_0 + w_1 x_1 + …) / (w_0 + w_1 + …)
+ *
+ * x is then cut, normalised and converted like the vector of any text. */
+typedef enum SutraAggregate {
+    SUTRA_AGGREGATE_MEAN = 0, /* w_i = 1 */
+    SUTRA_AGGREGATE_MAX,      /* x = the element-wise maximum */
+    SUTRA_AGGREGATE_LENGTH,   /* w_i = e_i - b_i */
+    SUTRA_AGGREGATE_CENTER,   /* w_i = T - |T - (b_i + e_i)|: most in the middle of the text */
+    SUTRA_AGGREGATE_LAST      /* x = x_(n - 1) */
+} SutraAggregate;
 
 /* SutraEmbedOptions.normalize
  *   MODEL   where the model has a Normalize, also after a cut that the caller asks for
@@ -177,8 +209,10 @@ typedef struct SutraItem {
     uint32_t flags;       /* SUTRA_ITEM_… */
     uint64_t queue_ns;    /* until a thread took it up */
     uint64_t tokenize_ns; /* this text's tokenisation */
-    uint64_t compute_ns;  /* its batch's encoder time */
-    uint64_t reserved[2];
+    uint64_t compute_ns;  /* its batch's encoder time; the sum of its windows' */
+    uint32_t windows;     /* that its vector was made of; 0: the text went through whole, or cut */
+    uint32_t reserved32;
+    uint64_t reserved[1];
 } SutraItem;
 
 typedef struct SutraModelOptions {
@@ -291,7 +325,14 @@ typedef struct SutraEmbedOptions {
      * the final vector, finite, as sutra_ranges finds them (SutraDtype). NULL: the fixed range
      * -1 … 1. Borrowed as inputs are: until return by blocking calls, copied by sutra_submit. */
     const float *ranges;
+    /* Of SUTRA_TRUNCATE_WINDOW only: tokens of text that neighbours share, fewer than a window has
+     * room for; 0: an eighth of that room, rounded down; SUTRA_WINDOW_NO_OVERLAP: none. */
+    uint32_t window_overlap;
+    SutraAggregate aggregate;
 } SutraEmbedOptions;
+
+/* With SUTRA_TRUNCATE_WINDOW token_ids that are too long fail with LIMIT: windows are made of
+ * texts. A text fails with ARGUMENT when its prompt leaves a window no room. */
 
 /* Scores (SUTRA_OUT_SCORES) are of pairs, by a reranker: a model for sequence classification with
  * one label, "cross-encoder". An input is a text, usually the query, and its pair, which may be
@@ -397,6 +438,52 @@ SUTRA_API SutraStatus sutra_tokens_view(const SutraTokens *tokens, SutraTokensVi
                                         SutraError *err);
 SUTRA_API void sutra_tokens_free(SutraTokens *tokens);
 
+/* ---- chunks of long texts ---- */
+
+/* Where chunks end: paragraphs end with blank lines and U+2029, sentences and words as in Unicode
+ * Standard Annex 29, but that no word ends before marks like "," and ".". */
+typedef enum SutraChunkBy {
+    SUTRA_CHUNK_TOKENS = 0, /* with words */
+    SUTRA_CHUNK_SENTENCES,
+    SUTRA_CHUNK_PARAGRAPHS
+} SutraChunkBy;
+
+typedef struct SutraChunkOptions {
+    uint32_t struct_size;
+    SutraChunkBy by;
+    uint32_t max_tokens; /* of a chunk, special tokens and the prompt included; 0: the model's */
+    uint32_t overlap; /* tokens, at most, of a chunk that the next one begins with; below max_tokens
+                         less special tokens and the prompt's; 0: none */
+    const char *prompt_name; /* as in SutraInput */
+} SutraChunkOptions;
+
+/* A part of a text, without White_Space at its ends. */
+typedef struct SutraChunk {
+    uint64_t begin, end; /* bytes of the text */
+    uint32_t tokens;     /* of this part as a text of its own, special tokens and prompt included */
+    uint32_t reserved;
+} SutraChunk;
+
+/* Cuts a text into chunks that are each embedded whole: as a text of its own none has more than
+ * max_tokens.
+ *
+ * A chunk is filled with whole units (options->by) as long as it fits; a unit that does not fit
+ * alone is cut between its own parts: a paragraph between sentences, a sentence between words, a
+ * word between grapheme clusters, and a cluster, if it must be, between code points. No chunk has
+ * more than 32 bytes a token of max_tokens. With an overlap a chunk begins where a unit begins, or
+ * else a word, among the last tokens of the one before it; it is left out where a chunk would get
+ * no further than that one. White space alone, and what has no tokens, is in no chunk. What a
+ * chunk is depends on the text up to 1,024 bytes past the most that it could have had.
+ *
+ *   chunks   [*n] in order; freed by sutra_chunks_free
+ *
+ * Errors: ARGUMENT (not valid UTF-8, options, a code point has more tokens than a chunk takes),
+ * UNSUPPORTED (a reranker, which takes pairs), MEMORY. */
+SUTRA_API SutraStatus sutra_chunk(const SutraModel *model, const char *text, size_t size,
+                                  const SutraChunkOptions *options, SutraChunk **chunks, size_t *n,
+                                  SutraError *err);
+SUTRA_API void sutra_chunks_free(SutraChunk *chunks);
+
 /* ---- models by name ----
  *
  * For a process that serves several: each is opened when it is first wanted, and closed when nobody
@@ -421,8 +508,8 @@ SUTRA_API SutraStatus sutra_models_create(const SutraModelsOptions *options, Sut
  * No other thread is in a call on it. */
 SUTRA_API void sutra_models_free(SutraModels *models);
 
-/* Says what a name stands for; opens nothing. The options are copied, and its cache_dir too. Errors:
- * ARGUMENT (the name is empty, or taken), MEMORY, ABI. */
+/* Says what a name stands for; opens nothing. The options are copied, and its cache_dir too.
+ * Errors: ARGUMENT (the name is empty, or taken), MEMORY, ABI. */
 SUTRA_API SutraStatus sutra_models_add(SutraModels *models, const char *name, const char *path,
                                        const SutraModelOptions *options, SutraError *err);
 
@@ -492,6 +579,27 @@ SUTRA_API SutraStatus sutra_embed_into(SutraEngine *engine, const SutraModel *mo
                                        const SutraInput *inputs, size_t n,
                                        const SutraEmbedOptions *options, void *out, size_t capacity,
                                        SutraItem *items, SutraError *err);
+
+/* Late chunking (Guenther et al. 2024): one pass over a text, and a vector for each of n parts of
+ * it, pooled from the vectors of its tokens, which have seen the whole text.
+ *
+ *   input     a text with its prompt_name, no longer than max_tokens; no pair, no token_ids
+ *   chunks    [n] of sutra_chunk, or any parts: begin and end are read
+ *   options   output POOLED; pooling over tokens (not CLS or LAST, which a model that has one of
+ *             these must be told otherwise); truncation is ERROR whatever it says
+ *   out       [n, row_bytes], capacity in bytes
+ *   item      of the text, or NULL
+ *
+ * A chunk's tokens are those that come from at least one of its code points; special tokens and the
+ * prompt's are in none. In float, in the order of the tokens, they are pooled as SutraPooling says,
+ * a chunk's first token being token 1; then cut, normalised and converted like any vector. Errors:
+ * as sutra_embed_into; LIMIT (the text is too long); ARGUMENT (a chunk has no tokens, or is not in
+ * the text); UNSUPPORTED (a model with modules between pooling and Normalize). When it fails, out
+ * may be written in part. */
+SUTRA_API SutraStatus sutra_embed_late(SutraEngine *engine, const SutraModel *model,
+                                       const SutraInput *input, const SutraChunk *chunks, size_t n,
+                                       const SutraEmbedOptions *options, void *out, size_t capacity,
+                                       SutraItem *item, SutraError *err);
 
 /* Scores each of n documents for a query by a reranker, and sorts them.
  *

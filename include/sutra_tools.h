@@ -106,6 +106,7 @@ typedef struct SutraEvalResult {
     uint64_t items;             /* pairs, or queries */
     uint64_t documents;         /* retrieval: of the corpus; sts: 0 */
     uint64_t tokens, truncated; /* tokens encoded; texts that were cut */
+    uint64_t windowed;          /* texts that became windows */
 } SutraEvalResult;
 
 /* Of every file: a byte order mark of UTF-8 at its start is skipped, and blank lines count for

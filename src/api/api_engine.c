@@ -6,6 +6,7 @@
 #include "base/process.h"
 #include "base/status.h"
 #include "pipeline/job_queue.h"
+#include "pipeline/late_chunks.h"
 #include "pipeline/scheduler.h"
 
 #include <string.h>
@@ -210,6 +211,19 @@ SutraStatus sutra_embed_into(SutraEngine *engine, const SutraModel *model, const
         if (items[i].status != SUTRA_OK) return status;
     for (size_t i = 0; i < n; i++) items[i].status = status; /* the call as a whole failed */
     return status;
+}
+
+SutraStatus sutra_embed_late(SutraEngine *engine, const SutraModel *model, const SutraInput *input,
+                             const SutraChunk *chunks, size_t n, const SutraEmbedOptions *options,
+                             void *out, size_t capacity, SutraItem *item, SutraError *err)
+{
+    if (item) *item = (SutraItem){0};
+    if (!input || (!chunks && n)) SU_RAISE(err, SUTRA_E_ARGUMENT, "input or chunks is NULL");
+    SU_TRY(check_call(engine, model, input, 1, err));
+    SU_TRY(su_input_check(input, err));
+    if (!input->text || input->pair || input->token_ids)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "late chunks are of a text, without pair or token_ids");
+    return su_embed_late(engine, model, input, chunks, n, options, out, capacity, item, err);
 }
 
 SutraStatus sutra_submit(SutraEngine *engine, const SutraModel *model, const SutraInput *inputs,

@@ -166,6 +166,16 @@ void su_cpu_backend_packed(const void *model, SutraCompute compute, SutraTensor 
                             .size = encoder->packed_size};
 }
 
+/* Of one row, so plain C does, which has the bits of all ISAs. */
+bool su_cpu_backend_convert(const SutraBatch *form, const float *vector, uint32_t size,
+                            float *steps, void *out)
+{
+    SuKernels kernels;
+    su_kernels_init(&kernels, SU_ISA_SCALAR);
+    su_output_steps(form, steps);
+    return su_output_row(&kernels, vector, size, form, steps, out);
+}
+
 static void unload(void *model) { su_encoder_free(model); }
 
 static SutraStatus context_create(void *model, uint32_t max_tokens, uint32_t max_seqs,

@@ -4,12 +4,20 @@
 
 #include "sutra_backend.h"
 
+#include <stdbool.h>
+
 #define SU_CPU_PACKING_NAME 64u
 /* Tokens that a thread takes through the layers at a time: their activations fit L2 beside a panel
  * of weights. */
 #define SU_CPU_RUN_TOKENS 256u
 
 const SutraBackend *su_cpu_backend(void);
+
+/* A float vector [size], whole, to the form that dtype, dim, normalize and ranges of `form` ask
+ * for, with the bits that a run would give. steps [form->dim] is overwritten. False: it holds NaN
+ * or infinity; out is zero then. */
+bool su_cpu_backend_convert(const SutraBatch *form, const float *vector, uint32_t size,
+                            float *steps, void *out);
 
 /* The packed weights of a model that this backend loaded, as a tensor of SUTRA_ROLE_PACKED_CPU:
  * given to load() instead of the weights, they are used where they lie. Borrowed until unload. */

@@ -4,7 +4,8 @@
 #include "backend/device_route.h"
 #include "base/clock.h"
 #include "base/status.h"
-#include "pipeline/text_tokens.h"
+#include "pipeline/row_cache.h"
+#include "pipeline/window_request.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -51,87 +52,6 @@ void su_batch_start_long(SuWorker *worker, const SuBatchKind *kind)
     start(worker, kind, kind->session->long_context, kind->session->long_tokens);
 }
 
-/* ---- the vector cache ---- */
-
-/* All that a row depends on beside the bytes of its text. */
-typedef struct CacheFacts {
-    uint64_t session;
-    uint64_t text_size, pair_size, num_token_ids, prompt_size; /* with a NULL, one more */
-    uint32_t output, dtype, pooling, dim, normalize, max_tokens, truncation, unused;
-} CacheFacts;
-
-/* Rows that the caller's ranges shape, and those of tokens, are not kept. */
-static bool is_kept(const SuRequest *request)
-{
-    const SuEmbedPlan *plan = request->plan;
-    return request->engine->cache && !plan->ranges && plan->output != SUTRA_OUT_TOKENS;
-}
-
-static void make_key(const SuRequest *request, size_t i, CacheFacts *facts, SuCacheKey *key)
-{
-    const SutraInput *input = &request->inputs[i];
-    const SuEmbedPlan *plan = request->plan;
-    size_t text = input->text ? input->text_size : 0, pair = input->pair ? input->pair_size : 0;
-    size_t ids = input->token_ids ? input->num_token_ids : 0;
-    size_t prompt = input->prompt_name ? strlen(input->prompt_name) : 0;
-    *facts = (CacheFacts){.session = request->session->serial,
-                          .text_size = input->text ? text + 1 : 0,
-                          .pair_size = input->pair ? pair + 1 : 0,
-                          .num_token_ids = input->token_ids ? ids + 1 : 0,
-                          .prompt_size = input->prompt_name ? prompt + 1 : 0,
-                          .output = plan->output,
-                          .dtype = plan->dtype,
-                          .pooling = plan->pooling,
-                          .dim = plan->dim,
-                          .normalize = plan->normalize,
-                          .max_tokens = plan->max_tokens,
-                          .truncation = plan->truncation};
-    *key = (SuCacheKey){.parts = {{facts, sizeof *facts},
-                                  {input->text, text},
-                                  {input->pair, pair},
-                                  {input->token_ids, ids * sizeof *input->token_ids},
-                                  {input->prompt_name, prompt}}};
-    su_vector_cache_hash(key);
-}
-
-/* True: item i has its row, and is described. */
-static bool take_from_cache(SuRequest *request, size_t i, uint64_t queue_ns)
-{
-    CacheFacts facts;
-    SuCacheKey key;
-    SuCacheFacts found;
-    if (!is_kept(request)) return false;
-    make_key(request, i, &facts, &key);
-    size_t row_bytes = request->plan->row_bytes;
-    if (!su_vector_cache_find(request->engine->cache, &key, request->target.data + i * row_bytes,
-                              row_bytes, &found))
-        return false;
-    if (request->target.items)
-        request->target.items[i] =
-            (SutraItem){.tokens_seen = found.tokens_seen,
-                        .tokens_used = found.tokens_used,
-                        .flags = SUTRA_ITEM_CACHED |
-                                 (found.tokens_seen > found.tokens_used ? SUTRA_ITEM_TRUNCATED : 0),
-                        .queue_ns = queue_ns};
-    return true;
-}
-
-static void put_into_cache(const SuWorker *worker, uint32_t s, const void *row)
-{
-    const SuRaggedBatch *batch = &worker->batch;
-    const SuRequest *request = worker->owners[s].request;
-    CacheFacts facts;
-    SuCacheKey key;
-    if (!is_kept(request)) return;
-    make_key(request, batch->source[s], &facts, &key);
-    su_vector_cache_put(
-        request->engine->cache, &key, row, worker->kind.row_bytes,
-        (SuCacheFacts){.tokens_seen = worker->owners[s].tokens_seen,
-                       .tokens_used = batch->cu_seqlens[s + 1] - batch->cu_seqlens[s]});
-}
-
-/* ---- batches ---- */
-
 /* Text s of the batch has a row in the view, which begins with text `first`. */
 static void copy_row(const SuWorker *worker, uint32_t s, uint32_t first,
                      const SutraResultView *view, bool numeric_error, uint64_t compute_ns)
@@ -154,7 +74,10 @@ static void copy_row(const SuWorker *worker, uint32_t s, uint32_t first,
     } else {
         const unsigned char *row = data + (size_t)(s - first) * view->row_bytes;
         memcpy(target->data + i * view->row_bytes, row, view->row_bytes);
-        put_into_cache(worker, s, row);
+        su_row_cache_put(
+            request, i, row,
+            (SuCacheFacts){.tokens_seen = worker->owners[s].tokens_seen,
+                           .tokens_used = batch->cu_seqlens[s + 1] - batch->cu_seqlens[s]});
     }
 }
 
@@ -260,6 +183,28 @@ static SutraStatus check_ids(const SutraModel *model, const SuTextTokens *tokens
     return SUTRA_OK;
 }
 
+static SutraStatus find_tokens(SuWorker *worker, const SuRequest *request, size_t i,
+                               SuTextTokens *tokens, SutraError *err)
+{
+    if (request->tokens) {
+        *tokens = request->tokens[i];
+        return SUTRA_OK;
+    }
+    SU_TRY(su_text_tokens(request->model, worker, &request->inputs[i], request->plan, tokens, err));
+    return check_ids(request->model, tokens, err);
+}
+
+/* The text goes on as a request of its windows. */
+static SutraStatus make_windows(SuWorker *worker, SuRequest *request, size_t i,
+                                const SuTextTokens *tokens, SutraError *err)
+{
+    SuRequest *windows = NULL;
+    SU_TRY(su_window_request_create(worker, request, i, tokens, &windows, err));
+    windows->next = worker->windows;
+    worker->windows = windows;
+    return SUTRA_OK;
+}
+
 static void append(SuWorker *worker, SuRequest *request, size_t i, const SuTextTokens *tokens)
 {
     atomic_fetch_add_explicit(&request->engine->tokens, tokens->used, memory_order_relaxed);
@@ -293,20 +238,22 @@ void su_batch_add(SuWorker *worker, SuRequest *request, size_t begin, size_t end
     for (size_t i = begin; i < end; i++) {
         SuTextTokens tokens = {0};
         SutraError reason = {0};
-        if (take_from_cache(request, i, queue_ns)) {
+        if (su_row_cache_take(request, i, queue_ns)) {
             done++;
             continue;
         }
         uint64_t start = su_clock_ns();
-        SutraStatus status = su_text_tokens(request->model, worker, &request->inputs[i],
-                                            request->plan, &tokens, &reason);
+        SutraStatus status = find_tokens(worker, request, i, &tokens, &reason);
         describe_item(request, i, &tokens, queue_ns, su_clock_ns() - start);
-        if (status == SUTRA_OK) status = check_ids(request->model, &tokens, &reason);
+        bool is_whole = tokens.used <= request->plan->max_tokens;
+        if (status == SUTRA_OK && !is_whole)
+            status = make_windows(worker, request, i, &tokens, &reason);
         if (status != SUTRA_OK) {
             su_request_fail_item(request, i, status, reason.message);
             done++;
             continue;
         }
+        if (!is_whole) continue;
         if (!su_ragged_batch_fits(&worker->batch, tokens.used)) su_batch_run(worker, team);
         if (tokens.used > worker->batch.max_tokens)
             run_long(worker, request, i, &tokens);

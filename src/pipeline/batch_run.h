@@ -15,8 +15,9 @@ void su_batch_start(SuWorker *worker, const SuBatchKind *kind, uint32_t rank);
 void su_batch_start_long(SuWorker *worker, const SuBatchKind *kind);
 
 /* Tokenises items begin … end - 1 into the worker's batch, which is of the request's kind, and runs
- * it whenever it is full. A text that is too long for its context goes through the long one alone.
- * The request must not be touched afterwards: it may be over. */
+ * it whenever it is full. A text that is too long for its context goes through the long one alone;
+ * one that becomes windows leaves them in worker->windows, to be listed. The request must not be
+ * touched afterwards: it may be over, unless there are windows of it. */
 void su_batch_add(SuWorker *worker, SuRequest *request, size_t begin, size_t end, uint64_t queue_ns,
                   const SutraTeam *team);
 

@@ -59,6 +59,7 @@ typedef struct SuWorker {
     unsigned char *memory; /* of batch and owners */
     const char *prompt;    /* counted last in this request; NULL: none */
     uint32_t prompt_tokens;
+    SuRequest *windows; /* of texts just tokenised, a chain by next: not yet listed */
 } SuWorker;
 
 /* A model prepared for this engine. It lies in a list of both; the last reference to the model
@@ -111,7 +112,9 @@ typedef struct SuEmbedPlan {
     SutraDtype dtype;
     SutraPooling pooling;
     uint32_t dim, max_tokens, normalize;
-    uint8_t truncation; /* SUTRA_TRUNCATE_RIGHT, _LEFT or _ERROR */
+    uint8_t truncation;      /* SUTRA_TRUNCATE_…, never _MODEL */
+    uint32_t window_overlap; /* as in SutraEmbedOptions, like aggregate: of windows, else 0 */
+    SutraAggregate aggregate;
     size_t row_bytes;
     const float *ranges; /* [2, dim] of the caller, or NULL */
 } SuEmbedPlan;

@@ -37,10 +37,12 @@ static SutraStatus check_enums(const SutraEmbedOptions *o, SutraError *err)
         SU_RAISE(err, SUTRA_E_ARGUMENT, "pooling %d is not known", (int)o->pooling);
     if (o->normalize > SUTRA_NORMALIZE_NO)
         SU_RAISE(err, SUTRA_E_ARGUMENT, "normalize %u is not known", o->normalize);
-    if (o->truncation > SUTRA_TRUNCATE_ERROR)
+    if (o->truncation > SUTRA_TRUNCATE_WINDOW)
         SU_RAISE(err, SUTRA_E_ARGUMENT, "truncation %u is not known", o->truncation);
     if (o->when_full > SUTRA_WHEN_FULL_FAIL)
         SU_RAISE(err, SUTRA_E_ARGUMENT, "when_full %u is not known", o->when_full);
+    if ((unsigned)o->aggregate > SUTRA_AGGREGATE_LAST)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "aggregate %d is not known", (int)o->aggregate);
     return SUTRA_OK;
 }
 
@@ -59,6 +61,30 @@ static SutraStatus plan_length(const SutraModel *model, const SutraEmbedOptions 
     plan->truncation = o->truncation;
     if (plan->truncation == SUTRA_TRUNCATE_MODEL)
         plan->truncation = model->truncate_left ? SUTRA_TRUNCATE_LEFT : SUTRA_TRUNCATE_RIGHT;
+    return SUTRA_OK;
+}
+
+/* max_tokens is settled; a prompt takes more of it, which the text that has it finds out. */
+static SutraStatus plan_windows(const SutraModel *model, const SutraEmbedOptions *o,
+                                SuEmbedPlan *plan, SutraError *err)
+{
+    const char *option = o->window_overlap ? "window_overlap" : o->aggregate ? "aggregate" : NULL;
+    if (o->truncation != SUTRA_TRUNCATE_WINDOW) {
+        if (!option) return SUTRA_OK;
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "%s goes with truncation = SUTRA_TRUNCATE_WINDOW only",
+                 option);
+    }
+    if (o->output != SUTRA_OUT_POOLED)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "windows are for pooled vectors: %s of a long text are not put together",
+                 o->output == SUTRA_OUT_TOKENS ? "token vectors" : "scores");
+    uint32_t room = plan->max_tokens - su_tokenizer_num_special(model->tokenizer, false);
+    if (o->window_overlap != SUTRA_WINDOW_NO_OVERLAP && o->window_overlap >= room)
+        SU_RAISE(err, SUTRA_E_ARGUMENT,
+                 "window_overlap %u is not less than the %u tokens of text in a window of %u",
+                 o->window_overlap, room, plan->max_tokens);
+    plan->window_overlap = o->window_overlap;
+    plan->aggregate = o->aggregate;
     return SUTRA_OK;
 }
 
@@ -138,5 +164,6 @@ SutraStatus su_embed_plan(const SutraModel *model, const SutraEmbedOptions *opti
     plan->row_bytes = su_row_bytes(plan->dtype, plan->dim);
     SU_TRY(plan_ranges(&o, plan, err));
     plan->normalize = plan_normalize(model, &o, plan->dim);
-    return plan_length(model, &o, plan, err);
+    SU_TRY(plan_length(model, &o, plan, err));
+    return plan_windows(model, &o, plan, err);
 }

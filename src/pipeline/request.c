@@ -43,9 +43,11 @@ void su_request_fail_item(SuRequest *request, size_t item, SutraStatus status, c
 void su_request_finish(SuRequest *request)
 {
     SutraEngine *engine = request->engine;
-    atomic_fetch_add(&engine->requests, 1);
-    atomic_fetch_add(&engine->texts, request->n);
-    if (request->status != SUTRA_OK) atomic_fetch_add(&engine->failed, 1);
+    if (!request->whole) {
+        atomic_fetch_add(&engine->requests, 1);
+        atomic_fetch_add(&engine->texts, request->n);
+        if (request->status != SUTRA_OK) atomic_fetch_add(&engine->failed, 1);
+    }
     if (request->on_finished) {
         request->on_finished(request);
         return;
@@ -81,6 +83,7 @@ SutraStatus su_request_status(const SuRequest *request, SutraError *err)
 
 size_t su_request_estimate(const SuRequest *request, size_t item)
 {
+    if (request->tokens) return request->tokens[item].used;
     const SutraInput *input = &request->inputs[item];
     size_t bytes = (input->text ? input->text_size : 0) + (input->pair ? input->pair_size : 0);
     size_t tokens = input->token_ids ? input->num_token_ids : bytes / BYTES_PER_TOKEN + 2;

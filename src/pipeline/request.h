@@ -8,7 +8,7 @@
 #ifndef SU_REQUEST_H
 #define SU_REQUEST_H
 
-#include "pipeline/engine.h"
+#include "pipeline/text_tokens.h"
 
 struct SuRequest {
     SutraEngine *engine;
@@ -21,12 +21,16 @@ struct SuRequest {
     uint8_t priority;                  /* 255 first */
     /* Called by the thread that finished it, with no lock held, instead of waking a waiter. */
     void (*on_finished)(SuRequest *request);
+    /* Of windows (window_request.h); of others NULL. */
+    SuRequest *whole; /* the request that their text is of, which is over after they are */
+    const SuTextTokens *tokens; /* [n] in place of inputs */
 
     /* The scheduler's, under its lock. */
     SuRequest *previous, *next;
     SuSession *session; /* NULL: not ready for this request */
     size_t next_item;   /* not yet claimed */
     size_t estimate;    /* tokens of the items from next_item on */
+    size_t windows;     /* requests in the list of which this is the whole */
     bool listed, preparing, cancelled;
 
     _Atomic size_t left; /* items that are not done */

@@ -62,13 +62,17 @@ static uint64_t deadline(const SuRequest *request)
 static void list(SuScheduler *s, SuRequest *request)
 {
     SuRequest *before = s->last;
-    while (before && before->priority < request->priority) before = before->previous;
+    /* Windows come first of their priority: texts that are begun are done before others are. */
+    while (before && (before->priority < request->priority ||
+                      (request->whole && before->priority == request->priority)))
+        before = before->previous;
     SuRequest *after = before ? before->next : s->first;
     request->previous = before;
     request->next = after;
     *(before ? &before->next : &s->first) = request;
     *(after ? &after->previous : &s->last) = request;
     request->listed = true;
+    if (request->whole) request->whole->windows++;
     s->items += request->n;
     s->tokens += request->estimate;
     if (deadline(request) < s->earliest) s->earliest = deadline(request);
@@ -79,6 +83,7 @@ static void unlist(SuScheduler *s, SuRequest *request)
     *(request->previous ? &request->previous->next : &s->first) = request->next;
     *(request->next ? &request->next->previous : &s->last) = request->previous;
     request->listed = false;
+    if (request->whole) request->whole->windows--;
     s->items -= request->n - request->next_item;
     s->tokens -= request->estimate;
     if (!s->first) s->earliest = UINT64_MAX;
@@ -216,6 +221,7 @@ static void call_leader(SuScheduler *s)
     SuRequest *r = s->first;
     bool free = s->phase == IDLE || (s->phase == WIDE && !s->led && claimable(s));
     if (!r || !free) return;
+    if (r->whole) r = r->whole; /* whose thread waits for its windows */
     if (r->on_finished) {
         atomic_fetch_add_explicit(&s->news, 1, memory_order_release);
         pthread_cond_signal(&s->host_work);
@@ -275,6 +281,23 @@ static void expire(SuScheduler *s)
     pthread_mutex_lock(&s->lock);
 }
 
+/* Lists the windows of texts that a worker has just tokenised. */
+static void list_windows(SuScheduler *s, SuWorker *worker)
+{
+    if (!worker->windows) return;
+    for (SuRequest *r = worker->windows, *next; r; r = next) {
+        next = r->next;
+        find_session(s, r);
+        list(s, r);
+    }
+    worker->windows = NULL;
+    first_changed(s);
+    call_leader(s);
+}
+
+/* Whether there is more to claim of a request, its windows included. */
+static bool has_more(const SuRequest *request) { return request->listed || request->windows; }
+
 /* False: the phase is over. */
 static bool wait_for_texts(SuScheduler *s)
 {
@@ -311,7 +334,7 @@ static void work(SuScheduler *s, uint32_t rank, const SuRequest *own)
         expire(s);
         uint32_t held = worker->batch.num_tokens;
         size_t goal = batch_goal(s);
-        bool wants = held ? held < goal : !own || own->listed;
+        bool wants = held ? held < goal : !own || has_more(own);
         if (wants && claim(s, held ? &worker->kind : NULL, goal - held, &share)) {
             if (!held) {
                 SuBatchKind kind = su_batch_kind(share.request);
@@ -320,6 +343,7 @@ static void work(SuScheduler *s, uint32_t rank, const SuRequest *own)
             pthread_mutex_unlock(&s->lock);
             su_batch_add(worker, share.request, share.begin, share.end, share.queue_ns, NULL);
             pthread_mutex_lock(&s->lock);
+            list_windows(s, worker);
         } else if (held) {
             pthread_mutex_unlock(&s->lock);
             su_batch_run(worker, NULL);
@@ -385,6 +409,7 @@ static void lead_team(SuScheduler *s, bool one_long)
         pthread_mutex_unlock(&s->lock);
         su_batch_add(worker, share.request, share.begin, share.end, share.queue_ns, &team);
         pthread_mutex_lock(&s->lock);
+        list_windows(s, worker);
         more = !one_long && worker->batch.num_tokens < goal &&
                claim(s, &kind, goal - worker->batch.num_tokens, &share);
     }
@@ -457,9 +482,9 @@ static void lead_own(SuScheduler *s, SuRequest *request)
 {
     bool led = false;
     pthread_mutex_lock(&s->lock);
-    while (request->listed && lead(s, request)) led = true;
+    while (has_more(request) && lead(s, request)) led = true;
     call_leader(s);
-    bool claimed = !request->listed;
+    bool claimed = !has_more(request);
     pthread_mutex_unlock(&s->lock);
     /* Other threads are at the last texts of a request that this one shared with them. */
     for (int i = 0; led && claimed && i < SPINS; i++) {

@@ -9,6 +9,10 @@ static SutraStatus take_token_ids(const SutraInput *input, const SuEmbedPlan *pl
                                   SuTextTokens *tokens, SutraError *err)
 {
     if (input->num_token_ids == 0) SU_RAISE(err, SUTRA_E_ARGUMENT, "token_ids is empty");
+    if (plan->truncation == SUTRA_TRUNCATE_WINDOW && input->num_token_ids > plan->max_tokens)
+        SU_RAISE(err, SUTRA_E_LIMIT,
+                 "token_ids are %zu, more than %u: windows are made of texts, not of token_ids",
+                 input->num_token_ids, plan->max_tokens);
     size_t used = input->num_token_ids < plan->max_tokens ? input->num_token_ids : plan->max_tokens;
     size_t first = plan->truncation == SUTRA_TRUNCATE_LEFT ? input->num_token_ids - used : 0;
     *tokens =
@@ -52,6 +56,16 @@ static SutraStatus check_pair(const SutraInput *input, SutraOutput output, Sutra
     return SUTRA_OK;
 }
 
+static SuEncodeRequest encode_request(const SutraInput *input, const char *prompt)
+{
+    return (SuEncodeRequest){.prefix = prompt,
+                             .prefix_size = strlen(prompt),
+                             .text = input->text ? input->text : "",
+                             .text_size = input->text_size,
+                             .pair = input->pair,
+                             .pair_size = input->pair_size};
+}
+
 static SutraStatus tokenize(const SutraModel *model, SuWorker *worker, const SutraInput *input,
                             const SuEmbedPlan *plan, SuTextTokens *tokens, SutraError *err)
 {
@@ -63,14 +77,9 @@ static SutraStatus tokenize(const SutraModel *model, SuWorker *worker, const Sut
     SU_TRY(su_model_prompt(model, input->prompt_name, &prompt, err));
     SU_TRY(prompt_length(model, worker, prompt, plan, &skip, err));
     SuEncoding encoding;
-    SuEncodeRequest request = {.prefix = prompt,
-                               .prefix_size = strlen(prompt),
-                               .text = input->text ? input->text : "",
-                               .text_size = input->text_size,
-                               .pair = input->pair,
-                               .pair_size = input->pair_size,
-                               .max_tokens = plan->max_tokens,
-                               .truncate_left = plan->truncation == SUTRA_TRUNCATE_LEFT};
+    SuEncodeRequest request = encode_request(input, prompt);
+    request.max_tokens = plan->truncation == SUTRA_TRUNCATE_WINDOW ? 0 : plan->max_tokens;
+    request.truncate_left = plan->truncation == SUTRA_TRUNCATE_LEFT;
     SU_TRY(su_tokenizer_encode(model->tokenizer, worker->scratch, &request, &encoding, err));
     if (encoding.num_tokens == 0) SU_RAISE(err, SUTRA_E_ARGUMENT, "the text has no tokens");
     *tokens = (SuTextTokens){encoding.token_ids, encoding.type_ids, encoding.num_tokens,
@@ -93,6 +102,22 @@ SutraStatus su_text_tokens(const SutraModel *model, SuWorker *worker, const Sutr
 {
     SU_TRY(tokenize(model, worker, input, plan, tokens, err));
     return check_length(plan, tokens, err);
+}
+
+SutraStatus su_text_windows(const SutraModel *model, SuWorker *worker, const SutraInput *input,
+                            const SuEmbedPlan *plan, const SuTextTokens *tokens,
+                            SuTokenWindows *windows, SutraError *err)
+{
+    const char *prompt = "";
+    SuEncoding encoding = {
+        .token_ids = tokens->ids, .type_ids = tokens->types, .num_tokens = tokens->used};
+    SU_TRY(su_model_prompt(model, input->prompt_name, &prompt, err));
+    SuEncodeRequest request = encode_request(input, prompt);
+    request.want_offsets = true; /* they tell the prompt's tokens */
+    if (*prompt)
+        SU_TRY(su_tokenizer_encode(model->tokenizer, worker->scratch, &request, &encoding, err));
+    return su_token_windows_cut(model->tokenizer, &encoding, prompt, request.prefix_size,
+                                plan->max_tokens, plan->window_overlap, windows, err);
 }
 
 SutraStatus su_embed_count_tokens(SutraEngine *engine, const SutraModel *model,

@@ -25,7 +25,7 @@ typedef struct SuCacheKey {
 
 /* Beside the row. */
 typedef struct SuCacheFacts {
-    uint32_t tokens_seen, tokens_used;
+    uint32_t tokens_seen, tokens_used, windows;
 } SuCacheFacts;
 
 typedef struct SuCacheCounts {

@@ -86,6 +86,7 @@ static SutraStatus embed_block(SuEvalRun *run, const SuEvalTexts *texts, size_t 
     for (size_t i = 0; i < count; i++) {
         run->tokens += items[i].tokens_used;
         run->truncated += (items[i].flags & SUTRA_ITEM_TRUNCATED) != 0;
+        run->windowed += items[i].windows > 0;
     }
     run->done += count;
     if (run->options.progress) run->options.progress(run->options.user, run->done, run->total);
@@ -127,7 +128,8 @@ SutraStatus su_eval_run_end(const SuEvalRun *run, double score, uint64_t items, 
                             .items = items,
                             .documents = documents,
                             .tokens = run->tokens,
-                            .truncated = run->truncated};
+                            .truncated = run->truncated,
+                            .windowed = run->windowed};
     memcpy(result, &full, size);
     return SUTRA_OK;
 }

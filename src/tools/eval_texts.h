@@ -30,7 +30,7 @@ typedef struct SuEvalRun {
     SutraEmbedOptions embed;
     uint32_t dim;
     size_t row_bytes;
-    uint64_t done, total, tokens, truncated;
+    uint64_t done, total, tokens, truncated, windowed;
 } SuEvalRun;
 
 SutraStatus su_eval_run_begin(SuEvalRun *run, SutraEngine *engine, const SutraModel *model,

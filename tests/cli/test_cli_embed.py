@@ -96,6 +96,30 @@ class Options(Base):
         embed("--max-tokens", "4", "--long-text", "error", *texts, code=1, stderr="^sutra: text 2: .* more than 4\n$")
         self.assertEqual(embed("--max-tokens", "4", "--long-text", "truncate", "a"), embed("a"))
 
+    def test_windows(self):
+        text = "the house is over the river at night"
+        window = ("--long-text", "window", "--max-tokens", "5")
+        said = r"^sutra: 1 of 1 texts became windows of 5 tokens \(the longest text has 10\)\n$"
+        row = read_jsonl(embed(*window, text, stderr=said))[0]
+        self.assertEqual(list(row), ["index", "embedding", "tokens", "truncated", "windows"])
+        self.assertEqual((row["tokens"], row["windows"], row["truncated"]), (14, 3, False))
+        self.assertEqual(embed(*window, "a"), embed("a"))
+        # by hand: windows of three words, one of them shared
+        parts = ["the house is", "is over the", "the river at", "at night"]
+        vectors = [r["embedding"] for r in read_jsonl(embed(*parts))]
+        mean = [sum(column) for column in zip(*vectors)]
+        length = sum(x * x for x in mean) ** 0.5
+        row = read_jsonl(embed(*window, "--window-overlap", "1", text, stderr=said))[0]
+        self.assertEqual(row["windows"], 4)
+        for ours, expected in zip(row["embedding"], mean):
+            self.assertAlmostEqual(ours, expected / length, delta=1e-6)
+        seen = {embed(*window, "--window-overlap", "2", "--aggregate", how, text, stderr=said)
+                for how in ("mean", "max", "length", "center", "last")}
+        self.assertGreaterEqual(len(seen), 4)  # windows of one length: length is mean
+        self.assertEqual(embed(*window, "--window-overlap", "0", text, stderr=said), embed(*window, text, stderr=said))
+        facts = json.loads(embed(*window, "--json", "-o", self.dir / "x.npy", text, stderr=said))
+        self.assertEqual((facts["windowed"], facts["truncated"]), (1, 0))
+
     def test_prompts(self):
         model = self.dir / "with-prompts"
         shutil.copytree(MODEL, model)

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,13 +56,13 @@ static SutraInput inputs[MAX_TEXTS];
 static SutraItem items[MAX_TEXTS];
 static float out[MAX_TEXTS * 64];
 
-static size_t random_batch(uint32_t *random)
+static size_t random_batch(uint32_t *random, uint32_t most_words)
 {
     static const char *const words[] = {
         "fox", "a", "the,", "caf\xc3\xa9", "\xe6\x97\xa5\xe6\x9c\xac", "zzz", "!", "stra\303\237e"};
     size_t n = 1 + tiny_random(random) % (tiny_random(random) % 4 ? 6 : MAX_TEXTS);
     for (size_t i = 0; i < n; i++) {
-        size_t used = 0, count = tiny_random(random) % 200;
+        size_t used = 0, count = tiny_random(random) % most_words;
         for (size_t w = 0; w < count; w++)
             used += (size_t)snprintf(texts[i] + used, MAX_BYTES - used, "%s ",
                                      words[tiny_random(random) % (sizeof words / sizeof *words)]);
@@ -88,17 +89,24 @@ static void test_embed_into(void **state)
     for (int i = 0; i < 64; i++) ranges[i] = -1.0f, ranges[64 + i] = 1.0f;
     const SutraEmbedOptions codes = {
         .struct_size = sizeof codes, .dtype = SUTRA_I8, .ranges = ranges};
+    const SutraEmbedOptions windowed = {.struct_size = sizeof windowed,
+                                        .truncation = SUTRA_TRUNCATE_WINDOW};
     uint32_t random = 77;
     long during = 0;
     uint64_t tokens = 0;
     for (int batch = 0; batch < 1000; batch++) {
-        size_t n = random_batch(&random);
+        bool windows = batch % 4 == 2; /* of texts that fit */
+        size_t n = random_batch(&random, windows ? 30 : 200);
+        const SutraEmbedOptions *given = windows ? &windowed : batch % 2 ? &codes : NULL;
         before = allocations;
-        SutraStatus status = sutra_embed_into(engine, model, inputs, n, batch % 2 ? &codes : NULL,
-                                              out, sizeof out, items, &err);
+        SutraStatus status =
+            sutra_embed_into(engine, model, inputs, n, given, out, sizeof out, items, &err);
         during += allocations - before;
         assert_int_equal(status, SUTRA_OK);
-        for (size_t i = 0; i < n; i++) tokens += items[i].tokens_used;
+        for (size_t i = 0; i < n; i++) {
+            tokens += items[i].tokens_used;
+            assert_int_equal(items[i].windows, 0);
+        }
     }
     print_message("1000 batches, %llu tokens, %ld allocations\n", (unsigned long long)tokens,
                   during);

@@ -50,7 +50,7 @@ static void rows_are_those_that_were_put(void **state)
         SuCacheKey key = key_of(&all[i]);
         assert_false(su_vector_cache_find(cache, &key, row, all[i].row_bytes, &facts));
         su_vector_cache_put(cache, &key, all[i].row, all[i].row_bytes,
-                            (SuCacheFacts){(uint32_t)i, (uint32_t)i + 1});
+                            (SuCacheFacts){(uint32_t)i, (uint32_t)i + 1, (uint32_t)i + 2});
         for (size_t back = 0; back < 8 && back <= i; back++) {
             const Known *known = &all[i - back * back];
             if (back * back > i) break;
@@ -59,6 +59,7 @@ static void rows_are_those_that_were_put(void **state)
             assert_memory_equal(row, known->row, known->row_bytes);
             assert_int_equal(facts.tokens_seen, i - back * back);
             assert_int_equal(facts.tokens_used, i - back * back + 1);
+            assert_int_equal(facts.windows, i - back * back + 2);
         }
     }
     for (size_t i = 0; i < MANY; i++) {

@@ -246,6 +246,49 @@ static SutraStatus embed_short_after_long(Fixture *fixture, SutraError *err)
     return status;
 }
 
+/* A text whose windows cannot be made fails alone. */
+static SutraStatus embed_windows(Fixture *fixture, SutraError *err)
+{
+    const SutraEmbedOptions options = {
+        .struct_size = sizeof options, .max_tokens = 4, .truncation = SUTRA_TRUNCATE_WINDOW};
+    const SutraInput inputs[] = {{.text = "a", .text_size = 1},
+                                 {.text = "a b c d", .text_size = 7}};
+    float vectors[2 * DIM] = {0}, zero[DIM] = {0};
+    SutraItem items[2];
+    SutraStatus status = sutra_embed_into(fixture->engine, fixture->model, inputs, 2, &options,
+                                          vectors, sizeof vectors, items, err);
+    assert_int_equal(items[0].status, SUTRA_OK);
+    assert_int_equal(items[1].status, status);
+    if (status != SUTRA_OK) assert_memory_equal(vectors + DIM, zero, sizeof zero);
+    return status;
+}
+
+static SutraStatus chunk_and_pool(Fixture *fixture, SutraError *err)
+{
+    static const char text[] = "a b c. d e f.";
+    const SutraChunkOptions options = {
+        .struct_size = sizeof options, .by = SUTRA_CHUNK_SENTENCES, .max_tokens = 6};
+    const SutraInput input = {.text = text, .text_size = sizeof text - 1};
+    SutraChunk *chunks = (SutraChunk *)fixture;
+    float vectors[2 * DIM];
+    size_t n = 1;
+    SutraStatus status =
+        sutra_chunk(fixture->model, text, sizeof text - 1, &options, &chunks, &n, err);
+    if (status != SUTRA_OK) {
+        assert_null(chunks);
+        return status;
+    }
+    assert_int_equal(n, 2);
+    status = sutra_embed_late(fixture->engine, fixture->model, &input, chunks, n, NULL, vectors,
+                              sizeof vectors, NULL, err);
+    sutra_chunks_free(chunks);
+    return status;
+}
+
+static void chunks_and_late_vectors(void **state) { fail_each(*state, chunk_and_pool); }
+
+static void windows_of_a_text(void **state) { fail_each(*state, embed_windows); }
+
 static void short_texts_after_long_ones_failed(void **state)
 {
     Fixture *fixture = *state;
@@ -273,6 +316,8 @@ int main(void)
         cmocka_unit_test(a_result),
         cmocka_unit_test(token_vectors),
         cmocka_unit_test(a_job),
+        cmocka_unit_test(windows_of_a_text),
+        cmocka_unit_test(chunks_and_late_vectors),
         cmocka_unit_test(short_texts_after_long_ones_failed),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

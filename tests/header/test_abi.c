@@ -22,6 +22,8 @@ static void array_structs_do_not_grow(void **state)
     assert_int_equal(_Alignof(SutraError), 4); /* programs have them where older headers put them */
     assert_int_equal(sizeof(SutraInput), 72);
     assert_int_equal(sizeof(SutraItem), 56);
+    assert_int_equal(offsetof(SutraItem, windows), 40);
+    assert_int_equal(sizeof(SutraChunk), 24);
     assert_int_equal(sizeof(SutraTensor), 64);
     assert_int_equal(sizeof(SutraHead), 16);
 }
@@ -39,6 +41,7 @@ static void growing_structs_start_with_their_size(void **state)
     ASSERT_STARTS_WITH_SIZE(SutraModelInfo);
     ASSERT_STARTS_WITH_SIZE(SutraEngineOptions);
     ASSERT_STARTS_WITH_SIZE(SutraEmbedOptions);
+    ASSERT_STARTS_WITH_SIZE(SutraChunkOptions);
     ASSERT_STARTS_WITH_SIZE(SutraResultView);
     ASSERT_STARTS_WITH_SIZE(SutraTokensView);
     ASSERT_STARTS_WITH_SIZE(SutraSpec);
@@ -54,6 +57,8 @@ static void options_grow_at_their_end(void **state)
     (void)state;
     assert_int_equal(offsetof(SutraEmbedOptions, pooling), 32);
     assert_int_equal(offsetof(SutraEmbedOptions, ranges), 40);
+    assert_int_equal(offsetof(SutraEmbedOptions, window_overlap), 48);
+    assert_int_equal(offsetof(SutraEmbedOptions, aggregate), 52);
     assert_true(offsetof(SutraModelInfo, score_activation) > offsetof(SutraModelInfo, dim));
     assert_true(offsetof(SutraModelInfo, tokenizer_class) >
                 offsetof(SutraModelInfo, score_activation));
@@ -71,6 +76,9 @@ static void enumerators_keep_their_numbers(void **state)
     assert_int_equal(SUTRA_UBINARY, 5);
     assert_int_equal(SUTRA_OUT_SCORES, 3);
     assert_int_equal(SUTRA_POOL_LAST, 6);
+    assert_int_equal(SUTRA_TRUNCATE_WINDOW, 4);
+    assert_int_equal(SUTRA_AGGREGATE_LAST, 4);
+    assert_int_equal(SUTRA_CHUNK_PARAGRAPHS, 2);
     assert_int_equal(SUTRA_TENSOR_I8, 3);
     assert_int_equal(SUTRA_ROLE_FFN_NORM_BIAS, 20);
     assert_int_equal(SUTRA_ACT_SIGMOID, 6);

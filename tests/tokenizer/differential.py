@@ -24,6 +24,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import differential_kinds  # noqa: E402
 import differential_patterns  # noqa: E402
 import differential_unigram  # noqa: E402
+import differential_windows  # noqa: E402
 import tokenizers  # noqa: E402
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers  # noqa: E402
 
@@ -375,6 +376,9 @@ def main():
     added_cases(check, vocab, rng, arguments.texts // 2)
     truncation_cases(check, vocab, rng, texts + passages[:200])
     vocab_txt_case(check, vocab, texts + inputs[::8])
+    special = {"template": 2, "bert": 2, "none": 0, "odd": 1}
+    differential_windows.all_cases(check, rng, texts + passages[:200],
+                                   {post: (bert_json(vocab, post=post), n) for post, n in special.items()})
     # The reference makes every pair of the parts that truncation cuts off: texts are short.
     starts = [t[:40] for t in texts + passages[:200]]
     differential_kinds.all_cases(check, texts[::4] + inputs[::16], texts + inputs + passages[:3000],

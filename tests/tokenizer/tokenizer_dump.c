@@ -6,10 +6,13 @@
  *   'V' vocab config                               build from vocab.txt; an empty config is none
  *   'F' case                                       build from a folder's files (tokenizer_case.h)
  *   'E' flags max_tokens prefix text pair          encode
+ *   'W' max_tokens overlap text                    windows
  * Answers begin with a status. After 'J', 'I', 'V', 'F' and failures: the message, a string. After 'E':
- * num_tokens, tokens_seen, ids, type ids, and with FLAG_OFFSETS begins and ends. */
+ * num_tokens, tokens_seen, ids, type ids, and with FLAG_OFFSETS begins and ends. After 'W': their
+ * number, and of each num_tokens, ids, type ids. */
 #include "base/memory.h"
 #include "support/tokenizer_case.h"
+#include "tokenizer/token_windows.h"
 #include "tokenizer/tokenizer_image.h"
 #include "tokenizer/tokenizer_parts.h"
 
@@ -129,6 +132,38 @@ static void encode(SuTokenizer *tokenizer, SuTokenizerScratch *scratch)
     su_free(pair.data);
 }
 
+static void cut_windows(const SuTokenizer *tokenizer, SuTokenizerScratch *scratch)
+{
+    SutraError err = {0};
+    SuEncoding encoding;
+    SuTokenWindows windows;
+    uint32_t max_tokens = read_word(), overlap = read_word();
+    Bytes text = read_bytes();
+    if (!tokenizer) stop("windows before a tokenizer was built");
+    SuEncodeRequest request = {.text = text.data, .text_size = text.size};
+    SutraStatus status = su_tokenizer_encode(tokenizer, scratch, &request, &encoding, &err);
+    if (status == SUTRA_OK)
+        status = su_token_windows_cut(tokenizer, &encoding, NULL, 0, max_tokens, overlap, &windows,
+                                      &err);
+    su_free(text.data);
+    if (status != SUTRA_OK) {
+        answer_status(status, &err);
+        return;
+    }
+    int32_t *ids = su_alloc(max_tokens, sizeof *ids), *types = su_alloc(max_tokens, sizeof *types);
+    if (!ids || !types) stop("out of memory");
+    uint32_t head[] = {SUTRA_OK, (uint32_t)windows.count};
+    write_words(head, 2);
+    for (size_t i = 0; i < windows.count; i++) {
+        uint32_t size = (uint32_t)su_token_windows_copy(&windows, i, ids, types);
+        write_words(&size, 1);
+        write_words(ids, size);
+        write_words(types, size);
+    }
+    su_free(ids);
+    su_free(types);
+}
+
 int main(void)
 {
     SuTokenizer *tokenizer = NULL;
@@ -139,6 +174,8 @@ int main(void)
             build(kind, &tokenizer);
         else if (kind == 'E')
             encode(tokenizer, scratch);
+        else if (kind == 'W')
+            cut_windows(tokenizer, scratch);
         else
             stop("unknown request");
     }

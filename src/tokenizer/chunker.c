@@ -1,0 +1,431 @@
+#include "tokenizer/chunker.h"
+
+#include "base/memory.h"
+#include "tokenizer/tokenizer_parts.h"
+#include "unicode/segment.h"
+#include "unicode/utf8.h"
+
+#include <string.h>
+
+enum {
+    BYTES_PER_TOKEN = 32, /* of max_tokens: a chunk has no more bytes */
+    AHEAD = 1024,         /* bytes past those that may tell where a sentence ends */
+    MOST_TOKENS = 1 << 20,
+    FIRST_GUESS = 6, /* bytes a token */
+    SLACK = 2        /* tokens that a text of its own may have less than a part of a longer one */
+};
+
+struct SuChunker {
+    const SuTokenizer *tokenizer;
+    SuTokenizerScratch *scratch;
+    SuChunkRule rule;
+    size_t base, room;  /* tokens of a chunk without text; those that are left */
+    size_t most, reach; /* bytes of a chunk; bytes that decide */
+    size_t prompt_code_points;
+    size_t guess;     /* bytes of text to tokenise for a chunk */
+    uint32_t *begins; /* [room + SLACK + 1] code point where each token of the stretch begins */
+    size_t num_begins, stretch;
+    char *buffer; /* [capacity] */
+    size_t capacity, filled;
+    size_t valid;    /* bytes that are known to be UTF-8 */
+    size_t start;    /* of the next chunk */
+    size_t cut;      /* end of the last one: past start where they overlap */
+    uint64_t origin; /* of the buffer in the text */
+    bool ended;
+};
+
+/* ---- life ---- */
+
+static SutraStatus measure_prompt(SuChunker *chunker, SutraError *err)
+{
+    const SuChunkRule *rule = &chunker->rule;
+    SuEncoding encoding;
+    SuEncodeRequest request = {
+        .prefix = rule->prompt, .prefix_size = rule->prompt_size, .text = "", .text_size = 0};
+    SU_TRY(su_tokenizer_encode(chunker->tokenizer, chunker->scratch, &request, &encoding, err));
+    if (rule->max_tokens <= encoding.num_tokens)
+        SU_RAISE(err, SUTRA_E_ARGUMENT,
+                 "max_tokens %u leaves no room for text beside %zu tokens, special ones and the "
+                 "prompt's",
+                 rule->max_tokens, encoding.num_tokens);
+    if (rule->max_tokens > MOST_TOKENS)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "max_tokens %u is more than %d", rule->max_tokens,
+                 MOST_TOKENS);
+    chunker->base = encoding.num_tokens;
+    chunker->room = rule->max_tokens - encoding.num_tokens;
+    if (rule->overlap >= chunker->room)
+        SU_RAISE(err, SUTRA_E_ARGUMENT,
+                 "overlap %u is not less than the %zu tokens of text in a chunk of %u",
+                 rule->overlap, chunker->room, rule->max_tokens);
+    return SUTRA_OK;
+}
+
+SutraStatus su_chunker_create(const SuTokenizer *tokenizer, const SuChunkRule *rule,
+                              SuChunker **out, SutraError *err)
+{
+    SuChunker *chunker = su_calloc(1, sizeof *chunker);
+    *out = NULL;
+    if (!chunker) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for a chunker");
+    chunker->tokenizer = tokenizer;
+    chunker->rule = *rule;
+    SutraStatus status = su_tokenizer_scratch_create(&chunker->scratch, err);
+    if (status == SUTRA_OK) status = measure_prompt(chunker, err);
+    if (status == SUTRA_OK) {
+        chunker->most = (size_t)rule->max_tokens * BYTES_PER_TOKEN;
+        chunker->reach = chunker->most + AHEAD;
+        chunker->guess = chunker->room * FIRST_GUESS;
+        chunker->prompt_code_points = su_utf8_count(rule->prompt, rule->prompt_size);
+        chunker->begins = su_alloc(chunker->room + SLACK + 1, sizeof *chunker->begins);
+        if (!chunker->begins)
+            status = su_error_set(err, SUTRA_E_MEMORY, "out of memory for a chunker");
+    }
+    if (status != SUTRA_OK) {
+        su_chunker_free(chunker);
+        return status;
+    }
+    *out = chunker;
+    return SUTRA_OK;
+}
+
+void su_chunker_free(SuChunker *chunker)
+{
+    if (!chunker) return;
+    su_tokenizer_scratch_free(chunker->scratch);
+    su_free(chunker->begins);
+    su_free(chunker->buffer);
+    su_free(chunker);
+}
+
+/* ---- the buffer ---- */
+
+static void drop_front(SuChunker *chunker)
+{
+    size_t front = chunker->start;
+    memmove(chunker->buffer, chunker->buffer + front, chunker->filled - front);
+    chunker->filled -= front;
+    chunker->valid -= front;
+    chunker->cut = chunker->cut > front ? chunker->cut - front : 0;
+    chunker->origin += front;
+    chunker->start = 0;
+}
+
+SutraStatus su_chunker_push(SuChunker *chunker, const char *text, size_t size, SutraError *err)
+{
+    size_t needed;
+    if (su_add_overflows(chunker->filled, size, &needed)) needed = SIZE_MAX;
+    if (needed > chunker->capacity && chunker->start > chunker->capacity / 2) {
+        drop_front(chunker);
+        needed = chunker->filled + size;
+    }
+    if (needed > chunker->capacity) {
+        size_t doubled = chunker->capacity * 2;
+        size_t capacity = needed > doubled ? needed : doubled;
+        char *grown = su_realloc(chunker->buffer, capacity, 1);
+        if (!grown) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu bytes of text", capacity);
+        chunker->buffer = grown;
+        chunker->capacity = capacity;
+    }
+    if (size) memcpy(chunker->buffer + chunker->filled, text, size);
+    chunker->filled += size;
+    return SUTRA_OK;
+}
+
+void su_chunker_end(SuChunker *chunker) { chunker->ended = true; }
+
+/* *size: the bytes that decide the next chunk; 0: more are needed, or there are none. */
+static SutraStatus find_region(SuChunker *chunker, size_t *size, SutraError *err)
+{
+    enum { LONGEST = 4 }; /* bytes of a code point */
+    size_t bad, count, left = chunker->filled - chunker->valid;
+    *size = 0;
+    if (left) {
+        bool whole = su_utf8_validate(chunker->buffer + chunker->valid, left, &bad, &count);
+        chunker->valid += whole ? left : bad;
+    }
+    size_t known = chunker->valid - chunker->start;
+    left = chunker->filled - chunker->valid;
+    if (known >= chunker->reach) {
+        const char *text = chunker->buffer + chunker->start;
+        known = chunker->reach;
+        while (chunker->start + known < chunker->valid && su_utf8_is_continuation(text[known]))
+            known--;
+    } else if (left >= LONGEST || (left && chunker->ended)) {
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "text is not valid UTF-8 at byte %llu",
+                 (unsigned long long)(chunker->origin + chunker->valid));
+    } else if (!chunker->ended) {
+        return SUTRA_OK;
+    }
+    *size = known;
+    return SUTRA_OK;
+}
+
+/* ---- boundaries ---- */
+
+typedef enum Level { CODE_POINT, CLUSTER, WORD, SENTENCE, PARAGRAPH, NUM_LEVELS } Level;
+
+static Level level_of(SutraChunkBy by)
+{
+    return by == SUTRA_CHUNK_PARAGRAPHS ? PARAGRAPH : by == SUTRA_CHUNK_SENTENCES ? SENTENCE : WORD;
+}
+
+/* Where a chunk may end, and where without the blanks before that. */
+typedef struct Cut {
+    size_t at, solid; /* at 0: nowhere */
+} Cut;
+
+static unsigned levels_before(const SuSegmentStep *step)
+{
+    unsigned levels = 1u << CODE_POINT;
+    if (step->boundaries & SU_BOUNDARY_CLUSTER) levels |= 1u << CLUSTER;
+    if ((step->boundaries & SU_BOUNDARY_WORD) && !step->clinging) levels |= 1u << WORD;
+    if (step->boundaries & SU_BOUNDARY_SENTENCE) levels |= 1u << SENTENCE;
+    if (step->boundaries & SU_BOUNDARY_PARAGRAPH) levels |= 1u << PARAGRAPH;
+    return levels;
+}
+
+/* A walk over a text that knows, at each code point, what a chunk that ends before it holds. */
+typedef struct Walk {
+    SuSegmenter segmenter;
+    SuSegmentStep step;
+    size_t solid; /* end of the last cluster that is not blank, before the one of `step` */
+    bool blank;   /* the cluster of `step` as far as it */
+} Walk;
+
+static bool walk(Walk *it)
+{
+    size_t end = it->step.end;
+    if (!su_segmenter_next(&it->segmenter, &it->step)) {
+        if (!it->blank) it->solid = end;
+        return false;
+    }
+    bool begins = it->step.boundaries & SU_BOUNDARY_CLUSTER;
+    if (begins && end && !it->blank) it->solid = end;
+    it->blank = it->step.blank && (begins || it->blank);
+    return true;
+}
+
+/* Of a chunk that ends before the current code point; `before`: blank was so before it. */
+static size_t solid_end(const Walk *it, bool before)
+{
+    bool begins = it->step.boundaries & SU_BOUNDARY_CLUSTER;
+    return begins || before ? it->solid : it->step.begin;
+}
+
+/* The last cut of each level up to `limit`, beyond `floor`; first: the first one of clusters and of
+ * code points. The end of the text is a cut of all levels. */
+static void find_cuts(const char *text, size_t size, size_t limit, size_t floor, bool first,
+                      Cut cuts[NUM_LEVELS])
+{
+    Walk it = {.solid = 0};
+    unsigned found = 0;
+    bool more, before = false;
+    memset(cuts, 0, NUM_LEVELS * sizeof *cuts);
+    su_segmenter_start(&it.segmenter, text, size);
+    while ((more = walk(&it)) && it.step.begin <= limit) {
+        size_t end = solid_end(&it, before);
+        unsigned levels = end > floor ? levels_before(&it.step) : 0;
+        if (first) levels &= ~found;
+        found |= levels;
+        for (int level = 0; level < NUM_LEVELS; level++)
+            if (levels >> level & 1) cuts[level] = (Cut){it.step.begin, end};
+        if (first && found >> CLUSTER & 1) return;
+        before = it.blank;
+    }
+    if (more || limit < size || it.solid <= floor) return;
+    for (int level = 0; level < NUM_LEVELS; level++)
+        if (!first || !(found >> level & 1)) cuts[level] = (Cut){size, it.solid};
+}
+
+/* Bytes of blank clusters at the start. */
+static size_t count_blank(const char *text, size_t size)
+{
+    Walk it = {.solid = 0};
+    size_t begin = 0;
+    su_segmenter_start(&it.segmenter, text, size);
+    while (walk(&it)) {
+        if (it.step.boundaries & SU_BOUNDARY_CLUSTER) begin = it.step.begin;
+        if (!it.blank) return begin;
+    }
+    return size;
+}
+
+/* ---- tokens ---- */
+
+static size_t byte_of(const char *text, size_t size, size_t code_point)
+{
+    size_t at = 0;
+    while (at < size && code_point) {
+        at++;
+        while (at < size && su_utf8_is_continuation(text[at])) at++;
+        code_point--;
+    }
+    return at;
+}
+
+/* Tokenises as much of the text as a chunk may take, at most `most` bytes: where its tokens begin,
+ * for those that fit and a few more. */
+static SutraStatus tokenize_stretch(SuChunker *chunker, const char *text, size_t size,
+                                    SutraError *err)
+{
+    size_t most = size < chunker->most ? size : chunker->most;
+    size_t wanted = chunker->room + SLACK + 1, stretch = chunker->guess;
+    SuEncoding encoding;
+    do {
+        if (stretch > most) stretch = most;
+        while (stretch < size && su_utf8_is_continuation(text[stretch])) stretch--;
+        SuEncodeRequest request = {
+            .text = text, .text_size = stretch, .want_offsets = true, .no_special_tokens = true};
+        SU_TRY(su_tokenizer_encode(chunker->tokenizer, chunker->scratch, &request, &encoding, err));
+        if (encoding.num_tokens >= wanted || stretch + 3 >= most) break;
+        stretch *= 2;
+    } while (true);
+    chunker->stretch = stretch;
+    chunker->num_begins = encoding.num_tokens < wanted ? encoding.num_tokens : wanted;
+    memcpy(chunker->begins, encoding.begin, chunker->num_begins * sizeof *chunker->begins);
+    return SUTRA_OK;
+}
+
+/* The byte up to which the text has about so many tokens. */
+static size_t limit_of(const SuChunker *chunker, const char *text, size_t tokens)
+{
+    if (tokens >= chunker->num_begins) return chunker->stretch;
+    return byte_of(text, chunker->stretch, chunker->begins[tokens]);
+}
+
+/* text [size] as a text of its own. */
+static SutraStatus encode_chunk(SuChunker *chunker, const char *text, size_t size,
+                                SuEncoding *encoding, SutraError *err)
+{
+    SuEncodeRequest request = {.prefix = chunker->rule.prompt,
+                               .prefix_size = chunker->rule.prompt_size,
+                               .text = text,
+                               .text_size = size,
+                               .want_offsets = chunker->rule.overlap > 0};
+    return su_tokenizer_encode(chunker->tokenizer, chunker->scratch, &request, encoding, err);
+}
+
+/* ---- chunks ---- */
+
+/* The cut of the coarsest level that has one, from `level` to `finest`. */
+static Cut best_cut(const Cut cuts[NUM_LEVELS], Level level, Level finest)
+{
+    for (int at = (int)level; at >= (int)finest; at--)
+        if (cuts[at].at) return cuts[at];
+    return (Cut){0};
+}
+
+/* Tries the first cluster, then the first code point. */
+static SutraStatus find_smallest(SuChunker *chunker, const char *text, size_t size, Cut *cut,
+                                 SuEncoding *encoding, SutraError *err)
+{
+    Cut cuts[NUM_LEVELS];
+    find_cuts(text, size, chunker->most, 0, true, cuts);
+    for (int level = CLUSTER; level >= CODE_POINT; level--) {
+        *cut = cuts[level];
+        if (!cut->at) continue;
+        SU_TRY(encode_chunk(chunker, text, cut->solid, encoding, err));
+        if (encoding->num_tokens <= chunker->rule.max_tokens) return SUTRA_OK;
+    }
+    SU_RAISE(err, SUTRA_E_ARGUMENT,
+             "max_tokens %u has no room for the character at byte %llu of the text",
+             chunker->rule.max_tokens, (unsigned long long)(chunker->origin + chunker->start));
+}
+
+/* The end of the chunk that begins the text; cut->at 0: it would not get beyond `floor`, or cut a
+ * cluster to do so. */
+static SutraStatus find_end(SuChunker *chunker, const char *text, size_t size, size_t floor,
+                            Cut *cut, SuEncoding *encoding, SutraError *err)
+{
+    Level level = level_of(chunker->rule.by);
+    size_t tokens = chunker->room + SLACK, step = 1, tried = 0;
+    SU_TRY(tokenize_stretch(chunker, text, size, err));
+    while (tokens) {
+        Cut cuts[NUM_LEVELS];
+        find_cuts(text, size, limit_of(chunker, text, tokens), floor, false, cuts);
+        *cut = best_cut(cuts, level, floor ? CLUSTER : CODE_POINT);
+        if (!cut->at) break;
+        if (cut->at == tried) { /* the same again */
+            tokens--;
+            continue;
+        }
+        tried = cut->at;
+        SU_TRY(encode_chunk(chunker, text, cut->solid, encoding, err));
+        if (encoding->num_tokens <= chunker->rule.max_tokens) return SUTRA_OK;
+        size_t excess = encoding->num_tokens - chunker->rule.max_tokens;
+        if (excess < step) excess = step;
+        tokens = tokens > excess ? tokens - excess : 0;
+        step *= 2;
+    }
+    *cut = (Cut){0};
+    return floor ? SUTRA_OK : find_smallest(chunker, text, size, cut, encoding, err);
+}
+
+/* Where the next chunk begins, in this one, or else at its end. */
+static size_t find_next(const SuChunker *chunker, const char *text, Cut cut,
+                        const SuEncoding *encoding)
+{
+    const SuTemplate *list = &chunker->tokenizer->post_processor.single;
+    size_t tail = 0, overlap = chunker->rule.overlap, first[NUM_LEVELS] = {0};
+    while (tail < list->count && list->parts[list->count - 1 - tail].kind == SU_PART_SPECIAL)
+        tail++;
+    if (!overlap || encoding->num_tokens < tail + overlap) return cut.at;
+    uint32_t begin = encoding->begin[encoding->num_tokens - tail - overlap];
+    if (begin <= chunker->prompt_code_points) return cut.at;
+    size_t from = byte_of(text, cut.solid, begin - chunker->prompt_code_points);
+    SuSegmenter segmenter;
+    SuSegmentStep step;
+    su_segmenter_start(&segmenter, text, cut.solid);
+    while (su_segmenter_next(&segmenter, &step)) {
+        unsigned levels = levels_before(&step);
+        if (step.begin < from || step.begin == 0) continue;
+        for (int level = WORD; level < NUM_LEVELS; level++)
+            if (!first[level] && (levels >> level & 1)) first[level] = step.begin;
+        if (first[level_of(chunker->rule.by)]) break;
+    }
+    size_t unit = first[level_of(chunker->rule.by)];
+    return unit ? unit : first[WORD] ? first[WORD] : cut.at;
+}
+
+/* Decides what begins at chunker->start, which moves on; *found false: that is no chunk. */
+static SutraStatus decide(SuChunker *chunker, size_t size, bool *found, SutraChunk *chunk,
+                          const char **text, SutraError *err)
+{
+    const char *at = chunker->buffer + chunker->start;
+    size_t blank = count_blank(at, size);
+    size_t floor = chunker->cut > chunker->start ? chunker->cut - chunker->start : 0;
+    *found = false;
+    if (blank) {
+        chunker->start += blank;
+        return SUTRA_OK;
+    }
+    Cut cut = {0};
+    SuEncoding encoding;
+    SU_TRY(find_end(chunker, at, size, floor, &cut, &encoding, err));
+    if (!cut.at) { /* the overlap leaves no room for more text */
+        chunker->start = chunker->cut;
+        return SUTRA_OK;
+    }
+    *found = encoding.num_tokens > chunker->base;
+    *chunk = (SutraChunk){.begin = chunker->origin + chunker->start,
+                          .end = chunker->origin + chunker->start + cut.solid,
+                          .tokens = (uint32_t)encoding.num_tokens};
+    *text = at;
+    size_t next = *found ? find_next(chunker, at, cut, &encoding) : cut.at;
+    chunker->guess = cut.at + cut.at / 4 + AHEAD / 16;
+    chunker->cut = chunker->start + cut.at;
+    chunker->start += next;
+    return SUTRA_OK;
+}
+
+SutraStatus su_chunker_next(SuChunker *chunker, bool *found, SutraChunk *chunk, const char **text,
+                            SutraError *err)
+{
+    size_t size = 0;
+    *found = false;
+    do {
+        if (chunker->ended && chunker->cut >= chunker->filled) return SUTRA_OK;
+        SU_TRY(find_region(chunker, &size, err));
+        if (size) SU_TRY(decide(chunker, size, found, chunk, text, err));
+    } while (size && !*found);
+    return SUTRA_OK;
+}
