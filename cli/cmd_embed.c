@@ -167,17 +167,34 @@ static double seconds_since(const struct timespec *start)
     return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) * 1e-9;
 }
 
+/* Adds to an error what there is of the vectors made before it. */
+static void note_what_is_written(const EmbedRun *run, SutraError *err)
+{
+    bool kept = run->output.slot < 0 && run->output.stream < 0;
+    unsigned long long written = run->writer.written;
+    SutraError cause = *err;
+    if (!written || run->output.status != SUTRA_OK) return;
+    if (kept)
+        cli_raise(err, cause.status, "%s; the vectors of the first %llu texts are written",
+                  cause.message, written);
+    else
+        cli_raise(err, cause.status, "%s; nothing is written", cause.message);
+}
+
 static int run_embed(const void *given, const CliArguments *rest)
 {
     EmbedArgs args = *(const EmbedArgs *)given;
-    EmbedRun run = {.reader = {.fd = -1}};
+    EmbedRun run = {.reader = {.source = {.fd = -1}}};
     SutraError err = {0};
     struct timespec start;
     int code = settle(&args, rest);
     if (code != CLI_DONE) return code;
     clock_gettime(CLOCK_MONOTONIC, &start);
     SutraStatus status = begin(&run, &args, rest, &err);
-    if (status == SUTRA_OK) status = cli_embed_stream(&run.stream, take_rows, &run, &err);
+    if (status == SUTRA_OK) {
+        status = cli_embed_stream(&run.stream, take_rows, &run, &err);
+        if (status != SUTRA_OK) note_what_is_written(&run, &err);
+    }
     if (status == SUTRA_OK) {
         cli_rows_end(&run.writer);
         status = cli_output_commit(&run.output, &err);
@@ -203,12 +220,14 @@ const CliCommand cli_embed_command = {
     .summary = "turn texts into vectors",
     .details =
         "Turns each TEXT, each line of a file, or a field of JSON lines into a vector, in input\n"
-        "order. Without TEXT and -i, reads standard input. Lines end with \"\\n\" only.\n"
+        "order. Without TEXT and -i, reads standard input. Lines end with \"\\n\" only. Input "
+        "packed\n"
+        "by gzip or zstd is unpacked, whatever it is called.\n"
         "\n"
         "  sutra embed -i texts.txt -o vectors.npy\n"
         "  sutra embed --dim 128 \"first text\" \"second text\"\n"
         "  sutra embed -i corpus.txt -o corpus.npy --output-dtype int8 --calibrate corpus.txt\n"
-        "  zcat corpus.jsonl.gz | sutra embed -i - --field text -o corpus.safetensors",
+        "  sutra embed -i corpus.jsonl.gz --field text -o corpus.safetensors",
     .groups = groups,
     .num_groups = CLI_COUNT(groups),
     .args_size = sizeof(EmbedArgs),

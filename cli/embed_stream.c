@@ -9,12 +9,12 @@
 /* A block is large enough to keep every core busy and small enough to show progress. */
 enum { BLOCK_TEXTS = 4096, BLOCK_BYTES = 4 << 20 };
 
-void cli_locate_error(const CliReader *reader, uint64_t first, SutraError *err)
+void cli_locate_error(const CliBlock *block, SutraError *err)
 {
     if (!err->has_item) return;
     char where[320], message[sizeof err->message];
     snprintf(message, sizeof message, "%s", err->message + err->reason);
-    cli_reader_where(reader, first + err->item, where, sizeof where);
+    cli_block_where(block, err->item, where, sizeof where);
     cli_raise(err, err->status, "%s: %s", where, message);
 }
 
@@ -54,7 +54,7 @@ SutraStatus cli_embed_stream(CliEmbedStream *stream,
         SutraResultView view = {.struct_size = sizeof view};
         status = sutra_embed(stream->session->engine, stream->session->model, block.inputs,
                              block.count, stream->options, &result, err);
-        if (status != SUTRA_OK) cli_locate_error(stream->reader, block.first, err);
+        if (status != SUTRA_OK) cli_locate_error(&block, err);
         if (status == SUTRA_OK) status = sutra_result_view(result, &view, err);
         if (status == SUTRA_OK) {
             add_up(&stream->totals, view.items, view.num_items);
@@ -62,14 +62,13 @@ SutraStatus cli_embed_stream(CliEmbedStream *stream,
         }
         sutra_result_free(result);
         if (!stream->quiet)
-            cli_progress(stream->totals.texts, stream->reader->bytes, stream->reader->total_bytes);
+            cli_progress(stream->totals.texts, block.bytes, stream->reader->source.total_bytes);
     } while (status == SUTRA_OK);
     cli_progress_clear();
     return status;
 }
 
 typedef struct Gathered {
-    const CliReader *reader;
     unsigned char *vectors;
     CliText *texts;
     size_t count;
@@ -93,8 +92,7 @@ static SutraStatus gather(void *user, const CliBlock *block, const SutraResultVi
             size_t size = input->pair ? input->pair_size : input->text_size;
             char *copy = cli_alloc(size + 1, 1);
             memcpy(copy, text, size);
-            all->texts[all->count + i] =
-                (CliText){copy, size, cli_reader_line(all->reader, block->first + i)};
+            all->texts[all->count + i] = (CliText){copy, size, cli_block_line(block, i)};
         }
     }
     all->count = count;
@@ -104,7 +102,7 @@ static SutraStatus gather(void *user, const CliBlock *block, const SutraResultVi
 SutraStatus cli_embed_all(CliEmbedStream *stream, unsigned char **vectors, CliText **texts,
                           SutraError *err)
 {
-    Gathered all = {.reader = stream->reader, .keep_texts = texts != NULL};
+    Gathered all = {.keep_texts = texts != NULL};
     SutraStatus status = cli_embed_stream(stream, gather, &all, err);
     if (status != SUTRA_OK) {
         cli_free_texts(all.texts, all.keep_texts ? all.count : 0);

@@ -43,6 +43,6 @@ void cli_free_texts(CliText *texts, size_t count);
 void cli_report_truncated(const CliTotals *totals, uint32_t max_tokens);
 
 /* Puts file and line of the text that failed, if one did, before the library's message. */
-void cli_locate_error(const CliReader *reader, uint64_t first, SutraError *err);
+void cli_locate_error(const CliBlock *block, SutraError *err);
 
 #endif
