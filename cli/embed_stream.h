@@ -1,4 +1,14 @@
-/* embed_stream.h - texts of a reader through the engine, a block at a time. */
+/* embed_stream.h - texts of a reader through the engine, with reading, embedding and taking side by
+ * side.
+ *
+ *   reading thread                 engine                      the caller's thread
+ *   read, unpack, cut ──► submit ──► jobs, a few at a time ──► wait for the oldest ──► take
+ *          ▲                                                                              │
+ *          └────────────────────── the block's memory, when it is taken ◄─────────────────┘
+ *
+ * Blocks are taken in input order, each as soon as it and those before it are done. What was read
+ * and is not taken is a fixed number of blocks, so memory is bounded by that and the longest line.
+ * An input that is one block needs no second thread. */
 #ifndef CLI_EMBED_STREAM_H
 #define CLI_EMBED_STREAM_H
 
@@ -11,6 +21,23 @@ typedef struct CliTotals {
     uint32_t longest; /* tokens of the longest text */
 } CliTotals;
 
+/* Where the time of a stream went, in ns.
+ *
+ *   threaded   reading thread   read + unpack + cut + submit + wait_room   ≤ stream
+ *              caller           wait_rows + take                           = stream
+ *   else       caller           read + unpack + cut + wait_rows + take     = stream */
+typedef struct CliTimes {
+    uint64_t read, unpack, cut; /* a slow writer's time is part of read; cut: into texts */
+    uint64_t submit, wait_room;
+    uint64_t wait_rows, take;
+    uint64_t stream;
+    uint64_t reader_cpu, caller_cpu; /* processor time */
+    uint64_t tokenize;               /* summed over texts, of all threads of the engine */
+    uint64_t queue, queue_most;      /* until a text was taken up: summed, and the longest */
+    uint64_t text_bytes;             /* unpacked */
+    bool threaded;
+} CliTimes;
+
 typedef struct CliEmbedStream {
     const CliSession *session;
     const SutraEmbedOptions *options;
@@ -18,15 +45,18 @@ typedef struct CliEmbedStream {
     CliReader *reader;
     const char *query; /* each text is scored as its pair; NULL: texts are embedded */
     CliTotals totals;
+    CliTimes times;
     bool quiet; /* no progress: results go to the same terminal */
 } CliEmbedStream;
 
-/* Calls `take` with each block's vectors, in order, until the texts end or something fails. Errors
- * name file and line. */
-SutraStatus cli_embed_stream(CliEmbedStream *stream,
-                             SutraStatus (*take)(void *user, const CliBlock *block,
-                                                 const SutraResultView *view, SutraError *err),
-                             void *user, SutraError *err);
+/* Called on the caller's thread, in order. Errors end the stream. */
+typedef SutraStatus CliTakeRows(void *user, const CliBlock *block, const SutraResultView *view,
+                                SutraError *err);
+
+/* Calls `take` with each block's vectors, until the texts end or something fails: then those of all
+ * blocks before have been taken. Errors name file and line. */
+SutraStatus cli_embed_stream(CliEmbedStream *stream, CliTakeRows *take, void *user,
+                             SutraError *err);
 
 /* All vectors at once, freed by free. texts may be NULL; else *texts gets the texts, each freed by
  * free as is the array. */
