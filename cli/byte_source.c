@@ -1,7 +1,7 @@
 #include "byte_source.h"
 
 #include "console.h"
-#include "run_clock.h"
+#include "run_times.h"
 
 #include <errno.h>
 #include <fcntl.h>

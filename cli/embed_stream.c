@@ -2,7 +2,7 @@
 
 #include "atomic_file.h"
 #include "console.h"
-#include "run_clock.h"
+#include "run_times.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -29,6 +29,7 @@ typedef struct Ring {
     CliEmbedStream *stream;
     Flight *flights;
     size_t depth;
+    pthread_t thread;
     pthread_mutex_t lock; /* guards what is below */
     pthread_cond_t changed;
     uint64_t read, taken;
@@ -46,18 +47,13 @@ void cli_locate_error(const CliBlock *block, SutraError *err)
     cli_raise(err, err->status, "%s: %s", where, message);
 }
 
-static void add_up(CliEmbedStream *stream, const SutraItem *items, size_t count)
+static void add_up(CliTotals *totals, const SutraItem *items, size_t count)
 {
-    CliTotals *totals = &stream->totals;
-    CliTimes *times = &stream->times;
     for (size_t i = 0; i < count; i++) {
         totals->tokens_seen += items[i].tokens_seen;
         totals->tokens_used += items[i].tokens_used;
         totals->truncated += (items[i].flags & SUTRA_ITEM_TRUNCATED) != 0;
         if (items[i].tokens_seen > totals->longest) totals->longest = items[i].tokens_seen;
-        times->tokenize += items[i].tokenize_ns;
-        times->queue += items[i].queue_ns;
-        if (items[i].queue_ns > times->queue_most) times->queue_most = items[i].queue_ns;
     }
     totals->texts += count;
 }
@@ -97,7 +93,8 @@ static SutraStatus take_result(CliEmbedStream *stream, const Flight *flight, Sut
     SutraResultView view = {.struct_size = sizeof view};
     SutraStatus status = sutra_result_view(result, &view, err);
     if (status == SUTRA_OK) {
-        add_up(stream, view.items, view.num_items);
+        add_up(&stream->totals, view.items, view.num_items);
+        cli_times_add(&stream->times, view.items, view.num_items);
         status = take(user, &flight->block, &view, err);
     }
     if (status == SUTRA_OK && !stream->quiet)
@@ -106,15 +103,17 @@ static SutraStatus take_result(CliEmbedStream *stream, const Flight *flight, Sut
     return status;
 }
 
-/* ---- an input of one block ---- */
+/* ---- an input of one block, by the caller's thread as one of the engine's ---- */
 
 static SutraStatus embed_lone_block(CliEmbedStream *stream, const Flight *flight, uint64_t *last,
                                     CliTakeRows *take, void *user, SutraError *err)
 {
     SutraResult *result = NULL;
+    uint64_t cpu = cli_ns_of(CLOCK_THREAD_CPUTIME_ID);
     SutraStatus status =
         sutra_embed(stream->session->engine, stream->session->model, flight->block.inputs,
                     flight->block.count, stream->options, &result, err);
+    stream->times.lent_cpu += cli_ns_of(CLOCK_THREAD_CPUTIME_ID) - cpu;
     cli_lap(last, &stream->times.wait_rows);
     if (status != SUTRA_OK) {
         cli_locate_error(&flight->block, err);
@@ -158,13 +157,6 @@ static bool hand_over(Ring *ring, const Flight *flight)
     return more;
 }
 
-static uint64_t thread_cpu_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* The first block is read already. */
 static void *read_blocks(void *argument)
 {
@@ -179,7 +171,7 @@ static void *read_blocks(void *argument)
         cli_lap(&ring->last, &stream->times.wait_room);
         if (flight) read_block(stream, flight, &ring->last);
     } while (flight);
-    stream->times.reader_cpu = thread_cpu_ns();
+    stream->times.reader_cpu = cli_ns_of(CLOCK_THREAD_CPUTIME_ID);
     return NULL;
 }
 
@@ -230,7 +222,7 @@ static SutraStatus take_block(Ring *ring, uint64_t *last, CliTakeRows *take, voi
 }
 
 /* Ends reading, wherever it is, and lets go of what was not taken. */
-static void stop_reading(Ring *ring, pthread_t thread)
+static void stop_reading(Ring *ring)
 {
     pthread_mutex_lock(&ring->lock);
     ring->stop = true;
@@ -239,7 +231,7 @@ static void stop_reading(Ring *ring, pthread_t thread)
     pthread_cond_signal(&ring->changed);
     pthread_mutex_unlock(&ring->lock);
     close(ring->stop_pipe[1]);
-    pthread_join(thread, NULL);
+    pthread_join(ring->thread, NULL);
     for (size_t i = 0; i < ring->depth; i++) {
         sutra_job_cancel(ring->flights[i].job);
         sutra_job_free(ring->flights[i].job);
@@ -249,14 +241,14 @@ static void stop_reading(Ring *ring, pthread_t thread)
 }
 
 /* Threads leave signals to the main one. */
-static SutraStatus start_reading(Ring *ring, pthread_t *thread, SutraError *err)
+static SutraStatus start_reading(Ring *ring, SutraError *err)
 {
     CliSource *source = &ring->stream->reader->source;
     if (pipe2(ring->stop_pipe, O_CLOEXEC) != 0)
         return cli_raise(err, SUTRA_E_LIMIT, "no pipe for the thread that reads texts");
     source->stop_fd = ring->stop_pipe[0];
     cli_hold_signals(true);
-    int failed = pthread_create(thread, NULL, read_blocks, ring);
+    int failed = pthread_create(&ring->thread, NULL, read_blocks, ring);
     cli_hold_signals(false);
     if (!failed) return SUTRA_OK;
     close(ring->stop_pipe[0]);
@@ -267,18 +259,17 @@ static SutraStatus start_reading(Ring *ring, pthread_t *thread, SutraError *err)
 static SutraStatus embed_blocks(Ring *ring, uint64_t *last, CliTakeRows *take, void *user,
                                 SutraError *err)
 {
-    pthread_t thread;
     bool more = true;
-    SutraStatus status = start_reading(ring, &thread, err);
+    SutraStatus status = start_reading(ring, err);
     if (status != SUTRA_OK) return status;
     while (status == SUTRA_OK && more) status = take_block(ring, last, take, user, &more, err);
-    stop_reading(ring, thread);
+    stop_reading(ring);
     return status;
 }
 
 SutraStatus cli_embed_stream(CliEmbedStream *stream, CliTakeRows *take, void *user, SutraError *err)
 {
-    uint64_t begun = cli_clock_ns(), last = begun, cpu = thread_cpu_ns();
+    uint64_t begun = cli_clock_ns(), last = begun, cpu = cli_ns_of(CLOCK_THREAD_CPUTIME_ID);
     Ring ring = {.stream = stream,
                  .depth = FEWEST_BLOCKS + stream->session->num_threads / THREADS_A_BLOCK,
                  .last = begun};
@@ -305,7 +296,7 @@ SutraStatus cli_embed_stream(CliEmbedStream *stream, CliTakeRows *take, void *us
     cli_lap(&last, &stream->times.take);
     stream->times.threaded = !lone;
     stream->times.text_bytes = stream->reader->source.text_bytes;
-    stream->times.caller_cpu = thread_cpu_ns() - cpu;
+    stream->times.caller_cpu = cli_ns_of(CLOCK_THREAD_CPUTIME_ID) - cpu - stream->times.lent_cpu;
     stream->times.stream = last - begun;
     return status;
 }

@@ -13,6 +13,7 @@
 #define CLI_EMBED_STREAM_H
 
 #include "model_session.h"
+#include "run_times.h"
 #include "text_reader.h"
 
 /* What adds up over a run. */
@@ -20,23 +21,6 @@ typedef struct CliTotals {
     uint64_t texts, tokens_seen, tokens_used, truncated;
     uint32_t longest; /* tokens of the longest text */
 } CliTotals;
-
-/* Where the time of a stream went, in ns.
- *
- *   threaded   reading thread   read + unpack + cut + submit + wait_room   ≤ stream
- *              caller           wait_rows + take                           = stream
- *   else       caller           read + unpack + cut + wait_rows + take     = stream */
-typedef struct CliTimes {
-    uint64_t read, unpack, cut; /* a slow writer's time is part of read; cut: into texts */
-    uint64_t submit, wait_room;
-    uint64_t wait_rows, take;
-    uint64_t stream;
-    uint64_t reader_cpu, caller_cpu; /* processor time */
-    uint64_t tokenize;               /* summed over texts, of all threads of the engine */
-    uint64_t queue, queue_most;      /* until a text was taken up: summed, and the longest */
-    uint64_t text_bytes;             /* unpacked */
-    bool threaded;
-} CliTimes;
 
 typedef struct CliEmbedStream {
     const CliSession *session;
