@@ -114,9 +114,9 @@ class Memory(Base):
 
     def compare(self, make, small, large, *args, **options):
         few, many = (self.peak(make, size, *args, **options) for size in (small, large))
-        # A sanitizer keeps what was freed for a while.
-        slack = 0 if "SUTRA_TEST_SANITIZED" not in os.environ else 256 << 20
-        self.assertLessEqual(many, 1.1 * few + (1 << 20) + slack, f"{few} bytes grew to {many}")
+        # How many blocks are under way at once is a matter of luck; a sanitizer keeps what was freed for a while.
+        slack = (4 << 20) if "SUTRA_TEST_SANITIZED" not in os.environ else 256 << 20
+        self.assertLessEqual(many, 1.1 * few + slack, f"{few} bytes grew to {many}")
 
     @staticmethod
     def long_texts(size):
