@@ -7,11 +7,13 @@ usage: bench/embed_rate.py --model FOLDER --data DIR [--texts 4000] [--rounds 3]
 Needs numpy. The engine's rate is that of one blocking call with all texts, in a process that has made the model ready. The ways
 through the program take turns with it: to a .npy file, to a .jsonl file, JSON lines through a pipe, packed input, and packed
 input through zcat. --also: another build of the program, the same ways. Figures are medians of the rounds with their range;
-a share is the median of each round's own.
+a share is the median of each round's own. Processor time, of all processes of a way, moves less with the machine's other work
+than the rate does.
 """
 
 import argparse
 import gzip
+import os
 import statistics
 import subprocess
 import sys
@@ -37,6 +39,11 @@ def ways(program, model, threads, folder, name):
     return {f"{name}{way}": command for way, command in made.items()}
 
 
+def processor_seconds():
+    now = os.times()
+    return now.user + now.system + now.children_user + now.children_system
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--model", required=True)
@@ -60,19 +67,24 @@ def main():
         engine.encode([text.decode() for text in texts[:64]])
         decoded = [text.decode() for text in texts]
         rates = {way: [] for way in ("engine", *commands)}
+        spent = {way: [] for way in rates}
         for turn in range(args.rounds):
             order = ["engine", *commands]
             for way in order[turn % len(order):] + order[:turn % len(order)]:
-                start = time.perf_counter()
+                start, before = time.perf_counter(), processor_seconds()
                 if way == "engine":
                     engine.encode(decoded)
                 else:
-                    subprocess.run(["bash", "-o", "pipefail", "-c", commands[way]], check=True)
+                    subprocess.run(["bash", "-o", "pipefail", "-c", commands[way]], check=True, stderr=subprocess.DEVNULL)
                 rates[way].append(len(texts) / (time.perf_counter() - start))
-    print(f"{len(texts)} passages, {args.threads} threads, {args.rounds} rounds\n\n| way | texts/s | of the engine's rate |\n|---|---|---|")
+                spent[way].append(processor_seconds() - before)
+    print(f"{len(texts)} passages, {args.threads} threads, {args.rounds} rounds\n\n"
+          "| way | texts/s | of the engine's rate | processor s | beside the engine's |\n|---|---|---|---|---|")
     for way, values in rates.items():
         share = statistics.median(a / b for a, b in zip(values, rates["engine"]))
-        print(f"| {way} | {statistics.median(values):.1f} ({min(values):.1f}-{max(values):.1f}) | {100 * share:.1f} % |")
+        cost = statistics.median(a / b for a, b in zip(spent[way], spent["engine"]))
+        print(f"| {way} | {statistics.median(values):.1f} ({min(values):.1f}-{max(values):.1f}) | {100 * share:.1f} % | "
+              f"{statistics.median(spent[way]):.2f} | {cost:.3f} |")
 
 
 if __name__ == "__main__":
