@@ -110,7 +110,7 @@ static SutraStatus measure(const Task *task, const BenchArgs *args, SutraError *
                                             SUTRA_COMPUTE_BF16, SUTRA_COMPUTE_FP16,
                                             SUTRA_COMPUTE_INT8};
     char path[PATH_MAX];
-    CliReader reader = {.fd = -1};
+    CliReader reader = {.source = {.fd = -1}};
     SutraBenchReport *report = NULL;
     SutraBenchOptions options = {.struct_size = sizeof options,
                                  .num_threads = args->threads,

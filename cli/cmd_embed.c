@@ -6,10 +6,10 @@
 #include "prompt_warning.h"
 #include "ranges_option.h"
 #include "row_writer.h"
+#include "run_stats.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 typedef struct EmbedArgs {
@@ -17,7 +17,7 @@ typedef struct EmbedArgs {
     CliEmbedArgs embed;
     const char *input, *output, *field;
     uint32_t format;
-    bool json;
+    bool json, stats;
 } EmbedArgs;
 
 static const CliOption own_options[] = {
@@ -31,6 +31,8 @@ static const CliOption own_options[] = {
      "form of the output (default: by FILE's ending; jsonl on standard output)", 0, 0},
     {"json", 0, CLI_OPTION_FLAG, NULL, offsetof(EmbedArgs, json),
      "with -o FILE: print what was done as one line of JSON; without: write JSON lines", 0, 0},
+    {"stats", 0, CLI_OPTION_FLAG, NULL, offsetof(EmbedArgs, stats),
+     "say at the end where the time went: on standard error, or in the line of --json", 0, 0},
 };
 
 static const CliOptionGroup groups[] = {
@@ -79,6 +81,7 @@ typedef struct EmbedRun {
     CliOutput output;
     CliRowWriter writer;
     CliEmbedStream stream;
+    CliRunStats stats;
     SutraEmbedOptions options;
     float *ranges;
     uint32_t dim;
@@ -137,8 +140,7 @@ static SutraStatus begin(EmbedRun *run, const EmbedArgs *args, const CliArgument
 }
 
 /* --json beside -o: one line on standard output. */
-static SutraStatus print_summary(const EmbedRun *run, const EmbedArgs *args, double seconds,
-                                 SutraError *err)
+static SutraStatus print_summary(const EmbedRun *run, const EmbedArgs *args, SutraError *err)
 {
     CliOutput out;
     const CliTotals *totals = &run->stream.totals;
@@ -151,45 +153,76 @@ static SutraStatus print_summary(const EmbedRun *run, const EmbedArgs *args, dou
                      (unsigned long long)totals->texts, run->dim,
                      (unsigned long long)totals->tokens_seen,
                      (unsigned long long)totals->tokens_used, (unsigned long long)totals->truncated,
-                     (unsigned long long)totals->windowed, seconds);
+                     (unsigned long long)totals->windowed,
+                     (double)cli_stats_wall(&run->stats, &run->stream.times) * 1e-9);
     cli_json_string(&out, info->name, strlen(info->name));
     cli_output_print(&out, ",\"revision\":");
     cli_json_string(&out, info->revision, strlen(info->revision));
     cli_output_print(&out, ",\"output\":");
     cli_json_string(&out, args->output, strlen(args->output));
+    if (args->stats) {
+        cli_output_print(&out, ",\"stats\":");
+        cli_stats_json(&out, &run->stats, &run->stream.times, totals);
+    }
     cli_output_print(&out, "}\n");
     return cli_output_commit(&out, err);
 }
 
-static double seconds_since(const struct timespec *start)
+/* Adds to an error what there is of the vectors made before it. */
+static void note_what_is_written(const EmbedRun *run, SutraError *err)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) * 1e-9;
+    bool kept = run->output.slot < 0 && run->output.stream < 0;
+    unsigned long long written = run->writer.written;
+    SutraError cause = *err;
+    if (!written || run->output.status != SUTRA_OK) return;
+    if (kept)
+        cli_raise(err, cause.status, "%s; the vectors of the first %llu texts are written",
+                  cause.message, written);
+    else
+        cli_raise(err, cause.status, "%s; nothing is written", cause.message);
+}
+
+static SutraStatus embed(EmbedRun *run, const EmbedArgs *args, const CliArguments *rest,
+                         SutraError *err)
+{
+    cli_stats_begin(&run->stats);
+    SutraStatus status = begin(run, args, rest, err);
+    if (status != SUTRA_OK) return status;
+    cli_stats_opened(&run->stats, run->session.num_threads);
+    status = cli_embed_stream(&run->stream, take_rows, run, err);
+    cli_stats_streamed(&run->stats);
+    if (status != SUTRA_OK) {
+        note_what_is_written(run, err);
+        return status;
+    }
+    cli_rows_end(&run->writer);
+    status = cli_output_commit(&run->output, err);
+    cli_stats_finished(&run->stats);
+    return status;
+}
+
+static SutraStatus report(const EmbedRun *run, const EmbedArgs *args, SutraError *err)
+{
+    bool summary = args->json && !to_standard(args);
+    SutraStatus status = summary ? print_summary(run, args, err) : SUTRA_OK;
+    if (status != SUTRA_OK) return status;
+    cli_report_long(&run->stream.totals, run->options.max_tokens ? run->options.max_tokens
+                                                                 : run->session.info.max_tokens);
+    if (args->stats && !summary)
+        cli_stats_report(&run->stats, &run->stream.times, &run->stream.totals);
+    return SUTRA_OK;
 }
 
 static int run_embed(const void *given, const CliArguments *rest)
 {
     EmbedArgs args = *(const EmbedArgs *)given;
-    EmbedRun run = {.reader = {.fd = -1}};
+    EmbedRun run = {.reader = {.source = {.fd = -1}}};
     SutraError err = {0};
-    struct timespec start;
     int code = settle(&args, rest);
     if (code != CLI_DONE) return code;
-    clock_gettime(CLOCK_MONOTONIC, &start);
-    SutraStatus status = begin(&run, &args, rest, &err);
-    if (status == SUTRA_OK) status = cli_embed_stream(&run.stream, take_rows, &run, &err);
-    if (status == SUTRA_OK) {
-        cli_rows_end(&run.writer);
-        status = cli_output_commit(&run.output, &err);
-    }
-    if (status == SUTRA_OK && args.json && !to_standard(&args))
-        status = print_summary(&run, &args, seconds_since(&start), &err);
-    if (status == SUTRA_OK)
-        cli_report_long(&run.stream.totals, run.options.max_tokens ? run.options.max_tokens
-                                                                   : run.session.info.max_tokens);
-    else
-        code = cli_fail("%s", err.message);
+    SutraStatus status = embed(&run, &args, rest, &err);
+    if (status == SUTRA_OK) status = report(&run, &args, &err);
+    if (status != SUTRA_OK) code = cli_fail("%s", err.message);
     cli_output_abort(&run.output);
     cli_session_close(&run.session);
     cli_reader_close(&run.reader);
@@ -203,12 +236,14 @@ const CliCommand cli_embed_command = {
     .summary = "turn texts into vectors",
     .details =
         "Turns each TEXT, each line of a file, or a field of JSON lines into a vector, in input\n"
-        "order. Without TEXT and -i, reads standard input. Lines end with \"\\n\" only.\n"
+        "order. Without TEXT and -i, reads standard input. Lines end with \"\\n\" only. Input "
+        "packed\n"
+        "by gzip or zstd is unpacked, whatever it is called.\n"
         "\n"
         "  sutra embed -i texts.txt -o vectors.npy\n"
         "  sutra embed --dim 128 \"first text\" \"second text\"\n"
         "  sutra embed -i corpus.txt -o corpus.npy --output-dtype int8 --calibrate corpus.txt\n"
-        "  zcat corpus.jsonl.gz | sutra embed -i - --field text -o corpus.safetensors",
+        "  sutra embed -i corpus.jsonl.gz --field text -o corpus.safetensors",
     .groups = groups,
     .num_groups = CLI_COUNT(groups),
     .args_size = sizeof(EmbedArgs),

@@ -110,6 +110,7 @@ static SutraStatus evaluate(const Task *task, const EvalArgs *args, const char *
                                     .query_prompt = args->embed.prompt_name,
                                     .document_prompt = args->document_prompt,
                                     .progress = show_progress};
+        cli_progress_begin();
         status = task->run(session.engine, session.model, path, &options, &result, err);
         cli_progress_clear();
     }

@@ -113,7 +113,7 @@ static SutraStatus read_texts(const QuantizeArgs *args, CliReader *reader,
 static SutraStatus quantize(const QuantizeArgs *args, const char *name, SutraError *err)
 {
     char path[PATH_MAX];
-    CliReader reader = {.fd = -1};
+    CliReader reader = {.source = {.fd = -1}};
     SutraBenchReport *report = NULL;
     SutraQuantizeOptions options;
     SutraStatus status = read_options(args, &options, err);

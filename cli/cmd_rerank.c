@@ -174,7 +174,7 @@ static int run_rerank(const void *given, const CliArguments *rest)
     const RerankArgs *args = given;
     const char *input = args->input, *query = rest->count ? rest->items[0] : NULL;
     SutraError err = {0};
-    CliReader reader = {.fd = -1};
+    CliReader reader = {.source = {.fd = -1}};
     SutraStatus status = SUTRA_OK;
     if (!query) return cli_usage("rerank", "no query; give QUERY and -i FILE");
     if (cli_utf8_valid(query, strlen(query)) != strlen(query))

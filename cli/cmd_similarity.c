@@ -191,7 +191,7 @@ static int run_similarity(const void *given, const CliArguments *rest)
 {
     const SimilarityArgs *args = given;
     SutraError err = {0};
-    CliReader input = {.fd = -1}, with = {.fd = -1};
+    CliReader input = {.source = {.fd = -1}}, with = {.source = {.fd = -1}};
     SutraStatus status = SUTRA_OK;
     if (args->input && rest->count)
         return cli_usage("similarity", "texts are given both by -i %s and as arguments",

@@ -92,15 +92,14 @@ static void print_readable(CliOutput *out, const SutraTokensView *view, const Cl
 }
 
 static SutraStatus tokenize_block(const CliSession *session, const TokenizeArgs *args,
-                                  const CliReader *reader, const CliBlock *block, CliOutput *out,
-                                  SutraError *err)
+                                  const CliBlock *block, CliOutput *out, SutraError *err)
 {
     SutraTokens *tokens = NULL;
     SutraTokensView view = {.struct_size = sizeof view};
     SutraStatus status =
         sutra_tokenize(session->model, block->inputs, block->count, args->max_tokens, &tokens, err);
     if (status != SUTRA_OK) {
-        cli_locate_error(reader, block->first, err);
+        cli_locate_error(block, err);
         return status;
     }
     status = sutra_tokens_view(tokens, &view, err);
@@ -124,7 +123,7 @@ static SutraStatus tokenize_all(const TokenizeArgs *args, CliReader *reader, Sut
         CliBlock block;
         status = cli_reader_next(reader, 1024, 1 << 20, &block, err);
         if (status != SUTRA_OK || block.count == 0) break;
-        status = tokenize_block(&session, args, reader, &block, &out, err);
+        status = tokenize_block(&session, args, &block, &out, err);
     }
     if (status == SUTRA_OK) status = cli_output_commit(&out, err);
     cli_output_abort(&out);
@@ -137,7 +136,7 @@ static int run_tokenize(const void *given, const CliArguments *rest)
     const TokenizeArgs *args = given;
     const char *input = args->input;
     SutraError err = {0};
-    CliReader reader = {.fd = -1};
+    CliReader reader = {.source = {.fd = -1}};
     SutraStatus status = SUTRA_OK;
     if (input && rest->count)
         return cli_usage("tokenize", "texts are given both by -i %s and as arguments", input);

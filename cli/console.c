@@ -10,7 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-static bool progress_drawn;
+static _Atomic bool progress_drawn;
+static double progress_start;
 
 /* Writes `text` and a newline in one call, so that lines of several processes do not mix. */
 static void say(char *text, size_t capacity)
@@ -88,7 +89,7 @@ static bool progress_due(void)
     if (terminal < 0) terminal = isatty(STDERR_FILENO);
     if (!terminal) return false;
     double now = seconds_now();
-    if (now - last < 0.1) return false;
+    if (now - last < 0.25) return false;
     last = now;
     return true;
 }
@@ -105,17 +106,34 @@ void cli_progress_line(const char *format, ...)
     progress_drawn = true;
 }
 
+void cli_progress_begin(void) { progress_start = seconds_now(); }
+
+/* "1:05", "2:03:04" */
+static void clock_text(double seconds, char *text, size_t capacity)
+{
+    uint64_t whole = seconds < 1e9 ? (uint64_t)(seconds + 0.5) : (uint64_t)1e9;
+    unsigned s = whole % 60, m = whole / 60 % 60;
+    if (whole < 3600)
+        snprintf(text, capacity, "%u:%02u", m, s);
+    else
+        snprintf(text, capacity, "%llu:%02u:%02u", (unsigned long long)(whole / 3600), m, s);
+}
+
 void cli_progress(uint64_t texts, uint64_t bytes, uint64_t total_bytes)
 {
-    static double start;
-    if (start == 0) start = seconds_now();
-    double elapsed = seconds_now() - start;
+    if (progress_start == 0) cli_progress_begin();
+    double elapsed = seconds_now() - progress_start;
     double rate = elapsed > 0 ? (double)texts / elapsed : 0;
-    if (total_bytes)
-        cli_progress_line("%llu texts  %.0f%%  %.0f/s", (unsigned long long)texts,
-                          100.0 * (double)bytes / (double)total_bytes, rate);
-    else
+    if (!total_bytes || !bytes) {
         cli_progress_line("%llu texts  %.0f/s", (unsigned long long)texts, rate);
+        return;
+    }
+    char left[32];
+    double share = (double)bytes / (double)total_bytes;
+    if (share > 1) share = 1; /* the file grew */
+    clock_text(elapsed * (1 - share) / share, left, sizeof left);
+    cli_progress_line("%llu texts  %.0f%%  %.0f/s  ETA %s", (unsigned long long)texts, 100 * share,
+                      rate, left);
 }
 
 void cli_progress_clear(void)

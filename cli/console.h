@@ -2,8 +2,8 @@
  * progress on a terminal.
  *
  * Messages are one line each, whatever file names and texts they quote: control characters are
- * replaced. Progress is drawn only when standard error is a terminal, at most ten times a second,
- * and erased before a message. */
+ * replaced. Progress is drawn only when standard error is a terminal, at most four times a second,
+ * and erased before a message. Messages may come from any thread, progress from one. */
 #ifndef CLI_CONSOLE_H
 #define CLI_CONSOLE_H
 
@@ -23,7 +23,9 @@ int cli_usage(const char *command, const char *format, ...) __attribute__((forma
 SutraStatus cli_raise(SutraError *err, SutraStatus status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* "12,345 texts  37%  812/s"; total_bytes 0: no percentage. */
+/* Rates are since this was called. */
+void cli_progress_begin(void);
+/* "12345 texts  37%  812/s  ETA 1:05"; total_bytes 0: neither percentage nor ETA. */
 void cli_progress(uint64_t texts, uint64_t bytes, uint64_t total_bytes);
 /* Any other line of progress. */
 void cli_progress_line(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,8 +1,19 @@
-/* embed_stream.h - texts of a reader through the engine, a block at a time. */
+/* embed_stream.h - texts of a reader through the engine, with reading, embedding and taking side by
+ * side.
+ *
+ *   reading thread                 engine                      the caller's thread
+ *   read, unpack, cut ──► submit ──► jobs, a few at a time ──► wait for the oldest ──► take
+ *          ▲                                                                              │
+ *          └────────────────────── the block's memory, when it is taken ◄─────────────────┘
+ *
+ * Blocks are taken in input order, each as soon as it and those before it are done. What was read
+ * and is not taken is a fixed number of blocks, so memory is bounded by that and the longest line.
+ * An input that is one block needs no second thread. */
 #ifndef CLI_EMBED_STREAM_H
 #define CLI_EMBED_STREAM_H
 
 #include "model_session.h"
+#include "run_times.h"
 #include "text_reader.h"
 
 /* What adds up over a run. */
@@ -18,15 +29,18 @@ typedef struct CliEmbedStream {
     CliReader *reader;
     const char *query; /* each text is scored as its pair; NULL: texts are embedded */
     CliTotals totals;
+    CliTimes times;
     bool quiet; /* no progress: results go to the same terminal */
 } CliEmbedStream;
 
-/* Calls `take` with each block's vectors, in order, until the texts end or something fails. Errors
- * name file and line. */
-SutraStatus cli_embed_stream(CliEmbedStream *stream,
-                             SutraStatus (*take)(void *user, const CliBlock *block,
-                                                 const SutraResultView *view, SutraError *err),
-                             void *user, SutraError *err);
+/* Called on the caller's thread, in order. Errors end the stream. */
+typedef SutraStatus CliTakeRows(void *user, const CliBlock *block, const SutraResultView *view,
+                                SutraError *err);
+
+/* Calls `take` with each block's vectors, until the texts end or something fails: then those of all
+ * blocks before have been taken. Errors name file and line. */
+SutraStatus cli_embed_stream(CliEmbedStream *stream, CliTakeRows *take, void *user,
+                             SutraError *err);
 
 /* All vectors at once, freed by free. texts may be NULL; else *texts gets the texts, each freed by
  * free as is the array. */
@@ -43,6 +57,6 @@ void cli_free_texts(CliText *texts, size_t count);
 void cli_report_long(const CliTotals *totals, uint32_t max_tokens);
 
 /* Puts file and line of the text that failed, if one did, before the library's message. */
-void cli_locate_error(const CliReader *reader, uint64_t first, SutraError *err);
+void cli_locate_error(const CliBlock *block, SutraError *err);
 
 #endif

@@ -208,6 +208,17 @@ static void log_line(void *user, int level, const char *line)
     if (level <= 1) cli_message("%s", line);
 }
 
+/* Threads of the engine, which says so in JSON. */
+static uint32_t count_threads(const SutraEngine *engine)
+{
+    static const char key[] = "\"threads\": ";
+    char facts[1024];
+    size_t size;
+    if (sutra_engine_stats(engine, facts, sizeof facts, &size, NULL) != SUTRA_OK) return 1;
+    const char *found = strstr(facts, key);
+    return found ? (uint32_t)strtoul(found + strlen(key), NULL, 10) : 1;
+}
+
 /* Threads of the engine leave signals to this one. */
 static SutraStatus create_engine(CliSession *session, const CliModelArgs *args, SutraError *err)
 {
@@ -228,6 +239,7 @@ static SutraStatus create_engine(CliSession *session, const CliModelArgs *args, 
     cli_hold_signals(true);
     status = sutra_engine_create(&options, &session->engine, err);
     cli_hold_signals(false);
+    if (status == SUTRA_OK) session->num_threads = count_threads(session->engine);
     return status;
 }
 

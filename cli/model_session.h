@@ -45,7 +45,8 @@ typedef struct CliSession {
     SutraModel *model;
     SutraEngine *engine; /* NULL when opened without */
     SutraModelInfo info;
-    SutraConfig config; /* of --profile; its profile is NULL without */
+    SutraConfig config;   /* of --profile; its profile is NULL without */
+    uint32_t num_threads; /* of the engine */
 } CliSession;
 
 /* The folder of the model called `name`: a path that exists, else a name looked up in the cache;

@@ -39,7 +39,7 @@ static SutraStatus calibrate(const CliSession *session, const CliEmbedArgs *args
                              const SutraEmbedOptions *options, Calibration *all, SutraError *err)
 {
     SutraEmbedOptions as_floats = *options;
-    CliReader reader = {.fd = -1};
+    CliReader reader = {.source = {.fd = -1}};
     CliEmbedStream stream = {.session = session,
                              .options = &as_floats,
                              .prompt_name = args->prompt_name,

@@ -10,13 +10,12 @@
  *   buffer  | texts of the block, with their "\n" | scanned | read, not scanned | free |
  *           0                                   block end  scan              filled  capacity
  *
- * Of JSON lines the strings are decoded where they lie. Every line is checked to be valid UTF-8. */
+ * Of JSON lines the strings are decoded where they lie. Every line is checked to be valid UTF-8.
+ * Packed input is unpacked (byte_source.h). */
 #ifndef CLI_TEXT_READER_H
 #define CLI_TEXT_READER_H
 
-#include "sutra.h"
-
-#include <stdbool.h>
+#include "byte_source.h"
 
 #define CLI_LONGEST_LINE ((size_t)256 << 20)
 /* That a command takes whole. */
@@ -27,30 +26,37 @@ typedef struct CliSpan {
     uint64_t line; /* from 0 */
 } CliSpan;
 
+/* Memory of one block. A zeroed one is empty. */
+typedef struct CliTextStore {
+    char *buffer;
+    size_t capacity;
+    CliSpan *spans;     /* of the block, into buffer */
+    SutraInput *inputs; /* of the block */
+    size_t spans_capacity;
+} CliTextStore;
+
 typedef struct CliReader {
-    const char *name;  /* for messages: the path or "standard input" */
+    CliSource source;
     const char *field; /* of JSON lines; NULL: whole lines */
     char **arguments;  /* texts of the command line, or NULL */
     size_t num_arguments;
 
-    int fd;
-    bool begun, ended, regular, patient; /* patient: waits for slow writers */
-    char *buffer;
-    size_t block_end, scan, filled, capacity;
-    uint64_t first_text, next_text; /* numbers of this and the next block's first text, from 0 */
-    uint64_t next_line;             /* number of the next line, from 0 */
-    uint64_t bytes, total_bytes;    /* read so far; of a regular file, else 0 */
-
-    CliSpan *spans;     /* of the block, into buffer */
-    SutraInput *inputs; /* of the block */
-    size_t spans_capacity;
+    bool begun, patient; /* patient: waits for slow writers */
+    CliTextStore own;
+    CliTextStore *store; /* of the last block; its buffer holds what was read past that */
+    size_t block_end, scan, filled;
+    uint64_t next_text; /* number of the next block's first text, from 0 */
+    uint64_t next_line; /* number of the next line, from 0 */
 } CliReader;
 
-/* Borrowed from the reader until its next use. */
+/* Borrowed from the store that it was read into, until that is used again. */
 typedef struct CliBlock {
     SutraInput *inputs; /* [count] */
     size_t count;       /* 0: the end */
     uint64_t first;     /* number of the first text, from 0 */
+    uint64_t bytes;     /* of the input, up to the block's end, packed as it lies there */
+    const CliSpan *spans;
+    const CliReader *reader;
 } CliBlock;
 
 /* path "-": standard input. field may be NULL. Errors: IO. */
@@ -60,18 +66,25 @@ void cli_reader_open_arguments(CliReader *reader, char **arguments, size_t count
 
 /* The next texts: at most max_texts, and no more once they have max_bytes; from a pipe or terminal,
  * what is there already, so that a slow writer gets its answers at once. Errors: IO; ARGUMENT (not
- * valid UTF-8), FORMAT (JSON; no text in UTF-8 at all), LIMIT (line too long), naming file and
- * line. */
+ * valid UTF-8), FORMAT (JSON; no text in UTF-8 at all; packed data that are damaged or cut off),
+ * LIMIT (line too long), naming file and line; CANCELLED (source.stop_fd). */
 SutraStatus cli_reader_next(CliReader *reader, size_t max_texts, size_t max_bytes, CliBlock *block,
                             SutraError *err);
+/* The same into another store than the reader's own. The store of the block before must be as it
+ * was left. */
+SutraStatus cli_reader_next_into(CliReader *reader, CliTextStore *store, size_t max_texts,
+                                 size_t max_bytes, CliBlock *block, SutraError *err);
+/* True if it is known that no text follows the last block. */
+bool cli_reader_at_end(const CliReader *reader);
+void cli_store_free(CliTextStore *store);
 /* Opens a file of texts, one a line, and reads all of it, however slowly it comes. Errors: those of
  * the two above; ARGUMENT (no text), LIMIT (more than CLI_MOST_TEXTS). */
 SutraStatus cli_reader_all(CliReader *reader, const char *path, CliBlock *block, SutraError *err);
 void cli_reader_close(CliReader *reader);
 
-/* Line of the text of the last block with that number, from 1; of arguments, which of them. */
-uint64_t cli_reader_line(const CliReader *reader, uint64_t number);
-/* "FILE:LINE" or "text N" of the text of the last block with that number. */
-void cli_reader_where(const CliReader *reader, uint64_t number, char *where, size_t capacity);
+/* Line of text i of the block, from 1; of arguments, which of them. */
+uint64_t cli_block_line(const CliBlock *block, size_t i);
+/* "FILE:LINE" or "text N" of text i of the block. */
+void cli_block_where(const CliBlock *block, size_t i, char *where, size_t capacity);
 
 #endif

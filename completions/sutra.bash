@@ -92,7 +92,7 @@ _sutra() {
         ;;
     esac
     case ${COMP_WORDS[1]} in
-    embed) words="-m --model --revision --no-cache -i --input --field -o --output --format --json --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --window-overlap --aggregate --prompt-name --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
+    embed) words="-m --model --revision --no-cache -i --input --field -o --output --format --json --stats --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --window-overlap --aggregate --prompt-name --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
     tokenize) words="-m --model --revision --no-cache -i --input --field --max-tokens --json -h --help" ;;
     similarity) words="-m --model --revision --no-cache -i --input --with --field --json --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --window-overlap --aggregate --prompt-name --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
     rerank) words="-m --model --revision --no-cache -i --input --field --top --json --max-tokens --long-text --prompt-name --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """sutra embed: ways to give texts, options, environment. Failures have a table of their own, errors.tsv."""
 
+import gzip
 import json
 import math
 import os
@@ -8,10 +9,20 @@ import pty
 import re
 import select
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
 from cli_case import MODEL, PROGRAM, TEXTS, Base, as_f32, embed, lines, main, read_jsonl, read_npy, sutra
+
+
+def zstd_stored(data):
+    """A frame of RFC 8878 whose blocks are stored: no compressor is needed to make it."""
+    frame = b"\x28\xb5\x2f\xfd" + b"\xa0" + struct.pack("<I", len(data))  # one segment, its size in four bytes
+    blocks = [data[i:i + 65536] for i in range(0, len(data), 65536)] or [b""]
+    for i, block in enumerate(blocks):
+        frame += struct.pack("<I", len(block) << 3 | (i == len(blocks) - 1))[:3] + block
+    return frame
 
 
 class Inputs(Base):
@@ -25,6 +36,34 @@ class Inputs(Base):
         self.assertEqual(embed(stdin=lines(TEXTS)[:-1]), expected)
         self.assertEqual(embed("-i", records, "--field", "body"), expected)
         self.assertEqual(embed("--field=body", stdin=records.read_bytes()), expected)
+
+    def test_packed_input(self):
+        texts = [f"{'garden ' * (i % 7)}music {i}" for i in range(3000)]
+        expected, data = embed("-i", self.write("a.txt", lines(texts))), lines(texts)
+        cut = 12345
+        for name, packed in (("whole.gz", gzip.compress(data)),
+                             ("no-ending", gzip.compress(data[:cut]) + gzip.compress(b"") + gzip.compress(data[cut:])),
+                             ("padded.txt", gzip.compress(data) + bytes(512)),
+                             ("stored.zst", zstd_stored(data[:cut]) + zstd_stored(data[cut:])),
+                             ("both", zstd_stored(data[:cut]) + gzip.compress(data[cut:]))):
+            source = self.write(name, packed)
+            self.assertEqual(embed("-i", source), expected, name)
+            self.assertEqual(embed(stdin=packed), expected, name)
+        records = gzip.compress(lines(json.dumps({"body": t}) for t in TEXTS))
+        self.assertEqual(embed("--field", "body", stdin=records), embed(*TEXTS))
+        self.assertEqual(sutra("tokenize", "-m", MODEL, stdin=gzip.compress(data)),
+                         sutra("tokenize", "-m", MODEL, stdin=data))
+
+    def test_a_packed_input_that_is_cut_off(self):
+        texts = [f"music {i}" for i in range(6000)]
+        packed = gzip.compress(lines(texts))
+        rows = read_jsonl(embed(stdin=packed[:-1], code=1, stderr=(
+            r"^sutra: standard input:6001: the gzip data end in the middle of a member: the input is cut off; what comes "
+            r"before this line could be read; the vectors of the first \d+ texts are written\n$")))
+        self.assertGreater(len(rows), 0)
+        self.assertEqual(rows, read_jsonl(embed(stdin=lines(texts)))[:len(rows)])
+        embed("-o", self.dir / "x.npy", stdin=packed[:-1], code=1, stderr=r"could be read; nothing is written\n$")
+        self.assertEqual(os.listdir(self.dir), [])
 
     def test_rows_are_in_order_and_independent(self):
         texts = [f"{'garden ' * (i * 7 % 23)}{'music' if i % 3 else 'water'}" for i in range(300)]
