@@ -87,8 +87,11 @@ static SutraStatus perform(SuLane *lane)
     SuLaneContext *ready = NULL;
     lane->reason = (SutraError){0};
     lane->run_ns = 0;
+    lane->refuses = false;
     if (lane->probes) SU_TRY(probe(lane));
-    SU_TRY(make_ready(lane, &ready));
+    SutraStatus made = make_ready(lane, &ready);
+    lane->refuses = made == SUTRA_E_UNSUPPORTED;
+    if (made != SUTRA_OK) return made;
     if (lane->batch.num_seqs == 0) return SUTRA_OK;
     lane->view = (SutraResultView){.struct_size = sizeof lane->view, .output = lane->batch.output};
     memset(lane->numeric_error, 0, lane->batch.num_seqs);

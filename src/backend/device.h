@@ -74,6 +74,7 @@ typedef struct SuLane {
 
     /* What came of it. */
     SutraStatus status;
+    bool refuses; /* UNSUPPORTED is of the model and the output, not of a run alone */
     SutraError reason;
     SutraResultView view;
     uint64_t run_ns;
@@ -103,7 +104,7 @@ struct SuDevice {
     uint64_t retry_ns, backoff_ns;
     uint64_t tokens_out; /* of batches that it has now */
     double ns_per_token; /* of late; 0: not known */
-    uint64_t refused[8]; /* serials of models that it does not support, in turn */
+    uint64_t refused[8]; /* models and outputs that it does not support, in turn */
     uint32_t num_refused;
     uint64_t runs, texts, tokens, failed_runs, late_runs, retried_texts;
     char last_error[200];

@@ -68,19 +68,21 @@ void su_device_praise(SuDevicePool *pool, SuDevice *device, uint32_t texts, uint
     tell(pool, LOG_INFO, "device %s is back", device->name.text);
 }
 
-bool su_device_refuses(const SuDevice *device, uint64_t serial)
+static uint64_t refusal_of(uint64_t serial, SutraOutput output) { return serial << 8 | output; }
+
+bool su_device_refuses(const SuDevice *device, uint64_t serial, SutraOutput output)
 {
     enum { REFUSED = sizeof device->refused / sizeof *device->refused };
     for (size_t i = 0; i < REFUSED; i++)
-        if (device->refused[i] == serial) return true;
+        if (device->refused[i] == refusal_of(serial, output)) return true;
     return false;
 }
 
-void su_device_refuse(SuDevice *device, uint64_t serial)
+void su_device_refuse(SuDevice *device, uint64_t serial, SutraOutput output)
 {
     enum { REFUSED = sizeof device->refused / sizeof *device->refused };
-    if (!su_device_refuses(device, serial))
-        device->refused[device->num_refused++ % REFUSED] = serial;
+    if (!su_device_refuses(device, serial, output))
+        device->refused[device->num_refused++ % REFUSED] = refusal_of(serial, output);
 }
 
 bool su_device_is_due(const SuDevice *device, uint64_t now)

@@ -14,8 +14,8 @@ void su_device_praise(SuDevicePool *pool, SuDevice *device, uint32_t texts, uint
 /* In quarantine, which is over: it may be tried. */
 bool su_device_is_due(const SuDevice *device, uint64_t now);
 
-/* Models that a device does not support. */
-bool su_device_refuses(const SuDevice *device, uint64_t serial);
-void su_device_refuse(SuDevice *device, uint64_t serial);
+/* Outputs of models that a device does not support. */
+bool su_device_refuses(const SuDevice *device, uint64_t serial, SutraOutput output);
+void su_device_refuse(SuDevice *device, uint64_t serial, SutraOutput output);
 
 #endif

@@ -32,6 +32,11 @@ static bool was_tried(const Journey *j, const SuDevice *device)
     return false;
 }
 
+static bool refuses(const Journey *j, const SuDevice *device)
+{
+    return su_device_refuses(device, j->run->model->serial, j->run->batch->output);
+}
+
 /* A taken lane, after a wait for one if need be; NULL: no device is left for it. */
 static SuLane *choose(Journey *j, uint32_t tokens)
 {
@@ -42,7 +47,7 @@ static SuLane *choose(Journey *j, uint32_t tokens)
         uint64_t now = su_clock_ns();
         for (uint32_t d = 0; d < pool->num_devices; d++) {
             SuDevice *device = pool->devices[d];
-            if (was_tried(j, device) || su_device_refuses(device, j->run->model->serial)) continue;
+            if (was_tried(j, device) || refuses(j, device)) continue;
             if (su_device_is_due(device, now) && su_device_has_room(device, tokens)) {
                 device->state = SU_DEVICE_TRIAL;
                 return su_device_take_lane(device, tokens);
@@ -109,7 +114,7 @@ static void take_failure(Journey *j, SuLane *lane)
     bool innocent = status == SUTRA_E_MEMORY || status == SUTRA_E_LIMIT ||
                     status == SUTRA_E_ARGUMENT || status == SUTRA_E_UNSUPPORTED;
     note_failure(j, device, status, lane->reason.message);
-    if (status == SUTRA_E_UNSUPPORTED) su_device_refuse(device, lane->own.serial);
+    if (lane->refuses) su_device_refuse(device, lane->own.serial, lane->batch.output);
     if (!innocent || device->state == SU_DEVICE_TRIAL)
         su_device_blame(j->pool, device, false, lane->reason.message);
 }
@@ -120,7 +125,7 @@ static bool has_other(const Journey *j, const SuDevice *device)
     for (uint32_t d = 0; d < j->pool->num_devices; d++) {
         const SuDevice *other = j->pool->devices[d];
         if (other != device && other->state == SU_DEVICE_READY && !was_tried(j, other) &&
-            !su_device_refuses(other, j->run->model->serial))
+            !refuses(j, other))
             return true;
     }
     return false;
@@ -174,6 +179,7 @@ static bool ride(Journey *j, SuLane *lane, uint32_t first, uint32_t count)
     lane->probes = device->state == SU_DEVICE_TRIAL;
     lane->row_bytes = j->run->row_bytes;
     pthread_mutex_unlock(&pool->shared->lock);
+    lane->refuses = false;
     lane->status = su_lane_set_batch(lane, j->run->batch, first, count, &lane->reason);
     pthread_mutex_lock(&pool->shared->lock);
     bool done = false, ours = true;
@@ -212,6 +218,13 @@ static SuLane *next_lane(Journey *j, uint32_t tokens)
     return lane;
 }
 
+static bool all_refuse(const Journey *j)
+{
+    for (uint32_t d = 0; d < j->pool->num_devices; d++)
+        if (!refuses(j, j->pool->devices[d])) return false;
+    return true;
+}
+
 void su_device_route(SuDevicePool *pool, const SuDeviceRun *run)
 {
     const SutraBatch *batch = run->batch;
@@ -231,11 +244,13 @@ void su_device_route(SuDevicePool *pool, const SuDeviceRun *run)
             journey.tried[journey.num_tried++] = device;
         }
     }
+    bool unsupported = all_refuse(&journey);
     pthread_mutex_unlock(&pool->shared->lock);
     if (first == batch->num_seqs) return;
     if (!journey.message[0]) {
-        journey.status = SUTRA_E_DEVICE;
-        snprintf(journey.message, sizeof journey.message, "no device is well");
+        journey.status = unsupported ? SUTRA_E_UNSUPPORTED : SUTRA_E_DEVICE;
+        snprintf(journey.message, sizeof journey.message, "%s",
+                 unsupported ? "no device supports this model and output" : "no device is well");
     }
     run->fail(run->user, first, batch->num_seqs - first, journey.status, journey.message);
 }
@@ -253,6 +268,7 @@ static void start_preparing(SuDevice *device, const SuDeviceModel *model, SutraO
         lane->model = model;
         lane->probes = false;
         lane->prepares = true;
+        lane->refuses = false;
         lane->status = su_lane_set_output(lane, output, i == 0 ? max_tokens : 0, &lane->reason);
         if (lane->status == SUTRA_OK) su_lane_start(lane);
     }

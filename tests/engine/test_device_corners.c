@@ -1,0 +1,101 @@
+/* Devices that differ in what they take, and devices and models that come and go while others are
+ * at work. */
+#include "support/fault_control.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+enum { HIDDEN = 64, TEXTS = 300 };
+
+static FaultEngine fault;
+
+static void open_devices(const char *devices, uint32_t policy, uint32_t timeout_ms)
+{
+    const SutraEngineOptions options = {
+        .policy = policy, .device_timeout_ms = timeout_ms, .max_batch_tokens = 512};
+    fault_engine_open(&fault, PLUGINS, devices, &options);
+}
+
+static void add(const char *device)
+{
+    SutraError err = {0};
+    if (sutra_engine_add_device(fault.tiny.engine, device, &err) != SUTRA_OK)
+        fail_msg("%s", err.message);
+}
+
+static void drop(const char *device)
+{
+    SutraError err = {0};
+    if (sutra_engine_remove_device(fault.tiny.engine, device, &err) != SUTRA_OK)
+        fail_msg("%s", err.message);
+}
+
+static SutraStatus embed_one(const SutraModel *model, const SutraEmbedOptions *options)
+{
+    const SutraInput input = text_input("a b c");
+    SutraResult *result = NULL;
+    SutraError err = {0};
+    SutraStatus status = sutra_embed(fault.tiny.engine, model, &input, 1, options, &result, &err);
+    sutra_result_free(result);
+    return status;
+}
+
+/* ---- what devices refuse ---- */
+
+static void an_output_that_is_refused_is_no_reason_against_others(void **state)
+{
+    (void)state;
+    const SutraEmbedOptions tokens = {.struct_size = sizeof tokens, .output = SUTRA_OUT_TOKENS};
+    open_devices("fault:0", 0, 0);
+    fault_switch(0)->refused_outputs = 1u << SUTRA_OUT_TOKENS;
+    fault_check_bytes(&fault, 5);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(embed_one(fault.tiny.model, &tokens), SUTRA_E_UNSUPPORTED);
+    fault_check_bytes(&fault, 5);
+    fault_switch(1)->lanes = 1;
+    add("fault:1");
+    assert_int_equal(embed_one(fault.tiny.model, &tokens), SUTRA_OK);
+    fault_switch(0)->refused_outputs = 0; /* it is not asked again */
+    uint64_t failed = fault_count(&fault, "fault:0", "retried_texts");
+    for (int i = 0; i < 4; i++) assert_int_equal(embed_one(fault.tiny.model, &tokens), SUTRA_OK);
+    assert_int_equal(fault_count(&fault, "fault:0", "retried_texts"), failed);
+    fault_check_bytes(&fault, 50);
+    drop("fault:1");
+    assert_int_equal(embed_one(fault.tiny.model, &tokens), SUTRA_E_UNSUPPORTED);
+    fault_engine_close(&fault);
+}
+
+static void a_run_that_is_refused_is_no_reason_against_others(void **state)
+{
+    (void)state;
+    float ranges[2][HIDDEN];
+    for (size_t i = 0; i < HIDDEN; i++) {
+        ranges[0][i] = -1;
+        ranges[1][i] = 1;
+    }
+    const SutraEmbedOptions ranged = {
+        .struct_size = sizeof ranged, .dtype = SUTRA_I8, .ranges = ranges[0]};
+    open_devices("fault:0", 0, 0);
+    fault_switch(0)->refuses_ranges = 1;
+    assert_int_equal(embed_one(fault.tiny.model, &ranged), SUTRA_E_UNSUPPORTED);
+    fault_check_bytes(&fault, 5);
+    add("fault:1");
+    assert_int_equal(embed_one(fault.tiny.model, &ranged), SUTRA_OK);
+    fault_engine_close(&fault);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_output_that_is_refused_is_no_reason_against_others),
+        cmocka_unit_test(a_run_that_is_refused_is_no_reason_against_others),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
