@@ -257,13 +257,16 @@ void su_device_route(SuDevicePool *pool, const SuDeviceRun *run)
 
 /* ---- models ---- */
 
-/* Starts the lanes of a device that are free, for a model alone. */
-static void start_preparing(SuDevice *device, const SuDeviceModel *model, SutraOutput output,
+/* Starts the lanes of a device that are free, for a model alone. True: there are some, and it stays
+ * until the last of them is given back. */
+static bool start_preparing(SuDevice *device, const SuDeviceModel *model, SutraOutput output,
                             uint32_t max_tokens)
 {
+    bool any = false;
     for (uint32_t i = 0; i < device->num_lanes; i++) {
         SuLane *lane = &device->lanes[i];
         if (lane->state != SU_LANE_FREE) continue;
+        any = true;
         lane->state = SU_LANE_TAKEN;
         lane->model = model;
         lane->probes = false;
@@ -272,6 +275,7 @@ static void start_preparing(SuDevice *device, const SuDeviceModel *model, SutraO
         lane->status = su_lane_set_output(lane, output, i == 0 ? max_tokens : 0, &lane->reason);
         if (lane->status == SUTRA_OK) su_lane_start(lane);
     }
+    return any;
 }
 
 /* True: the model is on the device. */
@@ -300,17 +304,18 @@ SutraStatus su_device_prepare(SuDevicePool *pool, const SuDeviceModel *model, Su
                               uint32_t max_tokens, SutraError *err)
 {
     Journey journey = {.pool = pool};
-    uint32_t ready = 0;
+    SuDevice *started[SU_POOL_DEVICES]; /* the pool's list changes meanwhile */
+    uint32_t num_started = 0, ready = 0;
     pthread_mutex_lock(&pool->shared->lock);
     uint64_t now = su_clock_ns();
     for (uint32_t d = 0; d < pool->num_devices; d++) {
         SuDevice *device = pool->devices[d];
-        if (device->state == SU_DEVICE_READY || su_device_is_due(device, now))
-            start_preparing(device, model, output, max_tokens);
+        bool may_run = device->state == SU_DEVICE_READY || su_device_is_due(device, now);
+        if (may_run && start_preparing(device, model, output, max_tokens))
+            started[num_started++] = device;
     }
-    /* None of them is removed meanwhile: its lanes are taken. */
-    for (uint32_t d = 0; d < pool->num_devices; d++)
-        ready += end_preparing(&journey, pool->devices[d], now + LOAD_RUNS * pool->timeout_ns);
+    for (uint32_t d = 0; d < num_started; d++)
+        ready += end_preparing(&journey, started[d], now + LOAD_RUNS * pool->timeout_ns);
     pthread_mutex_unlock(&pool->shared->lock);
     if (ready) return SUTRA_OK;
     if (journey.message[0]) SU_RAISE(err, journey.status, "%s", journey.message);

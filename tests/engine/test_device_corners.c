@@ -16,6 +16,8 @@ enum { HIDDEN = 64, TEXTS = 300 };
 
 static FaultEngine fault;
 
+static void rest(void) { nanosleep(&(struct timespec){0, 1000000}, NULL); }
+
 static void open_devices(const char *devices, uint32_t policy, uint32_t timeout_ms)
 {
     const SutraEngineOptions options = {
@@ -91,11 +93,47 @@ static void a_run_that_is_refused_is_no_reason_against_others(void **state)
     fault_engine_close(&fault);
 }
 
+/* ---- coming and going ---- */
+
+static void *check_bytes(void *arg)
+{
+    (void)arg;
+    fault_check_bytes(&fault, 5);
+    return NULL;
+}
+
+static void *drop_first(void *arg)
+{
+    (void)arg;
+    drop("fault:0");
+    return NULL;
+}
+
+/* Devices after it in the list are prepared no less. */
+static void a_device_may_go_while_a_model_is_prepared(void **state)
+{
+    (void)state;
+    pthread_t caller, remover;
+    open_devices("fault:0,fault:1,fault:2", SUTRA_POLICY_ROUND_ROBIN, 0);
+    fault_switch(1)->mode = FAULT_LOAD_HANG;
+    assert_int_equal(pthread_create(&caller, NULL, check_bytes, NULL), 0);
+    while (!fault_switch(1)->hanging || fault_switch(2)->contexts < 2) rest();
+    assert_int_equal(pthread_create(&remover, NULL, drop_first, NULL), 0);
+    pthread_join(remover, NULL);
+    fault_switch(1)->mode = FAULT_NONE;
+    pthread_join(caller, NULL);
+    for (int i = 0; i < 10; i++) fault_check_bytes(&fault, 100);
+    assert_true(fault_count(&fault, "fault:2", "runs") > 0);
+    drop("fault:2");
+    fault_engine_close(&fault);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_output_that_is_refused_is_no_reason_against_others),
         cmocka_unit_test(a_run_that_is_refused_is_no_reason_against_others),
+        cmocka_unit_test(a_device_may_go_while_a_model_is_prepared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
