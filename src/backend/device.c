@@ -104,12 +104,13 @@ static SutraStatus perform(SuLane *lane)
 
 /* ---- contexts ---- */
 
-/* serial 0: of all models. The lock is held. */
+/* serial 0: of all models. That of a call that hangs stays. The lock is held. */
 static void drop_context(SuLane *lane, uint64_t serial)
 {
     for (SuLaneContext **at = &lane->contexts; *at;) {
         SuLaneContext *entry = *at;
-        if (serial && entry->serial != serial) {
+        bool hangs = lane->state == SU_LANE_ABANDONED && lane->own.serial == entry->serial;
+        if (hangs || (serial && entry->serial != serial)) {
             at = &entry->next;
             continue;
         }
@@ -121,11 +122,7 @@ static void drop_context(SuLane *lane, uint64_t serial)
 
 void su_device_drop(SuDevice *device, uint64_t serial)
 {
-    for (uint32_t i = 0; i < device->num_lanes; i++) {
-        SuLane *lane = &device->lanes[i];
-        bool hangs = lane->state == SU_LANE_ABANDONED && lane->own.serial == serial;
-        if (!hangs) drop_context(lane, serial);
-    }
+    for (uint32_t i = 0; i < device->num_lanes; i++) drop_context(&device->lanes[i], serial);
 }
 
 /* ---- the end ---- */
@@ -157,7 +154,6 @@ static void leave_closed(SuLane *lane)
 {
     SuDevice *device = lane->device;
     SuDeviceShared *shared = device->shared;
-    drop_context(lane, 0);
     bool last = ++device->gone_lanes == device->num_lanes;
     if (last) free_device(device);
     su_device_shared_release(shared);
@@ -170,6 +166,7 @@ static void come_back(SuLane *lane)
 {
     SuDevice *device = lane->device;
     SuDeviceModel held = lane->own;
+    lane->own = (SuDeviceModel){0};
     drop_context(lane, held.serial);
     pthread_mutex_unlock(&device->shared->lock);
     held.release(held.owner);
@@ -299,6 +296,7 @@ void su_device_close(SuDevice *device)
 {
     SuDeviceShared *shared = device->shared;
     uint32_t ended = 0;
+    su_device_drop(device, 0); /* models that go from now on don't find it */
     for (uint32_t i = 0; i < device->num_lanes; i++) {
         SuLane *lane = &device->lanes[i];
         lane->stop = true;
@@ -313,7 +311,6 @@ void su_device_close(SuDevice *device)
         pthread_mutex_unlock(&shared->lock);
         pthread_join(lane->thread, NULL);
         pthread_mutex_lock(&shared->lock);
-        drop_context(lane, 0);
     }
     device->gone_lanes += ended;
     if (device->gone_lanes == device->num_lanes) free_device(device);

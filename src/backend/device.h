@@ -143,7 +143,8 @@ bool su_lane_wait(SuLane *lane, uint64_t deadline_ns);
 
 void su_lane_give_back(SuLane *lane);
 
-/* Frees what the device made of a model; its calls for it are over or abandoned. */
+/* Frees what the device made of a model, or of all if serial is 0; its calls for it are over or
+ * abandoned. */
 void su_device_drop(SuDevice *device, uint64_t serial);
 
 void su_device_shared_release(SuDeviceShared *shared); /* unlocks it */

@@ -128,11 +128,32 @@ static void a_device_may_go_while_a_model_is_prepared(void **state)
     fault_engine_close(&fault);
 }
 
+/* A call for one model hangs when its device is removed; another model was on the same lane. */
+static void models_go_while_a_removed_device_hangs(void **state)
+{
+    (void)state;
+    SutraModel *other = NULL;
+    SutraError err = {0};
+    open_devices("fault:0,fault:1", SUTRA_POLICY_ROUND_ROBIN, 1000);
+    assert_int_equal(sutra_model_open(fault.tiny.path, NULL, &other, &err), SUTRA_OK);
+    for (int i = 0; i < 4; i++) embed_one(other, NULL);
+    fault_check_bytes(&fault, 10);
+    fault_switch(0)->mode = FAULT_HANG;
+    while (fault_count(&fault, "fault:0", "hung") == 0) fault_check_bytes(&fault, 100);
+    drop("fault:0");
+    sutra_model_free(other);
+    assert_int_equal(fault_switch(0)->early_unloads, 0);
+    fault_engine_close(&fault);
+    while (fault_switch(0)->unloads < fault_switch(0)->loads) rest();
+    assert_int_equal(fault_switch(0)->contexts, fault_switch(0)->context_frees);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_output_that_is_refused_is_no_reason_against_others),
         cmocka_unit_test(a_run_that_is_refused_is_no_reason_against_others),
+        cmocka_unit_test(models_go_while_a_removed_device_hangs),
         cmocka_unit_test(a_device_may_go_while_a_model_is_prepared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
