@@ -19,8 +19,9 @@ typedef struct Journey {
     const SuDeviceRun *run;
     SuDevice *tried[SU_POOL_DEVICES];
     uint32_t num_tried, rounds;
-    SuDevice *doubted;  /* it gave NaN for a text, and may be asked again */
-    bool believes;      /* NaN is the model's */
+    uint32_t asked;    /* texts of the smallest piece that a device did not do; 0: none was asked */
+    SuDevice *doubted; /* it gave NaN for a text, and may be asked again */
+    bool believes;     /* NaN is the model's */
     SutraStatus status; /* of the first failure */
     char message[600];
 } Journey;
@@ -70,6 +71,13 @@ static void note_failure(Journey *j, const SuDevice *device, SutraStatus status,
     if (j->message[0]) return;
     j->status = status;
     snprintf(j->message, sizeof j->message, "device %s: %s", device->name.text, message);
+}
+
+/* It did not do a piece of so many texts. */
+static void note_tried(Journey *j, SuDevice *device, uint32_t count)
+{
+    if (j->num_tried < SU_POOL_DEVICES) j->tried[j->num_tried++] = device;
+    if (!j->asked || count < j->asked) j->asked = count;
 }
 
 /* Texts from `first` on that go to a device together: what it prefers, at least one. */
@@ -225,6 +233,23 @@ static bool all_refuse(const Journey *j)
     return true;
 }
 
+/* Texts that no device did: those that all were asked for, or all that are left if none was. */
+static uint32_t give_up(Journey *j, uint32_t first)
+{
+    uint32_t left = j->run->batch->num_seqs - first;
+    uint32_t count = j->asked ? j->asked : left;
+    if (!j->message[0]) {
+        bool unsupported = all_refuse(j);
+        j->status = unsupported ? SUTRA_E_UNSUPPORTED : SUTRA_E_DEVICE;
+        snprintf(j->message, sizeof j->message, "%s",
+                 unsupported ? "no device supports this model and output" : "no device is well");
+    }
+    pthread_mutex_unlock(&j->pool->shared->lock);
+    j->run->fail(j->run->user, first, count, j->status, j->message);
+    pthread_mutex_lock(&j->pool->shared->lock);
+    return count;
+}
+
 void su_device_route(SuDevicePool *pool, const SuDeviceRun *run)
 {
     const SutraBatch *batch = run->batch;
@@ -232,27 +257,22 @@ void su_device_route(SuDevicePool *pool, const SuDeviceRun *run)
     uint32_t first = 0;
     pthread_mutex_lock(&pool->shared->lock);
     while (first < batch->num_seqs) {
-        uint32_t tokens = batch->cu_seqlens[first + 1] - batch->cu_seqlens[first];
+        uint32_t count, tokens = batch->cu_seqlens[first + 1] - batch->cu_seqlens[first];
         SuLane *lane = next_lane(&journey, tokens);
-        if (!lane) break;
-        SuDevice *device = lane->device;
-        uint32_t count = piece_of(device, batch, first);
-        if (ride(&journey, lane, first, count)) {
-            first += count;
-            journey = (Journey){.pool = pool, .run = run};
-        } else if (journey.num_tried < SU_POOL_DEVICES) {
-            journey.tried[journey.num_tried++] = device;
+        if (lane) {
+            SuDevice *device = lane->device;
+            count = piece_of(device, batch, first);
+            if (!ride(&journey, lane, first, count)) {
+                note_tried(&journey, device, count);
+                continue;
+            }
+        } else {
+            count = give_up(&journey, first);
         }
+        first += count;
+        journey = (Journey){.pool = pool, .run = run};
     }
-    bool unsupported = all_refuse(&journey);
     pthread_mutex_unlock(&pool->shared->lock);
-    if (first == batch->num_seqs) return;
-    if (!journey.message[0]) {
-        journey.status = unsupported ? SUTRA_E_UNSUPPORTED : SUTRA_E_DEVICE;
-        snprintf(journey.message, sizeof journey.message, "%s",
-                 unsupported ? "no device supports this model and output" : "no device is well");
-    }
-    run->fail(run->user, first, batch->num_seqs - first, journey.status, journey.message);
 }
 
 /* ---- models ---- */

@@ -93,6 +93,29 @@ static void a_run_that_is_refused_is_no_reason_against_others(void **state)
     fault_engine_close(&fault);
 }
 
+/* Pieces of what no device takes fail, and no others. */
+static void a_text_that_no_device_takes_fails_alone(void **state)
+{
+    (void)state;
+    static char text[200];
+    SutraInput inputs[60];
+    SutraItem items[60];
+    float rows[60][HIDDEN];
+    SutraError err = {0};
+    for (size_t c = 0; c < sizeof text; c++) text[c] = c % 2 ? ' ' : 'a';
+    for (size_t i = 0; i < 60; i++) inputs[i] = (SutraInput){.text = text, .text_size = 5};
+    inputs[0].text_size = sizeof text;
+    open_devices("fault:0,fault:1", 0, 0);
+    for (uint32_t d = 0; d < 2; d++) fault_switch(d)->most_tokens = 80;
+    assert_int_equal(sutra_embed_into(fault.tiny.engine, fault.tiny.model, inputs, 60, NULL, rows,
+                                      sizeof rows, items, &err),
+                     SUTRA_E_LIMIT);
+    assert_int_equal(items[0].status, SUTRA_E_LIMIT);
+    for (size_t i = 1; i < 60; i++)
+        if (items[i].status != SUTRA_OK) fail_msg("text %zu: %d", i, items[i].status);
+    fault_engine_close(&fault);
+}
+
 /* ---- coming and going ---- */
 
 static void *check_bytes(void *arg)
@@ -153,6 +176,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_output_that_is_refused_is_no_reason_against_others),
         cmocka_unit_test(a_run_that_is_refused_is_no_reason_against_others),
+        cmocka_unit_test(a_text_that_no_device_takes_fails_alone),
         cmocka_unit_test(models_go_while_a_removed_device_hangs),
         cmocka_unit_test(a_device_may_go_while_a_model_is_prepared),
     };
