@@ -29,6 +29,11 @@ __attribute__((format(printf, 3, 4))) static void tell(const SuDevicePool *pool,
 
 static void quarantine(SuDevicePool *pool, SuDevice *device)
 {
+    /* What it had when it fell ill, and comes to nothing, is the same outage. */
+    if (device->state == SU_DEVICE_QUARANTINED) {
+        device->retry_ns = su_clock_ns() + device->backoff_ns;
+        return;
+    }
     uint64_t longer = device->backoff_ns * 2;
     device->backoff_ns = !longer                    ? FIRST_BACKOFF
                          : longer > LONGEST_BACKOFF ? LONGEST_BACKOFF

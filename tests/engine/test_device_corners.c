@@ -49,6 +49,17 @@ static SutraStatus embed_one(const SutraModel *model, const SutraEmbedOptions *o
     return status;
 }
 
+/* Enough texts for all lanes at once. */
+static void embed_many(void)
+{
+    SutraInput inputs[TEXTS];
+    SutraResult *result = NULL;
+    SutraError err = {0};
+    for (size_t i = 0; i < TEXTS; i++) inputs[i] = text_input("a b c d e f g h");
+    sutra_embed(fault.tiny.engine, fault.tiny.model, inputs, TEXTS, NULL, &result, &err);
+    sutra_result_free(result);
+}
+
 /* ---- what devices refuse ---- */
 
 static void an_output_that_is_refused_is_no_reason_against_others(void **state)
@@ -116,6 +127,36 @@ static void a_text_that_no_device_takes_fails_alone(void **state)
     fault_engine_close(&fault);
 }
 
+/* ---- health ---- */
+
+static void count_quarantines(void *user, int level, const char *line)
+{
+    (void)level;
+    if (strstr(line, "is left alone")) ++*(_Atomic int *)user;
+}
+
+/* Calls that hang at the same time are one outage, however many they are. */
+static void one_outage_is_one_relapse(void **state)
+{
+    (void)state;
+    _Atomic int quarantines = 0;
+    uint64_t late = 0, before;
+    const SutraEngineOptions options = {
+        .device_timeout_ms = 500, .log = count_quarantines, .log_user = &quarantines};
+    fault_engine_open(&fault, PLUGINS, "fault:0", &options);
+    do {
+        fault_switch(0)->mode = FAULT_NONE;
+        fault_check_bytes(&fault, 400);
+        before = fault_count(&fault, "fault:0", "late_runs");
+        quarantines = 0;
+        fault_switch(0)->mode = FAULT_HANG;
+        embed_many();
+        late = fault_count(&fault, "fault:0", "late_runs") - before;
+    } while (late < 2);
+    assert_int_equal(quarantines, 1);
+    fault_engine_close(&fault);
+}
+
 /* ---- coming and going ---- */
 
 static void *check_bytes(void *arg)
@@ -178,6 +219,7 @@ int main(void)
         cmocka_unit_test(a_run_that_is_refused_is_no_reason_against_others),
         cmocka_unit_test(a_text_that_no_device_takes_fails_alone),
         cmocka_unit_test(models_go_while_a_removed_device_hangs),
+        cmocka_unit_test(one_outage_is_one_relapse),
         cmocka_unit_test(a_device_may_go_while_a_model_is_prepared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
