@@ -21,8 +21,9 @@ typedef struct Journey {
     uint32_t num_tried, rounds;
     uint32_t asked;    /* texts of the smallest piece that a device did not do; 0: none was asked */
     SuDevice *doubted; /* it gave NaN for a text, and may be asked again */
-    bool believes;     /* NaN is the model's */
-    SutraStatus status; /* of the first failure */
+    uint32_t doubted_text; /* the first of those */
+    bool believes;         /* NaN is the model's */
+    SutraStatus status;    /* of the first failure */
     char message[600];
 } Journey;
 
@@ -91,11 +92,12 @@ static uint32_t piece_of(const SuDevice *device, const SutraBatch *batch, uint32
     return count;
 }
 
-static uint32_t count_nan(const SuLane *lane)
+/* The first text of a lane's batch that has NaN; its number of texts if none has. */
+static uint32_t find_nan(const SuLane *lane)
 {
-    uint32_t count = 0;
-    for (uint32_t s = 0; s < lane->batch.num_seqs; s++) count += lane->numeric_error[s] != 0;
-    return count;
+    uint32_t s = 0;
+    while (s < lane->batch.num_seqs && !lane->numeric_error[s]) s++;
+    return s;
 }
 
 /* Of vectors of floats, what a device did not see itself. */
@@ -161,17 +163,21 @@ static bool take_result(Journey *j, SuLane *lane, uint32_t first)
     bool believes = j->believes || j->doubted || !has_other(j, device);
     pthread_mutex_unlock(&j->pool->shared->lock);
     look_for_nan(lane);
-    bool nan = count_nan(lane) > 0;
+    uint32_t nan_at = find_nan(lane);
+    bool nan = nan_at < count;
     if (!nan || believes)
         j->run->deliver(j->run->user, first, count, &lane->view, lane->numeric_error, lane->run_ns);
     pthread_mutex_lock(&j->pool->shared->lock);
     if (nan && !believes) {
         j->doubted = device;
+        j->doubted_text = first + nan_at;
         note_failure(j, device, SUTRA_E_NUMERIC, "it gave NaN or infinity");
-        if (device->state == SU_DEVICE_TRIAL) su_device_blame(j->pool, device, true, j->message);
+        if (device->state == SU_DEVICE_TRIAL)
+            su_device_blame(j->pool, device, true, "it gave NaN or infinity");
         return false;
     }
-    if (!nan && j->doubted && j->doubted != device) blame_doubted(j);
+    bool same_text = j->doubted && j->doubted_text < first + count;
+    if (!nan && same_text && j->doubted != device) blame_doubted(j);
     su_device_praise(j->pool, device, count, lane->batch.num_tokens, lane->run_ns);
     return true;
 }

@@ -157,6 +157,34 @@ static void one_outage_is_one_relapse(void **state)
     fault_engine_close(&fault);
 }
 
+/* NaN of a text that the other device's piece does not have says nothing of the first. */
+static void only_numbers_for_the_same_text_refute_nan(void **state)
+{
+    (void)state;
+    open_devices("fault:0,fault:1", SUTRA_POLICY_ROUND_ROBIN, 0);
+    drop("fault:1");
+    fault_switch(1)->preferred_tokens = 512;
+    add("fault:1");
+    static const char text[] = "a b c d e f g h i j k l m n o p q r s t u v w x y z";
+    static SutraInput inputs[TEXTS];
+    static SutraItem items[TEXTS];
+    static float rows[TEXTS][HIDDEN];
+    SutraError err = {0};
+    for (size_t i = 0; i < TEXTS; i++)
+        inputs[i] = (SutraInput){.text = text, .text_size = i % 10 == 9 ? 5 : sizeof text - 1};
+    for (uint32_t d = 0; d < 2; d++) fault_switch(d)->nan_tokens = 5;
+    for (int turn = 0; turn < 5; turn++) {
+        assert_int_equal(sutra_embed_into(fault.tiny.engine, fault.tiny.model, inputs, TEXTS, NULL,
+                                          rows, sizeof rows, items, &err),
+                         SUTRA_E_NUMERIC);
+        for (size_t i = 0; i < TEXTS; i++)
+            assert_int_equal(items[i].status, i % 10 == 9 ? SUTRA_E_NUMERIC : SUTRA_OK);
+        for (int d = 0; d < 2; d++)
+            if (!fault_is(&fault, d ? "fault:1" : "fault:0", "ready")) fail_msg("%d is ill", d);
+    }
+    fault_engine_close(&fault);
+}
+
 /* ---- coming and going ---- */
 
 static void *check_bytes(void *arg)
@@ -218,6 +246,7 @@ int main(void)
         cmocka_unit_test(an_output_that_is_refused_is_no_reason_against_others),
         cmocka_unit_test(a_run_that_is_refused_is_no_reason_against_others),
         cmocka_unit_test(a_text_that_no_device_takes_fails_alone),
+        cmocka_unit_test(only_numbers_for_the_same_text_refute_nan),
         cmocka_unit_test(models_go_while_a_removed_device_hangs),
         cmocka_unit_test(one_outage_is_one_relapse),
         cmocka_unit_test(a_device_may_go_while_a_model_is_prepared),
