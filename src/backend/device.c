@@ -9,6 +9,7 @@
 
 enum {
     PREFERRED_TOKENS = 256, /* of a backend that does not say */
+    MOST_PREFERRED = 65536,
     IN_FLIGHT = 2,
     MOST_IN_FLIGHT = 64
 };
@@ -74,6 +75,7 @@ static SutraStatus make_ready(SuLane *lane, SuLaneContext **out)
         entry->max_tokens = lane->tokens;
         SutraStatus status = device->backend->context_create(handle, lane->tokens, lane->tokens, 1,
                                                              &entry->context, &lane->reason);
+        if (status == SUTRA_OK && !entry->context) status = SUTRA_E_DEVICE;
         if (status != SUTRA_OK) {
             entry->context = NULL;
             return backend_failed(lane, "context_create", status);
@@ -219,6 +221,7 @@ static SutraStatus ask(const SuDeviceName *name, const SutraBackend *backend, Su
         status = backend->device_info(name->index, info, &reason);
         function = "device_info";
     }
+    info->name[sizeof info->name - 1] = '\0';
     if (status == SUTRA_OK) return SUTRA_OK;
     status = su_backend_reason(backend, function, status, &reason);
     SU_RAISE(err, status, "device \"%s\": %s", name->text, reason.message);
@@ -272,6 +275,7 @@ SutraStatus su_device_open(SuDeviceShared *shared, const SuDeviceName *name,
     if (!device) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory");
     *device = (SuDevice){.shared = shared, .name = *name, .backend = backend, .info = info};
     device->preferred_tokens = info.preferred_tokens ? info.preferred_tokens : PREFERRED_TOKENS;
+    if (device->preferred_tokens > MOST_PREFERRED) device->preferred_tokens = MOST_PREFERRED;
     uint32_t lanes = lanes_of(device, cores);
     device->lanes = su_calloc(lanes, sizeof *device->lanes);
     SutraStatus status = SUTRA_OK;

@@ -127,6 +127,31 @@ static void a_text_that_no_device_takes_fails_alone(void **state)
     fault_engine_close(&fault);
 }
 
+/* ---- what plugins say of themselves ---- */
+
+static void preferences_are_bounded(void **state)
+{
+    (void)state;
+    open_devices("fault:0", 0, 0);
+    fault_switch(1)->lanes = 1;
+    fault_switch(1)->preferred_tokens = UINT32_MAX;
+    add("fault:1");
+    drop("fault:0");
+    for (int i = 0; i < 3; i++) fault_check_bytes(&fault, 100);
+    assert_int_equal(fault_count(&fault, "fault:1", "failed_runs"), 0);
+    fault_engine_close(&fault);
+}
+
+static void a_context_that_is_none_is_a_failure(void **state)
+{
+    (void)state;
+    open_devices("fault:0,fault:1", SUTRA_POLICY_ROUND_ROBIN, 0);
+    fault_switch(0)->mode = FAULT_EMPTY;
+    for (int i = 0; i < 5; i++) fault_check_bytes(&fault, 100);
+    assert_int_equal(fault_count(&fault, "fault:0", "runs"), 0);
+    fault_engine_close(&fault);
+}
+
 /* ---- health ---- */
 
 static void count_quarantines(void *user, int level, const char *line)
@@ -246,6 +271,8 @@ int main(void)
         cmocka_unit_test(an_output_that_is_refused_is_no_reason_against_others),
         cmocka_unit_test(a_run_that_is_refused_is_no_reason_against_others),
         cmocka_unit_test(a_text_that_no_device_takes_fails_alone),
+        cmocka_unit_test(preferences_are_bounded),
+        cmocka_unit_test(a_context_that_is_none_is_a_failure),
         cmocka_unit_test(only_numbers_for_the_same_text_refute_nan),
         cmocka_unit_test(models_go_while_a_removed_device_hangs),
         cmocka_unit_test(one_outage_is_one_relapse),

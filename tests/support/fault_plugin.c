@@ -107,6 +107,8 @@ static SutraStatus context_create(void *model, uint32_t max_tokens, uint32_t max
                                   uint32_t max_team, void **context, SutraError *err)
 {
     FaultModel *made = model;
+    *context = NULL;
+    if (devices[made->device].mode == FAULT_EMPTY) return SUTRA_OK;
     if (devices[made->device].mode == FAULT_GONE) return fail(made->device, "is gone", err);
     FaultContext *created = calloc(1, sizeof *created);
     if (!created) return fail(made->device, "has no memory", err);

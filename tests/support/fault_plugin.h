@@ -19,6 +19,7 @@ typedef enum FaultMode {
     FAULT_ROWS,      /* rows of another size than was asked for */
     FAULT_GONE,      /* everything fails, its facts too */
     FAULT_REFUSES,   /* supports no model */
+    FAULT_EMPTY,     /* context_create gives none, and no word of it */
     FAULT_MODES
 } FaultMode;
 
