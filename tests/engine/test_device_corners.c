@@ -1,11 +1,14 @@
 /* Devices that differ in what they take, and devices and models that come and go while others are
  * at work. */
+#include "base/memory.h"
 #include "support/fault_control.h"
 
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -265,8 +268,145 @@ static void models_go_while_a_removed_device_hangs(void **state)
     assert_int_equal(fault_switch(0)->contexts, fault_switch(0)->context_frees);
 }
 
-int main(void)
+/* ---- memory ---- */
+
+/* The n-th allocation fails, of any thread: the call says so or does without, and the devices are as
+ * good as before. True: there were not so many. */
+static bool check_without_memory(int64_t n, bool persistent)
 {
+    const SutraEngineOptions options = {.struct_size = sizeof options,
+                                        .num_threads = 2,
+                                        .devices = "fault:0,fault:1",
+                                        .plugins = PLUGINS};
+    SutraEngine *const first = fault.tiny.engine;
+    SutraEngine *engine = NULL;
+    SutraError err = {0};
+    su_memory_fail_after(n, persistent);
+    SutraStatus status = sutra_engine_create(&options, &engine, &err);
+    if (status == SUTRA_OK) {
+        fault.tiny.engine = engine;
+        status = embed_one(fault.tiny.model, NULL);
+        if (status == SUTRA_OK) status = sutra_engine_add_device(engine, "fault:2", &err);
+    }
+    su_memory_fail_after(-1, false);
+    if (status != SUTRA_OK && status != SUTRA_E_MEMORY) fail_msg("%d, %d", (int)n, status);
+    if (engine) fault_check_bytes(&fault, 30);
+    fault.tiny.engine = first;
+    sutra_engine_free(engine);
+    return status == SUTRA_OK;
+}
+
+static void memory_that_is_not_there_harms_no_device(void **state)
+{
+    (void)state;
+    open_devices("fault:0,fault:1", 0, 0);
+    for (int persistent = 0; persistent < 2; persistent++) {
+        int good = 0; /* in a row: a device may do what the other has no memory for */
+        for (int64_t n = 0; good < 20; n++)
+            good = check_without_memory(n, persistent) ? good + 1 : 0;
+    }
+    fault_engine_close(&fault);
+    for (uint32_t d = 0; d < 3; d++)
+        assert_int_equal(fault_switch(d)->contexts, fault_switch(d)->context_frees);
+}
+
+/* ---- load ---- */
+
+enum { CALLERS = 3 };
+
+static _Atomic int callers_left;
+static long turns = 10;
+
+/* Statuses that a text may end with while devices are in trouble. */
+static void embed_any(SutraModel *model, uint32_t *random)
+{
+    static const float ranges[2][HIDDEN] = {{0}, {0}};
+    char text[200]; /* some are longer than a device prefers */
+    SutraEmbedOptions options = {.struct_size = sizeof options};
+    SutraInput inputs[30];
+    SutraResult *result = NULL;
+    SutraResultView view = {.struct_size = sizeof view};
+    SutraError err = {0};
+    uint32_t kind = tiny_random(random) % 3;
+    size_t n = 1 + tiny_random(random) % 30;
+    for (size_t c = 0; c < sizeof text; c++) text[c] = c % 2 ? ' ' : (char)('a' + c % 26);
+    for (size_t i = 0; i < n; i++)
+        inputs[i] = (SutraInput){.text = text, .text_size = tiny_random(random) % sizeof text};
+    if (kind == 1) options.output = SUTRA_OUT_TOKENS;
+    if (kind == 2) options.dtype = SUTRA_I8;
+    if (kind == 2) options.ranges = ranges[0];
+    SutraStatus status = sutra_embed(fault.tiny.engine, model, inputs, n, &options, &result, &err);
+    if (result) sutra_result_view(result, &view, NULL);
+    for (size_t i = 0; result && i < n; i++) {
+        SutraStatus of_text = view.items[i].status;
+        if (of_text != SUTRA_OK && of_text != SUTRA_E_DEVICE) fail_msg("%d", of_text);
+    }
+    if (status != SUTRA_OK && status != SUTRA_E_DEVICE) fail_msg("%s", err.message);
+    sutra_result_free(result);
+}
+
+static void *open_and_embed(void *arg)
+{
+    uint32_t random = 11 + (uint32_t)(size_t)arg;
+    SutraError err = {0};
+    for (long i = 0; i < turns; i++) {
+        SutraModel *model = NULL;
+        assert_int_equal(sutra_model_open(fault.tiny.path, NULL, &model, &err), SUTRA_OK);
+        for (uint32_t calls = 1 + tiny_random(&random) % 6; calls > 0; calls--)
+            embed_any(model, &random);
+        sutra_model_free(model);
+    }
+    callers_left--;
+    return NULL;
+}
+
+static void change_devices(void)
+{
+    uint32_t random = 3;
+    bool there[4] = {true, true, true, false};
+    SutraError err = {0};
+    while (callers_left) {
+        uint32_t d = 1 + tiny_random(&random) % 3;
+        char name[16];
+        snprintf(name, sizeof name, "fault:%u", d);
+        fault_switch(d)->slow_us = 1000;
+        fault_switch(d)->refuses_ranges = tiny_random(&random) % 2;
+        fault_switch(d)->refused_outputs = tiny_random(&random) % 2 << SUTRA_OUT_TOKENS;
+        fault_switch(d)->mode = (int)(tiny_random(&random) % FAULT_MODES);
+        for (uint32_t ms = tiny_random(&random) % 60; ms > 0 && callers_left; ms--) rest();
+        if (tiny_random(&random) % 3 == 0) {
+            SutraStatus status = there[d]
+                                     ? sutra_engine_remove_device(fault.tiny.engine, name, &err)
+                                     : sutra_engine_add_device(fault.tiny.engine, name, &err);
+            if (status == SUTRA_OK) there[d] = !there[d];
+            if (status != SUTRA_OK && status != SUTRA_E_DEVICE) fail_msg("%s", err.message);
+        }
+        if (tiny_random(&random) % 2) fault_switch(d)->mode = FAULT_NONE;
+    }
+}
+
+static void models_and_devices_come_and_go_under_load(void **state)
+{
+    (void)state;
+    pthread_t threads[CALLERS];
+    open_devices("fault:0,fault:1,fault:2", 0, 300);
+    callers_left = CALLERS;
+    for (size_t t = 0; t < CALLERS; t++)
+        assert_int_equal(pthread_create(&threads[t], NULL, open_and_embed, (void *)t), 0);
+    change_devices();
+    for (size_t t = 0; t < CALLERS; t++) pthread_join(threads[t], NULL);
+    fault_engine_close(&fault);
+    for (uint32_t d = 0; d < 4; d++) {
+        while (fault_switch(d)->unloads < fault_switch(d)->loads ||
+               fault_switch(d)->context_frees < fault_switch(d)->contexts)
+            rest();
+        assert_int_equal(fault_switch(d)->early_unloads, 0);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1) turns = strtol(argv[1], NULL, 10);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_output_that_is_refused_is_no_reason_against_others),
         cmocka_unit_test(a_run_that_is_refused_is_no_reason_against_others),
@@ -277,6 +417,8 @@ int main(void)
         cmocka_unit_test(models_go_while_a_removed_device_hangs),
         cmocka_unit_test(one_outage_is_one_relapse),
         cmocka_unit_test(a_device_may_go_while_a_model_is_prepared),
+        cmocka_unit_test(memory_that_is_not_there_harms_no_device),
+        cmocka_unit_test(models_and_devices_come_and_go_under_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
