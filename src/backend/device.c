@@ -127,7 +127,26 @@ void su_device_drop(SuDevice *device, uint64_t serial)
     for (uint32_t i = 0; i < device->num_lanes; i++) drop_context(&device->lanes[i], serial);
 }
 
-/* ---- the end ---- */
+/* ---- what devices share ---- */
+
+static void init_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+SuDeviceShared *su_device_shared_create(void)
+{
+    SuDeviceShared *shared = su_calloc(1, sizeof *shared);
+    if (!shared) return NULL;
+    pthread_mutex_init(&shared->lock, NULL);
+    init_condition(&shared->changed);
+    shared->references = 1;
+    return shared;
+}
 
 void su_device_shared_release(SuDeviceShared *shared)
 {
@@ -138,6 +157,8 @@ void su_device_shared_release(SuDeviceShared *shared)
     pthread_mutex_destroy(&shared->lock);
     su_free(shared);
 }
+
+/* ---- the end ---- */
 
 static void free_device(SuDevice *device)
 {
@@ -225,15 +246,6 @@ static SutraStatus ask(const SuDeviceName *name, const SutraBackend *backend, Su
     if (status == SUTRA_OK) return SUTRA_OK;
     status = su_backend_reason(backend, function, status, &reason);
     SU_RAISE(err, status, "device \"%s\": %s", name->text, reason.message);
-}
-
-static void init_condition(pthread_cond_t *condition)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(condition, &attributes);
-    pthread_condattr_destroy(&attributes);
 }
 
 static SutraStatus start_lane(SuDevice *device, SuLane *lane, SutraError *err)

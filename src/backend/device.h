@@ -35,7 +35,7 @@ typedef struct SuDeviceModel {
 /* What all devices of a pool share; the last of the pool and its threads frees it. */
 typedef struct SuDeviceShared {
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* a lane is free, or a device in another state */
+    pthread_cond_t changed; /* a lane is free, or a device in another state; of su_clock_ns */
     uint32_t references;
 } SuDeviceShared;
 
@@ -109,6 +109,9 @@ struct SuDevice {
     uint64_t runs, texts, tokens, failed_runs, late_runs, retried_texts;
     char last_error[200];
 };
+
+/* With one reference; NULL: no memory. */
+SuDeviceShared *su_device_shared_create(void);
 
 /* Asks for the device's facts and starts its threads. cores: of the process, where the name
  * does not say. Errors: what device_count and device_info say; ARGUMENT (there is no such

@@ -39,6 +39,18 @@ static bool refuses(const Journey *j, const SuDevice *device)
     return su_device_refuses(device, j->run->model->serial, j->run->batch->output);
 }
 
+/* Until a lane is free, or a device in another state, or due. due_ns: UINT64_MAX: none will be. */
+static void wait_for_change(SuDevicePool *pool, uint64_t due_ns)
+{
+    pthread_cond_t *changed = &pool->shared->changed;
+    const struct timespec due = {.tv_sec = (time_t)(due_ns / 1000000000u),
+                                 .tv_nsec = (long)(due_ns % 1000000000u)};
+    if (due_ns == UINT64_MAX)
+        pthread_cond_wait(changed, &pool->shared->lock);
+    else
+        pthread_cond_timedwait(changed, &pool->shared->lock, &due);
+}
+
 /* A taken lane, after a wait for one if need be; NULL: no device is left for it. */
 static SuLane *choose(Journey *j, uint32_t tokens)
 {
@@ -46,7 +58,7 @@ static SuLane *choose(Journey *j, uint32_t tokens)
     for (;;) {
         SuDevice *devices[SU_POOL_DEVICES];
         uint32_t count = 0, on_trial = 0;
-        uint64_t now = su_clock_ns();
+        uint64_t now = su_clock_ns(), due_ns = UINT64_MAX;
         for (uint32_t d = 0; d < pool->num_devices; d++) {
             SuDevice *device = pool->devices[d];
             if (was_tried(j, device) || refuses(j, device)) continue;
@@ -56,12 +68,15 @@ static SuLane *choose(Journey *j, uint32_t tokens)
             }
             if (device->state == SU_DEVICE_READY) devices[count++] = device;
             on_trial += device->state == SU_DEVICE_TRIAL;
+            bool rests = device->state == SU_DEVICE_QUARANTINED && !device->hung;
+            if (rests && device->retry_ns > now && device->retry_ns < due_ns)
+                due_ns = device->retry_ns;
         }
         if (count == 0 && on_trial == 0) return NULL;
         SuDevice *device = su_device_by_policy(pool, devices, count, tokens);
         if (device) return su_device_take_lane(device, tokens);
         pool->tokens_waiting += tokens;
-        pthread_cond_wait(&pool->shared->changed, &pool->shared->lock);
+        wait_for_change(pool, due_ns);
         pool->tokens_waiting -= tokens;
     }
 }

@@ -63,6 +63,13 @@ static void embed_many(void)
     sutra_result_free(result);
 }
 
+static void *check_bytes(void *arg)
+{
+    (void)arg;
+    fault_check_bytes(&fault, 100);
+    return NULL;
+}
+
 /* ---- what devices refuse ---- */
 
 static void an_output_that_is_refused_is_no_reason_against_others(void **state)
@@ -185,6 +192,25 @@ static void one_outage_is_one_relapse(void **state)
     fault_engine_close(&fault);
 }
 
+/* The other has taken all that it can, and does not come back. */
+static void a_device_whose_time_has_come_is_tried_by_who_waits(void **state)
+{
+    (void)state;
+    pthread_t caller;
+    open_devices("fault:0,fault:1", SUTRA_POLICY_ROUND_ROBIN, 3600000);
+    fault_check_bytes(&fault, 50);
+    fault_switch(1)->mode = FAULT_ERROR;
+    while (!fault_is(&fault, "fault:1", "quarantined")) fault_check_bytes(&fault, 50);
+    fault_switch(0)->mode = FAULT_HANG;
+    fault_switch(1)->mode = FAULT_NONE;
+    int runs = fault_switch(1)->runs;
+    assert_int_equal(pthread_create(&caller, NULL, check_bytes, NULL), 0);
+    while (fault_switch(1)->runs == runs) rest();
+    fault_switch(0)->mode = FAULT_NONE;
+    pthread_join(caller, NULL);
+    fault_engine_close(&fault);
+}
+
 /* NaN of a text that the other device's piece does not have says nothing of the first. */
 static void only_numbers_for_the_same_text_refute_nan(void **state)
 {
@@ -214,13 +240,6 @@ static void only_numbers_for_the_same_text_refute_nan(void **state)
 }
 
 /* ---- coming and going ---- */
-
-static void *check_bytes(void *arg)
-{
-    (void)arg;
-    fault_check_bytes(&fault, 5);
-    return NULL;
-}
 
 static void *drop_first(void *arg)
 {
@@ -413,6 +432,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_text_that_no_device_takes_fails_alone),
         cmocka_unit_test(preferences_are_bounded),
         cmocka_unit_test(a_context_that_is_none_is_a_failure),
+        cmocka_unit_test(a_device_whose_time_has_come_is_tried_by_who_waits),
         cmocka_unit_test(only_numbers_for_the_same_text_refute_nan),
         cmocka_unit_test(models_go_while_a_removed_device_hangs),
         cmocka_unit_test(one_outage_is_one_relapse),
