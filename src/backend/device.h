@@ -102,9 +102,10 @@ struct SuDevice {
     uint32_t hung;     /* lanes whose call has not come back */
     uint32_t failures; /* in a row */
     uint64_t retry_ns, backoff_ns;
-    uint64_t tokens_out; /* of batches that it has now */
-    double ns_per_token; /* of late; 0: not known */
-    uint64_t refused[8]; /* models and outputs that it does not support, in turn */
+    uint64_t tokens_out;            /* of batches that it has now */
+    double ns_per_token;            /* of late; 0: not known */
+    uint64_t measured_ns, fresh_ns; /* when that was, and for how long it tells something */
+    uint64_t refused[8];            /* models and outputs that it does not support, in turn */
     uint32_t num_refused;
     uint64_t runs, texts, tokens, failed_runs, late_runs, retried_texts;
     char last_error[200];

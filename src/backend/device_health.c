@@ -6,7 +6,8 @@
 #include <stdio.h>
 
 enum {
-    FAULTS = 3, /* in a row */
+    FAULTS = 3,       /* in a row */
+    FRESH_RUNS = 100, /* a slow device is measured in one of so many, if others could do all */
     LOG_WARNING = 1,
     LOG_INFO = 2
 };
@@ -56,6 +57,11 @@ void su_device_blame(SuDevicePool *pool, SuDevice *device, bool at_once, const c
         quarantine(pool, device);
 }
 
+bool su_device_pace_is_fresh(const SuDevice *device, uint64_t now)
+{
+    return device->ns_per_token > 0 && now - device->measured_ns < device->fresh_ns;
+}
+
 void su_device_praise(SuDevicePool *pool, SuDevice *device, uint32_t texts, uint32_t tokens,
                       uint64_t run_ns)
 {
@@ -63,9 +69,12 @@ void su_device_praise(SuDevicePool *pool, SuDevice *device, uint32_t texts, uint
     device->runs++;
     device->texts += texts;
     device->tokens += tokens;
+    uint64_t now = su_clock_ns();
     double sample = tokens ? (double)run_ns / tokens : 0;
     device->ns_per_token =
-        device->ns_per_token > 0 ? device->ns_per_token * 0.9 + sample * 0.1 : sample;
+        su_device_pace_is_fresh(device, now) ? device->ns_per_token * 0.9 + sample * 0.1 : sample;
+    device->measured_ns = now;
+    device->fresh_ns = run_ns * FRESH_RUNS;
     if (device->state != SU_DEVICE_TRIAL) return;
     device->state = SU_DEVICE_READY;
     device->backoff_ns = 0;

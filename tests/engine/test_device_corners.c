@@ -211,6 +211,20 @@ static void a_device_whose_time_has_come_is_tried_by_who_waits(void **state)
     fault_engine_close(&fault);
 }
 
+/* A run that took long says little of those that come much later. */
+static void a_device_that_was_slow_once_is_tried_again(void **state)
+{
+    (void)state;
+    open_devices("fault:0,fault:1", SUTRA_POLICY_FASTEST, 0);
+    fault_switch(1)->slow_us = 20000;
+    fault_switch(1)->mode = FAULT_SLOW;
+    while (fault_count(&fault, "fault:1", "runs") == 0) fault_check_bytes(&fault, 100);
+    fault_switch(1)->mode = FAULT_NONE;
+    uint64_t runs = fault_count(&fault, "fault:1", "runs");
+    while (fault_count(&fault, "fault:1", "runs") < runs + 20) fault_check_bytes(&fault, 100);
+    fault_engine_close(&fault);
+}
+
 /* NaN of a text that the other device's piece does not have says nothing of the first. */
 static void only_numbers_for_the_same_text_refute_nan(void **state)
 {
@@ -433,6 +447,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(preferences_are_bounded),
         cmocka_unit_test(a_context_that_is_none_is_a_failure),
         cmocka_unit_test(a_device_whose_time_has_come_is_tried_by_who_waits),
+        cmocka_unit_test(a_device_that_was_slow_once_is_tried_again),
         cmocka_unit_test(only_numbers_for_the_same_text_refute_nan),
         cmocka_unit_test(models_go_while_a_removed_device_hangs),
         cmocka_unit_test(one_outage_is_one_relapse),
