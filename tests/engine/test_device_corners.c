@@ -137,6 +137,58 @@ static void a_text_that_no_device_takes_fails_alone(void **state)
     fault_engine_close(&fault);
 }
 
+/* ---- pieces ---- */
+
+/* Of both engines, which must be equal. */
+static void check_options(const SutraInput *inputs, size_t n, const SutraEmbedOptions *options)
+{
+    SutraEngine *const engines[] = {fault.plain, fault.tiny.engine};
+    SutraResultView views[2];
+    SutraResult *results[2];
+    SutraError err = {0};
+    for (int e = 0; e < 2; e++) {
+        views[e] = (SutraResultView){.struct_size = sizeof views[e]};
+        if (sutra_embed(engines[e], fault.tiny.model, inputs, n, options, &results[e], &err) !=
+            SUTRA_OK)
+            fail_msg("%s", err.message);
+        sutra_result_view(results[e], &views[e], NULL);
+    }
+    size_t rows = views[0].offsets ? views[0].offsets[n] : n;
+    assert_int_equal(views[0].row_bytes, views[1].row_bytes);
+    assert_memory_equal(views[0].data, views[1].data, rows * views[0].row_bytes);
+    for (int e = 0; e < 2; e++) sutra_result_free(results[e]);
+}
+
+/* Batches larger than a device prefers go in pieces, some to a device that fails. */
+static void rows_of_pieces_lie_where_their_texts_do(void **state)
+{
+    (void)state;
+    static char text[300];
+    static float ranges[2][HIDDEN];
+    SutraInput inputs[TEXTS];
+    for (size_t c = 0; c < sizeof text; c++) text[c] = c % 2 ? ' ' : (char)('a' + c % 26);
+    for (size_t i = 0; i < TEXTS; i++)
+        inputs[i] = (SutraInput){.text = text + i % 7, .text_size = i * 13 % 290};
+    for (size_t i = 0; i < HIDDEN; i++) {
+        ranges[0][i] = -0.1f;
+        ranges[1][i] = 0.2f;
+    }
+    SutraEmbedOptions kinds[] = {{.output = SUTRA_OUT_TOKENS},
+                                 {.output = SUTRA_OUT_TOKENS, .dtype = SUTRA_F16},
+                                 {.dtype = SUTRA_I8, .ranges = ranges[0]},
+                                 {.dtype = SUTRA_U8},
+                                 {.dim = 16},
+                                 {.dtype = SUTRA_F16}};
+    open_devices("fault:0,fault:1,fault:2", SUTRA_POLICY_RANDOM, 0);
+    fault_switch(1)->refuses_ranges = 1;
+    fault_switch(2)->most_tokens = 30;
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        kinds[k].struct_size = sizeof *kinds;
+        for (int turn = 0; turn < 3; turn++) check_options(inputs, TEXTS, &kinds[k]);
+    }
+    fault_engine_close(&fault);
+}
+
 /* ---- what plugins say of themselves ---- */
 
 static void preferences_are_bounded(void **state)
@@ -350,7 +402,12 @@ enum { CALLERS = 3 };
 static _Atomic int callers_left;
 static long turns = 10;
 
-/* Statuses that a text may end with while devices are in trouble. */
+/* How a text may end while devices are in trouble: a healthy one may be late on a busy machine. */
+static bool may_end_with(SutraStatus status)
+{
+    return status == SUTRA_OK || status == SUTRA_E_DEVICE || status == SUTRA_E_UNSUPPORTED;
+}
+
 static void embed_any(SutraModel *model, uint32_t *random)
 {
     static const float ranges[2][HIDDEN] = {{0}, {0}};
@@ -370,11 +427,8 @@ static void embed_any(SutraModel *model, uint32_t *random)
     if (kind == 2) options.ranges = ranges[0];
     SutraStatus status = sutra_embed(fault.tiny.engine, model, inputs, n, &options, &result, &err);
     if (result) sutra_result_view(result, &view, NULL);
-    for (size_t i = 0; result && i < n; i++) {
-        SutraStatus of_text = view.items[i].status;
-        if (of_text != SUTRA_OK && of_text != SUTRA_E_DEVICE) fail_msg("%d", of_text);
-    }
-    if (status != SUTRA_OK && status != SUTRA_E_DEVICE) fail_msg("%s", err.message);
+    for (size_t i = 0; result && i < n; i++) assert_true(may_end_with(view.items[i].status));
+    if (!may_end_with(status)) fail_msg("%s", err.message);
     sutra_result_free(result);
 }
 
@@ -415,6 +469,7 @@ static void change_devices(void)
             if (status != SUTRA_OK && status != SUTRA_E_DEVICE) fail_msg("%s", err.message);
         }
         if (tiny_random(&random) % 2) fault_switch(d)->mode = FAULT_NONE;
+        fault_count(&fault, "fault:0", "runs");
     }
 }
 
@@ -444,6 +499,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_output_that_is_refused_is_no_reason_against_others),
         cmocka_unit_test(a_run_that_is_refused_is_no_reason_against_others),
         cmocka_unit_test(a_text_that_no_device_takes_fails_alone),
+        cmocka_unit_test(rows_of_pieces_lie_where_their_texts_do),
         cmocka_unit_test(preferences_are_bounded),
         cmocka_unit_test(a_context_that_is_none_is_a_failure),
         cmocka_unit_test(a_device_whose_time_has_come_is_tried_by_who_waits),
