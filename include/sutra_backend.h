@@ -232,7 +232,7 @@ typedef struct SutraDeviceInfo {
     uint32_t computes;                  /* bit mask: 1u << SutraCompute */
     uint32_t numa_node;
     uint32_t max_in_flight;    /* runs at a time that keep it busy; 0: 2 */
-    uint32_t preferred_tokens; /* of a run; 0: 256 */
+    uint32_t preferred_tokens; /* of a run; 0: 256; at most 65,536 are used */
     /* 1: it is the host's processor. A run takes one core, that of its thread, which may be
      * bound to some of them, and max_in_flight is their number. */
     uint32_t one_run_a_core;

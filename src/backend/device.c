@@ -9,6 +9,7 @@
 
 enum {
     PREFERRED_TOKENS = 256, /* of a backend that does not say */
+    MOST_PREFERRED = 65536,
     IN_FLIGHT = 2,
     MOST_IN_FLIGHT = 64
 };
@@ -74,6 +75,7 @@ static SutraStatus make_ready(SuLane *lane, SuLaneContext **out)
         entry->max_tokens = lane->tokens;
         SutraStatus status = device->backend->context_create(handle, lane->tokens, lane->tokens, 1,
                                                              &entry->context, &lane->reason);
+        if (status == SUTRA_OK && !entry->context) status = SUTRA_E_DEVICE;
         if (status != SUTRA_OK) {
             entry->context = NULL;
             return backend_failed(lane, "context_create", status);
@@ -87,8 +89,11 @@ static SutraStatus perform(SuLane *lane)
     SuLaneContext *ready = NULL;
     lane->reason = (SutraError){0};
     lane->run_ns = 0;
+    lane->refuses = false;
     if (lane->probes) SU_TRY(probe(lane));
-    SU_TRY(make_ready(lane, &ready));
+    SutraStatus made = make_ready(lane, &ready);
+    lane->refuses = made == SUTRA_E_UNSUPPORTED;
+    if (made != SUTRA_OK) return made;
     if (lane->batch.num_seqs == 0) return SUTRA_OK;
     lane->view = (SutraResultView){.struct_size = sizeof lane->view, .output = lane->batch.output};
     memset(lane->numeric_error, 0, lane->batch.num_seqs);
@@ -101,12 +106,13 @@ static SutraStatus perform(SuLane *lane)
 
 /* ---- contexts ---- */
 
-/* serial 0: of all models. The lock is held. */
+/* serial 0: of all models. That of a call that hangs stays. The lock is held. */
 static void drop_context(SuLane *lane, uint64_t serial)
 {
     for (SuLaneContext **at = &lane->contexts; *at;) {
         SuLaneContext *entry = *at;
-        if (serial && entry->serial != serial) {
+        bool hangs = lane->state == SU_LANE_ABANDONED && lane->own.serial == entry->serial;
+        if (hangs || (serial && entry->serial != serial)) {
             at = &entry->next;
             continue;
         }
@@ -118,14 +124,29 @@ static void drop_context(SuLane *lane, uint64_t serial)
 
 void su_device_drop(SuDevice *device, uint64_t serial)
 {
-    for (uint32_t i = 0; i < device->num_lanes; i++) {
-        SuLane *lane = &device->lanes[i];
-        bool hangs = lane->state == SU_LANE_ABANDONED && lane->own.serial == serial;
-        if (!hangs) drop_context(lane, serial);
-    }
+    for (uint32_t i = 0; i < device->num_lanes; i++) drop_context(&device->lanes[i], serial);
 }
 
-/* ---- the end ---- */
+/* ---- what devices share ---- */
+
+static void init_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+SuDeviceShared *su_device_shared_create(void)
+{
+    SuDeviceShared *shared = su_calloc(1, sizeof *shared);
+    if (!shared) return NULL;
+    pthread_mutex_init(&shared->lock, NULL);
+    init_condition(&shared->changed);
+    shared->references = 1;
+    return shared;
+}
 
 void su_device_shared_release(SuDeviceShared *shared)
 {
@@ -136,6 +157,8 @@ void su_device_shared_release(SuDeviceShared *shared)
     pthread_mutex_destroy(&shared->lock);
     su_free(shared);
 }
+
+/* ---- the end ---- */
 
 static void free_device(SuDevice *device)
 {
@@ -154,7 +177,6 @@ static void leave_closed(SuLane *lane)
 {
     SuDevice *device = lane->device;
     SuDeviceShared *shared = device->shared;
-    drop_context(lane, 0);
     bool last = ++device->gone_lanes == device->num_lanes;
     if (last) free_device(device);
     su_device_shared_release(shared);
@@ -167,6 +189,7 @@ static void come_back(SuLane *lane)
 {
     SuDevice *device = lane->device;
     SuDeviceModel held = lane->own;
+    lane->own = (SuDeviceModel){0};
     drop_context(lane, held.serial);
     pthread_mutex_unlock(&device->shared->lock);
     held.release(held.owner);
@@ -219,18 +242,10 @@ static SutraStatus ask(const SuDeviceName *name, const SutraBackend *backend, Su
         status = backend->device_info(name->index, info, &reason);
         function = "device_info";
     }
+    info->name[sizeof info->name - 1] = '\0';
     if (status == SUTRA_OK) return SUTRA_OK;
     status = su_backend_reason(backend, function, status, &reason);
     SU_RAISE(err, status, "device \"%s\": %s", name->text, reason.message);
-}
-
-static void init_condition(pthread_cond_t *condition)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(condition, &attributes);
-    pthread_condattr_destroy(&attributes);
 }
 
 static SutraStatus start_lane(SuDevice *device, SuLane *lane, SutraError *err)
@@ -272,6 +287,7 @@ SutraStatus su_device_open(SuDeviceShared *shared, const SuDeviceName *name,
     if (!device) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory");
     *device = (SuDevice){.shared = shared, .name = *name, .backend = backend, .info = info};
     device->preferred_tokens = info.preferred_tokens ? info.preferred_tokens : PREFERRED_TOKENS;
+    if (device->preferred_tokens > MOST_PREFERRED) device->preferred_tokens = MOST_PREFERRED;
     uint32_t lanes = lanes_of(device, cores);
     device->lanes = su_calloc(lanes, sizeof *device->lanes);
     SutraStatus status = SUTRA_OK;
@@ -296,6 +312,7 @@ void su_device_close(SuDevice *device)
 {
     SuDeviceShared *shared = device->shared;
     uint32_t ended = 0;
+    su_device_drop(device, 0); /* models that go from now on don't find it */
     for (uint32_t i = 0; i < device->num_lanes; i++) {
         SuLane *lane = &device->lanes[i];
         lane->stop = true;
@@ -310,7 +327,6 @@ void su_device_close(SuDevice *device)
         pthread_mutex_unlock(&shared->lock);
         pthread_join(lane->thread, NULL);
         pthread_mutex_lock(&shared->lock);
-        drop_context(lane, 0);
     }
     device->gone_lanes += ended;
     if (device->gone_lanes == device->num_lanes) free_device(device);

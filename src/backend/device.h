@@ -35,7 +35,7 @@ typedef struct SuDeviceModel {
 /* What all devices of a pool share; the last of the pool and its threads frees it. */
 typedef struct SuDeviceShared {
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* a lane is free, or a device in another state */
+    pthread_cond_t changed; /* a lane is free, or a device in another state; of su_clock_ns */
     uint32_t references;
 } SuDeviceShared;
 
@@ -74,6 +74,7 @@ typedef struct SuLane {
 
     /* What came of it. */
     SutraStatus status;
+    bool refuses; /* UNSUPPORTED is of the model and the output, not of a run alone */
     SutraError reason;
     SutraResultView view;
     uint64_t run_ns;
@@ -101,13 +102,17 @@ struct SuDevice {
     uint32_t hung;     /* lanes whose call has not come back */
     uint32_t failures; /* in a row */
     uint64_t retry_ns, backoff_ns;
-    uint64_t tokens_out; /* of batches that it has now */
-    double ns_per_token; /* of late; 0: not known */
-    uint64_t refused[8]; /* serials of models that it does not support, in turn */
+    uint64_t tokens_out;            /* of batches that it has now */
+    double ns_per_token;            /* of late; 0: not known */
+    uint64_t measured_ns, fresh_ns; /* when that was, and for how long it tells something */
+    uint64_t refused[8];            /* models and outputs that it does not support, in turn */
     uint32_t num_refused;
     uint64_t runs, texts, tokens, failed_runs, late_runs, retried_texts;
     char last_error[200];
 };
+
+/* With one reference; NULL: no memory. */
+SuDeviceShared *su_device_shared_create(void);
 
 /* Asks for the device's facts and starts its threads. cores: of the process, where the name
  * does not say. Errors: what device_count and device_info say; ARGUMENT (there is no such
@@ -142,7 +147,8 @@ bool su_lane_wait(SuLane *lane, uint64_t deadline_ns);
 
 void su_lane_give_back(SuLane *lane);
 
-/* Frees what the device made of a model; its calls for it are over or abandoned. */
+/* Frees what the device made of a model, or of all if serial is 0; its calls for it are over or
+ * abandoned. */
 void su_device_drop(SuDevice *device, uint64_t serial);
 
 void su_device_shared_release(SuDeviceShared *shared); /* unlocks it */

@@ -1,5 +1,8 @@
 #include "backend/device_choice.h"
 
+#include "backend/device_health.h"
+#include "base/clock.h"
+
 bool su_device_has_room(const SuDevice *device, uint32_t tokens)
 {
     if (tokens > device->preferred_tokens) return device->lanes[0].state == SU_LANE_FREE;
@@ -9,11 +12,16 @@ bool su_device_has_room(const SuDevice *device, uint32_t tokens)
 }
 
 /* When it would have done a batch: behind what it has, and what waits if it has no free lane. */
-static double finish_ns(const SuDevicePool *pool, const SuDevice *device, uint32_t tokens)
+static double finish_ns(const SuDevicePool *pool, const SuDevice *device, uint32_t tokens,
+                        uint64_t now)
 {
     double pace = device->ns_per_token, own, all;
-    for (uint32_t d = 0; pace <= 0 && d < pool->num_devices; d++)
-        pace = pool->devices[d]->ns_per_token; /* as fast as another, until it is known */
+    bool known = su_device_pace_is_fresh(device, now);
+    for (uint32_t d = 0; !known && d < pool->num_devices; d++) {
+        const SuDevice *other = pool->devices[d];
+        known = su_device_pace_is_fresh(other, now);
+        if (known) pace = other->ns_per_token; /* as fast as another, until it is known */
+    }
     if (pace <= 0) pace = 1;
     uint64_t ahead =
         device->tokens_out + (su_device_has_room(device, tokens) ? 0 : pool->tokens_waiting);
@@ -42,6 +50,7 @@ SuDevice *su_device_by_policy(SuDevicePool *pool, SuDevice *const *devices, uint
     SuDevice *with_room[SU_POOL_DEVICES], *best = NULL;
     uint32_t num = 0;
     double least = 0;
+    uint64_t now = su_clock_ns();
     for (uint32_t i = 0; i < count; i++)
         if (su_device_has_room(devices[i], tokens)) with_room[num++] = devices[i];
     if (pool->policy == SUTRA_POLICY_ROUND_ROBIN) return next_in_turn(pool, with_room, num);
@@ -54,7 +63,7 @@ SuDevice *su_device_by_policy(SuDevicePool *pool, SuDevice *const *devices, uint
     bool fastest = pool->policy == SUTRA_POLICY_FASTEST;
     SuDevice *const *from = fastest ? devices : with_room;
     for (uint32_t i = 0; i < (fastest ? count : num); i++) {
-        double load = fastest ? finish_ns(pool, from[i], tokens) : (double)from[i]->tokens_out;
+        double load = fastest ? finish_ns(pool, from[i], tokens, now) : (double)from[i]->tokens_out;
         if (!best || load < least) {
             best = from[i];
             least = load;

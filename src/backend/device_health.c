@@ -6,7 +6,8 @@
 #include <stdio.h>
 
 enum {
-    FAULTS = 3, /* in a row */
+    FAULTS = 3,       /* in a row */
+    FRESH_RUNS = 100, /* a slow device is measured in one of so many, if others could do all */
     LOG_WARNING = 1,
     LOG_INFO = 2
 };
@@ -29,6 +30,11 @@ __attribute__((format(printf, 3, 4))) static void tell(const SuDevicePool *pool,
 
 static void quarantine(SuDevicePool *pool, SuDevice *device)
 {
+    /* What it had when it fell ill, and comes to nothing, is the same outage. */
+    if (device->state == SU_DEVICE_QUARANTINED) {
+        device->retry_ns = su_clock_ns() + device->backoff_ns;
+        return;
+    }
     uint64_t longer = device->backoff_ns * 2;
     device->backoff_ns = !longer                    ? FIRST_BACKOFF
                          : longer > LONGEST_BACKOFF ? LONGEST_BACKOFF
@@ -51,6 +57,11 @@ void su_device_blame(SuDevicePool *pool, SuDevice *device, bool at_once, const c
         quarantine(pool, device);
 }
 
+bool su_device_pace_is_fresh(const SuDevice *device, uint64_t now)
+{
+    return device->ns_per_token > 0 && now - device->measured_ns < device->fresh_ns;
+}
+
 void su_device_praise(SuDevicePool *pool, SuDevice *device, uint32_t texts, uint32_t tokens,
                       uint64_t run_ns)
 {
@@ -58,9 +69,12 @@ void su_device_praise(SuDevicePool *pool, SuDevice *device, uint32_t texts, uint
     device->runs++;
     device->texts += texts;
     device->tokens += tokens;
+    uint64_t now = su_clock_ns();
     double sample = tokens ? (double)run_ns / tokens : 0;
     device->ns_per_token =
-        device->ns_per_token > 0 ? device->ns_per_token * 0.9 + sample * 0.1 : sample;
+        su_device_pace_is_fresh(device, now) ? device->ns_per_token * 0.9 + sample * 0.1 : sample;
+    device->measured_ns = now;
+    device->fresh_ns = run_ns * FRESH_RUNS;
     if (device->state != SU_DEVICE_TRIAL) return;
     device->state = SU_DEVICE_READY;
     device->backoff_ns = 0;
@@ -68,19 +82,21 @@ void su_device_praise(SuDevicePool *pool, SuDevice *device, uint32_t texts, uint
     tell(pool, LOG_INFO, "device %s is back", device->name.text);
 }
 
-bool su_device_refuses(const SuDevice *device, uint64_t serial)
+static uint64_t refusal_of(uint64_t serial, SutraOutput output) { return serial << 8 | output; }
+
+bool su_device_refuses(const SuDevice *device, uint64_t serial, SutraOutput output)
 {
     enum { REFUSED = sizeof device->refused / sizeof *device->refused };
     for (size_t i = 0; i < REFUSED; i++)
-        if (device->refused[i] == serial) return true;
+        if (device->refused[i] == refusal_of(serial, output)) return true;
     return false;
 }
 
-void su_device_refuse(SuDevice *device, uint64_t serial)
+void su_device_refuse(SuDevice *device, uint64_t serial, SutraOutput output)
 {
     enum { REFUSED = sizeof device->refused / sizeof *device->refused };
-    if (!su_device_refuses(device, serial))
-        device->refused[device->num_refused++ % REFUSED] = serial;
+    if (!su_device_refuses(device, serial, output))
+        device->refused[device->num_refused++ % REFUSED] = refusal_of(serial, output);
 }
 
 bool su_device_is_due(const SuDevice *device, uint64_t now)

@@ -11,11 +11,14 @@ void su_device_blame(SuDevicePool *pool, SuDevice *device, bool at_once, const c
 void su_device_praise(SuDevicePool *pool, SuDevice *device, uint32_t texts, uint32_t tokens,
                       uint64_t run_ns);
 
+/* Whether its last run is not too long ago to tell its pace. */
+bool su_device_pace_is_fresh(const SuDevice *device, uint64_t now);
+
 /* In quarantine, which is over: it may be tried. */
 bool su_device_is_due(const SuDevice *device, uint64_t now);
 
-/* Models that a device does not support. */
-bool su_device_refuses(const SuDevice *device, uint64_t serial);
-void su_device_refuse(SuDevice *device, uint64_t serial);
+/* Outputs of models that a device does not support. */
+bool su_device_refuses(const SuDevice *device, uint64_t serial, SutraOutput output);
+void su_device_refuse(SuDevice *device, uint64_t serial, SutraOutput output);
 
 #endif

@@ -124,15 +124,11 @@ SutraStatus su_device_pool_create(const SuDevicePoolOptions *options, SuDevicePo
     if (options->policy > SUTRA_POLICY_RANDOM)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "policy %u is not known", options->policy);
     SuDevicePool *pool = su_calloc(1, sizeof *pool);
-    SuDeviceShared *shared = su_calloc(1, sizeof *shared);
-    if (!pool || !shared) {
+    SuDeviceShared *shared = pool ? su_device_shared_create() : NULL;
+    if (!shared) {
         su_free(pool);
-        su_free(shared);
         SU_RAISE(err, SUTRA_E_MEMORY, "out of memory");
     }
-    pthread_mutex_init(&shared->lock, NULL);
-    pthread_cond_init(&shared->changed, NULL);
-    shared->references = 1;
     *pool =
         (SuDevicePool){.shared = shared,
                        .policy = options->policy,

@@ -19,9 +19,11 @@ typedef struct Journey {
     const SuDeviceRun *run;
     SuDevice *tried[SU_POOL_DEVICES];
     uint32_t num_tried, rounds;
-    SuDevice *doubted;  /* it gave NaN for a text, and may be asked again */
-    bool believes;      /* NaN is the model's */
-    SutraStatus status; /* of the first failure */
+    uint32_t asked;    /* texts of the smallest piece that a device did not do; 0: none was asked */
+    SuDevice *doubted; /* it gave NaN for a text, and may be asked again */
+    uint32_t doubted_text; /* the first of those */
+    bool believes;         /* NaN is the model's */
+    SutraStatus status;    /* of the first failure */
     char message[600];
 } Journey;
 
@@ -32,6 +34,23 @@ static bool was_tried(const Journey *j, const SuDevice *device)
     return false;
 }
 
+static bool refuses(const Journey *j, const SuDevice *device)
+{
+    return su_device_refuses(device, j->run->model->serial, j->run->batch->output);
+}
+
+/* Until a lane is free, or a device in another state, or due. due_ns: UINT64_MAX: none will be. */
+static void wait_for_change(SuDevicePool *pool, uint64_t due_ns)
+{
+    pthread_cond_t *changed = &pool->shared->changed;
+    const struct timespec due = {.tv_sec = (time_t)(due_ns / 1000000000u),
+                                 .tv_nsec = (long)(due_ns % 1000000000u)};
+    if (due_ns == UINT64_MAX)
+        pthread_cond_wait(changed, &pool->shared->lock);
+    else
+        pthread_cond_timedwait(changed, &pool->shared->lock, &due);
+}
+
 /* A taken lane, after a wait for one if need be; NULL: no device is left for it. */
 static SuLane *choose(Journey *j, uint32_t tokens)
 {
@@ -39,22 +58,25 @@ static SuLane *choose(Journey *j, uint32_t tokens)
     for (;;) {
         SuDevice *devices[SU_POOL_DEVICES];
         uint32_t count = 0, on_trial = 0;
-        uint64_t now = su_clock_ns();
+        uint64_t now = su_clock_ns(), due_ns = UINT64_MAX;
         for (uint32_t d = 0; d < pool->num_devices; d++) {
             SuDevice *device = pool->devices[d];
-            if (was_tried(j, device) || su_device_refuses(device, j->run->model->serial)) continue;
+            if (was_tried(j, device) || refuses(j, device)) continue;
             if (su_device_is_due(device, now) && su_device_has_room(device, tokens)) {
                 device->state = SU_DEVICE_TRIAL;
                 return su_device_take_lane(device, tokens);
             }
             if (device->state == SU_DEVICE_READY) devices[count++] = device;
             on_trial += device->state == SU_DEVICE_TRIAL;
+            bool rests = device->state == SU_DEVICE_QUARANTINED && !device->hung;
+            if (rests && device->retry_ns > now && device->retry_ns < due_ns)
+                due_ns = device->retry_ns;
         }
         if (count == 0 && on_trial == 0) return NULL;
         SuDevice *device = su_device_by_policy(pool, devices, count, tokens);
         if (device) return su_device_take_lane(device, tokens);
         pool->tokens_waiting += tokens;
-        pthread_cond_wait(&pool->shared->changed, &pool->shared->lock);
+        wait_for_change(pool, due_ns);
         pool->tokens_waiting -= tokens;
     }
 }
@@ -65,6 +87,13 @@ static void note_failure(Journey *j, const SuDevice *device, SutraStatus status,
     if (j->message[0]) return;
     j->status = status;
     snprintf(j->message, sizeof j->message, "device %s: %s", device->name.text, message);
+}
+
+/* It did not do a piece of so many texts. */
+static void note_tried(Journey *j, SuDevice *device, uint32_t count)
+{
+    if (j->num_tried < SU_POOL_DEVICES) j->tried[j->num_tried++] = device;
+    if (!j->asked || count < j->asked) j->asked = count;
 }
 
 /* Texts from `first` on that go to a device together: what it prefers, at least one. */
@@ -78,11 +107,12 @@ static uint32_t piece_of(const SuDevice *device, const SutraBatch *batch, uint32
     return count;
 }
 
-static uint32_t count_nan(const SuLane *lane)
+/* The first text of a lane's batch that has NaN; its number of texts if none has. */
+static uint32_t find_nan(const SuLane *lane)
 {
-    uint32_t count = 0;
-    for (uint32_t s = 0; s < lane->batch.num_seqs; s++) count += lane->numeric_error[s] != 0;
-    return count;
+    uint32_t s = 0;
+    while (s < lane->batch.num_seqs && !lane->numeric_error[s]) s++;
+    return s;
 }
 
 /* Of vectors of floats, what a device did not see itself. */
@@ -109,7 +139,7 @@ static void take_failure(Journey *j, SuLane *lane)
     bool innocent = status == SUTRA_E_MEMORY || status == SUTRA_E_LIMIT ||
                     status == SUTRA_E_ARGUMENT || status == SUTRA_E_UNSUPPORTED;
     note_failure(j, device, status, lane->reason.message);
-    if (status == SUTRA_E_UNSUPPORTED) su_device_refuse(device, lane->own.serial);
+    if (lane->refuses) su_device_refuse(device, lane->own.serial, lane->batch.output);
     if (!innocent || device->state == SU_DEVICE_TRIAL)
         su_device_blame(j->pool, device, false, lane->reason.message);
 }
@@ -120,7 +150,7 @@ static bool has_other(const Journey *j, const SuDevice *device)
     for (uint32_t d = 0; d < j->pool->num_devices; d++) {
         const SuDevice *other = j->pool->devices[d];
         if (other != device && other->state == SU_DEVICE_READY && !was_tried(j, other) &&
-            !su_device_refuses(other, j->run->model->serial))
+            !refuses(j, other))
             return true;
     }
     return false;
@@ -148,17 +178,21 @@ static bool take_result(Journey *j, SuLane *lane, uint32_t first)
     bool believes = j->believes || j->doubted || !has_other(j, device);
     pthread_mutex_unlock(&j->pool->shared->lock);
     look_for_nan(lane);
-    bool nan = count_nan(lane) > 0;
+    uint32_t nan_at = find_nan(lane);
+    bool nan = nan_at < count;
     if (!nan || believes)
         j->run->deliver(j->run->user, first, count, &lane->view, lane->numeric_error, lane->run_ns);
     pthread_mutex_lock(&j->pool->shared->lock);
     if (nan && !believes) {
         j->doubted = device;
+        j->doubted_text = first + nan_at;
         note_failure(j, device, SUTRA_E_NUMERIC, "it gave NaN or infinity");
-        if (device->state == SU_DEVICE_TRIAL) su_device_blame(j->pool, device, true, j->message);
+        if (device->state == SU_DEVICE_TRIAL)
+            su_device_blame(j->pool, device, true, "it gave NaN or infinity");
         return false;
     }
-    if (!nan && j->doubted && j->doubted != device) blame_doubted(j);
+    bool same_text = j->doubted && j->doubted_text < first + count;
+    if (!nan && same_text && j->doubted != device) blame_doubted(j);
     su_device_praise(j->pool, device, count, lane->batch.num_tokens, lane->run_ns);
     return true;
 }
@@ -174,6 +208,7 @@ static bool ride(Journey *j, SuLane *lane, uint32_t first, uint32_t count)
     lane->probes = device->state == SU_DEVICE_TRIAL;
     lane->row_bytes = j->run->row_bytes;
     pthread_mutex_unlock(&pool->shared->lock);
+    lane->refuses = false;
     lane->status = su_lane_set_batch(lane, j->run->batch, first, count, &lane->reason);
     pthread_mutex_lock(&pool->shared->lock);
     bool done = false, ours = true;
@@ -212,6 +247,30 @@ static SuLane *next_lane(Journey *j, uint32_t tokens)
     return lane;
 }
 
+static bool all_refuse(const Journey *j)
+{
+    for (uint32_t d = 0; d < j->pool->num_devices; d++)
+        if (!refuses(j, j->pool->devices[d])) return false;
+    return true;
+}
+
+/* Texts that no device did: those that all were asked for, or all that are left if none was. */
+static uint32_t give_up(Journey *j, uint32_t first)
+{
+    uint32_t left = j->run->batch->num_seqs - first;
+    uint32_t count = j->asked ? j->asked : left;
+    if (!j->message[0]) {
+        bool unsupported = all_refuse(j);
+        j->status = unsupported ? SUTRA_E_UNSUPPORTED : SUTRA_E_DEVICE;
+        snprintf(j->message, sizeof j->message, "%s",
+                 unsupported ? "no device supports this model and output" : "no device is well");
+    }
+    pthread_mutex_unlock(&j->pool->shared->lock);
+    j->run->fail(j->run->user, first, count, j->status, j->message);
+    pthread_mutex_lock(&j->pool->shared->lock);
+    return count;
+}
+
 void su_device_route(SuDevicePool *pool, const SuDeviceRun *run)
 {
     const SutraBatch *batch = run->batch;
@@ -219,43 +278,45 @@ void su_device_route(SuDevicePool *pool, const SuDeviceRun *run)
     uint32_t first = 0;
     pthread_mutex_lock(&pool->shared->lock);
     while (first < batch->num_seqs) {
-        uint32_t tokens = batch->cu_seqlens[first + 1] - batch->cu_seqlens[first];
+        uint32_t count, tokens = batch->cu_seqlens[first + 1] - batch->cu_seqlens[first];
         SuLane *lane = next_lane(&journey, tokens);
-        if (!lane) break;
-        SuDevice *device = lane->device;
-        uint32_t count = piece_of(device, batch, first);
-        if (ride(&journey, lane, first, count)) {
-            first += count;
-            journey = (Journey){.pool = pool, .run = run};
-        } else if (journey.num_tried < SU_POOL_DEVICES) {
-            journey.tried[journey.num_tried++] = device;
+        if (lane) {
+            SuDevice *device = lane->device;
+            count = piece_of(device, batch, first);
+            if (!ride(&journey, lane, first, count)) {
+                note_tried(&journey, device, count);
+                continue;
+            }
+        } else {
+            count = give_up(&journey, first);
         }
+        first += count;
+        journey = (Journey){.pool = pool, .run = run};
     }
     pthread_mutex_unlock(&pool->shared->lock);
-    if (first == batch->num_seqs) return;
-    if (!journey.message[0]) {
-        journey.status = SUTRA_E_DEVICE;
-        snprintf(journey.message, sizeof journey.message, "no device is well");
-    }
-    run->fail(run->user, first, batch->num_seqs - first, journey.status, journey.message);
 }
 
 /* ---- models ---- */
 
-/* Starts the lanes of a device that are free, for a model alone. */
-static void start_preparing(SuDevice *device, const SuDeviceModel *model, SutraOutput output,
+/* Starts the lanes of a device that are free, for a model alone. True: there are some, and it stays
+ * until the last of them is given back. */
+static bool start_preparing(SuDevice *device, const SuDeviceModel *model, SutraOutput output,
                             uint32_t max_tokens)
 {
+    bool any = false;
     for (uint32_t i = 0; i < device->num_lanes; i++) {
         SuLane *lane = &device->lanes[i];
         if (lane->state != SU_LANE_FREE) continue;
+        any = true;
         lane->state = SU_LANE_TAKEN;
         lane->model = model;
         lane->probes = false;
         lane->prepares = true;
+        lane->refuses = false;
         lane->status = su_lane_set_output(lane, output, i == 0 ? max_tokens : 0, &lane->reason);
         if (lane->status == SUTRA_OK) su_lane_start(lane);
     }
+    return any;
 }
 
 /* True: the model is on the device. */
@@ -284,17 +345,18 @@ SutraStatus su_device_prepare(SuDevicePool *pool, const SuDeviceModel *model, Su
                               uint32_t max_tokens, SutraError *err)
 {
     Journey journey = {.pool = pool};
-    uint32_t ready = 0;
+    SuDevice *started[SU_POOL_DEVICES]; /* the pool's list changes meanwhile */
+    uint32_t num_started = 0, ready = 0;
     pthread_mutex_lock(&pool->shared->lock);
     uint64_t now = su_clock_ns();
     for (uint32_t d = 0; d < pool->num_devices; d++) {
         SuDevice *device = pool->devices[d];
-        if (device->state == SU_DEVICE_READY || su_device_is_due(device, now))
-            start_preparing(device, model, output, max_tokens);
+        bool may_run = device->state == SU_DEVICE_READY || su_device_is_due(device, now);
+        if (may_run && start_preparing(device, model, output, max_tokens))
+            started[num_started++] = device;
     }
-    /* None of them is removed meanwhile: its lanes are taken. */
-    for (uint32_t d = 0; d < pool->num_devices; d++)
-        ready += end_preparing(&journey, pool->devices[d], now + LOAD_RUNS * pool->timeout_ns);
+    for (uint32_t d = 0; d < num_started; d++)
+        ready += end_preparing(&journey, started[d], now + LOAD_RUNS * pool->timeout_ns);
     pthread_mutex_unlock(&pool->shared->lock);
     if (ready) return SUTRA_OK;
     if (journey.message[0]) SU_RAISE(err, journey.status, "%s", journey.message);

@@ -1,5 +1,6 @@
 /* device_route.h - a batch's way through a pool of devices. What one device could not do, another
- * does: a text fails only when each device was asked, or is in quarantine. Results are copied
+ * does: a text fails only when each device was asked for it, refuses its model or output, or is in
+ * quarantine. Results are copied
  * out of a device's memory by who asked for them. */
 #ifndef SU_DEVICE_ROUTE_H
 #define SU_DEVICE_ROUTE_H

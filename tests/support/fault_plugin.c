@@ -14,10 +14,12 @@ static FaultDevice devices[FAULT_DEVICES];
 typedef struct FaultModel {
     uint32_t device;
     void *model;
+    _Atomic int contexts;
 } FaultModel;
 
 typedef struct FaultContext {
     uint32_t device;
+    FaultModel *model;
     void *context;
     float *nan;
     uint32_t max_tokens;
@@ -54,8 +56,9 @@ static SutraStatus device_info(uint32_t device, SutraDeviceInfo *info, SutraErro
 {
     if (devices[device].mode == FAULT_GONE) return fail(device, "is gone", err);
     snprintf(info->name, sizeof info->name, "a \"faulty\" device");
-    info->max_in_flight = 2;
-    info->preferred_tokens = 64;
+    info->max_in_flight = devices[device].lanes ? devices[device].lanes : 2;
+    info->preferred_tokens =
+        devices[device].preferred_tokens ? devices[device].preferred_tokens : 64;
     return SUTRA_OK;
 }
 
@@ -63,7 +66,7 @@ static SutraStatus supports(uint32_t device, const SutraSpec *spec, SutraCompute
                             SutraOutput output, SutraError *err)
 {
     if (devices[device].mode == FAULT_GONE) return fail(device, "is gone", err);
-    if (devices[device].mode == FAULT_REFUSES) {
+    if (devices[device].mode == FAULT_REFUSES || devices[device].refused_outputs >> output & 1) {
         snprintf(err->message, sizeof err->message, "fault:%u does not like it", device);
         return SUTRA_E_UNSUPPORTED;
     }
@@ -92,6 +95,10 @@ static void unload(void *model)
 {
     FaultModel *made = model;
     devices[made->device].unloads++;
+    if (made->contexts) {
+        devices[made->device].early_unloads++;
+        return; /* what would come of it is not to be seen */
+    }
     su_cpu_backend()->unload(made->model);
     free(made);
 }
@@ -99,16 +106,20 @@ static void unload(void *model)
 static SutraStatus context_create(void *model, uint32_t max_tokens, uint32_t max_seqs,
                                   uint32_t max_team, void **context, SutraError *err)
 {
-    const FaultModel *made = model;
+    FaultModel *made = model;
+    *context = NULL;
+    if (devices[made->device].mode == FAULT_EMPTY) return SUTRA_OK;
     if (devices[made->device].mode == FAULT_GONE) return fail(made->device, "is gone", err);
     FaultContext *created = calloc(1, sizeof *created);
     if (!created) return fail(made->device, "has no memory", err);
     created->device = made->device;
+    created->model = made;
     created->max_tokens = max_tokens;
     SutraStatus status = su_cpu_backend()->context_create(made->model, max_tokens, max_seqs,
                                                           max_team, &created->context, err);
     if (status == SUTRA_OK) {
         devices[made->device].contexts++;
+        made->contexts++;
         *context = created;
     } else {
         free(created);
@@ -120,6 +131,7 @@ static void context_free(void *context)
 {
     FaultContext *created = context;
     devices[created->device].context_frees++;
+    created->model->contexts--;
     su_cpu_backend()->context_free(created->context);
     free(created->nan);
     free(created);
@@ -136,6 +148,27 @@ static SutraStatus give_nan(FaultContext *context, const SutraBatch *batch, Sutr
     return SUTRA_OK;
 }
 
+/* What the device has against a batch. */
+static SutraStatus refuse(const FaultDevice *device, const SutraBatch *batch, SutraError *err)
+{
+    if (device->refuses_ranges && batch->ranges) {
+        snprintf(err->message, sizeof err->message, "it has no ranges");
+        return SUTRA_E_UNSUPPORTED;
+    }
+    if (device->most_tokens && batch->max_seqlen > device->most_tokens) {
+        snprintf(err->message, sizeof err->message, "%u tokens are too many", batch->max_seqlen);
+        return SUTRA_E_LIMIT;
+    }
+    return SUTRA_OK;
+}
+
+static void spoil_texts(const FaultDevice *device, const SutraBatch *batch)
+{
+    for (uint32_t s = 0; device->nan_tokens && s < batch->num_seqs; s++)
+        if (batch->cu_seqlens[s + 1] - batch->cu_seqlens[s] == device->nan_tokens)
+            batch->numeric_error[s] = 1;
+}
+
 static SutraStatus run(void *opaque, const SutraBatch *batch, SutraResultView *view,
                        SutraError *err)
 {
@@ -147,7 +180,9 @@ static SutraStatus run(void *opaque, const SutraBatch *batch, SutraResultView *v
     if (mode == FAULT_ERROR) return fail(context->device, "fails", err);
     if (mode == FAULT_HANG) hang_while(device, FAULT_HANG);
     if (mode == FAULT_SLOW) rest(device->slow_us);
-    SutraStatus status = su_cpu_backend()->run(context->context, batch, view, err);
+    SutraStatus status = refuse(device, batch, err);
+    if (status == SUTRA_OK) status = su_cpu_backend()->run(context->context, batch, view, err);
+    if (status == SUTRA_OK) spoil_texts(device, batch);
     if (status == SUTRA_OK && mode == FAULT_NAN) status = give_nan(context, batch, view);
     if (mode == FAULT_ROWS) view->row_bytes *= 2;
     return status;

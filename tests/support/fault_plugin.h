@@ -19,6 +19,7 @@ typedef enum FaultMode {
     FAULT_ROWS,      /* rows of another size than was asked for */
     FAULT_GONE,      /* everything fails, its facts too */
     FAULT_REFUSES,   /* supports no model */
+    FAULT_EMPTY,     /* context_create gives none, and no word of it */
     FAULT_MODES
 } FaultMode;
 
@@ -27,6 +28,15 @@ typedef struct FaultDevice {
     _Atomic int slow_us;
     _Atomic int runs, loads, unloads, contexts, context_frees;
     _Atomic int hanging; /* calls */
+
+    /* Of a device that is opened from now on; 0: 2 and 64. */
+    _Atomic uint32_t lanes, preferred_tokens;
+
+    _Atomic uint32_t refused_outputs; /* bit mask: supports says no to them */
+    _Atomic int refuses_ranges;       /* run does */
+    _Atomic uint32_t most_tokens;     /* of a text, else run says LIMIT; 0: any number */
+    _Atomic uint32_t nan_tokens;      /* texts of so many give NaN; 0: none */
+    _Atomic int early_unloads;        /* of a model that has contexts */
 } FaultDevice;
 
 SUTRA_API FaultDevice *fault_device(uint32_t device);
