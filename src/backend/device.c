@@ -220,6 +220,7 @@ static void *serve(void *arg)
         lane->status = status;
         lane->state = SU_LANE_TAKEN;
         pthread_cond_signal(&lane->done);
+        if (lane->prepares) pthread_cond_broadcast(&shared->changed);
     }
     pthread_mutex_unlock(&shared->lock);
     return NULL;

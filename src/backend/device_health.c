@@ -57,6 +57,17 @@ void su_device_blame(SuDevicePool *pool, SuDevice *device, bool at_once, const c
         quarantine(pool, device);
 }
 
+void su_device_postpone(SuDevicePool *pool, SuDevice *device, const char *message)
+{
+    if (device->state == SU_DEVICE_LEAVING || device->state == SU_DEVICE_QUARANTINED) return;
+    snprintf(device->last_error, sizeof device->last_error, "%.*s",
+             (int)sizeof device->last_error - 1, message);
+    device->state = SU_DEVICE_QUARANTINED;
+    device->retry_ns = su_clock_ns();
+    pthread_cond_broadcast(&pool->shared->changed);
+    tell(pool, LOG_INFO, "device %s is left alone: %s", device->name.text, message);
+}
+
 bool su_device_pace_is_fresh(const SuDevice *device, uint64_t now)
 {
     return device->ns_per_token > 0 && now - device->measured_ns < device->fresh_ns;

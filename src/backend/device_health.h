@@ -7,6 +7,9 @@
 /* A run failed, or hung. at_once: one such is enough. */
 void su_device_blame(SuDevicePool *pool, SuDevice *device, bool at_once, const char *message);
 
+/* A call has not come back yet, which may be all right: the device is left alone until it has. */
+void su_device_postpone(SuDevicePool *pool, SuDevice *device, const char *message);
+
 /* A run was good. */
 void su_device_praise(SuDevicePool *pool, SuDevice *device, uint32_t texts, uint32_t tokens,
                       uint64_t run_ns);

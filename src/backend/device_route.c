@@ -9,9 +9,12 @@
 #include <string.h>
 
 enum {
-    ROUNDS = 2,   /* how often a batch may come to a device that failed with it */
+    ROUNDS = 2, /* how often a batch may come to a device that failed with it */
+    PATIENCE = 2,
     LOAD_RUNS = 4 /* loading a model may take as long as so many runs */
 };
+
+static const uint64_t SHORTEST_PATIENCE = 1000000000;
 
 /* A batch on its way through the pool. */
 typedef struct Journey {
@@ -319,17 +322,60 @@ static bool start_preparing(SuDevice *device, const SuDeviceModel *model, SutraO
     return any;
 }
 
-/* True: the model is on the device. */
-static bool end_preparing(Journey *j, SuDevice *device, uint64_t deadline_ns)
+/* Whether calls are under way, and whether one was good. */
+static bool is_preparing(const SuDevice *device, bool *ready)
 {
+    bool under_way = false;
+    for (uint32_t i = 0; i < device->num_lanes; i++) {
+        const SuLane *lane = &device->lanes[i];
+        if (!lane->prepares) continue;
+        if (lane->state == SU_LANE_RUNNING)
+            under_way = true;
+        else if (lane->status == SUTRA_OK)
+            *ready = true;
+    }
+    return under_way;
+}
+
+/* Until all devices have the model, or time is up: when one has it, the others get PATIENCE
+ * times as long as that took. */
+static void wait_for_loads(SuDevicePool *pool, SuDevice *const *devices, uint32_t count,
+                           uint64_t start)
+{
+    uint64_t until = start + LOAD_RUNS * pool->timeout_ns;
+    bool served = false;
+    for (;;) {
+        bool under_way = false, ready = false;
+        for (uint32_t d = 0; d < count; d++) under_way |= is_preparing(devices[d], &ready);
+        uint64_t now = su_clock_ns();
+        if (ready && !served) {
+            uint64_t more = PATIENCE * (now - start);
+            if (more < SHORTEST_PATIENCE) more = SHORTEST_PATIENCE;
+            if (now + more < until) until = now + more;
+            served = true;
+        }
+        if (!under_way || now >= until) return;
+        struct timespec end = {.tv_sec = (time_t)(until / 1000000000u),
+                               .tv_nsec = (long)(until % 1000000000u)};
+        pthread_cond_timedwait(&pool->shared->changed, &pool->shared->lock, &end);
+    }
+}
+
+/* Gives its lanes back, those that are not done at their own time. True: the model is on it. */
+static bool end_preparing(Journey *j, SuDevice *device, bool served)
+{
+    static const char late[] = "loading a model has not come back";
     bool ready = false;
     for (uint32_t i = 0; i < device->num_lanes; i++) {
         SuLane *lane = &device->lanes[i];
         if (!lane->prepares) continue;
         lane->prepares = false;
-        if (lane->state == SU_LANE_RUNNING && !su_lane_wait(lane, deadline_ns)) {
-            note_failure(j, device, SUTRA_E_DEVICE, "loading the model has not come back");
-            su_device_blame(j->pool, device, true, "loading a model has not come back");
+        if (lane->state == SU_LANE_RUNNING && !su_lane_wait(lane, 0)) {
+            note_failure(j, device, SUTRA_E_DEVICE, late);
+            if (served)
+                su_device_postpone(j->pool, device, late);
+            else
+                su_device_blame(j->pool, device, true, late);
             continue;
         }
         if (lane->status == SUTRA_OK)
@@ -346,7 +392,8 @@ SutraStatus su_device_prepare(SuDevicePool *pool, const SuDeviceModel *model, Su
 {
     Journey journey = {.pool = pool};
     SuDevice *started[SU_POOL_DEVICES]; /* the pool's list changes meanwhile */
-    uint32_t num_started = 0, ready = 0;
+    uint32_t num_started = 0;
+    bool served = false;
     pthread_mutex_lock(&pool->shared->lock);
     uint64_t now = su_clock_ns();
     for (uint32_t d = 0; d < pool->num_devices; d++) {
@@ -355,8 +402,10 @@ SutraStatus su_device_prepare(SuDevicePool *pool, const SuDeviceModel *model, Su
         if (may_run && start_preparing(device, model, output, max_tokens))
             started[num_started++] = device;
     }
-    for (uint32_t d = 0; d < num_started; d++)
-        ready += end_preparing(&journey, started[d], now + LOAD_RUNS * pool->timeout_ns);
+    wait_for_loads(pool, started, num_started, now);
+    for (uint32_t d = 0; d < num_started; d++) is_preparing(started[d], &served);
+    bool ready = false;
+    for (uint32_t d = 0; d < num_started; d++) ready |= end_preparing(&journey, started[d], served);
     pthread_mutex_unlock(&pool->shared->lock);
     if (ready) return SUTRA_OK;
     if (journey.message[0]) SU_RAISE(err, journey.status, "%s", journey.message);

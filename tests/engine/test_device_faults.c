@@ -181,7 +181,7 @@ static void a_hung_device_can_be_removed(void **state)
 static void loading_may_hang_too(void **state)
 {
     (void)state;
-    open_two(1000);
+    open_two(0);
     fault_switch(1)->mode = FAULT_LOAD_HANG;
     fault_check_bytes(&fault, 20);
     assert_true(fault_is(&fault, "fault:1", "quarantined"));
