@@ -293,15 +293,28 @@ static size_t limit_of(const SuChunker *chunker, const char *text, size_t tokens
 }
 
 /* text [size] as a text of its own. */
-static SutraStatus encode_chunk(SuChunker *chunker, const char *text, size_t size,
+static SutraStatus encode_chunk(SuChunker *chunker, const char *text, size_t size, bool offsets,
                                 SuEncoding *encoding, SutraError *err)
 {
     SuEncodeRequest request = {.prefix = chunker->rule.prompt,
                                .prefix_size = chunker->rule.prompt_size,
                                .text = text,
                                .text_size = size,
-                               .want_offsets = chunker->rule.overlap > 0};
+                               .want_offsets = offsets || chunker->rule.overlap};
     return su_tokenizer_encode(chunker->tokenizer, chunker->scratch, &request, encoding, err);
+}
+
+/* Whether the chunk has tokens of its own. A prompt's last one may have become one of the text's:
+ * then their number does not tell. */
+static SutraStatus has_tokens(SuChunker *chunker, const char *text, size_t size,
+                              SuEncoding *encoding, bool *has, SutraError *err)
+{
+    *has = encoding->num_tokens > chunker->base;
+    if (*has || !chunker->rule.prompt_size) return SUTRA_OK;
+    SU_TRY(encode_chunk(chunker, text, size, true, encoding, err));
+    for (size_t i = 0; i < encoding->num_tokens && !*has; i++)
+        *has = encoding->end[i] > chunker->prompt_code_points;
+    return SUTRA_OK;
 }
 
 /* ---- chunks ---- */
@@ -323,7 +336,7 @@ static SutraStatus find_smallest(SuChunker *chunker, const char *text, size_t si
     for (int level = CLUSTER; level >= CODE_POINT; level--) {
         *cut = cuts[level];
         if (!cut->at) continue;
-        SU_TRY(encode_chunk(chunker, text, cut->solid, encoding, err));
+        SU_TRY(encode_chunk(chunker, text, cut->solid, false, encoding, err));
         if (encoding->num_tokens <= chunker->rule.max_tokens) return SUTRA_OK;
     }
     SU_RAISE(err, SUTRA_E_ARGUMENT,
@@ -349,7 +362,7 @@ static SutraStatus find_end(SuChunker *chunker, const char *text, size_t size, s
             continue;
         }
         tried = cut->at;
-        SU_TRY(encode_chunk(chunker, text, cut->solid, encoding, err));
+        SU_TRY(encode_chunk(chunker, text, cut->solid, false, encoding, err));
         if (encoding->num_tokens <= chunker->rule.max_tokens) return SUTRA_OK;
         size_t excess = encoding->num_tokens - chunker->rule.max_tokens;
         if (excess < step) excess = step;
@@ -405,7 +418,7 @@ static SutraStatus decide(SuChunker *chunker, size_t size, bool *found, SutraChu
         chunker->start = chunker->cut;
         return SUTRA_OK;
     }
-    *found = encoding.num_tokens > chunker->base;
+    SU_TRY(has_tokens(chunker, at, cut.solid, &encoding, found, err));
     *chunk = (SutraChunk){.begin = chunker->origin + chunker->start,
                           .end = chunker->origin + chunker->start + cut.solid,
                           .tokens = (uint32_t)encoding.num_tokens};
