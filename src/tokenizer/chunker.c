@@ -12,6 +12,7 @@ enum {
     AHEAD = 1024,         /* bytes past those that may tell where a sentence ends */
     MOST_TOKENS = 1 << 20,
     FIRST_GUESS = 6, /* bytes a token */
+    MORE = 64,       /* bytes of a guess beside that: twice as much is more, in whole code points */
     SLACK = 2        /* tokens that a text of its own may have less than a part of a longer one */
 };
 
@@ -73,7 +74,7 @@ SutraStatus su_chunker_create(const SuTokenizer *tokenizer, const SuChunkRule *r
     if (status == SUTRA_OK) {
         chunker->most = (size_t)rule->max_tokens * BYTES_PER_TOKEN;
         chunker->reach = chunker->most + AHEAD;
-        chunker->guess = chunker->room * FIRST_GUESS;
+        chunker->guess = chunker->room * FIRST_GUESS + MORE;
         chunker->prompt_code_points = su_utf8_count(rule->prompt, rule->prompt_size);
         chunker->begins = su_alloc(chunker->room + SLACK + 1, sizeof *chunker->begins);
         if (!chunker->begins)
@@ -424,7 +425,7 @@ static SutraStatus decide(SuChunker *chunker, size_t size, bool *found, SutraChu
                           .tokens = (uint32_t)encoding.num_tokens};
     *text = at;
     size_t next = *found ? find_next(chunker, at, cut, &encoding) : cut.at;
-    chunker->guess = cut.at + cut.at / 4 + AHEAD / 16;
+    chunker->guess = cut.at + cut.at / 4 + MORE;
     chunker->cut = chunker->start + cut.at;
     chunker->start += next;
     return SUTRA_OK;

@@ -250,6 +250,8 @@ static void a_token_a_byte(void **state)
     check_bytes(tokenizer, 10, WOMAN JOINER WOMAN "b", WOMAN JOINER "|" WOMAN "b");
     check_bytes(tokenizer, 3, "ab " WOMAN,
                 "max_tokens 3 has no room for the character at byte 3 of the text");
+    check_bytes(tokenizer, 1, "\xef\xbb\xbf" WOMAN,
+                "max_tokens 1 has no room for the character at byte 0 of the text");
     su_tokenizer_free(tokenizer);
 }
 
