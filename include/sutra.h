@@ -639,8 +639,8 @@ SUTRA_API SutraStatus sutra_job_wait(SutraJob *job, uint64_t timeout_ns, SutraRe
                                      SutraError *err);
 
 /* A job that has not started ends with CANCELLED, at once unless its model is just being made
- * ready. Of one that has, the inputs that no thread has taken up fail with it; the other rows are
- * valid. */
+ * ready. Of one that has, the inputs that no thread has taken up fail with it, as do long texts
+ * with windows that none has; the other rows are valid. */
 SUTRA_API void sutra_job_cancel(SutraJob *job);
 SUTRA_API void sutra_job_free(SutraJob *job);
 
