@@ -209,7 +209,7 @@ typedef struct SutraItem {
     uint32_t flags;       /* SUTRA_ITEM_… */
     uint64_t queue_ns;    /* until a thread took it up */
     uint64_t tokenize_ns; /* this text's tokenisation */
-    uint64_t compute_ns;  /* its batch's encoder time; the sum of its windows' */
+    uint64_t compute_ns;  /* its batch's encoder time; that of all its windows' batches */
     uint32_t windows;     /* that its vector was made of; 0: the text went through whole, or cut */
     uint32_t reserved32;
     uint64_t reserved[1];

@@ -5,6 +5,7 @@
 #include "support/fake_backend.h"
 #include "support/tiny_engine.h"
 
+#include "base/clock.h"
 #include "pipeline/engine.h"
 
 #include <math.h>
@@ -351,6 +352,31 @@ static void what_fits_is_as_without_windows(void **state)
     }
 }
 
+/* By one thread no batch runs while another does. */
+static void batches_take_no_longer_than_the_call(void **state)
+{
+    Fixture *f = *state;
+    const SutraEngineOptions one = {.struct_size = sizeof one, .num_threads = 1};
+    const SutraEmbedOptions o = {
+        .struct_size = sizeof o, .max_tokens = MAX_TOKENS, .truncation = SUTRA_TRUNCATE_WINDOW};
+    static Text text;
+    uint32_t random = 13;
+    SutraEngine *engine = NULL;
+    SutraItem item;
+    float row[HIDDEN];
+    make_text(f, LONGEST, &random, &text);
+    SutraInput input = text_input(text.text);
+    assert_int_equal(sutra_engine_create(&one, &engine, NULL), SUTRA_OK);
+    for (int turn = 0; turn < 10; turn++) {
+        uint64_t start = su_clock_ns();
+        assert_int_equal(
+            sutra_embed_into(engine, f->plain, &input, 1, &o, row, sizeof row, &item, NULL),
+            SUTRA_OK);
+        assert_true(item.compute_ns > 0 && item.compute_ns <= su_clock_ns() - start);
+    }
+    sutra_engine_free(engine);
+}
+
 /* ---- among others ---- */
 
 enum { MIXED = 60 };
@@ -653,6 +679,7 @@ int main(void)
         cmocka_unit_test(an_eighth_is_shared_by_default),
         cmocka_unit_test(windows_begin_with_the_prompt),
         cmocka_unit_test(what_fits_is_as_without_windows),
+        cmocka_unit_test(batches_take_no_longer_than_the_call),
         cmocka_unit_test(calls_and_jobs_on_any_number_of_threads),
         cmocka_unit_test(rows_of_windows_are_cached),
         cmocka_unit_test(jobs_of_windows_end),
