@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -175,6 +176,10 @@ static void write_all(CliOutput *output, int fd, const unsigned char *data, size
     while (size > 0 && output->status == SUTRA_OK) {
         ssize_t written = write(fd, data, size);
         if (written < 0 && errno == EINTR) continue;
+        if (written < 0 && errno == EAGAIN) { /* of a descriptor that does not block */
+            poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
+            continue;
+        }
         if (written < 0) {
             output->status = raise_errno(output->name, &output->err);
             return;

@@ -58,12 +58,13 @@ bool cli_source_would_wait(const CliSource *source)
     return poll(&ready, 1, 0) == 0;
 }
 
-/* Waits until there is something to read; false: stop_fd says that nobody wants it. */
+/* Waits until there is something to read, of a descriptor that does not block too; false: stop_fd
+ * says that nobody wants it. */
 static bool wait_for_bytes(const CliSource *source)
 {
     struct pollfd ready[] = {{.fd = source->fd, .events = POLLIN},
                              {.fd = source->stop_fd, .events = POLLIN}};
-    if (source->regular || source->stop_fd < 0) return true;
+    if (source->regular) return true;
     while (poll(ready, 2, -1) < 0 && errno == EINTR) {}
     return ready[1].revents == 0;
 }

@@ -209,7 +209,7 @@ typedef struct SutraItem {
     uint32_t flags;       /* SUTRA_ITEM_… */
     uint64_t queue_ns;    /* until a thread took it up */
     uint64_t tokenize_ns; /* this text's tokenisation */
-    uint64_t compute_ns;  /* its batch's encoder time; the sum of its windows' */
+    uint64_t compute_ns;  /* its batch's encoder time; that of all its windows' batches */
     uint32_t windows;     /* that its vector was made of; 0: the text went through whole, or cut */
     uint32_t reserved32;
     uint64_t reserved[1];
@@ -639,8 +639,8 @@ SUTRA_API SutraStatus sutra_job_wait(SutraJob *job, uint64_t timeout_ns, SutraRe
                                      SutraError *err);
 
 /* A job that has not started ends with CANCELLED, at once unless its model is just being made
- * ready. Of one that has, the inputs that no thread has taken up fail with it; the other rows are
- * valid. */
+ * ready. Of one that has, the inputs that no thread has taken up fail with it, as do long texts
+ * with windows that none has; the other rows are valid. */
 SUTRA_API void sutra_job_cancel(SutraJob *job);
 SUTRA_API void sutra_job_free(SutraJob *job);
 

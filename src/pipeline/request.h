@@ -31,7 +31,8 @@ struct SuRequest {
     size_t next_item;   /* not yet claimed */
     size_t estimate;    /* tokens of the items from next_item on */
     size_t windows;     /* requests in the list of which this is the whole */
-    bool listed, preparing, cancelled;
+    bool listed, preparing;
+    bool cancelled; /* to be seen when it was prepared, and by its windows to come */
 
     _Atomic size_t left; /* items that are not done */
     pthread_mutex_t lock;

@@ -131,14 +131,25 @@ static void fail_unclaimed(SuRequest *request, SutraStatus status, const SutraEr
     su_request_items_done(request, n - begin);
 }
 
-static void fail_late(SuRequest *late)
+/* They were taken out of the list, or never in it. */
+static void fail_chain(SuRequest *chain, SutraStatus status, const char *message)
 {
     SutraError err = {0};
-    su_error_set(&err, SUTRA_E_TIMEOUT, "the job waited longer than its timeout");
-    for (SuRequest *next; late; late = next) {
-        next = late->next;
-        su_request_fail(late, SUTRA_E_TIMEOUT, &err);
+    su_error_set(&err, status, "%s", message);
+    for (SuRequest *next; chain; chain = next) {
+        next = chain->next;
+        fail_unclaimed(chain, status, &err);
     }
+}
+
+static void fail_late(SuRequest *late)
+{
+    fail_chain(late, SUTRA_E_TIMEOUT, "the job waited longer than its timeout");
+}
+
+static void fail_cancelled(SuRequest *cancelled)
+{
+    fail_chain(cancelled, SUTRA_E_CANCELLED, "the job was cancelled");
 }
 
 /* ---- claiming ---- */
@@ -284,15 +295,25 @@ static void expire(SuScheduler *s)
 /* Lists the windows of texts that a worker has just tokenised. */
 static void list_windows(SuScheduler *s, SuWorker *worker)
 {
+    SuRequest *cancelled = NULL;
     if (!worker->windows) return;
     for (SuRequest *r = worker->windows, *next; r; r = next) {
         next = r->next;
+        if (r->whole->cancelled) {
+            r->next = cancelled;
+            cancelled = r;
+            continue;
+        }
         find_session(s, r);
         list(s, r);
     }
     worker->windows = NULL;
     first_changed(s);
     call_leader(s);
+    if (!cancelled) return;
+    pthread_mutex_unlock(&s->lock);
+    fail_cancelled(cancelled);
+    pthread_mutex_lock(&s->lock);
 }
 
 /* Whether there is more to claim of a request, its windows included. */
@@ -552,21 +573,29 @@ SutraStatus su_scheduler_submit(SuScheduler *s, SuRequest *request, SutraError *
     return SUTRA_OK;
 }
 
+/* Takes a request, or windows of it, out of the list onto a chain; one that is prepared is told. */
+static void take_cancelled(SuScheduler *s, SuRequest *request, SuRequest **chain)
+{
+    request->cancelled = true;
+    if (!request->listed || request->preparing) return;
+    unlist(s, request);
+    request->next = *chain;
+    *chain = request;
+}
+
 void su_scheduler_cancel(SuScheduler *s, SuRequest *request)
 {
-    SutraError err = {0};
-    su_error_set(&err, SUTRA_E_CANCELLED, "the job was cancelled");
+    SuRequest *cancelled = NULL;
     pthread_mutex_lock(&s->lock);
-    bool listed = request->listed;
-    if (request->preparing)
-        request->cancelled = true;
-    else if (listed)
-        unlist(s, request);
-    if (request->preparing) listed = false;
+    take_cancelled(s, request, &cancelled);
+    for (SuRequest *r = s->first, *next; r && request->windows; r = next) {
+        next = r->next;
+        if (r->whole == request) take_cancelled(s, r, &cancelled);
+    }
     first_changed(s);
     call_leader(s);
     pthread_mutex_unlock(&s->lock);
-    if (listed) fail_unclaimed(request, SUTRA_E_CANCELLED, &err);
+    fail_cancelled(cancelled);
 }
 
 SuWaiting su_scheduler_waiting(SuScheduler *s)

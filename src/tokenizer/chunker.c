@@ -12,6 +12,7 @@ enum {
     AHEAD = 1024,         /* bytes past those that may tell where a sentence ends */
     MOST_TOKENS = 1 << 20,
     FIRST_GUESS = 6, /* bytes a token */
+    MORE = 64,       /* bytes of a guess beside that: twice as much is more, in whole code points */
     SLACK = 2        /* tokens that a text of its own may have less than a part of a longer one */
 };
 
@@ -73,7 +74,7 @@ SutraStatus su_chunker_create(const SuTokenizer *tokenizer, const SuChunkRule *r
     if (status == SUTRA_OK) {
         chunker->most = (size_t)rule->max_tokens * BYTES_PER_TOKEN;
         chunker->reach = chunker->most + AHEAD;
-        chunker->guess = chunker->room * FIRST_GUESS;
+        chunker->guess = chunker->room * FIRST_GUESS + MORE;
         chunker->prompt_code_points = su_utf8_count(rule->prompt, rule->prompt_size);
         chunker->begins = su_alloc(chunker->room + SLACK + 1, sizeof *chunker->begins);
         if (!chunker->begins)
@@ -293,15 +294,28 @@ static size_t limit_of(const SuChunker *chunker, const char *text, size_t tokens
 }
 
 /* text [size] as a text of its own. */
-static SutraStatus encode_chunk(SuChunker *chunker, const char *text, size_t size,
+static SutraStatus encode_chunk(SuChunker *chunker, const char *text, size_t size, bool offsets,
                                 SuEncoding *encoding, SutraError *err)
 {
     SuEncodeRequest request = {.prefix = chunker->rule.prompt,
                                .prefix_size = chunker->rule.prompt_size,
                                .text = text,
                                .text_size = size,
-                               .want_offsets = chunker->rule.overlap > 0};
+                               .want_offsets = offsets || chunker->rule.overlap};
     return su_tokenizer_encode(chunker->tokenizer, chunker->scratch, &request, encoding, err);
+}
+
+/* Whether the chunk has tokens of its own. A prompt's last one may have become one of the text's:
+ * then their number does not tell. */
+static SutraStatus has_tokens(SuChunker *chunker, const char *text, size_t size,
+                              SuEncoding *encoding, bool *has, SutraError *err)
+{
+    *has = encoding->num_tokens > chunker->base;
+    if (*has || !chunker->rule.prompt_size) return SUTRA_OK;
+    SU_TRY(encode_chunk(chunker, text, size, true, encoding, err));
+    for (size_t i = 0; i < encoding->num_tokens && !*has; i++)
+        *has = encoding->end[i] > chunker->prompt_code_points;
+    return SUTRA_OK;
 }
 
 /* ---- chunks ---- */
@@ -323,7 +337,7 @@ static SutraStatus find_smallest(SuChunker *chunker, const char *text, size_t si
     for (int level = CLUSTER; level >= CODE_POINT; level--) {
         *cut = cuts[level];
         if (!cut->at) continue;
-        SU_TRY(encode_chunk(chunker, text, cut->solid, encoding, err));
+        SU_TRY(encode_chunk(chunker, text, cut->solid, false, encoding, err));
         if (encoding->num_tokens <= chunker->rule.max_tokens) return SUTRA_OK;
     }
     SU_RAISE(err, SUTRA_E_ARGUMENT,
@@ -349,7 +363,7 @@ static SutraStatus find_end(SuChunker *chunker, const char *text, size_t size, s
             continue;
         }
         tried = cut->at;
-        SU_TRY(encode_chunk(chunker, text, cut->solid, encoding, err));
+        SU_TRY(encode_chunk(chunker, text, cut->solid, false, encoding, err));
         if (encoding->num_tokens <= chunker->rule.max_tokens) return SUTRA_OK;
         size_t excess = encoding->num_tokens - chunker->rule.max_tokens;
         if (excess < step) excess = step;
@@ -405,13 +419,13 @@ static SutraStatus decide(SuChunker *chunker, size_t size, bool *found, SutraChu
         chunker->start = chunker->cut;
         return SUTRA_OK;
     }
-    *found = encoding.num_tokens > chunker->base;
+    SU_TRY(has_tokens(chunker, at, cut.solid, &encoding, found, err));
     *chunk = (SutraChunk){.begin = chunker->origin + chunker->start,
                           .end = chunker->origin + chunker->start + cut.solid,
                           .tokens = (uint32_t)encoding.num_tokens};
     *text = at;
     size_t next = *found ? find_next(chunker, at, cut, &encoding) : cut.at;
-    chunker->guess = cut.at + cut.at / 4 + AHEAD / 16;
+    chunker->guess = cut.at + cut.at / 4 + MORE;
     chunker->cut = chunker->start + cut.at;
     chunker->start += next;
     return SUTRA_OK;

@@ -76,6 +76,30 @@ class Queue(Base):
             self.assertEqual(run.wait(60), 141)
             writer.join()
 
+    def test_streams_that_do_not_block(self):
+        """As others may have left a terminal or a pipe that they share."""
+        text = lines([f"music {i}" for i in range(9000)])
+        (source, writer), (reader, sink) = os.pipe(), os.pipe()
+        os.set_blocking(source, False)
+        os.set_blocking(sink, False)
+        with subprocess.Popen([PROGRAM, "embed", "-m", MODEL], stdin=source, stdout=sink, stderr=subprocess.PIPE) as run, \
+                open(reader, "rb") as out:
+            os.close(source)
+            os.close(sink)
+            self.assertFalse(select.select([out, run.stderr], [], [], 1)[0], "an end before the first text")
+            feeder = threading.Thread(target=self.feed, args=(writer, text))
+            feeder.start()
+            time.sleep(0.5)  # the pipe fills
+            rows = out.read()
+            feeder.join()
+            self.assertEqual((run.wait(), run.stderr.read()), (0, b""))
+        self.assertEqual(rows, embed(stdin=text))
+
+    @staticmethod
+    def feed(pipe, data):
+        with open(pipe, "wb") as file:
+            file.write(data)
+
     @staticmethod
     def write_until_closed(pipe):
         try:

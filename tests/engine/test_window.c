@@ -5,11 +5,14 @@
 #include "support/fake_backend.h"
 #include "support/tiny_engine.h"
 
+#include "base/clock.h"
 #include "pipeline/engine.h"
 
 #include <math.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -349,6 +352,31 @@ static void what_fits_is_as_without_windows(void **state)
     }
 }
 
+/* By one thread no batch runs while another does. */
+static void batches_take_no_longer_than_the_call(void **state)
+{
+    Fixture *f = *state;
+    const SutraEngineOptions one = {.struct_size = sizeof one, .num_threads = 1};
+    const SutraEmbedOptions o = {
+        .struct_size = sizeof o, .max_tokens = MAX_TOKENS, .truncation = SUTRA_TRUNCATE_WINDOW};
+    static Text text;
+    uint32_t random = 13;
+    SutraEngine *engine = NULL;
+    SutraItem item;
+    float row[HIDDEN];
+    make_text(f, LONGEST, &random, &text);
+    SutraInput input = text_input(text.text);
+    assert_int_equal(sutra_engine_create(&one, &engine, NULL), SUTRA_OK);
+    for (int turn = 0; turn < 10; turn++) {
+        uint64_t start = su_clock_ns();
+        assert_int_equal(
+            sutra_embed_into(engine, f->plain, &input, 1, &o, row, sizeof row, &item, NULL),
+            SUTRA_OK);
+        assert_true(item.compute_ns > 0 && item.compute_ns <= su_clock_ns() - start);
+    }
+    sutra_engine_free(engine);
+}
+
 /* ---- among others ---- */
 
 enum { MIXED = 60 };
@@ -586,6 +614,62 @@ static void a_window_that_fails(void **state)
     sutra_engine_free(engine);
 }
 
+/* ---- a job that is cancelled while its windows run ---- */
+
+static SutraJob *_Atomic running;
+static atomic_int runs;
+
+static void cancel_in_first_run(void)
+{
+    if (atomic_fetch_add(&runs, 1) > 0) return;
+    while (!atomic_load(&running)) sched_yield();
+    sutra_job_cancel(atomic_load(&running));
+}
+
+/* The status of the first text, which is long. */
+static SutraStatus cancel_in_a_run(Fixture *f, const SutraInput *inputs, size_t n)
+{
+    const SutraEngineOptions one = {
+        .struct_size = sizeof one, .num_threads = 1, .max_batch_tokens = 128};
+    const SutraEmbedOptions o = {
+        .struct_size = sizeof o, .max_tokens = MAX_TOKENS, .truncation = SUTRA_TRUNCATE_WINDOW};
+    SutraEngine *engine = NULL;
+    SutraJob *job = NULL;
+    SutraResult *result = NULL;
+    SutraResultView view = {.struct_size = sizeof view};
+    atomic_store(&running, NULL);
+    atomic_store(&runs, 0);
+    assert_int_equal(sutra_engine_create(&one, &engine, NULL), SUTRA_OK);
+    fake = (FakeBackend){.on_run = cancel_in_first_run};
+    engine->backend = fake_backend();
+    assert_int_equal(sutra_submit(engine, f->plain, inputs, n, &o, NULL, NULL, &job, NULL),
+                     SUTRA_OK);
+    atomic_store(&running, job);
+    assert_int_equal(sutra_job_wait(job, UINT64_MAX, &result, NULL), SUTRA_E_CANCELLED);
+    assert_int_equal(sutra_result_view(result, &view, NULL), SUTRA_OK);
+    SutraStatus status = view.items[0].status;
+    sutra_result_free(result);
+    sutra_job_free(job);
+    sutra_engine_free(engine);
+    return status;
+}
+
+static void windows_are_cancelled(void **state)
+{
+    enum { SHORT = 40 };
+    Fixture *f = *state;
+    static Text text;
+    SutraInput inputs[1 + SHORT];
+    uint32_t random = 12;
+    make_text(f, LONGEST, &random, &text);
+    for (int i = 0; i <= SHORT; i++) inputs[i] = text_input(i ? "a b c d e f g h i j" : text.text);
+    /* those that no thread has taken up */
+    assert_int_equal(cancel_in_a_run(f, inputs, 1), SUTRA_E_CANCELLED);
+    assert_true(runs <= 2); /* of five: one more for what was claimed already */
+    /* those that are made, and not listed: the thread's batch was full before it was done */
+    assert_int_equal(cancel_in_a_run(f, inputs, 1 + SHORT), SUTRA_E_CANCELLED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -595,11 +679,13 @@ int main(void)
         cmocka_unit_test(an_eighth_is_shared_by_default),
         cmocka_unit_test(windows_begin_with_the_prompt),
         cmocka_unit_test(what_fits_is_as_without_windows),
+        cmocka_unit_test(batches_take_no_longer_than_the_call),
         cmocka_unit_test(calls_and_jobs_on_any_number_of_threads),
         cmocka_unit_test(rows_of_windows_are_cached),
         cmocka_unit_test(jobs_of_windows_end),
         cmocka_unit_test(what_cannot_be_windowed_says_so),
         cmocka_unit_test(a_window_that_fails),
+        cmocka_unit_test(windows_are_cancelled),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

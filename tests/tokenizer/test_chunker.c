@@ -250,7 +250,43 @@ static void a_token_a_byte(void **state)
     check_bytes(tokenizer, 10, WOMAN JOINER WOMAN "b", WOMAN JOINER "|" WOMAN "b");
     check_bytes(tokenizer, 3, "ab " WOMAN,
                 "max_tokens 3 has no room for the character at byte 3 of the text");
+    check_bytes(tokenizer, 1, "\xef\xbb\xbf" WOMAN,
+                "max_tokens 1 has no room for the character at byte 0 of the text");
     su_tokenizer_free(tokenizer);
+}
+
+/* The prompt's last token, the space, is in the word that follows. */
+static void prompts_whose_end_joins_the_text(void **state)
+{
+    (void)state;
+    static const char json[] =
+        "{\"version\":\"1.0\",\"added_tokens\":[],\"normalizer\":null,\"pre_tokenizer\":null,"
+        "\"post_processor\":null,\"decoder\":null,\"model\":{\"type\":\"BPE\",\"dropout\":null,"
+        "\"unk_token\":null,\"continuing_subword_prefix\":null,\"end_of_word_suffix\":null,"
+        "\"fuse_unk\":false,\"byte_fallback\":false,\"merges\":[[\" \",\"a\"]],"
+        "\"vocab\":{\"q\":0,\":\":1,\" \":2,\"a\":3,\" a\":4}}}";
+    const char *own;
+    for (uint32_t overlap = 0; overlap < 2; overlap++) {
+        const SuChunkRule rule = {
+            .max_tokens = 5, .overlap = overlap, .prompt = "q: ", .prompt_size = 3};
+        SuTokenizer *tokenizer = NULL;
+        SuChunker *chunker = NULL;
+        SutraChunk chunk;
+        bool found;
+        assert_int_equal(su_tokenizer_from_json(json, strlen(json), "json", &tokenizer, NULL),
+                         SUTRA_OK);
+        assert_int_equal(su_chunker_create(tokenizer, &rule, &chunker, NULL), SUTRA_OK);
+        assert_int_equal(su_chunker_push(chunker, "a", 1, NULL), SUTRA_OK);
+        su_chunker_end(chunker);
+        assert_int_equal(su_chunker_next(chunker, &found, &chunk, &own, NULL), SUTRA_OK);
+        assert_true(found);
+        assert_int_equal(chunk.end, 1);
+        assert_int_equal(chunk.tokens, 3);
+        assert_int_equal(su_chunker_next(chunker, &found, &chunk, &own, NULL), SUTRA_OK);
+        assert_false(found);
+        su_chunker_free(chunker);
+        su_tokenizer_free(tokenizer);
+    }
 }
 
 /* ---- pieces ---- */
@@ -386,6 +422,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(chunks_keep_their_promises),
         cmocka_unit_test(a_token_a_byte),
+        cmocka_unit_test(prompts_whose_end_joins_the_text),
         cmocka_unit_test(pieces_do_not_matter),
         cmocka_unit_test(chunks_end_with_units),
         cmocka_unit_test(errors),
