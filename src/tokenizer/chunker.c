@@ -12,6 +12,7 @@ enum {
     AHEAD = 1024,         /* bytes past those that may tell where a sentence ends */
     MOST_TOKENS = 1 << 20,
     FIRST_GUESS = 6, /* bytes a token */
+    LONGEST = 4,     /* bytes of a code point */
     SLACK = 2        /* tokens that a text of its own may have less than a part of a longer one */
 };
 
@@ -31,6 +32,8 @@ struct SuChunker {
     size_t start;    /* of the next chunk */
     size_t cut;      /* end of the last one: past start where they overlap */
     uint64_t origin; /* of the buffer in the text */
+    char part[4];    /* [num_part] of a character, whose other bytes su_chunker_append waits for */
+    size_t num_part;
     bool ended;
 };
 
@@ -109,6 +112,26 @@ static void drop_front(SuChunker *chunker)
     chunker->start = 0;
 }
 
+static SutraStatus grow(SuChunker *chunker, size_t capacity, SutraError *err)
+{
+    char *grown = su_realloc(chunker->buffer, capacity, 1);
+    if (!grown) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu bytes of text", capacity);
+    chunker->buffer = grown;
+    chunker->capacity = capacity;
+    return SUTRA_OK;
+}
+
+/* Twice the bytes: a piece without room then finds more than half of the buffer done with. */
+SutraStatus su_chunker_reserve(SuChunker *chunker, size_t bytes, SutraError *err)
+{
+    size_t capacity;
+    if (su_mul_overflows(bytes, 2, &capacity))
+        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu bytes of text", bytes);
+    SU_TRY(su_tokenizer_scratch_reserve(chunker->scratch, chunker->most + chunker->rule.prompt_size,
+                                        err));
+    return capacity > chunker->capacity ? grow(chunker, capacity, err) : SUTRA_OK;
+}
+
 SutraStatus su_chunker_push(SuChunker *chunker, const char *text, size_t size, SutraError *err)
 {
     size_t needed;
@@ -119,23 +142,77 @@ SutraStatus su_chunker_push(SuChunker *chunker, const char *text, size_t size, S
     }
     if (needed > chunker->capacity) {
         size_t doubled = chunker->capacity * 2;
-        size_t capacity = needed > doubled ? needed : doubled;
-        char *grown = su_realloc(chunker->buffer, capacity, 1);
-        if (!grown) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu bytes of text", capacity);
-        chunker->buffer = grown;
-        chunker->capacity = capacity;
+        SU_TRY(grow(chunker, needed > doubled ? needed : doubled, err));
     }
     if (size) memcpy(chunker->buffer + chunker->filled, text, size);
     chunker->filled += size;
     return SUTRA_OK;
 }
 
+static SutraStatus refuse(const SuChunker *chunker, SutraError *err)
+{
+    SU_RAISE(err, SUTRA_E_ARGUMENT, "text is not valid UTF-8 at byte %llu",
+             (unsigned long long)(chunker->origin + chunker->filled));
+}
+
+/* Goes on with the character that is cut, to its end if that is there. */
+static SutraStatus join_part(SuChunker *chunker, const char *bytes, size_t size, size_t *taken,
+                             SutraError *err)
+{
+    size_t bad, count;
+    while (chunker->num_part && *taken < size) {
+        chunker->part[chunker->num_part++] = bytes[*taken];
+        if (su_utf8_validate(chunker->part, chunker->num_part, &bad, &count)) {
+            SU_TRY(su_chunker_push(chunker, chunker->part, chunker->num_part, err));
+            chunker->num_part = 0;
+        } else if (chunker->num_part == LONGEST ||
+                   !su_utf8_is_cut(chunker->part, chunker->num_part)) {
+            return refuse(chunker, err);
+        }
+        ++*taken;
+    }
+    return SUTRA_OK;
+}
+
+SutraStatus su_chunker_append(SuChunker *chunker, const char *bytes, size_t size, size_t *taken,
+                              SutraError *err)
+{
+    size_t bad, count;
+    *taken = 0;
+    SU_TRY(join_part(chunker, bytes, size, taken, err));
+    const char *rest = bytes + *taken;
+    size_t left = size - *taken;
+    size_t good = su_utf8_validate(rest, left, &bad, &count) ? left : bad;
+    SU_TRY(su_chunker_push(chunker, rest, good, err));
+    *taken += good;
+    left -= good;
+    if (left == 0) return SUTRA_OK;
+    if (left >= LONGEST || !su_utf8_is_cut(rest + good, left)) return refuse(chunker, err);
+    memcpy(chunker->part, rest + good, left);
+    chunker->num_part = left;
+    *taken = size;
+    return SUTRA_OK;
+}
+
+size_t su_chunker_part(const SuChunker *chunker) { return chunker->num_part; }
+
 void su_chunker_end(SuChunker *chunker) { chunker->ended = true; }
+
+void su_chunker_restart(SuChunker *chunker)
+{
+    chunker->start = chunker->cut = chunker->filled;
+    chunker->ended = false;
+}
+
+size_t su_chunker_most(const SuChunker *chunker) { return chunker->most; }
+size_t su_chunker_reach(const SuChunker *chunker) { return chunker->reach; }
+size_t su_chunker_base(const SuChunker *chunker) { return chunker->base; }
+
+size_t su_chunker_kept(const SuChunker *chunker) { return chunker->filled - chunker->start; }
 
 /* *size: the bytes that decide the next chunk; 0: more are needed, or there are none. */
 static SutraStatus find_region(SuChunker *chunker, size_t *size, SutraError *err)
 {
-    enum { LONGEST = 4 }; /* bytes of a code point */
     size_t bad, count, left = chunker->filled - chunker->valid;
     *size = 0;
     if (left) {
