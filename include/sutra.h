@@ -476,7 +476,8 @@ typedef struct SutraChunk {
  * more than 32 bytes a token of max_tokens. With an overlap a chunk begins where a unit begins, or
  * else a word, among the last tokens of the one before it; it is left out where a chunk would get
  * no further than that one. White space alone, and what has no tokens, is in no chunk. What a
- * chunk is depends on the text up to 1,024 bytes past the most that it could have had.
+ * chunk is depends on the text up to 1,024 bytes past the tokens that it has room for, or past the
+ * most bytes that it could have had.
  *
  *   chunks   [*n] in order; freed by sutra_chunks_free
  *

@@ -26,7 +26,9 @@ struct SuChunker {
     size_t guess;     /* bytes of text to tokenise for a chunk */
     uint32_t *begins; /* [room + SLACK + 1] code point where each token of the stretch begins */
     size_t num_begins, stretch;
-    char *buffer; /* [capacity] */
+    size_t wanted; /* bytes of the next stretch; 0: no blanks are at the start, as far as looked */
+    size_t region; /* bytes that decide the chunk at start; 0: not known yet */
+    char *buffer;  /* [capacity] */
     size_t capacity, filled;
     size_t valid;    /* bytes that are known to be UTF-8 */
     size_t start;    /* of the next chunk */
@@ -198,43 +200,11 @@ size_t su_chunker_part(const SuChunker *chunker) { return chunker->num_part; }
 
 void su_chunker_end(SuChunker *chunker) { chunker->ended = true; }
 
-void su_chunker_restart(SuChunker *chunker)
-{
-    chunker->start = chunker->cut = chunker->filled;
-    chunker->ended = false;
-}
-
 size_t su_chunker_most(const SuChunker *chunker) { return chunker->most; }
 size_t su_chunker_reach(const SuChunker *chunker) { return chunker->reach; }
 size_t su_chunker_base(const SuChunker *chunker) { return chunker->base; }
 
 size_t su_chunker_kept(const SuChunker *chunker) { return chunker->filled - chunker->start; }
-
-/* *size: the bytes that decide the next chunk; 0: more are needed, or there are none. */
-static SutraStatus find_region(SuChunker *chunker, size_t *size, SutraError *err)
-{
-    size_t bad, count, left = chunker->filled - chunker->valid;
-    *size = 0;
-    if (left) {
-        bool whole = su_utf8_validate(chunker->buffer + chunker->valid, left, &bad, &count);
-        chunker->valid += whole ? left : bad;
-    }
-    size_t known = chunker->valid - chunker->start;
-    left = chunker->filled - chunker->valid;
-    if (known >= chunker->reach) {
-        const char *text = chunker->buffer + chunker->start;
-        known = chunker->reach;
-        while (chunker->start + known < chunker->valid && su_utf8_is_continuation(text[known]))
-            known--;
-    } else if (left >= LONGEST || (left && chunker->ended)) {
-        SU_RAISE(err, SUTRA_E_ARGUMENT, "text is not valid UTF-8 at byte %llu",
-                 (unsigned long long)(chunker->origin + chunker->valid));
-    } else if (!chunker->ended) {
-        return SUTRA_OK;
-    }
-    *size = known;
-    return SUTRA_OK;
-}
 
 /* ---- boundaries ---- */
 
@@ -339,29 +309,6 @@ static size_t byte_of(const char *text, size_t size, size_t code_point)
     return at;
 }
 
-/* Tokenises as much of the text as a chunk may take, at most `most` bytes: where its tokens begin,
- * for those that fit and a few more. */
-static SutraStatus tokenize_stretch(SuChunker *chunker, const char *text, size_t size,
-                                    SutraError *err)
-{
-    size_t most = size < chunker->most ? size : chunker->most;
-    size_t wanted = chunker->room + SLACK + 1, stretch = chunker->guess;
-    SuEncoding encoding;
-    do {
-        if (stretch > most) stretch = most;
-        while (stretch < size && su_utf8_is_continuation(text[stretch])) stretch--;
-        SuEncodeRequest request = {
-            .text = text, .text_size = stretch, .want_offsets = true, .no_special_tokens = true};
-        SU_TRY(su_tokenizer_encode(chunker->tokenizer, chunker->scratch, &request, &encoding, err));
-        if (encoding.num_tokens >= wanted || stretch + 3 >= most) break;
-        stretch *= 2;
-    } while (true);
-    chunker->stretch = stretch;
-    chunker->num_begins = encoding.num_tokens < wanted ? encoding.num_tokens : wanted;
-    memcpy(chunker->begins, encoding.begin, chunker->num_begins * sizeof *chunker->begins);
-    return SUTRA_OK;
-}
-
 /* The byte up to which the text has about so many tokens. */
 static size_t limit_of(const SuChunker *chunker, const char *text, size_t tokens)
 {
@@ -379,6 +326,73 @@ static SutraStatus encode_chunk(SuChunker *chunker, const char *text, size_t siz
                                .text_size = size,
                                .want_offsets = chunker->rule.overlap > 0};
     return su_tokenizer_encode(chunker->tokenizer, chunker->scratch, &request, encoding, err);
+}
+
+/* ---- the bytes that decide ---- */
+
+/* Another chunk begins there. */
+static void begin_at(SuChunker *chunker, size_t start)
+{
+    chunker->start = start;
+    chunker->wanted = chunker->region = 0;
+}
+
+/* At most `most` bytes of text, whole characters. */
+static size_t whole_characters(const char *text, size_t size, size_t most)
+{
+    if (size <= most) return size;
+    while (most && su_utf8_is_continuation(text[most])) most--;
+    return most;
+}
+
+/* Tokenises a stretch: where its tokens begin, for those that fit and a few more. If it has so many
+ * the chunk is decided a little after them, else by all that it could have. */
+static SutraStatus tokenize_stretch(SuChunker *chunker, const char *text, size_t size, bool over,
+                                    SutraError *err)
+{
+    size_t wanted = chunker->room + SLACK + 1;
+    size_t stretch = whole_characters(text, size, chunker->wanted);
+    SuEncoding encoding;
+    SuEncodeRequest request = {
+        .text = text, .text_size = stretch, .want_offsets = true, .no_special_tokens = true};
+    SU_TRY(su_tokenizer_encode(chunker->tokenizer, chunker->scratch, &request, &encoding, err));
+    chunker->stretch = stretch;
+    chunker->num_begins = encoding.num_tokens < wanted ? encoding.num_tokens : wanted;
+    memcpy(chunker->begins, encoding.begin, chunker->num_begins * sizeof *chunker->begins);
+    if (chunker->num_begins == wanted) {
+        size_t region = limit_of(chunker, text, wanted - 1) + AHEAD;
+        chunker->region = region < chunker->reach ? region : chunker->reach;
+    } else if (chunker->wanted == chunker->most || (over && stretch == size)) {
+        chunker->region = chunker->reach;
+    } else {
+        chunker->wanted *= 2;
+        if (chunker->wanted > chunker->most) chunker->wanted = chunker->most;
+    }
+    return SUTRA_OK;
+}
+
+/* Of the `known` bytes from the start, those that decide the chunk; 0: more are needed, or there
+ * are none. Each step takes as many bytes as it always does, or all of a text that is over. */
+static SutraStatus find_region(SuChunker *chunker, size_t known, bool over, size_t *size,
+                               SutraError *err)
+{
+    *size = 0;
+    while (!chunker->wanted) {
+        const char *text = chunker->buffer + chunker->start;
+        if (known == 0 || (known < AHEAD && !over)) return SUTRA_OK;
+        size_t blank = count_blank(text, whole_characters(text, known, AHEAD));
+        known -= blank;
+        begin_at(chunker, chunker->start + blank);
+        if (!blank)
+            chunker->wanted = chunker->guess < chunker->most ? chunker->guess : chunker->most;
+    }
+    const char *text = chunker->buffer + chunker->start;
+    while (!chunker->region) {
+        if (known < chunker->wanted && !over) return SUTRA_OK;
+        SU_TRY(tokenize_stretch(chunker, text, known, over, err));
+    }
+    if (known >= chunker->region || over) *size = whole_characters(text, known, chunker->region);
+    return SUTRA_OK;
 }
 
 /* ---- chunks ---- */
@@ -415,7 +429,6 @@ static SutraStatus find_end(SuChunker *chunker, const char *text, size_t size, s
 {
     Level level = level_of(chunker->rule.by);
     size_t tokens = chunker->room + SLACK, step = 1, tried = 0;
-    SU_TRY(tokenize_stretch(chunker, text, size, err));
     while (tokens) {
         Cut cuts[NUM_LEVELS];
         find_cuts(text, size, limit_of(chunker, text, tokens), floor, false, cuts);
@@ -468,18 +481,13 @@ static SutraStatus decide(SuChunker *chunker, size_t size, bool *found, SutraChu
                           const char **text, SutraError *err)
 {
     const char *at = chunker->buffer + chunker->start;
-    size_t blank = count_blank(at, size);
     size_t floor = chunker->cut > chunker->start ? chunker->cut - chunker->start : 0;
     *found = false;
-    if (blank) {
-        chunker->start += blank;
-        return SUTRA_OK;
-    }
     Cut cut = {0};
     SuEncoding encoding;
     SU_TRY(find_end(chunker, at, size, floor, &cut, &encoding, err));
     if (!cut.at) { /* the overlap leaves no room for more text */
-        chunker->start = chunker->cut;
+        begin_at(chunker, chunker->cut);
         return SUTRA_OK;
     }
     *found = encoding.num_tokens > chunker->base;
@@ -490,8 +498,23 @@ static SutraStatus decide(SuChunker *chunker, size_t size, bool *found, SutraChu
     size_t next = *found ? find_next(chunker, at, cut, &encoding) : cut.at;
     chunker->guess = cut.at + cut.at / 4 + AHEAD / 16;
     chunker->cut = chunker->start + cut.at;
-    chunker->start += next;
+    begin_at(chunker, chunker->start + next);
     return SUTRA_OK;
+}
+
+/* The bytes from the start that are known to be UTF-8; *over: there will be no others;
+ * *bad: what follows is not UTF-8. */
+static size_t find_known(SuChunker *chunker, bool *over, bool *bad)
+{
+    size_t at, count, left = chunker->filled - chunker->valid;
+    if (left) {
+        bool whole = su_utf8_validate(chunker->buffer + chunker->valid, left, &at, &count);
+        chunker->valid += whole ? left : at;
+        left -= whole ? left : at;
+    }
+    *over = chunker->ended && !left;
+    *bad = left >= LONGEST || (left && chunker->ended);
+    return chunker->valid - chunker->start;
 }
 
 SutraStatus su_chunker_next(SuChunker *chunker, bool *found, SutraChunk *chunk, const char **text,
@@ -500,9 +523,22 @@ SutraStatus su_chunker_next(SuChunker *chunker, bool *found, SutraChunk *chunk, 
     size_t size = 0;
     *found = false;
     do {
+        bool over, bad;
         if (chunker->ended && chunker->cut >= chunker->filled) return SUTRA_OK;
-        SU_TRY(find_region(chunker, &size, err));
+        size_t known = find_known(chunker, &over, &bad);
+        SU_TRY(find_region(chunker, known, over, &size, err));
+        if (!size && bad)
+            SU_RAISE(err, SUTRA_E_ARGUMENT, "text is not valid UTF-8 at byte %llu",
+                     (unsigned long long)(chunker->origin + chunker->valid));
         if (size) SU_TRY(decide(chunker, size, found, chunk, text, err));
     } while (size && !*found);
     return SUTRA_OK;
+}
+
+void su_chunker_restart(SuChunker *chunker)
+{
+    chunker->cut = chunker->filled;
+    chunker->guess = chunker->room * FIRST_GUESS;
+    chunker->ended = false;
+    begin_at(chunker, chunker->filled);
 }

@@ -1,11 +1,12 @@
 /* chunker.h - a text, pushed in pieces of any size, becomes chunks: see sutra_chunk.
  *
- *   buffer   | chunk, as far as it has to be looked at: `reach` bytes | more …
- *            start
+ *   buffer   | tokens that a chunk takes, and a few more | some bytes after them | more …
+ *            start                                                             region
  *
- * A chunk is decided when `reach` bytes from its start are there, or the text's end is known: from
- * these bytes alone, so that pieces do not matter. Of the buffer no more is kept than that and the
- * last piece. */
+ * A chunk is decided by its region, of at most `reach` bytes, as soon as that is there or the
+ * text's end is known. What the region is, each step finds out from a number of bytes that is fixed
+ * before, so that pieces do not matter, and no step is made twice. Of the buffer no more is kept
+ * than the region and the last piece. */
 #ifndef SU_CHUNKER_H
 #define SU_CHUNKER_H
 
@@ -25,7 +26,7 @@ SutraStatus su_chunker_create(const SuTokenizer *tokenizer, const SuChunkRule *r
                               SuChunker **chunker, SutraError *err);
 void su_chunker_free(SuChunker *chunker);
 
-/* The most bytes that a chunk has, and those from its start that decide it. */
+/* The most bytes that a chunk has, and the most from its start that decide it. */
 size_t su_chunker_most(const SuChunker *chunker);
 size_t su_chunker_reach(const SuChunker *chunker);
 /* Tokens of a text that is empty: special ones and the prompt's. */
