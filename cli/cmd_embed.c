@@ -1,4 +1,5 @@
 /* cmd_embed.c - sutra embed: texts to vectors in a file or on standard output. */
+#include "chunk_stream.h"
 #include "commands.h"
 #include "console.h"
 #include "embed_stream.h"
@@ -18,6 +19,9 @@ typedef struct EmbedArgs {
     const char *input, *output, *field;
     uint32_t format;
     bool json, stats;
+    bool stream;
+    uint32_t chunk; /* place in the option's words */
+    uint32_t chunk_tokens, chunk_overlap;
 } EmbedArgs;
 
 static const CliOption own_options[] = {
@@ -33,6 +37,18 @@ static const CliOption own_options[] = {
      "with -o FILE: print what was done as one line of JSON; without: write JSON lines", 0, 0},
     {"stats", 0, CLI_OPTION_FLAG, NULL, offsetof(EmbedArgs, stats),
      "say at the end where the time went: on standard error, or in the line of --json", 0, 0},
+    {"stream", 0, CLI_OPTION_FLAG, NULL, offsetof(EmbedArgs, stream),
+     "the input is one text, cut into chunks as it arrives: a JSON line for each chunk at once; "
+     "with --aggregate a last line, of the whole",
+     0, 0},
+    {"chunk", 0, CLI_OPTION_CHOICE, "tokens|sentences|paragraphs", offsetof(EmbedArgs, chunk),
+     "with --stream: what a chunk is filled with whole (default: tokens, which are words)", 0, 0},
+    {"chunk-tokens", 0, CLI_OPTION_NUMBER, "N", offsetof(EmbedArgs, chunk_tokens),
+     "with --stream: tokens of a chunk at most, special tokens included (default: --max-tokens)", 1,
+     UINT32_MAX},
+    {"chunk-overlap", 0, CLI_OPTION_NUMBER, "N", offsetof(EmbedArgs, chunk_overlap),
+     "with --stream: tokens at the end of a chunk that the next one may begin with (default: none)",
+     1, UINT32_MAX},
 };
 
 static const CliOptionGroup groups[] = {
@@ -47,6 +63,29 @@ static const CliOptionGroup groups[] = {
 static bool to_standard(const EmbedArgs *args)
 {
     return !args->output || strcmp(args->output, "-") == 0;
+}
+
+/* What goes with --stream, and what without. */
+static int settle_stream(const EmbedArgs *args, const CliArguments *rest)
+{
+    const char *name = cli_embed_command.name;
+    const char *alone = args->chunk           ? "chunk"
+                        : args->chunk_tokens  ? "chunk-tokens"
+                        : args->chunk_overlap ? "chunk-overlap"
+                                              : NULL;
+    const char *other = args->field                        ? "field"
+                        : args->stats                      ? "stats"
+                        : args->embed.long_text            ? "long-text"
+                        : args->json && !to_standard(args) ? "json"
+                                                           : NULL;
+    if (!args->stream) return alone ? cli_usage(name, "--%s goes with --stream", alone) : CLI_DONE;
+    if (rest->count) return cli_usage(name, "--stream takes no TEXT; give -i FILE");
+    if (other) return cli_usage(name, "--stream contradicts --%s", other);
+    if (args->embed.aggregate == 1 + SUTRA_AGGREGATE_CENTER)
+        return cli_usage(name, "--aggregate center needs the text's length, which --stream lacks");
+    if (args->format && args->format != CLI_FORMAT_JSONL)
+        return cli_usage(name, "--stream writes JSON lines: it contradicts --format");
+    return CLI_DONE;
 }
 
 /* Decides where texts come from and the format; CLI_DONE, or CLI_USAGE with a message printed. */
@@ -68,6 +107,7 @@ static int settle(EmbedArgs *args, const CliArguments *rest)
             return cli_usage(name, "binary data does not go to a terminal; give -o FILE");
         return CLI_DONE;
     }
+    if (args->stream) args->format = CLI_FORMAT_JSONL;
     if (!args->format) args->format = cli_format_of_path(args->output);
     if (!args->format)
         return cli_usage(name, "%s: the ending does not say the format; give --format %s",
@@ -101,6 +141,13 @@ static SutraStatus take_rows(void *user, const CliBlock *block, const SutraResul
     return run->output.status;
 }
 
+static uint32_t dim_of(const EmbedRun *run)
+{
+    return run->options.dim                          ? run->options.dim
+           : run->options.output == SUTRA_OUT_POOLED ? run->session.info.dim
+                                                     : run->session.info.hidden_size;
+}
+
 /* Opens output, input and model, in the order in which a mistake is cheapest to find. */
 static SutraStatus begin(EmbedRun *run, const EmbedArgs *args, const CliArguments *rest,
                          SutraError *err)
@@ -122,9 +169,7 @@ static SutraStatus begin(EmbedRun *run, const EmbedArgs *args, const CliArgument
                                    (const char *const[]){args->input, args->output}, 2,
                                    &run->ranges, err);
     if (status != SUTRA_OK) return status;
-    run->dim = run->options.dim                          ? run->options.dim
-               : run->options.output == SUTRA_OUT_POOLED ? run->session.info.dim
-                                                         : run->session.info.hidden_size;
+    run->dim = dim_of(run);
     run->writer = (CliRowWriter){.output = &run->output,
                                  .dtype = run->options.dtype,
                                  .model = run->session.info.name,
@@ -137,6 +182,42 @@ static SutraStatus begin(EmbedRun *run, const EmbedArgs *args, const CliArgument
                                    .quiet = to_standard(args) && isatty(STDOUT_FILENO)};
     cli_rows_begin(&run->writer, args->format, run->dim);
     return SUTRA_OK;
+}
+
+/* --stream: opens what it needs, and runs to the end. */
+static SutraStatus embed_chunks(EmbedRun *run, const EmbedArgs *args, SutraError *err)
+{
+    CliSource *source = &run->reader.source;
+    CliEmbedArgs plan = args->embed;
+    plan.aggregate = 0;
+    SutraStatus status = cli_source_open(source, args->input, err);
+    if (status == SUTRA_OK) status = cli_output_open(&run->output, args->output, false, err);
+    if (status == SUTRA_OK) status = cli_session_open(&run->session, &args->model, true, err);
+    if (status == SUTRA_OK) status = cli_embed_plan(&run->session, &plan, &run->options, err);
+    if (status == SUTRA_OK)
+        status = cli_settle_ranges(&run->session, &args->embed, &run->options,
+                                   (const char *const[]){args->input, args->output}, 2,
+                                   &run->ranges, err);
+    if (status != SUTRA_OK) return status;
+    const SutraStreamOptions options = {
+        .struct_size = sizeof options,
+        .by = args->chunk ? (SutraChunkBy)(args->chunk - 1) : SUTRA_CHUNK_TOKENS,
+        .max_tokens = args->chunk_tokens,
+        .overlap = args->chunk_overlap,
+        .prompt_name = args->embed.prompt_name,
+        .embed = &run->options,
+        .aggregate = args->embed.aggregate ? (SutraAggregate)(args->embed.aggregate - 1)
+                                           : SUTRA_AGGREGATE_MEAN};
+    const CliChunkStream stream = {.session = &run->session,
+                                   .options = &options,
+                                   .source = source,
+                                   .writer = &run->writer,
+                                   .aggregate = args->embed.aggregate != 0};
+    run->writer = (CliRowWriter){.output = &run->output, .dtype = run->options.dtype};
+    cli_rows_begin(&run->writer, args->format, dim_of(run));
+    cli_warn_of_prompts(&run->session.info, args->embed.prompt_name, &(SutraInput){0}, 1);
+    status = cli_chunk_stream(&stream, err);
+    return status == SUTRA_OK ? cli_output_commit(&run->output, err) : status;
 }
 
 /* --json beside -o: one line on standard output. */
@@ -218,10 +299,12 @@ static int run_embed(const void *given, const CliArguments *rest)
     EmbedArgs args = *(const EmbedArgs *)given;
     EmbedRun run = {.reader = {.source = {.fd = -1}}};
     SutraError err = {0};
-    int code = settle(&args, rest);
+    int code = settle_stream(&args, rest);
+    if (code == CLI_DONE) code = settle(&args, rest);
     if (code != CLI_DONE) return code;
-    SutraStatus status = embed(&run, &args, rest, &err);
-    if (status == SUTRA_OK) status = report(&run, &args, &err);
+    SutraStatus status =
+        args.stream ? embed_chunks(&run, &args, &err) : embed(&run, &args, rest, &err);
+    if (status == SUTRA_OK && !args.stream) status = report(&run, &args, &err);
     if (status != SUTRA_OK) code = cli_fail("%s", err.message);
     cli_output_abort(&run.output);
     cli_session_close(&run.session);
@@ -243,7 +326,8 @@ const CliCommand cli_embed_command = {
         "  sutra embed -i texts.txt -o vectors.npy\n"
         "  sutra embed --dim 128 \"first text\" \"second text\"\n"
         "  sutra embed -i corpus.txt -o corpus.npy --output-dtype int8 --calibrate corpus.txt\n"
-        "  sutra embed -i corpus.jsonl.gz --field text -o corpus.safetensors",
+        "  sutra embed -i corpus.jsonl.gz --field text -o corpus.safetensors\n"
+        "  tail -f book.txt | sutra embed --stream --chunk sentences --chunk-tokens 128",
     .groups = groups,
     .num_groups = CLI_COUNT(groups),
     .args_size = sizeof(EmbedArgs),

@@ -93,7 +93,8 @@ const CliOption cli_embed_options[12] = {
     {"aggregate", 0, CLI_OPTION_CHOICE, CLI_AGGREGATE_WORDS, offsetof(CliEmbedArgs, aggregate),
      "with --long-text window: the windows' vectors become their mean (default), their "
      "element-wise "
-     "maximum, their mean weighted by length or towards the text's middle, or the last one",
+     "maximum, their mean weighted by length or towards the text's middle, or the last one; with "
+     "--stream: those of the chunks, in a line at the end, not center",
      0, 0},
     {"prompt-name", 0, CLI_OPTION_TEXT, "NAME", offsetof(CliEmbedArgs, prompt_name),
      "put the model's prompt of that name before every text; an empty name: none", 0, 0},

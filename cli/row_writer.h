@@ -52,6 +52,9 @@ void cli_rows_begin(CliRowWriter *writer, uint32_t format, uint32_t dim);
 void cli_rows_write(CliRowWriter *writer, const SutraResultView *view);
 void cli_rows_end(CliRowWriter *writer);
 
+/* "a,b,c" to the writer's output. */
+void cli_row_as_text(CliRowWriter *writer, const void *row);
+
 /* Element i of the row as text; returns its size. */
 size_t cli_element_text(SutraDtype dtype, const void *row, size_t i, char *text);
 

@@ -10,8 +10,7 @@ static void no_header(CliRowWriter *writer, uint64_t rows, bool again)
     (void)again;
 }
 
-/* "a,b,c" */
-static void put_row(CliRowWriter *writer, const void *row)
+void cli_row_as_text(CliRowWriter *writer, const void *row)
 {
     enum { GROUP = CLI_OUTPUT_ROOM / CLI_NUMBER_TEXT };
     for (size_t i = 0; i < writer->columns;) {
@@ -30,7 +29,7 @@ static void jsonl_rows(CliRowWriter *writer, const SutraResultView *view)
     for (size_t i = 0; i < view->num_items; i++) {
         cli_output_print(writer->output, "{\"index\":%llu,\"embedding\":[",
                          (unsigned long long)(writer->written + i));
-        put_row(writer, (const char *)view->data + i * view->row_bytes);
+        cli_row_as_text(writer, (const char *)view->data + i * view->row_bytes);
         const SutraItem *item = &view->items[i];
         cli_output_print(writer->output, "],\"tokens\":%u,\"truncated\":%s", item->tokens_used,
                          item->flags & SUTRA_ITEM_TRUNCATED ? "true" : "false");
@@ -42,7 +41,7 @@ static void jsonl_rows(CliRowWriter *writer, const SutraResultView *view)
 static void csv_rows(CliRowWriter *writer, const SutraResultView *view)
 {
     for (size_t i = 0; i < view->num_items; i++) {
-        put_row(writer, (const char *)view->data + i * view->row_bytes);
+        cli_row_as_text(writer, (const char *)view->data + i * view->row_bytes);
         cli_output_write(writer->output, "\n", 1);
     }
 }

@@ -2,36 +2,9 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "model/model.h"
-#include "pipeline/engine.h"
-#include "tokenizer/chunker.h"
-
-#include <string.h>
+#include "pipeline/chunk_plan.h"
 
 enum { PIECE = 64 * 1024 };
-
-static SutraStatus plan_chunks(const SutraModel *model, const SutraChunkOptions *given,
-                               SuChunkRule *rule, SutraError *err)
-{
-    SutraChunkOptions o;
-    const char *prompt = "";
-    SU_TRY(su_options_read(&o, sizeof o, given, "SutraChunkOptions", err));
-    if ((unsigned)o.by > SUTRA_CHUNK_PARAGRAPHS)
-        SU_RAISE(err, SUTRA_E_ARGUMENT, "by %d is not known", (int)o.by);
-    if (su_model_is_reranker(model))
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s is a reranker: it takes pairs of texts, no chunks",
-                 model->name);
-    uint32_t max_tokens = o.max_tokens ? o.max_tokens : model->max_tokens;
-    if (model->max_positions && max_tokens > model->max_positions)
-        SU_RAISE(err, SUTRA_E_LIMIT, "max_tokens %u is more than the model's %u positions",
-                 max_tokens, model->max_positions);
-    SU_TRY(su_model_prompt(model, o.prompt_name, &prompt, err));
-    *rule = (SuChunkRule){.by = o.by,
-                          .max_tokens = max_tokens,
-                          .overlap = o.overlap,
-                          .prompt = prompt,
-                          .prompt_size = strlen(prompt)};
-    return SUTRA_OK;
-}
 
 typedef struct Chunks {
     SutraChunk *items; /* [capacity] */
@@ -85,7 +58,7 @@ SutraStatus sutra_chunk(const SutraModel *model, const char *text, size_t size,
     *n = 0;
     if (!model) SU_RAISE(err, SUTRA_E_ARGUMENT, "model is NULL");
     if (!text && size) SU_RAISE(err, SUTRA_E_ARGUMENT, "text is NULL, its size is %zu", size);
-    SU_TRY(plan_chunks(model, options, &rule, err));
+    SU_TRY(su_chunk_plan(model, options, &rule, err));
     SU_TRY(su_chunker_create(model->tokenizer, &rule, &chunker, err));
     SutraStatus status = run(chunker, text, size, &chunks, err);
     su_chunker_free(chunker);

@@ -57,6 +57,7 @@ const char *sutra_status_name(SutraStatus status)
         [SUTRA_E_TIMEOUT] = "SUTRA_E_TIMEOUT",
         [SUTRA_E_CANCELLED] = "SUTRA_E_CANCELLED",
         [SUTRA_E_ABI] = "SUTRA_E_ABI",
+        [SUTRA_E_END] = "SUTRA_E_END",
     };
     if ((unsigned)status >= sizeof names / sizeof *names) return "SUTRA_E_UNKNOWN";
     return names[status];

@@ -1,5 +1,6 @@
 #include "pipeline/aggregate.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 float su_aggregate_weight(SutraAggregate how, size_t begin, size_t end, size_t text)
@@ -10,39 +11,38 @@ float su_aggregate_weight(SutraAggregate how, size_t begin, size_t end, size_t t
     return 1.0f;
 }
 
-static void take_largest(const float *rows, size_t n, size_t dim, float *x)
+static bool is_weighted(SutraAggregate how)
 {
-    memcpy(x, rows, dim * sizeof *x);
-    for (size_t i = 1; i < n; i++)
-        for (size_t j = 0; j < dim; j++)
-            if (rows[i * dim + j] > x[j]) x[j] = rows[i * dim + j];
+    return how != SUTRA_AGGREGATE_MAX && how != SUTRA_AGGREGATE_LAST;
 }
 
-static void take_mean(const float *rows, const float *weights, size_t n, size_t dim, float *x)
+void su_aggregator_add(SuAggregator *aggregator, const float *row, float weight)
 {
-    float sum = 0;
-    memset(x, 0, dim * sizeof *x);
-    for (size_t i = 0; i < n; i++) {
-        sum += weights[i];
-        for (size_t j = 0; j < dim; j++) x[j] += weights[i] * rows[i * dim + j];
+    size_t dim = aggregator->dim;
+    float *x = aggregator->x;
+    bool first = aggregator->count++ == 0;
+    if (is_weighted(aggregator->how)) {
+        if (first) memset(x, 0, dim * sizeof *x);
+        aggregator->sum += weight;
+        for (size_t j = 0; j < dim; j++) x[j] += weight * row[j];
+    } else if (first || aggregator->how == SUTRA_AGGREGATE_LAST) {
+        memcpy(x, row, dim * sizeof *x);
+    } else {
+        for (size_t j = 0; j < dim; j++)
+            if (row[j] > x[j]) x[j] = row[j];
     }
-    for (size_t j = 0; j < dim; j++) x[j] /= sum;
+}
+
+void su_aggregator_end(SuAggregator *aggregator)
+{
+    if (!is_weighted(aggregator->how)) return;
+    for (size_t j = 0; j < aggregator->dim; j++) aggregator->x[j] /= aggregator->sum;
 }
 
 void su_aggregate(SutraAggregate how, const float *rows, const float *weights, size_t n, size_t dim,
                   float *x)
 {
-    switch (how) {
-    case SUTRA_AGGREGATE_MAX:
-        take_largest(rows, n, dim, x);
-        break;
-    case SUTRA_AGGREGATE_LAST:
-        memcpy(x, rows + (n - 1) * dim, dim * sizeof *x);
-        break;
-    case SUTRA_AGGREGATE_MEAN:
-    case SUTRA_AGGREGATE_LENGTH:
-    case SUTRA_AGGREGATE_CENTER:
-        take_mean(rows, weights, n, dim, x);
-        break;
-    }
+    SuAggregator aggregator = {.how = how, .dim = dim, .x = x};
+    for (size_t i = 0; i < n; i++) su_aggregator_add(&aggregator, rows + i * dim, weights[i]);
+    su_aggregator_end(&aggregator);
 }

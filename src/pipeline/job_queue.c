@@ -4,16 +4,15 @@
  *                                              └── without a callback ────────────────►
  *
  * A job has two owners, the queue and the user's handle; the one that lets go last frees it. The
- * queue in turn is owned by its engine and by its jobs, so that a job can be waited for when the
- * engine is gone: all jobs are done by then. Callbacks come one at a time, from a thread of their
- * own: a slow one holds up no encoder. */
+ * queue in turn is owned by its engine, its jobs and streams, so that a job can be waited for when
+ * the engine is gone: all jobs are done by then. Callbacks come one at a time, from a thread of
+ * their own: a slow one holds up no encoder. */
 #include "pipeline/job_queue.h"
 
-#include "base/clock.h"
+#include "base/deadline.h"
 #include "base/status.h"
 #include "pipeline/scheduler.h"
 
-#include <errno.h>
 #include <string.h>
 
 struct SutraJob {
@@ -43,21 +42,18 @@ struct SuJobQueue {
     pthread_cond_t room, finished; /* for submitters; for the notifier, and the end of the engine */
     SutraJob *first, *last;        /* finished, their callbacks to be called */
     uint64_t max_cost, cost;
-    size_t outstanding; /* jobs that are not over, and calls that cancel one */
+    size_t outstanding; /* jobs that are not over, calls that cancel one, who entered */
     bool stop, notifying;
     pthread_t notifier;
 };
 
-static void init_condition(pthread_cond_t *condition)
+SuJobQueue *su_job_queue_retain(SuJobQueue *queue)
 {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(condition, &attributes);
-    pthread_condattr_destroy(&attributes);
+    atomic_fetch_add(&queue->owners, 1);
+    return queue;
 }
 
-static void release_queue(SuJobQueue *queue)
+void su_job_queue_release(SuJobQueue *queue)
 {
     if (atomic_fetch_sub(&queue->owners, 1) != 1) return;
     pthread_cond_destroy(&queue->room);
@@ -71,15 +67,26 @@ static void release_job(SutraJob *job)
     if (atomic_fetch_sub(&job->owners, 1) != 1) return;
     su_model_free((SutraModel *)job->request.model);
     su_result_free(job->result);
-    release_queue(job->queue);
+    su_job_queue_release(job->queue);
     su_request_destroy(&job->request);
     pthread_cond_destroy(&job->changed);
     pthread_mutex_destroy(&job->lock);
     su_free(job);
 }
 
-/* One reason less for the engine to stay. */
-static void leave(SuJobQueue *queue)
+SutraStatus su_job_queue_enter(SuJobQueue *queue, SutraEngine **engine, SutraError *err)
+{
+    *engine = NULL;
+    pthread_mutex_lock(&queue->lock);
+    bool stop = queue->stop;
+    if (!stop) queue->outstanding++;
+    pthread_mutex_unlock(&queue->lock);
+    if (stop) SU_RAISE(err, SUTRA_E_CANCELLED, "the engine is being freed");
+    *engine = queue->engine;
+    return SUTRA_OK;
+}
+
+void su_job_queue_leave(SuJobQueue *queue)
 {
     pthread_mutex_lock(&queue->lock);
     queue->outstanding--;
@@ -98,7 +105,7 @@ static void end_job(SutraJob *job)
     pthread_mutex_lock(&queue->lock);
     job->ended = true;
     pthread_mutex_unlock(&queue->lock);
-    leave(queue);
+    su_job_queue_leave(queue);
     release_job(job);
 }
 
@@ -155,8 +162,8 @@ SutraStatus su_job_queue_create(SutraEngine *engine, uint64_t max_queued_tokens,
     queue->owners = 1;
     queue->max_cost = max_queued_tokens ? max_queued_tokens : (uint64_t)4 << 20;
     pthread_mutex_init(&queue->lock, NULL);
-    init_condition(&queue->room);
-    init_condition(&queue->finished);
+    su_deadline_condition(&queue->room);
+    su_deadline_condition(&queue->finished);
     return SUTRA_OK;
 }
 
@@ -171,25 +178,10 @@ void su_job_queue_free(SuJobQueue *queue)
     pthread_cond_broadcast(&queue->finished);
     pthread_mutex_unlock(&queue->lock);
     if (queue->notifying) pthread_join(queue->notifier, NULL);
-    release_queue(queue);
+    su_job_queue_release(queue);
 }
 
 /* ---- submission ---- */
-
-static struct timespec deadline_after(uint64_t timeout_ns)
-{
-    uint64_t now = su_clock_ns(), end = now + timeout_ns < now ? UINT64_MAX : now + timeout_ns;
-    return (struct timespec){.tv_sec = (time_t)(end / 1000000000u),
-                             .tv_nsec = (long)(end % 1000000000u)};
-}
-
-/* False: `end` has passed. NULL: never. */
-static bool wait_until(pthread_cond_t *condition, pthread_mutex_t *lock, const struct timespec *end)
-{
-    if (end) return pthread_cond_timedwait(condition, lock, end) != ETIMEDOUT;
-    pthread_cond_wait(condition, lock);
-    return true;
-}
 
 static void *copy_bytes(SuArena *arena, const void *from, size_t size)
 {
@@ -232,7 +224,7 @@ static SutraStatus admit(SuJobQueue *queue, const SutraJob *job, const SutraEmbe
                          SutraError *err)
 {
     bool may_wait = !queue->notifying || !pthread_equal(pthread_self(), queue->notifier);
-    struct timespec end = deadline_after(options->timeout_ns);
+    struct timespec end = su_deadline_after(options->timeout_ns);
     bool in_time = true;
     while (!queue->stop && queue->cost && queue->cost + job->cost > queue->max_cost) {
         if (options->when_full == SUTRA_WHEN_FULL_FAIL || !may_wait)
@@ -242,7 +234,7 @@ static SutraStatus admit(SuJobQueue *queue, const SutraJob *job, const SutraEmbe
             SU_RAISE(err, SUTRA_E_TIMEOUT,
                      "the queue, full with %llu tokens, had no room within the job's timeout",
                      (unsigned long long)queue->cost);
-        in_time = wait_until(&queue->room, &queue->lock, options->timeout_ns ? &end : NULL);
+        in_time = su_deadline_wait(&queue->room, &queue->lock, options->timeout_ns ? &end : NULL);
     }
     if (queue->stop) SU_RAISE(err, SUTRA_E_CANCELLED, "the engine is being freed");
     if (job->callback && !queue->notifying) {
@@ -281,9 +273,8 @@ static SutraStatus create_job(SuJobQueue *queue, const SutraModel *model, const 
                                .on_finished = on_finished};
     su_request_init(&job->request);
     pthread_mutex_init(&job->lock, NULL);
-    init_condition(&job->changed);
-    job->queue = queue;
-    atomic_fetch_add(&queue->owners, 1);
+    su_deadline_condition(&job->changed);
+    job->queue = su_job_queue_retain(queue);
     *out = job;
     return SUTRA_OK;
 }
@@ -332,11 +323,12 @@ SutraStatus su_job_wait(SutraJob *job, uint64_t timeout_ns, SutraResult **result
 {
     if (result) *result = NULL;
     if (!job) SU_RAISE(err, SUTRA_E_ARGUMENT, "job is NULL");
-    struct timespec end = deadline_after(timeout_ns);
+    struct timespec end = su_deadline_after(timeout_ns);
     bool in_time = true;
     pthread_mutex_lock(&job->lock);
     while (!job->done && in_time)
-        in_time = wait_until(&job->changed, &job->lock, timeout_ns == UINT64_MAX ? NULL : &end);
+        in_time =
+            su_deadline_wait(&job->changed, &job->lock, timeout_ns == UINT64_MAX ? NULL : &end);
     bool done = job->done;
     if (done && result) {
         *result = job->result;
@@ -358,7 +350,7 @@ void su_job_cancel(SutraJob *job)
     pthread_mutex_unlock(&queue->lock);
     if (ended) return;
     su_scheduler_cancel(queue->engine->scheduler, &job->request);
-    leave(queue);
+    su_job_queue_leave(queue);
 }
 
 void su_job_free(SutraJob *job)

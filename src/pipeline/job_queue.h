@@ -14,4 +14,11 @@ SutraStatus su_job_wait(SutraJob *job, uint64_t timeout_ns, SutraResult **result
 void su_job_cancel(SutraJob *job);
 void su_job_free(SutraJob *job);
 
+/* What outlives its engine holds the queue, and enters it while it needs the engine, whose end
+ * waits until it leaves. Errors: CANCELLED (the engine is being freed). */
+SuJobQueue *su_job_queue_retain(SuJobQueue *queue);
+void su_job_queue_release(SuJobQueue *queue);
+SutraStatus su_job_queue_enter(SuJobQueue *queue, SutraEngine **engine, SutraError *err);
+void su_job_queue_leave(SuJobQueue *queue);
+
 #endif

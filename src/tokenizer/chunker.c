@@ -13,6 +13,7 @@ enum {
     MOST_TOKENS = 1 << 20,
     FIRST_GUESS = 6, /* bytes a token */
     MORE = 64,       /* bytes of a guess beside that: twice as much is more, in whole code points */
+    LONGEST = 4,     /* bytes of a code point */
     SLACK = 2        /* tokens that a text of its own may have less than a part of a longer one */
 };
 
@@ -26,12 +27,16 @@ struct SuChunker {
     size_t guess;     /* bytes of text to tokenise for a chunk */
     uint32_t *begins; /* [room + SLACK + 1] code point where each token of the stretch begins */
     size_t num_begins, stretch;
-    char *buffer; /* [capacity] */
+    size_t wanted; /* bytes of the next stretch; 0: no blanks are at the start, as far as looked */
+    size_t region; /* bytes that decide the chunk at start; 0: not known yet */
+    char *buffer;  /* [capacity] */
     size_t capacity, filled;
     size_t valid;    /* bytes that are known to be UTF-8 */
     size_t start;    /* of the next chunk */
     size_t cut;      /* end of the last one: past start where they overlap */
     uint64_t origin; /* of the buffer in the text */
+    char part[4];    /* [num_part] of a character, whose other bytes su_chunker_append waits for */
+    size_t num_part;
     bool ended;
 };
 
@@ -110,6 +115,26 @@ static void drop_front(SuChunker *chunker)
     chunker->start = 0;
 }
 
+static SutraStatus grow(SuChunker *chunker, size_t capacity, SutraError *err)
+{
+    char *grown = su_realloc(chunker->buffer, capacity, 1);
+    if (!grown) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu bytes of text", capacity);
+    chunker->buffer = grown;
+    chunker->capacity = capacity;
+    return SUTRA_OK;
+}
+
+/* Twice the bytes: a piece without room then finds more than half of the buffer done with. */
+SutraStatus su_chunker_reserve(SuChunker *chunker, size_t bytes, SutraError *err)
+{
+    size_t capacity;
+    if (su_mul_overflows(bytes, 2, &capacity))
+        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu bytes of text", bytes);
+    SU_TRY(su_tokenizer_scratch_reserve(chunker->scratch, chunker->most + chunker->rule.prompt_size,
+                                        err));
+    return capacity > chunker->capacity ? grow(chunker, capacity, err) : SUTRA_OK;
+}
+
 SutraStatus su_chunker_push(SuChunker *chunker, const char *text, size_t size, SutraError *err)
 {
     size_t needed;
@@ -120,45 +145,67 @@ SutraStatus su_chunker_push(SuChunker *chunker, const char *text, size_t size, S
     }
     if (needed > chunker->capacity) {
         size_t doubled = chunker->capacity * 2;
-        size_t capacity = needed > doubled ? needed : doubled;
-        char *grown = su_realloc(chunker->buffer, capacity, 1);
-        if (!grown) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu bytes of text", capacity);
-        chunker->buffer = grown;
-        chunker->capacity = capacity;
+        SU_TRY(grow(chunker, needed > doubled ? needed : doubled, err));
     }
     if (size) memcpy(chunker->buffer + chunker->filled, text, size);
     chunker->filled += size;
     return SUTRA_OK;
 }
 
-void su_chunker_end(SuChunker *chunker) { chunker->ended = true; }
-
-/* *size: the bytes that decide the next chunk; 0: more are needed, or there are none. */
-static SutraStatus find_region(SuChunker *chunker, size_t *size, SutraError *err)
+static SutraStatus refuse(const SuChunker *chunker, SutraError *err)
 {
-    enum { LONGEST = 4 }; /* bytes of a code point */
-    size_t bad, count, left = chunker->filled - chunker->valid;
-    *size = 0;
-    if (left) {
-        bool whole = su_utf8_validate(chunker->buffer + chunker->valid, left, &bad, &count);
-        chunker->valid += whole ? left : bad;
+    SU_RAISE(err, SUTRA_E_ARGUMENT, "text is not valid UTF-8 at byte %llu",
+             (unsigned long long)(chunker->origin + chunker->filled));
+}
+
+/* Goes on with the character that is cut, to its end if that is there. */
+static SutraStatus join_part(SuChunker *chunker, const char *bytes, size_t size, size_t *taken,
+                             SutraError *err)
+{
+    size_t bad, count;
+    while (chunker->num_part && *taken < size) {
+        chunker->part[chunker->num_part++] = bytes[*taken];
+        if (su_utf8_validate(chunker->part, chunker->num_part, &bad, &count)) {
+            SU_TRY(su_chunker_push(chunker, chunker->part, chunker->num_part, err));
+            chunker->num_part = 0;
+        } else if (chunker->num_part == LONGEST ||
+                   !su_utf8_is_cut(chunker->part, chunker->num_part)) {
+            return refuse(chunker, err);
+        }
+        ++*taken;
     }
-    size_t known = chunker->valid - chunker->start;
-    left = chunker->filled - chunker->valid;
-    if (known >= chunker->reach) {
-        const char *text = chunker->buffer + chunker->start;
-        known = chunker->reach;
-        while (chunker->start + known < chunker->valid && su_utf8_is_continuation(text[known]))
-            known--;
-    } else if (left >= LONGEST || (left && chunker->ended)) {
-        SU_RAISE(err, SUTRA_E_ARGUMENT, "text is not valid UTF-8 at byte %llu",
-                 (unsigned long long)(chunker->origin + chunker->valid));
-    } else if (!chunker->ended) {
-        return SUTRA_OK;
-    }
-    *size = known;
     return SUTRA_OK;
 }
+
+SutraStatus su_chunker_append(SuChunker *chunker, const char *bytes, size_t size, size_t *taken,
+                              SutraError *err)
+{
+    size_t bad, count;
+    *taken = 0;
+    SU_TRY(join_part(chunker, bytes, size, taken, err));
+    const char *rest = bytes + *taken;
+    size_t left = size - *taken;
+    size_t good = su_utf8_validate(rest, left, &bad, &count) ? left : bad;
+    SU_TRY(su_chunker_push(chunker, rest, good, err));
+    *taken += good;
+    left -= good;
+    if (left == 0) return SUTRA_OK;
+    if (left >= LONGEST || !su_utf8_is_cut(rest + good, left)) return refuse(chunker, err);
+    memcpy(chunker->part, rest + good, left);
+    chunker->num_part = left;
+    *taken = size;
+    return SUTRA_OK;
+}
+
+size_t su_chunker_part(const SuChunker *chunker) { return chunker->num_part; }
+
+void su_chunker_end(SuChunker *chunker) { chunker->ended = true; }
+
+size_t su_chunker_most(const SuChunker *chunker) { return chunker->most; }
+size_t su_chunker_reach(const SuChunker *chunker) { return chunker->reach; }
+size_t su_chunker_base(const SuChunker *chunker) { return chunker->base; }
+
+size_t su_chunker_kept(const SuChunker *chunker) { return chunker->filled - chunker->start; }
 
 /* ---- boundaries ---- */
 
@@ -263,29 +310,6 @@ static size_t byte_of(const char *text, size_t size, size_t code_point)
     return at;
 }
 
-/* Tokenises as much of the text as a chunk may take, at most `most` bytes: where its tokens begin,
- * for those that fit and a few more. */
-static SutraStatus tokenize_stretch(SuChunker *chunker, const char *text, size_t size,
-                                    SutraError *err)
-{
-    size_t most = size < chunker->most ? size : chunker->most;
-    size_t wanted = chunker->room + SLACK + 1, stretch = chunker->guess;
-    SuEncoding encoding;
-    do {
-        if (stretch > most) stretch = most;
-        while (stretch < size && su_utf8_is_continuation(text[stretch])) stretch--;
-        SuEncodeRequest request = {
-            .text = text, .text_size = stretch, .want_offsets = true, .no_special_tokens = true};
-        SU_TRY(su_tokenizer_encode(chunker->tokenizer, chunker->scratch, &request, &encoding, err));
-        if (encoding.num_tokens >= wanted || stretch + 3 >= most) break;
-        stretch *= 2;
-    } while (true);
-    chunker->stretch = stretch;
-    chunker->num_begins = encoding.num_tokens < wanted ? encoding.num_tokens : wanted;
-    memcpy(chunker->begins, encoding.begin, chunker->num_begins * sizeof *chunker->begins);
-    return SUTRA_OK;
-}
-
 /* The byte up to which the text has about so many tokens. */
 static size_t limit_of(const SuChunker *chunker, const char *text, size_t tokens)
 {
@@ -315,6 +339,73 @@ static SutraStatus has_tokens(SuChunker *chunker, const char *text, size_t size,
     SU_TRY(encode_chunk(chunker, text, size, true, encoding, err));
     for (size_t i = 0; i < encoding->num_tokens && !*has; i++)
         *has = encoding->end[i] > chunker->prompt_code_points;
+    return SUTRA_OK;
+}
+
+/* ---- the bytes that decide ---- */
+
+/* Another chunk begins there. */
+static void begin_at(SuChunker *chunker, size_t start)
+{
+    chunker->start = start;
+    chunker->wanted = chunker->region = 0;
+}
+
+/* At most `most` bytes of text, whole characters. */
+static size_t whole_characters(const char *text, size_t size, size_t most)
+{
+    if (size <= most) return size;
+    while (most && su_utf8_is_continuation(text[most])) most--;
+    return most;
+}
+
+/* Tokenises a stretch: where its tokens begin, for those that fit and a few more. If it has so many
+ * the chunk is decided a little after them, else by all that it could have. */
+static SutraStatus tokenize_stretch(SuChunker *chunker, const char *text, size_t size, bool over,
+                                    SutraError *err)
+{
+    size_t wanted = chunker->room + SLACK + 1;
+    size_t stretch = whole_characters(text, size, chunker->wanted);
+    SuEncoding encoding;
+    SuEncodeRequest request = {
+        .text = text, .text_size = stretch, .want_offsets = true, .no_special_tokens = true};
+    SU_TRY(su_tokenizer_encode(chunker->tokenizer, chunker->scratch, &request, &encoding, err));
+    chunker->stretch = stretch;
+    chunker->num_begins = encoding.num_tokens < wanted ? encoding.num_tokens : wanted;
+    memcpy(chunker->begins, encoding.begin, chunker->num_begins * sizeof *chunker->begins);
+    if (chunker->num_begins == wanted) {
+        size_t region = limit_of(chunker, text, wanted - 1) + AHEAD;
+        chunker->region = region < chunker->reach ? region : chunker->reach;
+    } else if (chunker->wanted == chunker->most || (over && stretch == size)) {
+        chunker->region = chunker->reach;
+    } else {
+        chunker->wanted *= 2;
+        if (chunker->wanted > chunker->most) chunker->wanted = chunker->most;
+    }
+    return SUTRA_OK;
+}
+
+/* Of the `known` bytes from the start, those that decide the chunk; 0: more are needed, or there
+ * are none. Each step takes as many bytes as it always does, or all of a text that is over. */
+static SutraStatus find_region(SuChunker *chunker, size_t known, bool over, size_t *size,
+                               SutraError *err)
+{
+    *size = 0;
+    while (!chunker->wanted) {
+        const char *text = chunker->buffer + chunker->start;
+        if (known == 0 || (known < AHEAD && !over)) return SUTRA_OK;
+        size_t blank = count_blank(text, whole_characters(text, known, AHEAD));
+        known -= blank;
+        begin_at(chunker, chunker->start + blank);
+        if (!blank)
+            chunker->wanted = chunker->guess < chunker->most ? chunker->guess : chunker->most;
+    }
+    const char *text = chunker->buffer + chunker->start;
+    while (!chunker->region) {
+        if (known < chunker->wanted && !over) return SUTRA_OK;
+        SU_TRY(tokenize_stretch(chunker, text, known, over, err));
+    }
+    if (known >= chunker->region || over) *size = whole_characters(text, known, chunker->region);
     return SUTRA_OK;
 }
 
@@ -352,7 +443,6 @@ static SutraStatus find_end(SuChunker *chunker, const char *text, size_t size, s
 {
     Level level = level_of(chunker->rule.by);
     size_t tokens = chunker->room + SLACK, step = 1, tried = 0;
-    SU_TRY(tokenize_stretch(chunker, text, size, err));
     while (tokens) {
         Cut cuts[NUM_LEVELS];
         find_cuts(text, size, limit_of(chunker, text, tokens), floor, false, cuts);
@@ -405,18 +495,13 @@ static SutraStatus decide(SuChunker *chunker, size_t size, bool *found, SutraChu
                           const char **text, SutraError *err)
 {
     const char *at = chunker->buffer + chunker->start;
-    size_t blank = count_blank(at, size);
     size_t floor = chunker->cut > chunker->start ? chunker->cut - chunker->start : 0;
     *found = false;
-    if (blank) {
-        chunker->start += blank;
-        return SUTRA_OK;
-    }
     Cut cut = {0};
     SuEncoding encoding;
     SU_TRY(find_end(chunker, at, size, floor, &cut, &encoding, err));
     if (!cut.at) { /* the overlap leaves no room for more text */
-        chunker->start = chunker->cut;
+        begin_at(chunker, chunker->cut);
         return SUTRA_OK;
     }
     SU_TRY(has_tokens(chunker, at, cut.solid, &encoding, found, err));
@@ -427,8 +512,23 @@ static SutraStatus decide(SuChunker *chunker, size_t size, bool *found, SutraChu
     size_t next = *found ? find_next(chunker, at, cut, &encoding) : cut.at;
     chunker->guess = cut.at + cut.at / 4 + MORE;
     chunker->cut = chunker->start + cut.at;
-    chunker->start += next;
+    begin_at(chunker, chunker->start + next);
     return SUTRA_OK;
+}
+
+/* The bytes from the start that are known to be UTF-8; *over: there will be no others;
+ * *bad: what follows is not UTF-8. */
+static size_t find_known(SuChunker *chunker, bool *over, bool *bad)
+{
+    size_t at, count, left = chunker->filled - chunker->valid;
+    if (left) {
+        bool whole = su_utf8_validate(chunker->buffer + chunker->valid, left, &at, &count);
+        chunker->valid += whole ? left : at;
+        left -= whole ? left : at;
+    }
+    *over = chunker->ended && !left;
+    *bad = left >= LONGEST || (left && chunker->ended);
+    return chunker->valid - chunker->start;
 }
 
 SutraStatus su_chunker_next(SuChunker *chunker, bool *found, SutraChunk *chunk, const char **text,
@@ -437,9 +537,22 @@ SutraStatus su_chunker_next(SuChunker *chunker, bool *found, SutraChunk *chunk, 
     size_t size = 0;
     *found = false;
     do {
+        bool over, bad;
         if (chunker->ended && chunker->cut >= chunker->filled) return SUTRA_OK;
-        SU_TRY(find_region(chunker, &size, err));
+        size_t known = find_known(chunker, &over, &bad);
+        SU_TRY(find_region(chunker, known, over, &size, err));
+        if (!size && bad)
+            SU_RAISE(err, SUTRA_E_ARGUMENT, "text is not valid UTF-8 at byte %llu",
+                     (unsigned long long)(chunker->origin + chunker->valid));
         if (size) SU_TRY(decide(chunker, size, found, chunk, text, err));
     } while (size && !*found);
     return SUTRA_OK;
+}
+
+void su_chunker_restart(SuChunker *chunker)
+{
+    chunker->cut = chunker->filled;
+    chunker->guess = chunker->room * FIRST_GUESS;
+    chunker->ended = false;
+    begin_at(chunker, chunker->filled);
 }

@@ -47,6 +47,15 @@ bool su_utf8_validate(const char *text, size_t size, size_t *bad, size_t *num_co
     return true;
 }
 
+bool su_utf8_is_cut(const char *text, size_t size)
+{
+    unsigned char whole[4] = {0, 0x80, 0x80, 0x80};
+    memcpy(whole, text, size);
+    if (size == 1 && whole[0] == 0xe0) whole[1] = 0xa0;
+    if (size == 1 && whole[0] == 0xf0) whole[1] = 0x90;
+    return sequence_size(whole, sizeof whole) > size;
+}
+
 size_t su_utf8_count(const char *text, size_t size)
 {
     size_t count = 0;

@@ -11,6 +11,9 @@
  * *num_code_points counts the code points before the end or *bad. */
 bool su_utf8_validate(const char *text, size_t size, size_t *bad, size_t *num_code_points);
 
+/* Whether text, of 1 to 3 bytes, is the start of a code point that more bytes could complete. */
+bool su_utf8_is_cut(const char *text, size_t size);
+
 /* Code points of valid text; a sequence that is cut at either end counts where it begins. */
 size_t su_utf8_count(const char *text, size_t size);
 

@@ -99,6 +99,61 @@ class Inputs(Base):
             self.assertEqual(run.wait(), 0)
 
 
+class Streams(Base):
+    def stream(self, text, *args):
+        return read_jsonl(embed("--stream", *args, stdin=text))
+
+    def test_chunks_are_those_of_the_text_and_have_its_vectors(self):
+        text = "".join(f"A green gärden, {i} nights. The music is new.\n\n" for i in range(200)).encode()
+        for args in ((), ("--chunk-tokens", "20"), ("--chunk", "sentences", "--chunk-tokens", "24", "--chunk-overlap", "8"),
+                     ("--chunk", "paragraphs", "--dim", "8", "--output-dtype", "int8")):
+            rows = self.stream(text, *args)
+            parts = [text[row["begin"]:row["end"]] for row in rows]
+            self.assertEqual([row["chunk"] for row in rows], list(range(len(rows))))
+            self.assertTrue(all(part == part.strip() and part.decode() for part in parts))
+            if "--chunk-overlap" not in args:
+                self.assertEqual(b" ".join(parts).split(), text.split())
+            options = args[args.index("--dim"):] if "--dim" in args else ()
+            texts = [" ".join(part.decode().split()) for part in parts]
+            alone = read_jsonl(embed(*options, stdin=lines(texts)))
+            self.assertEqual([(row["tokens"], row["embedding"]) for row in rows],
+                             [(row["tokens"], row["embedding"]) for row in alone])
+            self.assertEqual(self.stream(gzip.compress(text), *args), rows)
+        target = self.dir / "x"
+        self.assertEqual(embed("--stream", "-i", self.write("a.txt", text), "-o", target), b"")
+        self.assertEqual(read_jsonl(target.read_bytes()), self.stream(text))
+
+    def test_the_aggregate_is_the_last_line(self):
+        text = b"The music is new. " * 60
+        *rows, last = self.stream(text, "--chunk-tokens", "16", "--aggregate", "max", "--no-normalize")
+        self.assertEqual(rows, self.stream(text, "--chunk-tokens", "16", "--no-normalize"))
+        self.assertEqual((last["aggregate"], last["chunks"], last["tokens"]),
+                         ("max", len(rows), sum(row["tokens"] for row in rows)))
+        one, whole = self.stream(b"The music is new.", "--aggregate", "mean")
+        self.assertEqual(len(whole["embedding"]), len(one["embedding"]))
+        self.assertEqual(embed("--stream", stdin=b" \n"), b"")
+
+    def test_a_chunk_comes_before_the_text_ends(self):
+        with subprocess.Popen([PROGRAM, "embed", "-m", MODEL, "--stream", "--chunk-tokens", "16"], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE) as run:
+            text = b"The music is new. " * 200
+            for i in range(0, len(text), 7):
+                run.stdin.write(text[i:i + 7])
+                run.stdin.flush()
+            self.assertTrue(select.select([run.stdout], [], [], 60)[0], "no chunk")
+            self.assertEqual(json.loads(run.stdout.readline())["chunk"], 0)
+            run.stdin.close()
+            self.assertEqual(len(run.stdout.read().splitlines()) + 1, len(self.stream(text, "--chunk-tokens", "16")))
+            self.assertEqual(run.wait(), 0)
+
+    def test_chunks_before_a_failure_are_written(self):
+        text = b"The music is new. " * 200
+        rows = read_jsonl(embed("--stream", "--chunk-tokens", "16", stdin=text + b"\xff" + text, code=1, stderr=(
+            rf"^sutra: standard input: text is not valid UTF-8 at byte {len(text)}\n$")))
+        self.assertGreater(len(rows), 0)
+        self.assertEqual(rows, self.stream(text, "--chunk-tokens", "16")[:len(rows)])
+
+
 class Options(Base):
     def test_dim(self):
         whole, short = self.vectors("--no-normalize", "a green garden"), self.vectors("--dim", "8", "a green garden")

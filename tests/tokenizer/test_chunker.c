@@ -339,6 +339,31 @@ static void pieces_do_not_matter(void **state)
     }
 }
 
+/* Long before the most bytes that it could have had are there. */
+static void a_chunk_is_decided_soon_after_its_tokens(void **state)
+{
+    enum { MAX_TOKENS = 102, AHEAD = 1024 };
+    Fixture *f = *state;
+    SuChunker *chunker = NULL;
+    SuChunkRule rule = {.max_tokens = MAX_TOKENS, .prompt = ""};
+    bool found = false;
+    SutraChunk chunk;
+    const char *text;
+    size_t pushed = 0;
+    assert_int_equal(su_chunker_create(f->model->tokenizer, &rule, &chunker, NULL), SUTRA_OK);
+    for (int i = 0; i < 20; i++) {
+        for (found = false; !found;) {
+            assert_int_equal(su_chunker_next(chunker, &found, &chunk, &text, NULL), SUTRA_OK);
+            if (found) break;
+            assert_int_equal(su_chunker_push(chunker, "a ", 2, NULL), SUTRA_OK);
+            pushed += 2;
+        }
+        assert_int_equal(chunk.tokens, MAX_TOKENS);
+        assert_true(pushed - chunk.end <= AHEAD + 16);
+    }
+    su_chunker_free(chunker);
+}
+
 /* The chunks of a text, between bars. */
 static void check(Fixture *f, SutraChunkBy by, uint32_t room, uint32_t overlap, const char *text,
                   const char *expected)
@@ -424,6 +449,7 @@ int main(void)
         cmocka_unit_test(a_token_a_byte),
         cmocka_unit_test(prompts_whose_end_joins_the_text),
         cmocka_unit_test(pieces_do_not_matter),
+        cmocka_unit_test(a_chunk_is_decided_soon_after_its_tokens),
         cmocka_unit_test(chunks_end_with_units),
         cmocka_unit_test(errors),
     };
