@@ -9,6 +9,7 @@
  * sutra_models_get. */
 #include "api/json_print.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/process.h"
 #include "base/status.h"
@@ -17,11 +18,10 @@
 
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { LOG_INFO = 2, TICKS = 8 /* looks at the clock an idle time */ };
+enum { TICKS = 8 /* looks at the clock an idle time */ };
 
 typedef struct Entry {
     char *name, *path, *cache_dir;
@@ -45,18 +45,6 @@ struct SutraModels {
     pthread_t watcher; /* closes those that are idle */
     int64_t process;
 };
-
-__attribute__((format(printf, 2, 3))) static void tell(const SutraModels *models,
-                                                       const char *format, ...)
-{
-    char line[512];
-    if (!models->log) return;
-    va_list args;
-    va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
-    va_end(args);
-    models->log(models->log_user, LOG_INFO, line);
-}
 
 static void free_entry(Entry *entry)
 {
@@ -90,7 +78,7 @@ static void close_model(SutraModels *models, Entry *entry, const char *why)
     SutraModel *model = entry->model;
     entry->model = NULL;
     entry->closed++;
-    tell(models, "%s: closed, %s", entry->name, why);
+    su_log(models->log, models->log_user, SU_LOG_INFO, "%s: closed, %s", entry->name, why);
     pthread_mutex_unlock(&models->lock);
     sutra_model_free(model);
     pthread_mutex_lock(&models->lock);
@@ -159,7 +147,8 @@ static SutraStatus open_entry(SutraModels *models, Entry *entry, SutraError *err
     if (status == SUTRA_OK) {
         entry->model = model;
         entry->opened++;
-        tell(models, "%s: open after %.1f ms", entry->name, (double)(su_clock_ns() - start) * 1e-6);
+        su_log(models->log, models->log_user, SU_LOG_INFO, "%s: open after %.1f ms", entry->name,
+               (double)(su_clock_ns() - start) * 1e-6);
     }
     entry->opening = false;
     pthread_cond_broadcast(&models->changed);

@@ -1,32 +1,17 @@
 #include "backend/device_health.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 enum {
-    FAULTS = 3,       /* in a row */
-    FRESH_RUNS = 100, /* a slow device is measured in one of so many, if others could do all */
-    LOG_WARNING = 1,
-    LOG_INFO = 2
+    FAULTS = 3,      /* in a row */
+    FRESH_RUNS = 100 /* a slow device is measured in one of so many, if others could do all */
 };
 
 static const uint64_t MILLISECOND = 1000000, FIRST_BACKOFF = 100 * MILLISECOND,
                       LONGEST_BACKOFF = 30000 * MILLISECOND;
-
-/* What it tells is short, and its listener may not call the library: the lock is held. */
-__attribute__((format(printf, 3, 4))) static void tell(const SuDevicePool *pool, int level,
-                                                       const char *format, ...)
-{
-    char line[512];
-    if (!pool->log) return;
-    va_list args;
-    va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
-    va_end(args);
-    pool->log(pool->log_user, level, line);
-}
 
 static void quarantine(SuDevicePool *pool, SuDevice *device)
 {
@@ -43,8 +28,8 @@ static void quarantine(SuDevicePool *pool, SuDevice *device)
     if (device->state != SU_DEVICE_LEAVING) device->state = SU_DEVICE_QUARANTINED;
     device->failures = 0;
     pthread_cond_broadcast(&pool->shared->changed);
-    tell(pool, LOG_WARNING, "device %s is left alone for %.1f s: %s", device->name.text,
-         (double)device->backoff_ns * 1e-9, device->last_error);
+    su_log(pool->log, pool->log_user, SU_LOG_WARNING, "device %s is left alone for %.1f s: %s",
+           device->name.text, (double)device->backoff_ns * 1e-9, device->last_error);
 }
 
 void su_device_blame(SuDevicePool *pool, SuDevice *device, bool at_once, const char *message)
@@ -65,7 +50,8 @@ void su_device_postpone(SuDevicePool *pool, SuDevice *device, const char *messag
     device->state = SU_DEVICE_QUARANTINED;
     device->retry_ns = su_clock_ns();
     pthread_cond_broadcast(&pool->shared->changed);
-    tell(pool, LOG_INFO, "device %s is left alone: %s", device->name.text, message);
+    su_log(pool->log, pool->log_user, SU_LOG_INFO, "device %s is left alone: %s", device->name.text,
+           message);
 }
 
 bool su_device_pace_is_fresh(const SuDevice *device, uint64_t now)
@@ -90,7 +76,7 @@ void su_device_praise(SuDevicePool *pool, SuDevice *device, uint32_t texts, uint
     device->state = SU_DEVICE_READY;
     device->backoff_ns = 0;
     pthread_cond_broadcast(&pool->shared->changed);
-    tell(pool, LOG_INFO, "device %s is back", device->name.text);
+    su_log(pool->log, pool->log_user, SU_LOG_INFO, "device %s is back", device->name.text);
 }
 
 static uint64_t refusal_of(uint64_t serial, SutraOutput output) { return serial << 8 | output; }

@@ -2,6 +2,7 @@
 
 #include "backend/cpu_backend.h"
 #include "base/folder_list.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/status.h"
 
@@ -10,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LOG_WARNING = 1, PATH_SIZE = 4096 };
+enum { PATH_SIZE = 4096 };
 
 typedef struct Plugin {
     char *path;
@@ -131,7 +132,7 @@ static SutraStatus open_plugin(const char *path, SutraError *err)
     if (!backend) {
         char line[PATH_SIZE + 512];
         snprintf(line, sizeof line, "plugin %s is left out: %s", path, why);
-        tell(NULL, LOG_WARNING, line);
+        tell(NULL, SU_LOG_WARNING, line);
         if (library) dlclose(library);
         return SUTRA_OK;
     }

@@ -98,6 +98,8 @@ void su_job_queue_leave(SuJobQueue *queue)
 static void end_job(SutraJob *job)
 {
     SuJobQueue *queue = job->queue;
+    su_model_free((SutraModel *)job->request.model); /* a job that is over holds none */
+    job->request.model = NULL;
     pthread_mutex_lock(&job->lock);
     job->done = true;
     pthread_cond_broadcast(&job->changed);

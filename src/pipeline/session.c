@@ -2,28 +2,15 @@
 #include "backend/backend_call.h"
 #include "backend/device_route.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/status.h"
 #include "pipeline/engine.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 enum {
-    LOG_INFO = 2,
     LONG_TOKENS = 1024 /* longer texts share one context, whose buffers are as long as they are */
 };
-
-__attribute__((format(printf, 3, 4))) static void tell(const SutraEngine *engine, int level,
-                                                       const char *format, ...)
-{
-    char line[512];
-    if (!engine->log) return;
-    va_list args;
-    va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
-    va_end(args);
-    engine->log(engine->log_user, level, line);
-}
 
 static SutraStatus ask_support(const SutraModel *model, const SutraBackend *backend,
                                uint32_t device, SutraOutput output, SutraError *err)
@@ -228,8 +215,8 @@ static SutraStatus create_session(SutraEngine *engine, const SutraModel *model, 
         return status;
     }
     list_session(engine, model, session);
-    tell(engine, LOG_INFO, "%s: ready on %s in %.1f ms", model->name, session->backend->name,
-         (double)(su_clock_ns() - start) * 1e-6);
+    su_log(engine->log, engine->log_user, SU_LOG_INFO, "%s: ready on %s in %.1f ms", model->name,
+           session->backend->name, (double)(su_clock_ns() - start) * 1e-6);
     *out = session;
     return SUTRA_OK;
 }
@@ -266,8 +253,9 @@ static SutraStatus grow_contexts(SutraEngine *engine, SuSession *session, uint32
     }
     session->max_tokens = own;
     session->long_tokens = max_tokens;
-    tell(engine, LOG_INFO, "%s: buffers of %u tokens for %u threads%s", session->model->name, own,
-         engine->num_threads, own < max_tokens ? ", and for one longer text" : "");
+    su_log(engine->log, engine->log_user, SU_LOG_INFO, "%s: buffers of %u tokens for %u threads%s",
+           session->model->name, own, engine->num_threads,
+           own < max_tokens ? ", and for one longer text" : "");
     return SUTRA_OK;
 }
 
@@ -327,8 +315,8 @@ static SutraStatus prepare_on_devices(SutraEngine *engine, const SutraModel *mod
         session->outputs |= 1u << output;
         if (session->max_tokens < max_tokens)
             session->max_tokens = session->long_tokens = max_tokens;
-        tell(engine, LOG_INFO, "%s: ready on devices in %.1f ms", model->name,
-             (double)(su_clock_ns() - start) * 1e-6);
+        su_log(engine->log, engine->log_user, SU_LOG_INFO, "%s: ready on devices in %.1f ms",
+               model->name, (double)(su_clock_ns() - start) * 1e-6);
     }
     SU_TRY(grow_workers(engine, session->max_tokens, err));
     *out = session;
