@@ -401,6 +401,13 @@ static void lead_wide(SuScheduler *s, const SuRequest *own)
     end_wide_if_over(s);
 }
 
+static bool is_small(const SuScheduler *s)
+{
+    size_t threads = s->engine->num_threads;
+    return !s->engine->devices && threads > 1 &&
+           (s->items < threads || s->tokens < TEAM_TOKENS * threads);
+}
+
 static void run_team(void *self, void (*body)(void *arg, uint32_t rank), void *arg)
 {
     SutraEngine *engine = self;
@@ -422,17 +429,21 @@ static void lead_team(SuScheduler *s, bool one_long)
     else
         su_batch_start(worker, &kind, 0);
     bool more = true;
+    size_t left = s->tokens; /* what comes meanwhile is no part of it */
     if (one_long)
         claim_first(s, &share);
     else
         more = claim(s, &kind, goal, &share);
+    size_t claimed = left - s->tokens;
     while (more) {
         pthread_mutex_unlock(&s->lock);
         su_batch_add(worker, share.request, share.begin, share.end, share.queue_ns, &team);
         pthread_mutex_lock(&s->lock);
         list_windows(s, worker);
-        more = !one_long && worker->batch.num_tokens < goal &&
-               claim(s, &kind, goal - worker->batch.num_tokens, &share);
+        left = s->tokens;
+        more = !one_long && claimed < goal && is_small(s) &&
+               claim(s, &kind, goal - claimed, &share);
+        claimed += left - s->tokens;
     }
     pthread_mutex_unlock(&s->lock);
     su_batch_run(worker, &team);
@@ -465,13 +476,6 @@ static void prepare_first(SuScheduler *s)
     else
         fail_unclaimed(r, status, &err);
     pthread_mutex_lock(&s->lock);
-}
-
-static bool is_small(const SuScheduler *s)
-{
-    size_t threads = s->engine->num_threads;
-    return !s->engine->devices && threads > 1 &&
-           (s->items < threads || s->tokens < TEAM_TOKENS * threads);
 }
 
 /* Does some of what is in the list, if nobody else leads. */
