@@ -441,8 +441,8 @@ static void lead_team(SuScheduler *s, bool one_long)
         pthread_mutex_lock(&s->lock);
         list_windows(s, worker);
         left = s->tokens;
-        more = !one_long && claimed < goal && is_small(s) &&
-               claim(s, &kind, goal - claimed, &share);
+        more =
+            !one_long && claimed < goal && is_small(s) && claim(s, &kind, goal - claimed, &share);
         claimed += left - s->tokens;
     }
     pthread_mutex_unlock(&s->lock);
