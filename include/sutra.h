@@ -542,7 +542,8 @@ SUTRA_API SutraStatus sutra_engine_create(const SutraEngineOptions *options, Sut
                                           SutraError *err);
 
 /* JSON counts, written as by sutra_system_describe: since the engine was made, and under "waiting"
- * what no thread has taken up yet (its tokens are estimates). */
+ * what no thread has taken up yet (its tokens are estimates). "wide" and "team" are batches that
+ * went through an encoder, by one thread each or by all together, and their tokens. */
 SUTRA_API SutraStatus sutra_engine_stats(const SutraEngine *engine, char *json, size_t capacity,
                                          size_t *size, SutraError *err);
 

@@ -61,12 +61,16 @@ SutraStatus sutra_engine_stats(const SutraEngine *engine, char *json, size_t cap
     SutraStatus status = su_json_print(
         json, capacity, size, err,
         "{\"threads\": %u, \"requests\": %" PRIu64 ", \"texts\": %" PRIu64 ", \"tokens\": %" PRIu64
-        ", \"failed\": %" PRIu64 ", \"waiting\": {\"requests\": %" PRIu64 ", \"texts\": %" PRIu64
-        ", \"tokens\": %" PRIu64 "}, \"cache\": {\"bytes\": %" PRIu64 ", \"hits\": %" PRIu64
-        ", \"misses\": %" PRIu64 "}, \"devices\": [%s]}",
+        ", \"failed\": %" PRIu64 ", \"wide\": {\"runs\": %" PRIu64 ", \"tokens\": %" PRIu64
+        "}, \"team\": {\"runs\": %" PRIu64 ", \"tokens\": %" PRIu64
+        "}, \"waiting\": {\"requests\": %" PRIu64 ", \"texts\": %" PRIu64 ", \"tokens\": %" PRIu64
+        "}, \"cache\": {\"bytes\": %" PRIu64 ", \"hits\": %" PRIu64 ", \"misses\": %" PRIu64
+        "}, \"devices\": [%s]}",
         engine->num_threads, atomic_load(&engine->requests), atomic_load(&engine->texts),
-        atomic_load(&engine->tokens), atomic_load(&engine->failed), waiting.requests, waiting.texts,
-        waiting.tokens, cache.bytes, cache.hits, cache.misses, devices);
+        atomic_load(&engine->tokens), atomic_load(&engine->failed), atomic_load(&engine->wide.runs),
+        atomic_load(&engine->wide.tokens), atomic_load(&engine->team.runs),
+        atomic_load(&engine->team.tokens), waiting.requests, waiting.texts, waiting.tokens,
+        cache.bytes, cache.hits, cache.misses, devices);
     su_free(devices);
     return status;
 }

@@ -9,6 +9,7 @@
 #include "bench_texts.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum {
     ROUNDS = 5,
@@ -24,12 +25,18 @@ enum {
     MOST_THREADS = 64
 };
 
+/* Batches that an engine ran, and their tokens. */
+typedef struct Runs {
+    unsigned long long wide, wide_tokens, team, team_tokens;
+} Runs;
+
 /* Texts of one call, and the time it takes in each round. */
 typedef struct Work {
     const char *name;
     const SutraInput *inputs;
     size_t n;
     double seconds[ROUNDS];
+    Runs runs;          /* of all rounds */
     SuBenchTexts texts; /* the memory of generated ones */
 } Work;
 
@@ -39,6 +46,7 @@ typedef struct Way {
     Work *work;
     SuThreadBody body;
     double seconds[ROUNDS];
+    Runs runs; /* of all rounds */
 } Way;
 
 typedef struct Bench {
@@ -59,6 +67,28 @@ typedef struct Round {
 } Round;
 
 /* ---- ways ---- */
+
+static Runs runs_of(const SutraEngine *engine)
+{
+    char json[16384];
+    Runs runs = {0};
+    const char *at;
+    if (sutra_engine_stats(engine, json, sizeof json, NULL, NULL) != SUTRA_OK) return runs;
+    if ((at = strstr(json, "\"wide\"")))
+        sscanf(at, "\"wide\": {\"runs\": %llu, \"tokens\": %llu}", &runs.wide, &runs.wide_tokens);
+    if ((at = strstr(json, "\"team\"")))
+        sscanf(at, "\"team\": {\"runs\": %llu, \"tokens\": %llu}", &runs.team, &runs.team_tokens);
+    return runs;
+}
+
+static void add_runs(const SutraEngine *engine, const Runs *before, Runs *sum)
+{
+    Runs now = runs_of(engine);
+    sum->wide += now.wide - before->wide;
+    sum->wide_tokens += now.wide_tokens - before->wide_tokens;
+    sum->team += now.team - before->team;
+    sum->team_tokens += now.team_tokens - before->team_tokens;
+}
 
 static void note(Round *round, SutraStatus status)
 {
@@ -90,9 +120,10 @@ static void call_for_each(void *arg, uint32_t rank)
     }
 }
 
-static SutraStatus run_way(Bench *bench, const Way *way, double *seconds, SutraError *err)
+static SutraStatus run_way(Bench *bench, Way *way, size_t turn, SutraError *err)
 {
     Round round = {.bench = bench, .work = way->work};
+    Runs before = runs_of(bench->session.engine);
     for (size_t i = 0; i < way->work->n; i++) bench->jobs[i] = NULL;
     uint64_t start = su_clock_ns();
     su_thread_pool_run(bench->callers, way->threads, way->body, &round);
@@ -101,7 +132,8 @@ static SutraStatus run_way(Bench *bench, const Way *way, double *seconds, SutraE
         note(&round, sutra_job_wait(bench->jobs[i], UINT64_MAX, NULL, NULL));
         sutra_job_free(bench->jobs[i]);
     }
-    *seconds = (double)(su_clock_ns() - start) * 1e-9;
+    way->seconds[turn] = (double)(su_clock_ns() - start) * 1e-9;
+    add_runs(bench->session.engine, &before, &way->runs);
     SutraStatus status = (SutraStatus)atomic_load(&round.status);
     if (status != SUTRA_OK)
         SU_RAISE(err, status, "%s of %u threads failed: %s", way->name, way->threads,
@@ -112,11 +144,13 @@ static SutraStatus run_way(Bench *bench, const Way *way, double *seconds, SutraE
 static SutraStatus run_call(Bench *bench, Work *work, size_t round, SutraError *err)
 {
     SuBenchSession *session = &bench->session;
+    Runs before = runs_of(session->engine);
     uint64_t start = su_clock_ns();
     SU_TRY(sutra_embed_into(
         session->engine, session->model, work->inputs, work->n, NULL, session->out,
         work->n * session->model->spec.hidden_size * sizeof(float), session->items, err));
     work->seconds[round] = (double)(su_clock_ns() - start) * 1e-9;
+    add_runs(session->engine, &before, &work->runs);
     return SUTRA_OK;
 }
 
@@ -149,7 +183,7 @@ static SutraStatus time_lone(Bench *bench, size_t turn, SutraError *err)
 /* ---- the report ---- */
 
 static void report_way(Bench *bench, const char *name, uint32_t threads, const Work *work,
-                       const double *seconds, size_t rounds)
+                       const double *seconds, const Runs *runs, size_t rounds)
 {
     double ratios[ROUNDS], own[ROUNDS]; /* quantiles sort */
     for (size_t r = 0; r < rounds; r++) {
@@ -165,6 +199,10 @@ static void report_way(Bench *bench, const char *name, uint32_t threads, const W
     su_report_number(report, su_bench_quantile(ratios, rounds, 0.5));
     su_report_number(report, su_bench_quantile(ratios, rounds, 0.0));
     su_report_number(report, su_bench_quantile(ratios, rounds, 1.0));
+    unsigned long long batches = runs->wide + runs->team;
+    unsigned long long tokens = runs->wide_tokens + runs->team_tokens;
+    su_report_number(report, batches ? (double)tokens / (double)batches : 0);
+    su_report_number(report, batches ? (double)runs->team / (double)batches : 0);
 }
 
 static void report_lone(Bench *bench, const char *name, double *seconds, size_t n, double base)
@@ -218,27 +256,32 @@ static SutraStatus measure(Bench *bench, SutraError *err)
     SU_TRY(sutra_model_warmup(session->engine, session->model, NULL, err));
     SU_TRY(generate(bench, err));
     Work *works[] = {&bench->passages, &bench->queries};
-    Way ways[] = {
-        {"jobs", 1, works[0], submit_each, {0}},    {"jobs", 8, works[0], submit_each, {0}},
-        {"jobs", 64, works[0], submit_each, {0}},   {"calls", 64, works[0], call_for_each, {0}},
-        {"calls", 8, works[1], call_for_each, {0}}, {"calls", 64, works[1], call_for_each, {0}}};
+    Way ways[] = {{"jobs", 1, works[0], submit_each, {0}, {0}},
+                  {"jobs", 8, works[0], submit_each, {0}, {0}},
+                  {"jobs", 64, works[0], submit_each, {0}, {0}},
+                  {"calls", 64, works[0], call_for_each, {0}, {0}},
+                  {"calls", 8, works[1], call_for_each, {0}, {0}},
+                  {"calls", 64, works[1], call_for_each, {0}, {0}}};
     enum { NUM_WAYS = sizeof ways / sizeof ways[0] };
     for (size_t r = 0; r < rounds; r++) {
         su_bench_progress(&session->options, "requests: round %zu of %zu", r + 1, rounds);
         for (size_t w = 0; w < NUM_WAYS; w++) {
             if (w == 0 || ways[w].work != ways[w - 1].work)
                 SU_TRY(run_call(bench, ways[w].work, r, err));
-            SU_TRY(run_way(bench, &ways[w], &ways[w].seconds[r], err));
+            SU_TRY(run_way(bench, &ways[w], r, err));
         }
     }
     su_bench_progress(&session->options, "requests: a lone query");
     for (size_t i = 0; i < lone; i++) SU_TRY(time_lone(bench, i, err));
     su_report_table(session->report, "requests of one text each, beside one call",
-                    "way|threads|texts|number|texts/s|beside one call|lowest|highest");
+                    "way|threads|texts|number|texts/s|beside one call|lowest|highest|tokens a "
+                    "batch|of teams");
     for (size_t w = 0; w < NUM_WAYS; w++) {
         if (w == 0 || ways[w].work != ways[w - 1].work)
-            report_way(bench, "one call", 1, ways[w].work, ways[w].work->seconds, rounds);
-        report_way(bench, ways[w].name, ways[w].threads, ways[w].work, ways[w].seconds, rounds);
+            report_way(bench, "one call", 1, ways[w].work, ways[w].work->seconds,
+                       &ways[w].work->runs, rounds);
+        report_way(bench, ways[w].name, ways[w].threads, ways[w].work, ways[w].seconds,
+                   &ways[w].runs, rounds);
     }
     double base = su_bench_quantile(bench->into, lone, 0.5);
     su_report_table(session->report, "a lone query", "way|p50 us|p90 us|p99 us|over the first us");

@@ -47,6 +47,11 @@ void su_batch_start(SuWorker *worker, const SuBatchKind *kind, uint32_t rank)
     start(worker, kind, context, session->max_tokens);
 }
 
+void su_batch_start_team(SuWorker *worker, const SuBatchKind *kind)
+{
+    start(worker, kind, kind->session->contexts[0], kind->session->team_tokens);
+}
+
 void su_batch_start_long(SuWorker *worker, const SuBatchKind *kind)
 {
     start(worker, kind, kind->session->long_context, kind->session->long_tokens);
@@ -96,6 +101,14 @@ static void fail(void *user, uint32_t first, uint32_t count, SutraStatus status,
         su_request_fail_item(worker->owners[s].request, worker->batch.source[s], status, message);
 }
 
+static void count_run(const SuWorker *worker, const SutraTeam *team)
+{
+    SutraEngine *engine = worker->kind.session->engine;
+    SuRunCounts *counts = team ? &engine->team : &engine->wide;
+    atomic_fetch_add_explicit(&counts->runs, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&counts->tokens, worker->batch.num_tokens, memory_order_relaxed);
+}
+
 /* Each text has its row, or says why not, but is not counted as done. */
 static void encode(SuWorker *worker, const SutraTeam *team)
 {
@@ -117,6 +130,7 @@ static void encode(SuWorker *worker, const SutraTeam *team)
                       .team = team,
                       .numeric_error = batch->numeric_error,
                       .ranges = kind->ranges};
+    count_run(worker, team);
     SuDevicePool *devices = kind->session->engine->devices;
     if (devices) {
         SuDeviceRun on_devices = {.model = &kind->session->on_devices,

@@ -10,8 +10,10 @@
 SuBatchKind su_batch_kind(const SuRequest *request);
 bool su_batch_kind_equal(const SuBatchKind *a, const SuBatchKind *b);
 
-/* Empties the worker's batch for texts of a kind, on context `rank`, or on the long one. */
+/* Empties the worker's batch for texts of a kind, on context `rank`, on that of a team, or on the
+ * long one. */
 void su_batch_start(SuWorker *worker, const SuBatchKind *kind, uint32_t rank);
+void su_batch_start_team(SuWorker *worker, const SuBatchKind *kind);
 void su_batch_start_long(SuWorker *worker, const SuBatchKind *kind);
 
 /* Tokenises items begin … end - 1 into the worker's batch, which is of the request's kind, and runs

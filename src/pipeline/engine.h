@@ -75,7 +75,8 @@ struct SuSession {
     uint64_t serial;          /* of all of its engine's */
     uint32_t outputs;         /* bit mask of those that the backend said it supports */
     uint32_t max_tokens;      /* of a context */
-    void **contexts;          /* [num_threads]; contexts[0] also serves teams */
+    uint32_t team_tokens;     /* of contexts[0], when it serves a team; at least max_tokens */
+    void **contexts;          /* [num_threads] */
     /* What is longer goes through one context, with a team, or with none and its lock held; NULL:
      * nothing is. */
     void *long_context;
@@ -84,6 +85,14 @@ struct SuSession {
     SuSession *next;
 };
 
+/* Batches that went through an encoder, and their tokens. */
+typedef struct SuRunCounts {
+    _Atomic uint64_t runs, tokens;
+} SuRunCounts;
+
+/* Tokens a thread of the engine has, below which a team takes what there is. */
+enum { SU_TEAM_TOKENS = 192 };
+
 struct SutraEngine {
     const SutraBackend *backend; /* of its sessions */
     SuDevicePool *devices;       /* instead of it, or NULL */
@@ -91,7 +100,7 @@ struct SutraEngine {
     uint32_t num_threads;
     uint32_t num_lanes;     /* runs at a time: threads, or those of the devices it was made with */
     uint32_t batch_tokens;  /* tokens that a thread takes through the layers at a time */
-    uint32_t worker_tokens; /* capacity of each worker's batch: of the longest context */
+    uint32_t worker_tokens; /* capacity of each worker's batch: of the largest context */
     SuWorker *workers;
     SuVectorCache *cache;   /* or NULL */
     uint64_t sessions_made; /* changed by who has the engine alone */
@@ -103,6 +112,7 @@ struct SutraEngine {
     void (*log)(void *user, int level, const char *line);
     void *log_user;
     _Atomic uint64_t requests, texts, tokens, failed;
+    SuRunCounts wide, team;
     int64_t process; /* that made it, and alone may use it */
 };
 

@@ -10,7 +10,6 @@
 #include <limits.h>
 
 enum {
-    TEAM_TOKENS = 192,   /* per thread: what is less goes to a team */
     SMALLEST_BATCH = 64, /* tokens */
     LOOK_AHEAD = 256,    /* requests that are looked at for one of a batch's kind */
     SPINS = 2000         /* some 25 µs: between two small requests of one caller */
@@ -405,7 +404,7 @@ static bool is_small(const SuScheduler *s)
 {
     size_t threads = s->engine->num_threads;
     return !s->engine->devices && threads > 1 &&
-           (s->items < threads || s->tokens < TEAM_TOKENS * threads);
+           (s->items < threads || s->tokens < SU_TEAM_TOKENS * threads);
 }
 
 static void run_team(void *self, void (*body)(void *arg, uint32_t rank), void *arg)
@@ -422,12 +421,12 @@ static void lead_team(SuScheduler *s, bool one_long)
     SuWorker *worker = &engine->workers[0];
     SuBatchKind kind = su_batch_kind(s->first);
     Share share;
-    size_t goal = (size_t)TEAM_TOKENS * engine->num_threads;
+    size_t goal = (size_t)SU_TEAM_TOKENS * engine->num_threads;
     s->phase = ALONE;
     if (one_long)
         su_batch_start_long(worker, &kind);
     else
-        su_batch_start(worker, &kind, 0);
+        su_batch_start_team(worker, &kind);
     bool more = true;
     size_t left = s->tokens; /* what comes meanwhile is no part of it */
     if (one_long)

@@ -130,7 +130,7 @@ static void free_contexts(SuSession *session, uint32_t n)
     }
     if (session->long_context) session->backend->context_free(session->long_context);
     session->long_context = NULL;
-    session->max_tokens = session->long_tokens = 0;
+    session->max_tokens = session->team_tokens = session->long_tokens = 0;
 }
 
 static void free_session(SuSession *session)
@@ -233,17 +233,33 @@ static SutraStatus create_context(const SuSession *session, uint32_t max_tokens,
     SU_RAISE(err, status, "%s", reason.message);
 }
 
+/* A team takes many short texts at once, from as many callers. */
+static uint32_t team_tokens(const SutraEngine *engine, uint32_t own)
+{
+    uint64_t most = (uint64_t)SU_TEAM_TOKENS * engine->num_threads;
+    if (most > LONG_TOKENS) most = LONG_TOKENS;
+    return own < most ? (uint32_t)most : own;
+}
+
+/* Of the largest batch of a session. */
+static uint32_t most_tokens(const SuSession *session)
+{
+    return session->team_tokens > session->long_tokens ? session->team_tokens
+                                                       : session->long_tokens;
+}
+
 /* A context a thread for what most texts need, and one for the longest. */
 static SutraStatus grow_contexts(SutraEngine *engine, SuSession *session, uint32_t max_tokens,
                                  SutraError *err)
 {
     uint32_t most = LONG_TOKENS < engine->batch_tokens ? engine->batch_tokens : LONG_TOKENS;
     uint32_t own = max_tokens < most ? max_tokens : most;
+    uint32_t team = team_tokens(engine, own);
     free_contexts(session, engine->num_threads);
-    SutraStatus status = SUTRA_OK;
-    for (uint32_t i = 0; i < engine->num_threads && status == SUTRA_OK; i++)
-        status = create_context(session, own, i == 0 ? engine->num_threads : 1,
-                                &session->contexts[i], err);
+    SutraStatus status =
+        create_context(session, team, engine->num_threads, &session->contexts[0], err);
+    for (uint32_t i = 1; i < engine->num_threads && status == SUTRA_OK; i++)
+        status = create_context(session, own, 1, &session->contexts[i], err);
     if (status == SUTRA_OK && own < max_tokens)
         status =
             create_context(session, max_tokens, engine->num_threads, &session->long_context, err);
@@ -252,6 +268,7 @@ static SutraStatus grow_contexts(SutraEngine *engine, SuSession *session, uint32
         return status;
     }
     session->max_tokens = own;
+    session->team_tokens = team;
     session->long_tokens = max_tokens;
     su_log(engine->log, engine->log_user, SU_LOG_INFO, "%s: buffers of %u tokens for %u threads%s",
            session->model->name, own, engine->num_threads,
@@ -259,7 +276,7 @@ static SutraStatus grow_contexts(SutraEngine *engine, SuSession *session, uint32
     return SUTRA_OK;
 }
 
-/* max_tokens: of the session's longest context. A worker's batch is at least as large as those of
+/* max_tokens: of the session's largest context. A worker's batch is at least as large as those of
  * the session in use, which is the size that a call takes of it. */
 static SutraStatus grow_workers(SutraEngine *engine, uint32_t max_tokens, SutraError *err)
 {
@@ -294,7 +311,7 @@ SuSession *su_session_ready(SutraEngine *engine, const SutraModel *model, SutraO
     SuSession *session = find_session(engine, model);
     bool ready = session && (session->outputs >> output & 1) &&
                  session->long_tokens >= context_tokens(engine, max_tokens) &&
-                 engine->worker_tokens >= session->long_tokens;
+                 engine->worker_tokens >= most_tokens(session);
     return ready ? session : NULL;
 }
 
@@ -332,7 +349,7 @@ SutraStatus su_session_prepare(SutraEngine *engine, const SutraModel *model, Sut
     if (!session) SU_TRY(create_session(engine, model, output, &session, err));
     SU_TRY(check_support(session->backend, model, output, &session->outputs, err));
     if (session->long_tokens < max_tokens) SU_TRY(grow_contexts(engine, session, max_tokens, err));
-    SU_TRY(grow_workers(engine, session->long_tokens, err));
+    SU_TRY(grow_workers(engine, most_tokens(session), err));
     *out = session;
     return SUTRA_OK;
 }
