@@ -120,6 +120,20 @@ static void call_for_each(void *arg, uint32_t rank)
     }
 }
 
+/* Calls of as many texts as there are threads in other ways, one after the other. */
+static void call_for_many(void *arg, uint32_t rank)
+{
+    Round *round = arg;
+    SuBenchSession *session = &round->bench->session;
+    size_t bytes = session->model->spec.hidden_size * sizeof(float);
+    (void)rank;
+    for (size_t i = 0, n; i < round->work->n; i += n) {
+        n = round->work->n - i < MOST_THREADS ? round->work->n - i : MOST_THREADS;
+        note(round, sutra_embed_into(session->engine, session->model, &round->work->inputs[i], n,
+                                     NULL, session->out, n * bytes, NULL, NULL));
+    }
+}
+
 static SutraStatus run_way(Bench *bench, Way *way, size_t turn, SutraError *err)
 {
     Round round = {.bench = bench, .work = way->work};
@@ -260,6 +274,7 @@ static SutraStatus measure(Bench *bench, SutraError *err)
                   {"jobs", 8, works[0], submit_each, {0}, {0}},
                   {"jobs", 64, works[0], submit_each, {0}, {0}},
                   {"calls", 64, works[0], call_for_each, {0}, {0}},
+                  {"calls of 64 texts", 1, works[1], call_for_many, {0}, {0}},
                   {"calls", 8, works[1], call_for_each, {0}, {0}},
                   {"calls", 64, works[1], call_for_each, {0}, {0}}};
     enum { NUM_WAYS = sizeof ways / sizeof ways[0] };

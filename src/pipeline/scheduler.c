@@ -6,12 +6,13 @@
 #include "base/cpu_relax.h"
 #include "base/status.h"
 #include "pipeline/batch_run.h"
+#include "pipeline/request_list.h"
 
 #include <limits.h>
 
 enum {
-    SMALLEST_BATCH = 64, /* tokens */
-    LOOK_AHEAD = 256,    /* requests that are looked at for one of a batch's kind */
+    SMALLEST_BATCH = 16, /* tokens */
+    MANY_TEXTS = 32,     /* and two a thread: balanced well enough without a team's barriers */
     SPINS = 2000         /* some 25 µs: between two small requests of one caller */
 };
 
@@ -20,9 +21,7 @@ typedef enum Phase { IDLE, ALONE, WIDE } Phase;
 struct SuScheduler {
     SutraEngine *engine;
     pthread_mutex_t lock;
-    SuRequest *first, *last;
-    size_t items, tokens; /* of requests in the list: not claimed; tokens are estimates */
-    uint64_t earliest;    /* deadline of those in the list, or before; UINT64_MAX: none */
+    SuRequestList list;
     Phase phase;
     bool led;         /* WIDE: rank 0 is somebody's */
     bool preparing;   /* ALONE: sessions change */
@@ -38,85 +37,7 @@ struct SuScheduler {
     pthread_t host;
 };
 
-/* ---- the list; lock is held in all of these ---- */
-
-/* An item of a request whose session is ready: longer than a thread's context, as far as its bytes
- * tell. */
-static bool is_long(const SuRequest *r, size_t item)
-{
-    return r->session->long_context && su_request_estimate(r, item) > r->session->max_tokens;
-}
-
-static bool claimable(const SuScheduler *s)
-{
-    return s->first && s->first->session && !is_long(s->first, s->first->next_item);
-}
-
-static uint64_t deadline(const SuRequest *request)
-{
-    uint64_t end = request->submitted_ns + request->timeout_ns;
-    return request->timeout_ns == 0 || end < request->submitted_ns ? UINT64_MAX : end;
-}
-
-static void list(SuScheduler *s, SuRequest *request)
-{
-    SuRequest *before = s->last;
-    /* Windows come first of their priority: texts that are begun are done before others are. */
-    while (before && (before->priority < request->priority ||
-                      (request->whole && before->priority == request->priority)))
-        before = before->previous;
-    SuRequest *after = before ? before->next : s->first;
-    request->previous = before;
-    request->next = after;
-    *(before ? &before->next : &s->first) = request;
-    *(after ? &after->previous : &s->last) = request;
-    request->listed = true;
-    if (request->whole) request->whole->windows++;
-    s->items += request->n;
-    s->tokens += request->estimate;
-    if (deadline(request) < s->earliest) s->earliest = deadline(request);
-}
-
-static void unlist(SuScheduler *s, SuRequest *request)
-{
-    *(request->previous ? &request->previous->next : &s->first) = request->next;
-    *(request->next ? &request->next->previous : &s->last) = request->previous;
-    request->listed = false;
-    if (request->whole) request->whole->windows--;
-    s->items -= request->n - request->next_item;
-    s->tokens -= request->estimate;
-    if (!s->first) s->earliest = UINT64_MAX;
-}
-
-/* None is known while one is being made. What has no items waits for its turn to be prepared. */
-static void find_session(SuScheduler *s, SuRequest *request)
-{
-    request->session = NULL;
-    if (request->n && !s->preparing)
-        request->session = su_session_ready(s->engine, request->model, request->plan->output,
-                                            request->plan->max_tokens);
-}
-
-/* Takes those that are too late out of the list, as a chain. */
-static SuRequest *take_late(SuScheduler *s)
-{
-    SuRequest *late = NULL;
-    if (s->earliest == UINT64_MAX || su_clock_ns() <= s->earliest) return NULL;
-    uint64_t now = su_clock_ns(), earliest = UINT64_MAX;
-    for (SuRequest *r = s->first, *next; r; r = next) {
-        next = r->next;
-        if (r->next_item || deadline(r) == UINT64_MAX) continue;
-        if (deadline(r) >= now || r->preparing) {
-            if (deadline(r) < earliest) earliest = deadline(r);
-            continue;
-        }
-        unlist(s, r);
-        r->next = late;
-        late = r;
-    }
-    s->earliest = earliest;
-    return late;
-}
+/* ---- requests that fail ---- */
 
 /* It was taken out of the list. What other threads claimed of it is theirs to end. */
 static void fail_unclaimed(SuRequest *request, SutraStatus status, const SutraError *err)
@@ -151,68 +72,22 @@ static void fail_cancelled(SuRequest *cancelled)
     fail_chain(cancelled, SUTRA_E_CANCELLED, "the job was cancelled");
 }
 
-/* ---- claiming ---- */
+/* ---- the list; lock is held from here on ---- */
 
-typedef struct Share {
-    SuRequest *request;
-    size_t begin, end;
-    uint64_t queue_ns;
-} Share;
-
-/* The first request with texts of that kind; NULL kind: of any. Nothing when the first request of
- * all has no session, or a long text comes next: all threads stop for it. */
-static SuRequest *find_request(const SuScheduler *s, const SuBatchKind *kind)
+/* None is known while one is being made. What has no items waits for its turn to be prepared. */
+static void find_session(SuScheduler *s, SuRequest *request)
 {
-    if (!claimable(s)) return NULL;
-    if (!kind) return s->first;
-    SuRequest *r = s->first;
-    for (int i = 0; r && i < LOOK_AHEAD; i++, r = r->next) {
-        if (!r->session || is_long(r, r->next_item)) continue;
-        SuBatchKind own = su_batch_kind(r);
-        if (su_batch_kind_equal(&own, kind)) return r;
-    }
-    return NULL;
-}
-
-/* Items up to `end`, which are of about so many tokens. */
-static void take(SuScheduler *s, SuRequest *r, size_t end, size_t tokens, Share *share)
-{
-    size_t begin = r->next_item;
-    uint64_t now = su_clock_ns();
-    *share = (Share){r, begin, end, now > r->submitted_ns ? now - r->submitted_ns : 0};
-    if (end == r->n) unlist(s, r); /* while it counts what is claimed */
-    r->next_item = end;
-    r->estimate -= tokens;
-    if (r->listed) {
-        s->items -= end - begin;
-        s->tokens -= tokens;
-    }
-}
-
-/* Texts of about so many tokens, of one request, at least one. */
-static bool claim(SuScheduler *s, const SuBatchKind *kind, size_t tokens, Share *share)
-{
-    SuRequest *r = find_request(s, kind);
-    if (!r) return false;
-    size_t end = r->next_item, taken = 0;
-    do taken += su_request_estimate(r, end++);
-    while (end < r->n && taken < tokens && !is_long(r, end));
-    take(s, r, end, taken, share);
-    return true;
-}
-
-/* One text of the first request. */
-static void claim_first(SuScheduler *s, Share *share)
-{
-    SuRequest *r = s->first;
-    take(s, r, r->next_item + 1, su_request_estimate(r, r->next_item), share);
+    request->session = NULL;
+    if (request->n && !s->preparing)
+        request->session = su_session_ready(s->engine, request->model, request->plan->output,
+                                            request->plan->max_tokens);
 }
 
 /* Tokens after which a thread runs its batch. Fewer as the end of a large request nears, so that
  * all threads finish together. */
 static size_t batch_goal(const SuScheduler *s)
 {
-    size_t goal = s->tokens / (3 * (size_t)s->engine->num_lanes);
+    size_t goal = s->list.tokens / (3 * (size_t)s->engine->num_lanes);
     if (goal > s->engine->batch_tokens) return s->engine->batch_tokens;
     return goal < SMALLEST_BATCH ? SMALLEST_BATCH : goal;
 }
@@ -228,8 +103,9 @@ static void tell_threads(SuScheduler *s)
 /* Makes sure that somebody comes for what is in the list. */
 static void call_leader(SuScheduler *s)
 {
-    SuRequest *r = s->first;
-    bool free = s->phase == IDLE || (s->phase == WIDE && !s->led && claimable(s));
+    SuRequest *r = s->list.first;
+    bool free =
+        s->phase == IDLE || (s->phase == WIDE && !s->led && su_request_list_claimable(&s->list));
     if (!r || !free) return;
     if (r->whole) r = r->whole; /* whose thread waits for its windows */
     if (r->on_finished) {
@@ -258,7 +134,7 @@ static void close_pool(SuScheduler *s)
 
 static void end_wide_if_over(SuScheduler *s)
 {
-    if (s->phase != WIDE || s->busy || s->led || claimable(s)) return;
+    if (s->phase != WIDE || s->busy || s->led || su_request_list_claimable(&s->list)) return;
     s->phase = IDLE;
     s->turn++;
     tell_threads(s);
@@ -268,8 +144,8 @@ static void end_wide_if_over(SuScheduler *s)
 /* Texts that came while threads wait for some. A lone one is its own thread's if that can lead. */
 static void share_out(SuScheduler *s)
 {
-    if (s->phase != WIDE || !s->waiting || !claimable(s)) return;
-    bool lone = !s->led && s->items == 1 && !s->first->on_finished;
+    if (s->phase != WIDE || !s->waiting || !su_request_list_claimable(&s->list)) return;
+    bool lone = !s->led && s->list.items == 1 && !s->list.first->on_finished;
     if (!lone) tell_threads(s);
 }
 
@@ -283,7 +159,7 @@ static void first_changed(SuScheduler *s)
 
 static void expire(SuScheduler *s)
 {
-    SuRequest *late = take_late(s);
+    SuRequest *late = su_request_list_take_late(&s->list);
     if (!late) return;
     first_changed(s);
     pthread_mutex_unlock(&s->lock);
@@ -304,7 +180,7 @@ static void list_windows(SuScheduler *s, SuWorker *worker)
             continue;
         }
         find_session(s, r);
-        list(s, r);
+        su_request_list_add(&s->list, r);
     }
     worker->windows = NULL;
     first_changed(s);
@@ -324,7 +200,7 @@ static bool wait_for_texts(SuScheduler *s)
     uint32_t turn = s->turn;
     s->busy--;
     end_wide_if_over(s);
-    while (s->turn == turn && !claimable(s)) {
+    while (s->turn == turn && !su_request_list_claimable(&s->list)) {
         uint32_t seen = atomic_load_explicit(&s->news, memory_order_acquire);
         s->waiting++;
         pthread_mutex_unlock(&s->lock);
@@ -350,12 +226,13 @@ static void work(SuScheduler *s, uint32_t rank, const SuRequest *own)
     bool leave = false;
     s->busy++;
     while (!leave) {
-        Share share;
+        SuShare share;
         expire(s);
         uint32_t held = worker->batch.num_tokens;
         size_t goal = batch_goal(s);
         bool wants = held ? held < goal : !own || has_more(own);
-        if (wants && claim(s, held ? &worker->kind : NULL, goal - held, &share)) {
+        if (wants &&
+            su_request_list_claim(&s->list, held ? &worker->kind : NULL, goal - held, &share)) {
             if (!held) {
                 SuBatchKind kind = su_batch_kind(share.request);
                 su_batch_start(worker, &kind, rank);
@@ -403,8 +280,9 @@ static void lead_wide(SuScheduler *s, const SuRequest *own)
 static bool is_small(const SuScheduler *s)
 {
     size_t threads = s->engine->num_threads;
-    return !s->engine->devices && threads > 1 &&
-           (s->items < threads || s->tokens < SU_TEAM_TOKENS * threads);
+    if (s->engine->devices || threads == 1) return false;
+    bool many = s->list.items >= MANY_TEXTS && s->list.items >= 2 * threads;
+    return s->list.items < threads || (!many && s->list.tokens < SU_TEAM_TOKENS * threads);
 }
 
 static void run_team(void *self, void (*body)(void *arg, uint32_t rank), void *arg)
@@ -419,8 +297,8 @@ static void lead_team(SuScheduler *s, bool one_long)
     SutraEngine *engine = s->engine;
     SutraTeam team = {.size = engine->num_threads, .run = run_team, .self = engine};
     SuWorker *worker = &engine->workers[0];
-    SuBatchKind kind = su_batch_kind(s->first);
-    Share share;
+    SuBatchKind kind = su_batch_kind(s->list.first);
+    SuShare share;
     size_t goal = (size_t)SU_TEAM_TOKENS * engine->num_threads;
     s->phase = ALONE;
     if (one_long)
@@ -428,21 +306,21 @@ static void lead_team(SuScheduler *s, bool one_long)
     else
         su_batch_start_team(worker, &kind);
     bool more = true;
-    size_t left = s->tokens; /* what comes meanwhile is no part of it */
+    size_t left = s->list.tokens; /* what comes meanwhile is no part of it */
     if (one_long)
-        claim_first(s, &share);
+        su_request_list_claim_first(&s->list, &share);
     else
-        more = claim(s, &kind, goal, &share);
-    size_t claimed = left - s->tokens;
+        more = su_request_list_claim(&s->list, &kind, goal, &share);
+    size_t claimed = left - s->list.tokens;
     while (more) {
         pthread_mutex_unlock(&s->lock);
         su_batch_add(worker, share.request, share.begin, share.end, share.queue_ns, &team);
         pthread_mutex_lock(&s->lock);
         list_windows(s, worker);
-        left = s->tokens;
-        more =
-            !one_long && claimed < goal && is_small(s) && claim(s, &kind, goal - claimed, &share);
-        claimed += left - s->tokens;
+        left = s->list.tokens;
+        more = !one_long && claimed < goal && is_small(s) &&
+               su_request_list_claim(&s->list, &kind, goal - claimed, &share);
+        claimed += left - s->list.tokens;
     }
     pthread_mutex_unlock(&s->lock);
     su_batch_run(worker, &team);
@@ -452,7 +330,7 @@ static void lead_team(SuScheduler *s, bool one_long)
 
 static void prepare_first(SuScheduler *s)
 {
-    SuRequest *r = s->first;
+    SuRequest *r = s->list.first;
     SutraError err = {0};
     s->phase = ALONE;
     s->preparing = r->preparing = true;
@@ -465,9 +343,9 @@ static void prepare_first(SuScheduler *s)
     s->preparing = r->preparing = false;
     if (status == SUTRA_OK && r->cancelled)
         status = su_error_set(&err, SUTRA_E_CANCELLED, "the job was cancelled");
-    if (status != SUTRA_OK || r->n == 0) unlist(s, r);
+    if (status != SUTRA_OK || r->n == 0) su_request_list_remove(&s->list, r);
     /* A session that grows, or fails to, is another one for all. */
-    for (SuRequest *listed = s->first; listed; listed = listed->next) find_session(s, listed);
+    for (SuRequest *listed = s->list.first; listed; listed = listed->next) find_session(s, listed);
     if (status == SUTRA_OK && r->n) return;
     pthread_mutex_unlock(&s->lock);
     if (status == SUTRA_OK)
@@ -481,11 +359,11 @@ static void prepare_first(SuScheduler *s)
 static bool lead(SuScheduler *s, const SuRequest *own)
 {
     expire(s);
-    if (s->phase == IDLE && s->first) close_pool(s);
-    if (s->phase == IDLE && s->first) {
-        if (!s->first->session)
+    if (s->phase == IDLE && s->list.first) close_pool(s);
+    if (s->phase == IDLE && s->list.first) {
+        if (!s->list.first->session)
             prepare_first(s);
-        else if (is_long(s->first, s->first->next_item))
+        else if (su_request_list_long_next(&s->list))
             lead_team(s, true);
         else if (is_small(s))
             lead_team(s, false);
@@ -493,7 +371,7 @@ static bool lead(SuScheduler *s, const SuRequest *own)
             lead_wide(s, own);
         return true;
     }
-    if (s->phase == WIDE && !s->led && claimable(s)) {
+    if (s->phase == WIDE && !s->led && su_request_list_claimable(&s->list)) {
         lead_wide(s, own);
         return true;
     }
@@ -521,7 +399,7 @@ void su_scheduler_run(SuScheduler *s, SuRequest *request)
 {
     pthread_mutex_lock(&s->lock);
     find_session(s, request);
-    list(s, request);
+    su_request_list_add(&s->list, request);
     first_changed(s);
     pthread_mutex_unlock(&s->lock);
     bool lead_it = true;
@@ -569,7 +447,7 @@ SutraStatus su_scheduler_submit(SuScheduler *s, SuRequest *request, SutraError *
     }
     s->hosting = true;
     find_session(s, request);
-    list(s, request);
+    su_request_list_add(&s->list, request);
     first_changed(s);
     call_leader(s);
     pthread_mutex_unlock(&s->lock);
@@ -581,7 +459,7 @@ static void take_cancelled(SuScheduler *s, SuRequest *request, SuRequest **chain
 {
     request->cancelled = true;
     if (!request->listed || request->preparing) return;
-    unlist(s, request);
+    su_request_list_remove(&s->list, request);
     request->next = *chain;
     *chain = request;
 }
@@ -591,7 +469,7 @@ void su_scheduler_cancel(SuScheduler *s, SuRequest *request)
     SuRequest *cancelled = NULL;
     pthread_mutex_lock(&s->lock);
     take_cancelled(s, request, &cancelled);
-    for (SuRequest *r = s->first, *next; r && request->windows; r = next) {
+    for (SuRequest *r = s->list.first, *next; r && request->windows; r = next) {
         next = r->next;
         if (r->whole == request) take_cancelled(s, r, &cancelled);
     }
@@ -605,9 +483,9 @@ SuWaiting su_scheduler_waiting(SuScheduler *s)
 {
     SuWaiting waiting = {0};
     pthread_mutex_lock(&s->lock);
-    waiting.texts = s->items;
-    waiting.tokens = s->tokens;
-    for (const SuRequest *r = s->first; r; r = r->next) waiting.requests++;
+    waiting.texts = s->list.items;
+    waiting.tokens = s->list.tokens;
+    for (const SuRequest *r = s->list.first; r; r = r->next) waiting.requests++;
     pthread_mutex_unlock(&s->lock);
     return waiting;
 }
@@ -620,7 +498,7 @@ SutraStatus su_scheduler_create(SutraEngine *engine, SuScheduler **out, SutraErr
     *out = s;
     if (!s) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory");
     s->engine = engine;
-    s->earliest = UINT64_MAX;
+    s->list.earliest = UINT64_MAX;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->work, NULL);
     pthread_cond_init(&s->host_work, NULL);

@@ -187,7 +187,7 @@ class Bench(unittest.TestCase):
         rows = found["requests of one text each, beside one call"]
         self.assertEqual([(row["way"], row["threads"], row["texts"]) for row in rows],
                          [("one call", 1, "passages"), ("jobs", 1, "passages"), ("jobs", 8, "passages"),
-                          ("jobs", 64, "passages"), ("calls", 64, "passages"), ("one call", 1, "queries"),
+                          ("jobs", 64, "passages"), ("calls", 64, "passages"), ("one call", 1, "queries"), ("calls of 64 texts", 1, "queries"),
                           ("calls", 8, "queries"), ("calls", 64, "queries")])
         base = {}
         for row in rows:
