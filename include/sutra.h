@@ -302,8 +302,9 @@ typedef struct SutraEngineOptions {
      * not call the library. NULL: nobody is told. */
     void (*log)(void *user, int level, const char *line);
     void *log_user;
-    /* A folder of backends as plugins, sutra_*.so; NULL: none. One that can't be used is a warning.
-     * They stay in the process. */
+    /* A folder of backends as plugins, sutra_*.so; NULL: none. IO: it can't be read. A plugin that
+     * can't be used is a warning. They stay in the process. For the processor as the only device
+     * none is opened, which is info. */
     const char *plugins;
     uint32_t allow_mixed; /* 1: devices may be unlike, and give vectors that differ in rounding */
     uint32_t device_timeout_ms; /* a run that takes longer hangs: it goes to another device; 0:

@@ -1,5 +1,6 @@
 /* Several devices of one engine: names, plugins, who gets what. */
 #include "backend/device_name.h"
+#include "backend/plugin.h"
 #include "support/fault_control.h"
 
 #include <setjmp.h>
@@ -97,9 +98,56 @@ static void plugins_that_do_not_fit_are_notes(void **state)
 static void a_folder_of_plugins_must_be_there(void **state)
 {
     (void)state;
+    static const char *const devices[] = {"fault:0", "cpu@0", "cpu", "cpu:0", NULL};
+    for (size_t i = 0; i < sizeof devices / sizeof *devices; i++) {
+        SutraError err = {0};
+        assert_int_equal(create(devices[i], PLUGINS "/nowhere", 0, NULL, &err), SUTRA_E_IO);
+        assert_non_null(strstr(err.message, "nowhere"));
+        assert_int_equal(create(devices[i], PLUGINS "/sutra_fault.so", 0, NULL, &err), SUTRA_E_IO);
+    }
+}
+
+static void a_folder_without_plugins_is_a_warning(void **state)
+{
+    (void)state;
+    static Lines lines;
     SutraError err = {0};
-    assert_int_equal(create("fault:0", PLUGINS "/nowhere", 0, NULL, &err), SUTRA_E_IO);
-    assert_non_null(strstr(err.message, "nowhere"));
+    assert_int_equal(create("cpu@0", NO_PLUGINS, 0, &lines, &err), SUTRA_OK);
+    assert_non_null(strstr(lines.text, "1 " NO_PLUGINS ": no plugins"));
+}
+
+/* This test and the next are the first that name the plugin, which is opened once a process. */
+static void the_processor_alone_opens_no_plugins(void **state)
+{
+    (void)state;
+    static Lines lines;
+    SutraError err = {0};
+    assert_null(su_backend_find("fault"));
+    assert_int_equal(create(NULL, PLUGINS, 0, &lines, &err), SUTRA_OK);
+    assert_int_equal(create("cpu", PLUGINS, 0, NULL, &err), SUTRA_OK);
+    assert_null(su_backend_find("fault"));
+    assert_non_null(strstr(lines.text, "2 " PLUGINS ": its plugins (1) are not opened"));
+}
+
+static void a_plugin_may_speak(void **state)
+{
+    (void)state;
+    static Lines lines;
+    SutraError err = {0};
+    FaultEngine fault;
+    assert_null(su_backend_find("fault"));
+    assert_int_equal(create("fault:0", PLUGINS, 0, &lines, &err), SUTRA_OK);
+    assert_non_null(strstr(lines.text, "2 fault: hello\n"));
+    lines.text[0] = '\0';
+    fault_engine_open(&fault, PLUGINS, "fault:0",
+                      &(SutraEngineOptions){.log = keep_line, .log_user = &lines});
+    assert_null(strstr(lines.text, "fault: hello"));
+    fault_check_bytes(&fault, 1);
+    assert_null(strstr(lines.text, "fault: runs"));
+    fault_switch(0)->speaks = 1;
+    fault_check_bytes(&fault, 1);
+    assert_non_null(strstr(lines.text, "1 fault: runs\n"));
+    fault_engine_close(&fault);
 }
 
 static void devices_that_are_not_there_are_refused(void **state)
@@ -121,16 +169,6 @@ static void unlike_devices_need_leave(void **state)
     assert_int_equal(create("cpu,fault:0", PLUGINS, 0, NULL, &err), SUTRA_E_UNSUPPORTED);
     assert_non_null(strstr(err.message, "unlike"));
     assert_int_equal(create("cpu,fault:0", PLUGINS, 1, NULL, &err), SUTRA_OK);
-}
-
-static void a_plugin_may_speak(void **state)
-{
-    (void)state;
-    static Lines lines;
-    SutraError err = {0};
-    assert_int_equal(create("fault:0", PLUGINS, 0, &lines, &err), SUTRA_OK);
-    /* It says so when it is opened, which is once a process. */
-    assert_null(strstr(lines.text, "left out"));
 }
 
 /* Two halves of the cores where there are two, else one core under two names. */
@@ -281,9 +319,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_have_a_backend_a_number_and_cores),
         cmocka_unit_test(names_that_are_not_valid_are_refused),
+        cmocka_unit_test(the_processor_alone_opens_no_plugins),
+        cmocka_unit_test(a_plugin_may_speak),
         cmocka_unit_test(plugins_that_do_not_fit_are_notes),
         cmocka_unit_test(a_folder_of_plugins_must_be_there),
-        cmocka_unit_test(a_plugin_may_speak),
+        cmocka_unit_test(a_folder_without_plugins_is_a_warning),
         cmocka_unit_test(devices_that_are_not_there_are_refused),
         cmocka_unit_test(unlike_devices_need_leave),
         cmocka_unit_test(devices_of_the_processor_have_its_bytes),

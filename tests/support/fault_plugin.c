@@ -10,6 +10,7 @@
 #include <time.h>
 
 static FaultDevice devices[FAULT_DEVICES];
+static const SutraHost *host;
 
 typedef struct FaultModel {
     uint32_t device;
@@ -176,6 +177,7 @@ static SutraStatus run(void *opaque, const SutraBatch *batch, SutraResultView *v
     FaultDevice *device = &devices[context->device];
     int mode = device->mode;
     device->runs++;
+    if (device->speaks) host->log(host->user, 1, "fault: runs");
     if (mode == FAULT_GONE) return fail(context->device, "is gone", err);
     if (mode == FAULT_ERROR) return fail(context->device, "fails", err);
     if (mode == FAULT_HANG) hang_while(device, FAULT_HANG);
@@ -188,7 +190,7 @@ static SutraStatus run(void *opaque, const SutraBatch *batch, SutraResultView *v
     return status;
 }
 
-const SutraBackend *sutra_backend_entry(const SutraHost *host)
+const SutraBackend *sutra_backend_entry(const SutraHost *given)
 {
     static const SutraBackend backend = {
         .struct_size = sizeof backend,
@@ -203,7 +205,8 @@ const SutraBackend *sutra_backend_entry(const SutraHost *host)
         .run = run,
         .context_free = context_free,
     };
-    if (host->abi != SUTRA_BACKEND_ABI) return NULL;
+    if (given->abi != SUTRA_BACKEND_ABI) return NULL;
+    host = given;
     host->log(host->user, 2, "fault: hello");
     return &backend;
 }
