@@ -389,9 +389,9 @@ SUTRA_API const char *sutra_version(void);                   /* "0.1.0"; static 
 SUTRA_API const char *sutra_status_name(SutraStatus status); /* "SUTRA_E_IO"; static; never NULL */
 SUTRA_API const char *sutra_compute_name(SutraCompute compute); /* "int8"; static; never NULL */
 
-/* JSON facts: version, isa, cores, kernels, backends. Writes at most `capacity` bytes with the
- * closing NUL, sets *size to what the whole text needs without it; SUTRA_E_LIMIT when it does not
- * fit. */
+/* JSON facts: version, isa, cores, kernels, backends. It is UTF-8: bytes of names that are not
+ * become U+FFFD. Writes at most `capacity` bytes with the closing NUL, sets *size to what the whole
+ * text needs without it; SUTRA_E_LIMIT when it does not fit. */
 SUTRA_API SutraStatus sutra_system_describe(char *json, size_t capacity, size_t *size,
                                             SutraError *err);
 

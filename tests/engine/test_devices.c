@@ -3,6 +3,7 @@
 #include "backend/plugin.h"
 #include "support/fault_control.h"
 
+#include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -228,6 +229,34 @@ static void slow_devices_get_less(void **state)
     a_slow_device_gets_less(SUTRA_POLICY_LEAST_LOADED);
 }
 
+static void statistics_are_json_of_any_characters(void **state)
+{
+    (void)state;
+    FaultEngine fault;
+    SutraError err = {0};
+    char json[4096];
+    size_t size = 0;
+    fault_engine_open(&fault, PLUGINS, "fault:0,fault:1",
+                      &(SutraEngineOptions){.policy = SUTRA_POLICY_ROUND_ROBIN});
+    fault_switch(1)->mode = FAULT_ERROR;
+    for (int i = 0; i < 4; i++) fault_check_bytes(&fault, 50);
+    assert_int_equal(sutra_engine_stats(fault.tiny.engine, json, sizeof json, &size, &err),
+                     SUTRA_OK);
+    json_error_t why;
+    json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &why);
+    if (!root) fail_msg("%s: %s", why.text, json);
+    json_t *list = json_object_get(root, "devices");
+    assert_int_equal(json_array_size(list), 2);
+    for (size_t d = 0; d < 2; d++)
+        assert_string_equal(json_string_value(json_object_get(json_array_get(list, d), "device")),
+                            FAULT_NAME);
+    const char *error = json_string_value(json_object_get(json_array_get(list, 1), "last_error"));
+    assert_non_null(strstr(error, "fault:1 fails, h\xc3\xa9las"));
+    assert_int_equal(sutra_engine_stats(fault.tiny.engine, json, size, NULL, &err), SUTRA_E_LIMIT);
+    json_decref(root);
+    fault_engine_close(&fault);
+}
+
 static void devices_come_and_go(void **state)
 {
     (void)state;
@@ -329,6 +358,7 @@ int main(void)
         cmocka_unit_test(devices_of_the_processor_have_its_bytes),
         cmocka_unit_test(each_policy_uses_all_devices_and_keeps_the_bytes),
         cmocka_unit_test(slow_devices_get_less),
+        cmocka_unit_test(statistics_are_json_of_any_characters),
         cmocka_unit_test(devices_come_and_go),
         cmocka_unit_test(the_processor_alone_has_no_devices_to_change),
         cmocka_unit_test(models_go_from_devices),

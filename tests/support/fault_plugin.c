@@ -42,7 +42,7 @@ static void hang_while(FaultDevice *device, int mode)
 
 static SutraStatus fail(uint32_t device, const char *what, SutraError *err)
 {
-    snprintf(err->message, sizeof err->message, "fault:%u %s", device, what);
+    snprintf(err->message, sizeof err->message, "fault:%u %s, h\xc3\xa9las", device, what);
     return SUTRA_E_DEVICE;
 }
 
@@ -56,7 +56,7 @@ static SutraStatus device_count(uint32_t *count, SutraError *err)
 static SutraStatus device_info(uint32_t device, SutraDeviceInfo *info, SutraError *err)
 {
     if (devices[device].mode == FAULT_GONE) return fail(device, "is gone", err);
-    snprintf(info->name, sizeof info->name, "a \"faulty\" device");
+    snprintf(info->name, sizeof info->name, FAULT_NAME);
     info->max_in_flight = devices[device].lanes ? devices[device].lanes : 2;
     info->preferred_tokens =
         devices[device].preferred_tokens ? devices[device].preferred_tokens : 64;

@@ -9,6 +9,9 @@
 
 enum { FAULT_DEVICES = 8 };
 
+/* Of each device. */
+#define FAULT_NAME "a \"faulty\" d\xc3\xa9vice \xe8\xae\xbe\xe5\xa4\x87"
+
 typedef enum FaultMode {
     FAULT_NONE = 0,
     FAULT_ERROR,     /* run fails */
