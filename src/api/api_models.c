@@ -8,7 +8,7 @@
  * reference of an entry is its own: that nobody else has one can only change under the lock, by
  * sutra_models_get. */
 #include "api/json_print.h"
-#include "base/clock.h"
+#include "base/deadline.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/process.h"
@@ -272,25 +272,14 @@ static void *watch(void *arg)
         uint64_t until = now > models->idle_ns ? now - models->idle_ns : 0;
         while (!models->stop && close_oldest(models, until, "idle")) continue;
         if (models->stop) break;
-        struct timespec next = {.tv_sec = (time_t)((now + tick) / 1000000000u),
-                                .tv_nsec = (long)((now + tick) % 1000000000u)};
-        pthread_cond_timedwait(&models->stopped, &models->lock, &next);
+        const struct timespec next = su_deadline_at(now + tick);
+        su_deadline_wait(&models->stopped, &models->lock, &next);
     }
     pthread_mutex_unlock(&models->lock);
     return NULL;
 }
 
 /* ---- its own life ---- */
-
-static void init_conditions(SutraModels *models)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&models->changed, &attributes);
-    pthread_cond_init(&models->stopped, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
 
 SutraStatus sutra_models_create(const SutraModelsOptions *options, SutraModels **out,
                                 SutraError *err)
@@ -307,7 +296,8 @@ SutraStatus sutra_models_create(const SutraModelsOptions *options, SutraModels *
     models->log_user = o.log_user;
     models->process = su_process_id();
     pthread_mutex_init(&models->lock, NULL);
-    init_conditions(models);
+    su_deadline_condition(&models->stopped);
+    pthread_cond_init(&models->changed, NULL);
     if (models->idle_ns && pthread_create(&models->watcher, NULL, watch, models) != 0) {
         sutra_models_free(models);
         SU_RAISE(err, SUTRA_E_LIMIT, "could not start the thread that closes idle models");
