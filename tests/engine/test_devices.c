@@ -208,25 +208,22 @@ static void each_policy_uses_all_devices_and_keeps_the_bytes(void **state)
     for (uint32_t policy = 0; policy <= SUTRA_POLICY_RANDOM; policy++) all_devices_are_used(policy);
 }
 
-static void a_slow_device_gets_less(uint32_t policy)
-{
-    FaultEngine fault;
-    const SutraEngineOptions options = {.policy = policy};
-    fault_engine_open(&fault, PLUGINS, "fault:0,fault:1", &options);
-    fault_switch(1)->slow_us = 50000;
-    fault_switch(1)->mode = FAULT_SLOW;
-    for (int i = 0; i < 10; i++) fault_check_bytes(&fault, 200);
-    uint64_t fast = fault_count(&fault, "fault:0", "texts");
-    uint64_t slow = fault_count(&fault, "fault:1", "texts");
-    if (fast <= slow) fail_msg("policy %u: %d and %d texts", policy, (int)fast, (int)slow);
-    fault_engine_close(&fault);
-}
-
-static void slow_devices_get_less(void **state)
+/* A run takes at least as long as the device rests. What comes of it: test_device_choice. */
+static void the_pace_of_a_device_is_measured(void **state)
 {
     (void)state;
-    a_slow_device_gets_less(SUTRA_POLICY_FASTEST);
-    a_slow_device_gets_less(SUTRA_POLICY_LEAST_LOADED);
+    enum { SLOW_US = 20000, MOST_TOKENS = 64 /* of a batch */ };
+    FaultEngine fault;
+    fault_engine_open(&fault, PLUGINS, "fault:0,fault:1",
+                      &(SutraEngineOptions){.policy = SUTRA_POLICY_ROUND_ROBIN});
+    assert_int_equal(fault_count(&fault, "fault:1", "ns_per_token"), 0);
+    fault_switch(1)->slow_us = SLOW_US;
+    fault_switch(1)->mode = FAULT_SLOW;
+    for (int i = 0; i < 3; i++) fault_check_bytes(&fault, 50);
+    assert_true(fault_count(&fault, "fault:1", "runs") > 0);
+    assert_true(fault_count(&fault, "fault:1", "ns_per_token") >= SLOW_US * 1000 / MOST_TOKENS);
+    assert_true(fault_count(&fault, "fault:0", "ns_per_token") > 0);
+    fault_engine_close(&fault);
 }
 
 static void statistics_are_json_of_any_characters(void **state)
@@ -357,7 +354,7 @@ int main(void)
         cmocka_unit_test(unlike_devices_need_leave),
         cmocka_unit_test(devices_of_the_processor_have_its_bytes),
         cmocka_unit_test(each_policy_uses_all_devices_and_keeps_the_bytes),
-        cmocka_unit_test(slow_devices_get_less),
+        cmocka_unit_test(the_pace_of_a_device_is_measured),
         cmocka_unit_test(statistics_are_json_of_any_characters),
         cmocka_unit_test(devices_come_and_go),
         cmocka_unit_test(the_processor_alone_has_no_devices_to_change),
