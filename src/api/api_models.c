@@ -1,4 +1,4 @@
-/* sutra.h: models by name.
+/* sutra_models.h: models by name.
  *
  *   closed ──► opening ──► open ──► closed     idle, or the room is needed
  *      ▲          └── failed
