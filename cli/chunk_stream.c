@@ -2,12 +2,10 @@
 
 #include "atomic_file.h"
 #include "console.h"
+#include "reading_thread.h"
 
-#include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum { PIECE = 64 * 1024 };
 
@@ -15,8 +13,6 @@ enum { PIECE = 64 * 1024 };
 typedef struct Reading {
     CliSource *source;
     SutraStream *stream;
-    pthread_t thread;
-    int stop_pipe[2];
     SutraStatus status; /* of reading alone: what the stream says, it says to who takes, too */
     SutraError err;
 } Reading;
@@ -36,29 +32,6 @@ static void *read_pieces(void *arg)
     free(piece);
     if (pushed == SUTRA_OK) sutra_stream_finish(reading->stream, NULL);
     return NULL;
-}
-
-/* Threads leave signals to the main one. */
-static SutraStatus start_reading(Reading *reading, SutraError *err)
-{
-    if (pipe2(reading->stop_pipe, O_CLOEXEC) != 0)
-        return cli_raise(err, SUTRA_E_LIMIT, "no pipe for the thread that reads text");
-    reading->source->stop_fd = reading->stop_pipe[0];
-    cli_hold_signals(true);
-    int failed = pthread_create(&reading->thread, NULL, read_pieces, reading);
-    cli_hold_signals(false);
-    if (!failed) return SUTRA_OK;
-    close(reading->stop_pipe[0]);
-    close(reading->stop_pipe[1]);
-    return cli_raise(err, SUTRA_E_LIMIT, "could not start the thread that reads text");
-}
-
-static void stop_reading(Reading *reading)
-{
-    close(reading->stop_pipe[1]);
-    pthread_join(reading->thread, NULL);
-    close(reading->stop_pipe[0]);
-    reading->source->stop_fd = -1;
 }
 
 static SutraStatus end_line(const CliChunkStream *stream, const void *row, SutraError *err)
@@ -133,11 +106,12 @@ SutraStatus cli_chunk_stream(const CliChunkStream *stream, SutraError *err)
     SutraStatus status = sutra_stream_open(stream->session->engine, stream->session->model,
                                            stream->options, &reading.stream, err);
     if (status == SUTRA_OK) {
-        status = start_reading(&reading, err);
+        CliReadingThread thread;
+        status = cli_reading_start(&thread, stream->source, read_pieces, &reading, err);
         if (status == SUTRA_OK) {
             status = write_chunks(stream, reading.stream, err);
             if (status != SUTRA_OK) sutra_stream_cancel(reading.stream);
-            stop_reading(&reading);
+            cli_reading_stop(&thread);
         }
     }
     if (status == SUTRA_OK && reading.status != SUTRA_OK) {

@@ -132,7 +132,7 @@ static SutraStatus take_rows(void *user, const CliBlock *block, const SutraResul
 {
     EmbedRun *run = user;
     if (block->first == 0)
-        cli_warn_of_prompts(&run->session.info, run->stream.prompt_name, block->inputs,
+        cli_warn_of_prompts(&run->session.info, run->stream.prompt_name, "texts", block->inputs,
                             block->count);
     cli_rows_write(&run->writer, view);
     /* On a stream, what is done is handed on at once. */
@@ -215,7 +215,7 @@ static SutraStatus embed_chunks(EmbedRun *run, const EmbedArgs *args, SutraError
                                    .aggregate = args->embed.aggregate != 0};
     run->writer = (CliRowWriter){.output = &run->output, .dtype = run->options.dtype};
     cli_rows_begin(&run->writer, args->format, dim_of(run));
-    cli_warn_of_prompts(&run->session.info, args->embed.prompt_name, &(SutraInput){0}, 1);
+    cli_warn_of_prompts(&run->session.info, args->embed.prompt_name, "texts", &(SutraInput){0}, 1);
     status = cli_chunk_stream(&stream, err);
     return status == SUTRA_OK ? cli_output_commit(&run->output, err) : status;
 }

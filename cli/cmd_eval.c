@@ -4,6 +4,7 @@
 #include "json_text.h"
 #include "model_session.h"
 #include "number_text.h"
+#include "prompt_warning.h"
 #include "ranges_option.h"
 #include "suggest.h"
 #include "sutra_tools.h"
@@ -87,6 +88,14 @@ static void report_long(const SutraEvalResult *result, uint32_t max_tokens)
                     (unsigned long long)result->truncated, max_tokens);
 }
 
+/* The texts are not looked at. */
+static void warn_of_prompts(const Task *task, const EvalArgs *args, const SutraModelInfo *info)
+{
+    cli_warn_of_prompts(info, args->embed.prompt_name, task->has_documents ? "queries" : "texts",
+                        &(SutraInput){0}, 1);
+    if (task->has_documents) cli_warn_of_document_prompt(info, args->document_prompt);
+}
+
 static SutraStatus evaluate(const Task *task, const EvalArgs *args, const char *path,
                             SutraError *err)
 {
@@ -115,8 +124,10 @@ static SutraStatus evaluate(const Task *task, const EvalArgs *args, const char *
         cli_progress_clear();
     }
     if (status == SUTRA_OK) status = print_result(task, args, &session.info, &result, err);
-    if (status == SUTRA_OK)
+    if (status == SUTRA_OK) {
+        warn_of_prompts(task, args, &session.info);
         report_long(&result, embed.max_tokens ? embed.max_tokens : session.info.max_tokens);
+    }
     free(ranges);
     cli_session_close(&session);
     return status;

@@ -4,6 +4,7 @@
 #include "embed_stream.h"
 #include "json_text.h"
 #include "number_text.h"
+#include "prompt_warning.h"
 #include "utf8_check.h"
 
 #include <stdlib.h>
@@ -110,6 +111,8 @@ static SutraStatus rank(const RerankArgs *args, const char *query, const CliSess
     ranking->count = (size_t)stream.totals.texts;
     sort(ranking, (const float *)(const void *)scores);
     free(scores);
+    const SutraInput asked = {.text = query, .text_size = strlen(query)};
+    if (ranking->count) cli_warn_of_prompts(&session->info, args->prompt_name, "query", &asked, 1);
     cli_report_long(&stream.totals, args->max_tokens ? args->max_tokens : session->info.max_tokens);
     return SUTRA_OK;
 }

@@ -4,6 +4,7 @@
 #include "embed_stream.h"
 #include "json_text.h"
 #include "number_text.h"
+#include "prompt_warning.h"
 #include "ranges_option.h"
 #include "utf8_check.h"
 
@@ -62,6 +63,17 @@ static SutraStatus embed_side(const CliSession *session, const SutraEmbedOptions
     cli_report_long(&stream.totals,
                     options->max_tokens ? options->max_tokens : session->info.max_tokens);
     return SUTRA_OK;
+}
+
+/* True: a warning was written. */
+static bool warn_of_prompts(const CliSession *session, const char *prompt, const Side *side)
+{
+    SutraInput *inputs = cli_alloc(side->count, sizeof *inputs);
+    for (size_t i = 0; i < side->count; i++)
+        inputs[i] = (SutraInput){.text = side->texts[i].data, .text_size = side->texts[i].size};
+    bool warned = cli_warn_of_prompts(&session->info, prompt, "texts", inputs, side->count);
+    free(inputs);
+    return warned;
 }
 
 static void print_texts(CliOutput *out, const char *name, const Side *side)
@@ -173,6 +185,8 @@ static SutraStatus compare(const SimilarityArgs *args, CliReader *input, CliRead
         status = embed_side(&session, &options, args->embed.prompt_name, input, &rows, err);
     if (status == SUTRA_OK && args->with)
         status = embed_side(&session, &options, args->embed.prompt_name, with, &others, err);
+    if (status == SUTRA_OK && !warn_of_prompts(&session, args->embed.prompt_name, &rows))
+        warn_of_prompts(&session, args->embed.prompt_name, &others);
     if (status == SUTRA_OK) status = cli_output_open(&out, NULL, false, err);
     if (status == SUTRA_OK) {
         uint32_t dim = options.dim ? options.dim : session.info.dim;

@@ -1,15 +1,13 @@
 #include "embed_stream.h"
 
-#include "atomic_file.h"
 #include "console.h"
+#include "reading_thread.h"
 #include "run_times.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* A block is small enough to show progress and to be handed on soon, and the blocks in flight are
  * enough for every thread of the engine to find texts while one block ends and the next begins. */
@@ -29,13 +27,12 @@ typedef struct Ring {
     CliEmbedStream *stream;
     Flight *flights;
     size_t depth;
-    pthread_t thread;
+    CliReadingThread thread;
     pthread_mutex_t lock; /* guards what is below */
     pthread_cond_t changed;
     uint64_t read, taken;
     bool stop;
     uint64_t last; /* lap of the reading thread */
-    int stop_pipe[2];
 } Ring;
 
 void cli_locate_error(const CliBlock *block, SutraError *err)
@@ -231,37 +228,19 @@ static void stop_reading(Ring *ring)
         sutra_job_cancel(ring->flights[i % ring->depth].job);
     pthread_cond_signal(&ring->changed);
     pthread_mutex_unlock(&ring->lock);
-    close(ring->stop_pipe[1]);
-    pthread_join(ring->thread, NULL);
+    cli_reading_stop(&ring->thread);
     for (size_t i = 0; i < ring->depth; i++) {
         sutra_job_cancel(ring->flights[i].job);
         sutra_job_free(ring->flights[i].job);
     }
-    close(ring->stop_pipe[0]);
-    ring->stream->reader->source.stop_fd = -1;
-}
-
-/* Threads leave signals to the main one. */
-static SutraStatus start_reading(Ring *ring, SutraError *err)
-{
-    CliSource *source = &ring->stream->reader->source;
-    if (pipe2(ring->stop_pipe, O_CLOEXEC) != 0)
-        return cli_raise(err, SUTRA_E_LIMIT, "no pipe for the thread that reads texts");
-    source->stop_fd = ring->stop_pipe[0];
-    cli_hold_signals(true);
-    int failed = pthread_create(&ring->thread, NULL, read_blocks, ring);
-    cli_hold_signals(false);
-    if (!failed) return SUTRA_OK;
-    close(ring->stop_pipe[0]);
-    close(ring->stop_pipe[1]);
-    return cli_raise(err, SUTRA_E_LIMIT, "could not start the thread that reads texts");
 }
 
 static SutraStatus embed_blocks(Ring *ring, uint64_t *last, CliTakeRows *take, void *user,
                                 SutraError *err)
 {
     bool more = true;
-    SutraStatus status = start_reading(ring, err);
+    SutraStatus status =
+        cli_reading_start(&ring->thread, &ring->stream->reader->source, read_blocks, ring, err);
     if (status != SUTRA_OK) return status;
     while (status == SUTRA_OK && more) status = take_block(ring, last, take, user, &more, err);
     stop_reading(ring);

@@ -4,6 +4,7 @@
 #include "console.h"
 #include "sutra_tools.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -209,15 +210,34 @@ static void log_line(void *user, int level, const char *line)
     if (level <= 1) cli_message("%s", line);
 }
 
-/* Threads of the engine, which says so in JSON. */
-static uint32_t count_threads(const SutraEngine *engine)
+/* What the engine says of itself in JSON: its threads, and whether it has the processor alone. */
+static uint32_t count_threads(const SutraEngine *engine, bool *processor_alone)
 {
     static const char key[] = "\"threads\": ";
-    char facts[1024];
-    size_t size;
-    if (sutra_engine_stats(engine, facts, sizeof facts, &size, NULL) != SUTRA_OK) return 1;
-    const char *found = strstr(facts, key);
-    return found ? (uint32_t)strtoul(found + strlen(key), NULL, 10) : 1;
+    size_t size = 0;
+    sutra_engine_stats(engine, NULL, 0, &size, NULL);
+    char *facts = cli_alloc(size + 1, 1);
+    SutraStatus status = sutra_engine_stats(engine, facts, size + 1, NULL, NULL);
+    const char *found = status == SUTRA_OK ? strstr(facts, key) : NULL;
+    uint32_t threads = found ? (uint32_t)strtoul(found + strlen(key), NULL, 10) : 1;
+    *processor_alone = found && strstr(found, "\"devices\": []");
+    free(facts);
+    return threads;
+}
+
+/* The folder of --plugins, or of SUTRA_PLUGINS if it is there; NULL: none. */
+static const char *plugins_folder(const CliModelArgs *args)
+{
+    const char *folder = getenv("SUTRA_PLUGINS");
+    if (args->plugins) return *args->plugins ? args->plugins : NULL;
+    if (!folder || !*folder) return NULL;
+    DIR *directory = opendir(folder);
+    if (!directory) {
+        cli_message("warning: SUTRA_PLUGINS=%s: %s", folder, strerror(errno));
+        return NULL;
+    }
+    closedir(directory);
+    return folder;
 }
 
 /* Threads of the engine leave signals to this one. */
@@ -230,8 +250,7 @@ static SutraStatus create_engine(CliSession *session, const CliModelArgs *args, 
                          args->policy ? "policy" : "allow-mixed");
     options.policy = args->policy ? args->policy - 1 : SUTRA_POLICY_FASTEST;
     options.allow_mixed = args->allow_mixed;
-    options.plugins = args->plugins ? args->plugins : getenv("SUTRA_PLUGINS");
-    if (options.plugins && !*options.plugins) options.plugins = NULL;
+    options.plugins = plugins_folder(args);
     options.num_threads = args->threads;
     options.devices = any ? NULL : args->device;
     options.log = log_line;
@@ -240,8 +259,13 @@ static SutraStatus create_engine(CliSession *session, const CliModelArgs *args, 
     cli_hold_signals(true);
     status = sutra_engine_create(&options, &session->engine, err);
     cli_hold_signals(false);
-    if (status == SUTRA_OK) session->num_threads = count_threads(session->engine);
-    return status;
+    if (status != SUTRA_OK) return status;
+    bool processor_alone;
+    session->num_threads = count_threads(session->engine, &processor_alone);
+    if (args->plugins && options.plugins && processor_alone)
+        cli_message("--plugins %s: none is opened, the processor is the only device",
+                    options.plugins);
+    return SUTRA_OK;
 }
 
 bool cli_cache_folder(char *path, size_t capacity)

@@ -3,7 +3,6 @@
 #include "console.h"
 #include "sutra_hub.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -74,23 +73,42 @@ static void list_prompts(const Prompts *prompts, char *list, size_t capacity)
     }
 }
 
-void cli_warn_of_prompts(const SutraModelInfo *info, const char *prompt_name,
-                         const SutraInput *inputs, size_t count)
+static void warn(const Prompts *prompts, const char *what, const char *option)
 {
     char list[240];
-    Prompts prompts = {.info = info};
-    bool own = has_text(&prompts);
-    if (prompt_name ? own || !*prompt_name : info->default_prompt != NULL) return;
-    if (!own) prompts.known = sutra_registry_find(info->name);
-    if (!own && (!prompts.known || !prompts.known->needs_prompt)) return;
-    if (are_prompted(&prompts, inputs, count)) return;
-    list_prompts(&prompts, list, sizeof list);
-    if (own)
-        cli_message("warning: no prompt was put before the texts, and %s has: %s; choose one with "
-                    "--prompt-name NAME, or none with --prompt-name \"\"",
-                    info->name, list);
+    const char *model = prompts->info->name;
+    list_prompts(prompts, list, sizeof list);
+    if (!prompts->known)
+        cli_message("warning: no prompt was put before the %s, and %s has: %s; choose one with %s "
+                    "NAME, or none with %s \"\"",
+                    what, model, list, option, option);
     else
         cli_message("warning: %s wants one of %s before every text, and its folder has no such "
-                    "prompts: put it there; --prompt-name \"\" embeds texts as they are",
-                    info->name, list);
+                    "prompts: put it there; %s \"\" embeds texts as they are",
+                    model, list, option);
+}
+
+bool cli_warn_of_prompts(const SutraModelInfo *info, const char *prompt_name, const char *what,
+                         const SutraInput *inputs, size_t count)
+{
+    Prompts prompts = {.info = info};
+    bool own = has_text(&prompts);
+    if (prompt_name ? own || !*prompt_name : info->default_prompt != NULL) return false;
+    if (!own) prompts.known = sutra_registry_find(info->name);
+    if (!own && (!prompts.known || !prompts.known->needs_prompt)) return false;
+    if (are_prompted(&prompts, inputs, count)) return false;
+    warn(&prompts, what, "--prompt-name");
+    return true;
+}
+
+void cli_warn_of_document_prompt(const SutraModelInfo *info, const char *prompt_name)
+{
+    static const char *const words[] = {"document", "passage", "corpus"};
+    Prompts prompts = {.info = info};
+    bool has_one = false;
+    if (prompt_name || info->default_prompt) return;
+    for (uint32_t i = 0; i < info->num_prompts; i++)
+        for (size_t w = 0; w < sizeof words / sizeof *words; w++)
+            has_one |= *info->prompts[i] && strstr(info->prompt_names[i], words[w]);
+    if (has_one) warn(&prompts, "documents", "--document-prompt");
 }

@@ -85,6 +85,13 @@ SUTRA_API SutraStatus sutra_json_text(const SutraJsonField *field, const char *w
 /* The object's keys as they are written, between commas, as many as there is room for. */
 SUTRA_API void sutra_json_line_names(const char *line, size_t size, char *names, size_t capacity);
 
+/* The other way: what stands between a string's quotes. Escaped are '"', "\" and control
+ * characters; a byte that is not part of valid UTF-8 becomes U+FFFD. Writes whole characters, of at
+ * most 6 bytes each, as long as they fit into capacity, without a NUL; returns their bytes, and in
+ * *used those of the text that they stand for. */
+SUTRA_API size_t sutra_json_escape(const char *text, size_t size, char *escaped, size_t capacity,
+                                   size_t *used);
+
 /* Blanks, tabs and "\r" at most: such a line among lines of JSON is no record. */
 SUTRA_API int sutra_json_line_is_blank(const char *line, size_t size);
 

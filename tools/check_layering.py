@@ -43,7 +43,7 @@ LAYERS = {
     "cli": (),
     "examples": (),
 }
-PUBLIC = {"sutra.h", "sutra_backend.h", "sutra_tools.h", "sutra_hub.h"}
+PUBLIC = {"sutra.h", "sutra_chunks.h", "sutra_models.h", "sutra_backend.h", "sutra_tools.h", "sutra_hub.h"}
 # Public headers are on a level too.
 PUBLIC_USERS = {
     "sutra_backend.h": ("src/kernels", "src/encoder", "src/backend", "src/model", "src/pipeline", "src/api",
@@ -56,6 +56,8 @@ ENGINE = tuple(f for f in LAYERS if f.startswith("src/"))
 # Public header -> where its functions are defined.
 HOMES = {
     "include/sutra.h": ("src/api/api_",),
+    "include/sutra_chunks.h": ("src/api/api_",),
+    "include/sutra_models.h": ("src/api/api_",),
     "include/sutra_hub.h": ("src/hub/",),
     "include/sutra_tools.h": ("src/tools/", "src/bench/"),
 }
@@ -306,6 +308,8 @@ BAD = [  # path -> text that must be found, and a word of the message
     ({"src/api/api_x.c": "void sutra_x(void) {}", "src/pipeline/y.c": "void su_y(void) { sutra_x(); }"},
      "may not call sutra_x of src/api"),
     ({"include/sutra.h": GUARDED.replace("SU_X", "SUTRA") % "SUTRA_API void sutra_x(void);",
+      "src/pipeline/y.c": "void sutra_x(void) {}"}, "sutra_x is defined in src/pipeline/y.c"),
+    ({"include/sutra_chunks.h": GUARDED.replace("SU_X", "SUTRA_CHUNKS") % "SUTRA_API void sutra_x(void);",
       "src/pipeline/y.c": "void sutra_x(void) {}"}, "sutra_x is defined in src/pipeline/y.c"),
     ({"include/sutra.h": GUARDED.replace("SU_X", "SUTRA") % "SUTRA_API void sutra_x(void);"}, "defined in no file"),
     ({"docs/X.md": "see " + "/ho" + "me/me/notes"}, "a path of one machine"),

@@ -1,4 +1,4 @@
-/* sutra.h: chunks of long texts. */
+/* sutra_chunks.h: chunks of long texts. */
 #include "base/memory.h"
 #include "base/status.h"
 #include "model/model.h"

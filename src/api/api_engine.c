@@ -1,8 +1,10 @@
 /* sutra.h: engines, embedding, submission. Checks arguments and hands on to the pipeline. */
 #include "api/json_print.h"
 #include "backend/cpu_backend.h"
+#include "backend/plugin.h"
 #include "base/cpu_features.h"
 #include "base/file_map.h"
+#include "base/log.h"
 #include "base/process.h"
 #include "base/status.h"
 #include "pipeline/job_queue.h"
@@ -42,10 +44,22 @@ static SutraStatus check_engine_options(const SutraEngineOptions *o, SutraError 
     return su_isa_select(&isa, err);
 }
 
+/* The folder of plugins is looked at all the same: a wrong name is told when it is given. */
+static SutraStatus leave_plugins(const SutraEngineOptions *o, SutraError *err)
+{
+    size_t count = 0;
+    if (!o->plugins) return SUTRA_OK;
+    SU_TRY(su_plugins_count(o->plugins, &count, err));
+    su_log(o->log, o->log_user, SU_LOG_INFO,
+           "%s: its plugins (%zu) are not opened, the processor is the only device", o->plugins,
+           count);
+    return SUTRA_OK;
+}
+
 /* Threads tokenise, and each waits for a device while that has its batch. */
 static SutraStatus open_devices(SutraEngine *engine, const SutraEngineOptions *o, SutraError *err)
 {
-    if (is_processor(o->devices)) return SUTRA_OK;
+    if (is_processor(o->devices)) return leave_plugins(o, err);
     const SuDevicePoolOptions options = {.devices = o->devices,
                                          .plugins = o->plugins,
                                          .policy = o->policy,

@@ -6,47 +6,42 @@
 #include "pipeline/scheduler.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
-enum { MOST_REPORTS = 32, REPORT_SIZE = 1024 };
+enum { MOST_REPORTS = 32 };
 
-static size_t print_report(char *text, size_t capacity, const SuDeviceReport *report)
+static void print_report(SuJsonPart *part, const SuDeviceReport *report)
 {
-    char device[2 * sizeof report->device], error[2 * sizeof report->last_error];
-    su_json_escape(report->device, device, sizeof device);
-    su_json_escape(report->last_error, error, sizeof error);
-    int size = snprintf(
-        text, capacity,
-        "{\"name\": \"%s\", \"device\": \"%s\", \"state\": \"%s\", \"lanes\": %u, "
-        "\"busy\": %u, \"hung\": %u, \"runs\": %" PRIu64 ", \"texts\": %" PRIu64
-        ", \"tokens\": %" PRIu64 ", \"failed_runs\": %" PRIu64 ", \"late_runs\": %" PRIu64
-        ", \"retried_texts\": %" PRIu64 ", \"ns_per_token\": %.1f, \"last_error\": \"%s\"}",
-        report->name, device, report->state, report->lanes, report->busy, report->hung,
-        report->runs, report->texts, report->tokens, report->failed_runs, report->late_runs,
-        report->retried_texts, report->ns_per_token, error);
-    return size > 0 && (size_t)size < capacity ? (size_t)size : 0;
+    su_json_add(part, "%s{\"name\": \"%s\", \"device\": ", part->size ? ", " : "", report->name);
+    su_json_add_string(part, report->device);
+    su_json_add(part,
+                ", \"state\": \"%s\", \"lanes\": %u, \"busy\": %u, \"hung\": %u, \"runs\": %" PRIu64
+                ", \"texts\": %" PRIu64 ", \"tokens\": %" PRIu64 ", \"failed_runs\": %" PRIu64
+                ", \"late_runs\": %" PRIu64 ", \"retried_texts\": %" PRIu64
+                ", \"ns_per_token\": %.1f, \"last_error\": ",
+                report->state, report->lanes, report->busy, report->hung, report->runs,
+                report->texts, report->tokens, report->failed_runs, report->late_runs,
+                report->retried_texts, report->ns_per_token);
+    su_json_add_string(part, report->last_error);
+    su_json_add(part, "}");
 }
 
-/* The list of devices; of an engine that has the processor alone, empty. Freed by su_free. */
+/* The list of devices; of an engine that has the processor alone, empty. Freed by su_free; NULL: no
+ * memory. */
 static char *print_devices(const SutraEngine *engine)
 {
+    SuJsonPart part = {0};
     SuDeviceReport *reports = su_calloc(MOST_REPORTS, sizeof *reports);
-    char *text = su_alloc(MOST_REPORTS, REPORT_SIZE);
     uint32_t count = 0;
-    size_t used = 0;
-    if (reports && text && engine->devices)
+    if (reports && engine->devices)
         count = su_device_pool_report(engine->devices, reports, MOST_REPORTS);
-    if (text) *text = '\0';
-    for (uint32_t d = 0; d < count; d++) {
-        if (d) used += (size_t)snprintf(text + used, REPORT_SIZE, ", ");
-        used += print_report(text + used, REPORT_SIZE - 2, &reports[d]);
-    }
-    if (!reports) {
-        su_free(text);
-        text = NULL;
+    su_json_add(&part, "%s", "");
+    for (uint32_t d = 0; d < count; d++) print_report(&part, &reports[d]);
+    if (!reports || part.failed) {
+        su_free(part.text);
+        part.text = NULL;
     }
     su_free(reports);
-    return text;
+    return part.text;
 }
 
 SutraStatus sutra_engine_stats(const SutraEngine *engine, char *json, size_t capacity, size_t *size,

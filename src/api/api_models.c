@@ -1,4 +1,4 @@
-/* sutra.h: models by name.
+/* sutra_models.h: models by name.
  *
  *   closed ──► opening ──► open ──► closed     idle, or the room is needed
  *      ▲          └── failed
@@ -8,7 +8,7 @@
  * reference of an entry is its own: that nobody else has one can only change under the lock, by
  * sutra_models_get. */
 #include "api/json_print.h"
-#include "base/clock.h"
+#include "base/deadline.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/process.h"
@@ -272,25 +272,14 @@ static void *watch(void *arg)
         uint64_t until = now > models->idle_ns ? now - models->idle_ns : 0;
         while (!models->stop && close_oldest(models, until, "idle")) continue;
         if (models->stop) break;
-        struct timespec next = {.tv_sec = (time_t)((now + tick) / 1000000000u),
-                                .tv_nsec = (long)((now + tick) % 1000000000u)};
-        pthread_cond_timedwait(&models->stopped, &models->lock, &next);
+        const struct timespec next = su_deadline_at(now + tick);
+        su_deadline_wait(&models->stopped, &models->lock, &next);
     }
     pthread_mutex_unlock(&models->lock);
     return NULL;
 }
 
 /* ---- its own life ---- */
-
-static void init_conditions(SutraModels *models)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&models->changed, &attributes);
-    pthread_cond_init(&models->stopped, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
 
 SutraStatus sutra_models_create(const SutraModelsOptions *options, SutraModels **out,
                                 SutraError *err)
@@ -307,7 +296,8 @@ SutraStatus sutra_models_create(const SutraModelsOptions *options, SutraModels *
     models->log_user = o.log_user;
     models->process = su_process_id();
     pthread_mutex_init(&models->lock, NULL);
-    init_conditions(models);
+    su_deadline_condition(&models->stopped);
+    pthread_cond_init(&models->changed, NULL);
     if (models->idle_ns && pthread_create(&models->watcher, NULL, watch, models) != 0) {
         sutra_models_free(models);
         SU_RAISE(err, SUTRA_E_LIMIT, "could not start the thread that closes idle models");
@@ -338,47 +328,38 @@ void sutra_models_free(SutraModels *models)
 
 /* ---- what there is ---- */
 
-enum { LONGEST = 1200 /* of an entry's text */ };
-
-static size_t print_entry(Entry *entry, char *text, size_t capacity)
+static void print_entry(SuJsonPart *part, Entry *entry)
 {
-    char name[2 * 128], path[2 * 256];
-    su_json_escape(entry->name, name, sizeof name);
-    su_json_escape(entry->path, path, sizeof path);
     bool used = in_use(entry, su_clock_ns());
-    return (size_t)snprintf(text, capacity,
-                            "{\"name\": \"%s\", \"path\": \"%s\", \"state\": \"%s\", "
-                            "\"in_use\": %s, \"weight_bytes\": %" PRIu64 ", \"opened\": %" PRIu64
-                            ", \"closed\": %" PRIu64 "}",
-                            name, path,
-                            entry->opening ? "opening"
-                            : entry->model ? "open"
-                                           : "closed",
-                            used && entry->model ? "true" : "false",
-                            entry->model ? entry->model->weight_bytes : 0, entry->opened,
-                            entry->closed);
+    su_json_add(part, "%s{\"name\": ", part->size ? ", " : "");
+    su_json_add_string(part, entry->name);
+    su_json_add(part, ", \"path\": ");
+    su_json_add_string(part, entry->path);
+    su_json_add(part,
+                ", \"state\": \"%s\", \"in_use\": %s, \"weight_bytes\": %" PRIu64
+                ", \"opened\": %" PRIu64 ", \"closed\": %" PRIu64 "}",
+                entry->opening ? "opening"
+                : entry->model ? "open"
+                               : "closed",
+                used && entry->model ? "true" : "false",
+                entry->model ? entry->model->weight_bytes : 0, entry->opened, entry->closed);
 }
 
 SutraStatus sutra_models_describe(SutraModels *models, char *json, size_t capacity, size_t *size,
                                   SutraError *err)
 {
-    size_t count = 0, used = 0;
+    SuJsonPart part = {0};
     SU_TRY(check(models, "any", err));
     pthread_mutex_lock(&models->lock);
-    for (const Entry *entry = models->first; entry; entry = entry->next) count++;
-    char *text = su_alloc(count + 1, LONGEST);
-    if (text) *text = '\0';
-    for (Entry *entry = models->first; entry && text; entry = entry->next) {
-        if (used) used += (size_t)snprintf(text + used, LONGEST, ", ");
-        used += print_entry(entry, text + used, LONGEST - 2);
-    }
+    for (Entry *entry = models->first; entry; entry = entry->next) print_entry(&part, entry);
     uint64_t bytes = open_bytes(models);
     pthread_mutex_unlock(&models->lock);
-    if (!text) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory");
-    SutraStatus status = su_json_print(json, capacity, size, err,
-                                       "{\"weight_bytes\": %" PRIu64 ", \"memory_budget\": %" PRIu64
-                                       ", \"models\": [%s]}",
-                                       bytes, models->budget, text);
-    su_free(text);
+    SutraStatus status = part.failed
+                             ? su_error_set(err, SUTRA_E_MEMORY, "out of memory")
+                             : su_json_print(json, capacity, size, err,
+                                             "{\"weight_bytes\": %" PRIu64
+                                             ", \"memory_budget\": %" PRIu64 ", \"models\": [%s]}",
+                                             bytes, models->budget, part.text ? part.text : "");
+    su_free(part.text);
     return status;
 }

@@ -1,4 +1,4 @@
-/* sutra.h: streams of text. Checks arguments and hands on to the pipeline. */
+/* sutra_chunks.h: streams of text. Checks arguments and hands on to the pipeline. */
 #include "base/process.h"
 #include "base/status.h"
 #include "pipeline/stream.h"

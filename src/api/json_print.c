@@ -1,9 +1,12 @@
 #include "api/json_print.h"
 
+#include "base/json_escape.h"
+#include "base/memory.h"
 #include "base/status.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 SutraStatus su_json_print(char *json, size_t capacity, size_t *size, SutraError *err,
                           const char *format, ...)
@@ -20,13 +23,40 @@ SutraStatus su_json_print(char *json, size_t capacity, size_t *size, SutraError 
     return SUTRA_OK;
 }
 
-void su_json_escape(const char *text, char *escaped, size_t capacity)
+/* Room for so many more bytes and a NUL. */
+static bool reserve(SuJsonPart *part, size_t more)
 {
-    size_t used = 0;
-    for (; *text && used + 2 < capacity; text++) {
-        unsigned char byte = (unsigned char)*text;
-        if (byte == '"' || byte == '\\') escaped[used++] = '\\';
-        escaped[used++] = byte < 0x20 || byte > 0x7e ? '?' : *text;
+    size_t needed = part->size + more + 1;
+    if (part->failed || needed <= part->capacity) return !part->failed;
+    size_t capacity = needed < 2 * part->capacity ? 2 * part->capacity : needed;
+    char *text = su_realloc(part->text, capacity, 1);
+    part->failed = !text;
+    if (!text) return false;
+    part->text = text;
+    part->capacity = capacity;
+    return true;
+}
+
+void su_json_add(SuJsonPart *part, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int length = vsnprintf(NULL, 0, format, args);
+    if (length >= 0 && reserve(part, (size_t)length)) {
+        vsnprintf(part->text + part->size, (size_t)length + 1, format, again);
+        part->size += (size_t)length;
     }
-    escaped[used] = '\0';
+    va_end(again);
+    va_end(args);
+}
+
+void su_json_add_string(SuJsonPart *part, const char *text)
+{
+    enum { LONGEST = 6 /* of a byte */ };
+    size_t size = strlen(text), used;
+    su_json_add(part, "\"");
+    if (!reserve(part, LONGEST * size)) return;
+    part->size += su_json_escape(text, size, part->text + part->size, LONGEST * size, &used);
+    su_json_add(part, "\"");
 }

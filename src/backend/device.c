@@ -1,7 +1,7 @@
 #include "backend/device.h"
 
 #include "backend/backend_call.h"
-#include "base/clock.h"
+#include "base/deadline.h"
 #include "base/status.h"
 #include "base/thread_cores.h"
 
@@ -129,21 +129,12 @@ void su_device_drop(SuDevice *device, uint64_t serial)
 
 /* ---- what devices share ---- */
 
-static void init_condition(pthread_cond_t *condition)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(condition, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
 SuDeviceShared *su_device_shared_create(void)
 {
     SuDeviceShared *shared = su_calloc(1, sizeof *shared);
     if (!shared) return NULL;
     pthread_mutex_init(&shared->lock, NULL);
-    init_condition(&shared->changed);
+    su_deadline_condition(&shared->changed);
     shared->references = 1;
     return shared;
 }
@@ -295,8 +286,8 @@ SutraStatus su_device_open(SuDeviceShared *shared, const SuDeviceName *name,
     if (!device->lanes) status = su_error_set(err, SUTRA_E_MEMORY, "out of memory");
     for (uint32_t i = 0; i < lanes && status == SUTRA_OK; i++) {
         device->lanes[i].device = device;
-        init_condition(&device->lanes[i].wake);
-        init_condition(&device->lanes[i].done);
+        su_deadline_condition(&device->lanes[i].wake);
+        su_deadline_condition(&device->lanes[i].done);
         device->num_lanes++;
         status = start_lane(device, &device->lanes[i], err);
     }
@@ -436,10 +427,9 @@ void su_lane_start(SuLane *lane)
 bool su_lane_wait(SuLane *lane, uint64_t deadline_ns)
 {
     SuDevice *device = lane->device;
-    struct timespec until = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
-                             .tv_nsec = (long)(deadline_ns % 1000000000u)};
+    const struct timespec until = su_deadline_at(deadline_ns);
     while (lane->state == SU_LANE_RUNNING && su_clock_ns() < deadline_ns)
-        pthread_cond_timedwait(&lane->done, &device->shared->lock, &until);
+        su_deadline_wait(&lane->done, &device->shared->lock, &until);
     if (lane->state == SU_LANE_TAKEN) return true;
     lane->own.retain(lane->own.owner);
     lane->state = SU_LANE_ABANDONED;

@@ -2,7 +2,7 @@
 
 #include "backend/device_choice.h"
 #include "backend/device_health.h"
-#include "base/clock.h"
+#include "base/deadline.h"
 #include "base/status.h"
 
 #include <stdio.h>
@@ -45,13 +45,9 @@ static bool refuses(const Journey *j, const SuDevice *device)
 /* Until a lane is free, or a device in another state, or due. due_ns: UINT64_MAX: none will be. */
 static void wait_for_change(SuDevicePool *pool, uint64_t due_ns)
 {
-    pthread_cond_t *changed = &pool->shared->changed;
-    const struct timespec due = {.tv_sec = (time_t)(due_ns / 1000000000u),
-                                 .tv_nsec = (long)(due_ns % 1000000000u)};
-    if (due_ns == UINT64_MAX)
-        pthread_cond_wait(changed, &pool->shared->lock);
-    else
-        pthread_cond_timedwait(changed, &pool->shared->lock, &due);
+    const struct timespec due = su_deadline_at(due_ns);
+    su_deadline_wait(&pool->shared->changed, &pool->shared->lock,
+                     due_ns == UINT64_MAX ? NULL : &due);
 }
 
 /* A taken lane, after a wait for one if need be; NULL: no device is left for it. */
@@ -355,9 +351,8 @@ static void wait_for_loads(SuDevicePool *pool, SuDevice *const *devices, uint32_
             served = true;
         }
         if (!under_way || now >= until) return;
-        struct timespec end = {.tv_sec = (time_t)(until / 1000000000u),
-                               .tv_nsec = (long)(until % 1000000000u)};
-        pthread_cond_timedwait(&pool->shared->changed, &pool->shared->lock, &end);
+        const struct timespec end = su_deadline_at(until);
+        su_deadline_wait(&pool->shared->changed, &pool->shared->lock, &end);
     }
 }
 

@@ -149,13 +149,31 @@ static SutraStatus open_plugin(const char *path, SutraError *err)
     return SUTRA_OK;
 }
 
+static SutraStatus list_plugins(const char *folder, char ***names, size_t *count, SutraError *err)
+{
+    return su_folder_list(folder, "sutra_", ".so", names, count, err);
+}
+
+SutraStatus su_plugins_count(const char *folder, size_t *count, SutraError *err)
+{
+    char **names = NULL;
+    SU_TRY(list_plugins(folder, &names, count, err));
+    su_folder_list_free(names, *count);
+    return SUTRA_OK;
+}
+
 SutraStatus su_plugins_open(const char *folder, SutraError *err)
 {
     char **names = NULL;
     size_t count = 0;
     if (!folder) return SUTRA_OK;
-    SU_TRY(su_folder_list(folder, "sutra_", ".so", &names, &count, err));
+    SU_TRY(list_plugins(folder, &names, &count, err));
     SutraStatus status = SUTRA_OK;
+    if (!count) {
+        char line[PATH_SIZE + 64];
+        snprintf(line, sizeof line, "%s: no plugins, sutra_*.so", folder);
+        tell(NULL, SU_LOG_WARNING, line);
+    }
     pthread_mutex_lock(&lock);
     for (size_t i = 0; i < count && status == SUTRA_OK; i++) {
         char path[PATH_SIZE];

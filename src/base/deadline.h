@@ -18,11 +18,17 @@ static inline void su_deadline_condition(pthread_cond_t *condition)
     pthread_condattr_destroy(&attributes);
 }
 
+/* A moment of su_clock_ns. */
+static inline struct timespec su_deadline_at(uint64_t ns)
+{
+    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000u),
+                             .tv_nsec = (long)(ns % 1000000000u)};
+}
+
 static inline struct timespec su_deadline_after(uint64_t timeout_ns)
 {
-    uint64_t now = su_clock_ns(), end = now + timeout_ns < now ? UINT64_MAX : now + timeout_ns;
-    return (struct timespec){.tv_sec = (time_t)(end / 1000000000u),
-                             .tv_nsec = (long)(end % 1000000000u)};
+    uint64_t now = su_clock_ns();
+    return su_deadline_at(now + timeout_ns < now ? UINT64_MAX : now + timeout_ns);
 }
 
 /* False: `end` has passed. NULL: never. */

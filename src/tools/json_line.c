@@ -3,6 +3,7 @@
  * The line is checked as a whole, in one pass and without memory of its own; the values of other
  * fields are passed over, whatever numbers they hold. Nesting is a stack of bits: 1 for an object,
  * 0 for an array. */
+#include "base/json_escape.h"
 #include "base/status.h"
 #include "sutra_tools.h"
 #include "unicode/utf8.h"
@@ -345,6 +346,12 @@ SutraStatus sutra_json_text(const SutraJsonField *field, const char *where, char
         SU_RAISE(err, SUTRA_E_FORMAT, "%s: field \"%s\": half of a surrogate pair is no character",
                  where, field->name);
     return SUTRA_OK;
+}
+
+size_t sutra_json_escape(const char *text, size_t size, char *escaped, size_t capacity,
+                         size_t *used)
+{
+    return su_json_escape(text, size, escaped, capacity, used);
 }
 
 int sutra_json_line_is_blank(const char *line, size_t size)

@@ -1,25 +1,8 @@
 #include "unicode/utf8.h"
 
-#include <string.h>
+#include "base/utf8_sequence.h"
 
-/* Bytes of the sequence that begins at b, of which `left` can be read; 0 if it is not valid. */
-static size_t sequence_size(const unsigned char *b, size_t left)
-{
-    size_t size = b[0] < 0x80   ? 1
-                  : b[0] < 0xc2 ? 0
-                  : b[0] < 0xe0 ? 2
-                  : b[0] < 0xf0 ? 3
-                  : b[0] < 0xf5 ? 4
-                                : 0;
-    if (size < 2 || size > left) return size > left ? 0 : size;
-    /* The second byte's range also rules out overlong forms, surrogates and what is too large. */
-    unsigned low = b[0] == 0xe0 ? 0xa0 : b[0] == 0xf0 ? 0x90 : 0x80;
-    unsigned high = b[0] == 0xed ? 0x9f : b[0] == 0xf4 ? 0x8f : 0xbf;
-    if (b[1] < low || b[1] > high) return 0;
-    for (size_t i = 2; i < size; i++)
-        if ((b[i] & 0xc0) != 0x80) return 0;
-    return size;
-}
+#include <string.h>
 
 bool su_utf8_validate(const char *text, size_t size, size_t *bad, size_t *num_code_points)
 {
@@ -34,7 +17,7 @@ bool su_utf8_validate(const char *text, size_t size, size_t *bad, size_t *num_co
             count += sizeof word;
         }
         if (at == size) break;
-        size_t step = sequence_size(b + at, size - at);
+        size_t step = su_utf8_sequence_size(b + at, size - at);
         if (step == 0) {
             *bad = at;
             *num_code_points = count;
@@ -53,7 +36,7 @@ bool su_utf8_is_cut(const char *text, size_t size)
     memcpy(whole, text, size);
     if (size == 1 && whole[0] == 0xe0) whole[1] = 0xa0;
     if (size == 1 && whole[0] == 0xf0) whole[1] = 0x90;
-    return sequence_size(whole, sizeof whole) > size;
+    return su_utf8_sequence_size(whole, sizeof whole) > size;
 }
 
 size_t su_utf8_count(const char *text, size_t size)

@@ -136,6 +136,46 @@ class Eval(Base):
             self.assertEqual(scores[0], scores[1])
         self.assertNotEqual(ranges["query"], ranges["document"])
 
+    def test_prompts_that_are_left_out_are_warned_of(self):
+        model = self.dir / "prompted"
+        shutil.copytree(MODEL, model)
+        folder = self.beir([{"_id": f"d{i}", "text": w} for i, w in enumerate(self.WORDS)], [{"_id": "q", "text": "water"}],
+                           [("q", "d1", 1)])
+        pairs = self.write("sts.tsv", "1\twater\tnight\n2\tmusic\thouse\n3\triver\triver water\n")
+
+        def settings(**values):
+            self.write("prompted/config_sentence_transformers.json", json.dumps(values))
+
+        def warning(what, option, names):
+            return (f'sutra: warning: no prompt was put before the {what}, and prompted has: {names}; choose one with '
+                    f'--{option} NAME, or none with --{option} ""\n')
+
+        def sts(*args, **options):
+            sutra("eval", "sts", pairs, "-m", model, *args, **options)
+
+        def retrieval(*args, **options):
+            sutra("eval", "retrieval", folder, "-m", model, *args, **options)
+
+        settings(prompts={"query": "green: ", "passage": "stone: "})
+        texts = warning("texts", "prompt-name", "query, passage")
+        queries = warning("queries", "prompt-name", "query, passage")
+        documents = warning("documents", "document-prompt", "query, passage")
+        sts(stderr=f"^{texts}$")
+        sts("--prompt-name", "query"), sts("--prompt-name", "")
+        retrieval(stderr=f"^{queries}{documents}$")
+        retrieval("--prompt-name", "query", stderr=f"^{documents}$")
+        retrieval("--document-prompt", "passage", stderr=f"^{queries}$")
+        retrieval("--prompt-name", "query", "--document-prompt", "passage")
+        retrieval("--prompt-name", "", "--document-prompt", "")
+        settings(prompts={"query": "green: ", "document": ""})
+        retrieval("--prompt-name", "query")
+        settings(prompts={"query": "green: "})
+        retrieval("--prompt-name", "query")
+        settings(prompts={"query": "green: ", "document": "stone: "}, default_prompt_name="query")
+        sts(), retrieval()
+        settings()
+        sts(), retrieval()
+
     def test_equal_scores_greater_id_first(self):
         documents = [{"_id": i, "text": "water"} for i in ("b", "a", "c", "10", "9")]
         for relevant, rank in (("c", 1), ("b", 2), ("a", 3), ("9", 4), ("10", 5)):

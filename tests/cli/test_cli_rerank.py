@@ -54,6 +54,18 @@ class Rerank(Base):
         self.assertEqual({row[0]: row[2] for row in rows}, {"1": "a b ", "3": "stone"})
         self.assertEqual([float(row[1]) for row in rows], [r["score"] for r in found])
 
+    def test_a_query_without_its_prompt_is_warned_of(self):
+        shutil.copytree(GOLDEN / "rerankers/bert-saved", self.model, dirs_exist_ok=True)
+        self.rerank("river", "water")
+        self.write("reranker/config_sentence_transformers.json",
+                   json.dumps({"model_type": "CrossEncoder", "prompts": {"find": "the text, "}}))
+        warning = ('^sutra: warning: no prompt was put before the query, and reranker has: find; choose one with '
+                   '--prompt-name NAME, or none with --prompt-name ""\n$')
+        self.rerank("river", "water", "stone", stderr=warning)
+        self.rerank("the text, river", "water"), self.rerank("river", stdin=b"")
+        for name in ("find", ""):
+            self.rerank("--prompt-name", name, "river", "water")
+
     def test_no_texts(self):
         self.assertEqual(self.rerank("river", stdin=b""), b"")
 

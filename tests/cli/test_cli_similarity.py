@@ -2,6 +2,7 @@
 """sutra similarity."""
 
 import json
+import shutil
 
 from cli_case import MODEL, TEXTS, Base, lines, main, sutra
 
@@ -49,6 +50,27 @@ class Similarity(Base):
         for name in ("int8", "ubinary"):
             result = json.loads(sutra("similarity", "-m", MODEL, "--json", "--output-dtype", name, "water", "music"))
             self.assertAlmostEqual(result["similarity"][0][0], 1, delta=1e-6)
+
+    def test_texts_without_their_prompt_are_warned_of_once(self):
+        model = self.dir / "prompted"
+        shutil.copytree(MODEL, model)
+        self.write("prompted/config_sentence_transformers.json", json.dumps({"prompts": {"query": "the green "}}))
+        warning = ('^sutra: warning: no prompt was put before the texts, and prompted has: query; choose one with '
+                   '--prompt-name NAME, or none with --prompt-name ""\n$')
+
+        def run(*args, **options):
+            return sutra("similarity", "-m", model, *args, **options)
+
+        plain, prompted = self.write("a.txt", "water\n"), self.write("b.txt", "the green water\n")
+        run("water", "the green water", stderr=warning)
+        run("-i", plain, "--with", plain, stderr=warning)
+        run("-i", prompted, "--with", plain, stderr=warning)
+        run("-i", plain, "--with", prompted, stderr=warning)
+        run("-i", prompted, "--with", prompted)
+        for name in ("query", ""):
+            run("-i", plain, "--with", plain, "--prompt-name", name)
+        run("-i", self.write("c.txt", ""), "--with", self.write("d.txt", ""))
+        run("water", "--dim", "99", stderr="^sutra: [^\n]*dim 99[^\n]*\n$", code=1)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 /* Several devices of one engine: names, plugins, who gets what. */
 #include "backend/device_name.h"
+#include "backend/plugin.h"
 #include "support/fault_control.h"
 
+#include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -97,9 +99,56 @@ static void plugins_that_do_not_fit_are_notes(void **state)
 static void a_folder_of_plugins_must_be_there(void **state)
 {
     (void)state;
+    static const char *const devices[] = {"fault:0", "cpu@0", "cpu", "cpu:0", NULL};
+    for (size_t i = 0; i < sizeof devices / sizeof *devices; i++) {
+        SutraError err = {0};
+        assert_int_equal(create(devices[i], PLUGINS "/nowhere", 0, NULL, &err), SUTRA_E_IO);
+        assert_non_null(strstr(err.message, "nowhere"));
+        assert_int_equal(create(devices[i], PLUGINS "/sutra_fault.so", 0, NULL, &err), SUTRA_E_IO);
+    }
+}
+
+static void a_folder_without_plugins_is_a_warning(void **state)
+{
+    (void)state;
+    static Lines lines;
     SutraError err = {0};
-    assert_int_equal(create("fault:0", PLUGINS "/nowhere", 0, NULL, &err), SUTRA_E_IO);
-    assert_non_null(strstr(err.message, "nowhere"));
+    assert_int_equal(create("cpu@0", NO_PLUGINS, 0, &lines, &err), SUTRA_OK);
+    assert_non_null(strstr(lines.text, "1 " NO_PLUGINS ": no plugins"));
+}
+
+/* This test and the next are the first that name the plugin, which is opened once a process. */
+static void the_processor_alone_opens_no_plugins(void **state)
+{
+    (void)state;
+    static Lines lines;
+    SutraError err = {0};
+    assert_null(su_backend_find("fault"));
+    assert_int_equal(create(NULL, PLUGINS, 0, &lines, &err), SUTRA_OK);
+    assert_int_equal(create("cpu", PLUGINS, 0, NULL, &err), SUTRA_OK);
+    assert_null(su_backend_find("fault"));
+    assert_non_null(strstr(lines.text, "2 " PLUGINS ": its plugins (1) are not opened"));
+}
+
+static void a_plugin_may_speak(void **state)
+{
+    (void)state;
+    static Lines lines;
+    SutraError err = {0};
+    FaultEngine fault;
+    assert_null(su_backend_find("fault"));
+    assert_int_equal(create("fault:0", PLUGINS, 0, &lines, &err), SUTRA_OK);
+    assert_non_null(strstr(lines.text, "2 fault: hello\n"));
+    lines.text[0] = '\0';
+    fault_engine_open(&fault, PLUGINS, "fault:0",
+                      &(SutraEngineOptions){.log = keep_line, .log_user = &lines});
+    assert_null(strstr(lines.text, "fault: hello"));
+    fault_check_bytes(&fault, 1);
+    assert_null(strstr(lines.text, "fault: runs"));
+    fault_switch(0)->speaks = 1;
+    fault_check_bytes(&fault, 1);
+    assert_non_null(strstr(lines.text, "1 fault: runs\n"));
+    fault_engine_close(&fault);
 }
 
 static void devices_that_are_not_there_are_refused(void **state)
@@ -121,16 +170,6 @@ static void unlike_devices_need_leave(void **state)
     assert_int_equal(create("cpu,fault:0", PLUGINS, 0, NULL, &err), SUTRA_E_UNSUPPORTED);
     assert_non_null(strstr(err.message, "unlike"));
     assert_int_equal(create("cpu,fault:0", PLUGINS, 1, NULL, &err), SUTRA_OK);
-}
-
-static void a_plugin_may_speak(void **state)
-{
-    (void)state;
-    static Lines lines;
-    SutraError err = {0};
-    assert_int_equal(create("fault:0", PLUGINS, 0, &lines, &err), SUTRA_OK);
-    /* It says so when it is opened, which is once a process. */
-    assert_null(strstr(lines.text, "left out"));
 }
 
 /* Two halves of the cores where there are two, else one core under two names. */
@@ -169,25 +208,50 @@ static void each_policy_uses_all_devices_and_keeps_the_bytes(void **state)
     for (uint32_t policy = 0; policy <= SUTRA_POLICY_RANDOM; policy++) all_devices_are_used(policy);
 }
 
-static void a_slow_device_gets_less(uint32_t policy)
+/* A run takes at least as long as the device rests. What comes of it: test_device_choice. */
+static void the_pace_of_a_device_is_measured(void **state)
 {
+    (void)state;
+    enum { SLOW_US = 20000, MOST_TOKENS = 64 /* of a batch */ };
     FaultEngine fault;
-    const SutraEngineOptions options = {.policy = policy};
-    fault_engine_open(&fault, PLUGINS, "fault:0,fault:1", &options);
-    fault_switch(1)->slow_us = 50000;
+    fault_engine_open(&fault, PLUGINS, "fault:0,fault:1",
+                      &(SutraEngineOptions){.policy = SUTRA_POLICY_ROUND_ROBIN});
+    assert_int_equal(fault_count(&fault, "fault:1", "ns_per_token"), 0);
+    fault_switch(1)->slow_us = SLOW_US;
     fault_switch(1)->mode = FAULT_SLOW;
-    for (int i = 0; i < 10; i++) fault_check_bytes(&fault, 200);
-    uint64_t fast = fault_count(&fault, "fault:0", "texts");
-    uint64_t slow = fault_count(&fault, "fault:1", "texts");
-    if (fast <= slow) fail_msg("policy %u: %d and %d texts", policy, (int)fast, (int)slow);
+    for (int i = 0; i < 3; i++) fault_check_bytes(&fault, 50);
+    assert_true(fault_count(&fault, "fault:1", "runs") > 0);
+    assert_true(fault_count(&fault, "fault:1", "ns_per_token") >= SLOW_US * 1000 / MOST_TOKENS);
+    assert_true(fault_count(&fault, "fault:0", "ns_per_token") > 0);
     fault_engine_close(&fault);
 }
 
-static void slow_devices_get_less(void **state)
+static void statistics_are_json_of_any_characters(void **state)
 {
     (void)state;
-    a_slow_device_gets_less(SUTRA_POLICY_FASTEST);
-    a_slow_device_gets_less(SUTRA_POLICY_LEAST_LOADED);
+    FaultEngine fault;
+    SutraError err = {0};
+    char json[4096];
+    size_t size = 0;
+    fault_engine_open(&fault, PLUGINS, "fault:0,fault:1",
+                      &(SutraEngineOptions){.policy = SUTRA_POLICY_ROUND_ROBIN});
+    fault_switch(1)->mode = FAULT_ERROR;
+    for (int i = 0; i < 4; i++) fault_check_bytes(&fault, 50);
+    assert_int_equal(sutra_engine_stats(fault.tiny.engine, json, sizeof json, &size, &err),
+                     SUTRA_OK);
+    json_error_t why;
+    json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &why);
+    if (!root) fail_msg("%s: %s", why.text, json);
+    json_t *list = json_object_get(root, "devices");
+    assert_int_equal(json_array_size(list), 2);
+    for (size_t d = 0; d < 2; d++)
+        assert_string_equal(json_string_value(json_object_get(json_array_get(list, d), "device")),
+                            FAULT_NAME);
+    const char *error = json_string_value(json_object_get(json_array_get(list, 1), "last_error"));
+    assert_non_null(strstr(error, "fault:1 fails, h\xc3\xa9las"));
+    assert_int_equal(sutra_engine_stats(fault.tiny.engine, json, size, NULL, &err), SUTRA_E_LIMIT);
+    json_decref(root);
+    fault_engine_close(&fault);
 }
 
 static void devices_come_and_go(void **state)
@@ -281,14 +345,17 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_have_a_backend_a_number_and_cores),
         cmocka_unit_test(names_that_are_not_valid_are_refused),
+        cmocka_unit_test(the_processor_alone_opens_no_plugins),
+        cmocka_unit_test(a_plugin_may_speak),
         cmocka_unit_test(plugins_that_do_not_fit_are_notes),
         cmocka_unit_test(a_folder_of_plugins_must_be_there),
-        cmocka_unit_test(a_plugin_may_speak),
+        cmocka_unit_test(a_folder_without_plugins_is_a_warning),
         cmocka_unit_test(devices_that_are_not_there_are_refused),
         cmocka_unit_test(unlike_devices_need_leave),
         cmocka_unit_test(devices_of_the_processor_have_its_bytes),
         cmocka_unit_test(each_policy_uses_all_devices_and_keeps_the_bytes),
-        cmocka_unit_test(slow_devices_get_less),
+        cmocka_unit_test(the_pace_of_a_device_is_measured),
+        cmocka_unit_test(statistics_are_json_of_any_characters),
         cmocka_unit_test(devices_come_and_go),
         cmocka_unit_test(the_processor_alone_has_no_devices_to_change),
         cmocka_unit_test(models_go_from_devices),

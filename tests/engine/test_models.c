@@ -2,6 +2,7 @@
 #include "support/engine_gate.h"
 #include "support/tiny_engine.h"
 
+#include <jansson.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -240,6 +241,69 @@ static void a_job_keeps_its_model_open(void **state)
     engine_gate_destroy(&gate);
 }
 
+/* The description, whole. */
+static json_t *describe(SutraModels *models)
+{
+    SutraError err = {0};
+    size_t size = 0;
+    assert_int_equal(sutra_models_describe(models, NULL, 0, &size, &err), SUTRA_E_LIMIT);
+    char *json = malloc(size + 1);
+    assert_non_null(json);
+    assert_int_equal(sutra_models_describe(models, json, size, NULL, &err), SUTRA_E_LIMIT);
+    assert_int_equal(sutra_models_describe(models, json, size + 1, NULL, &err), SUTRA_OK);
+    assert_int_equal(strlen(json), size);
+    json_error_t why;
+    json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &why);
+    if (!root) fail_msg("%s: %s", why.text, json);
+    free(json);
+    return root;
+}
+
+/* `text` so many times; freed by free. */
+static char *repeat(const char *text, size_t count)
+{
+    size_t size = strlen(text);
+    char *all = malloc(size * count + 1);
+    assert_non_null(all);
+    for (size_t i = 0; i < count; i++) memcpy(all + i * size, text, size);
+    all[size * count] = '\0';
+    return all;
+}
+
+static void names_and_paths_are_described_whole(void **state)
+{
+    (void)state;
+    SutraModels *models = create(0, 0);
+    SutraError err = {0};
+    char *name =
+        repeat("\xc3\xbc \xe6\xa8\xa1\xe5\x9e\x8b \"q\" \\ \n\x01\x7f \xf0\x9d\x84\x9e", 200);
+    char *path = repeat("/d\xc3\xa9p\xc3\xb4t/\xe6\xa8\xa1\xe5\x9e\x8b", 400);
+    assert_int_equal(sutra_models_add(models, name, path, NULL, &err), SUTRA_OK);
+    assert_int_equal(sutra_models_add(models, "broken \xff\xe2\x82", "p", NULL, &err), SUTRA_OK);
+    json_t *root = describe(models), *list = json_object_get(root, "models");
+    assert_int_equal(json_array_size(list), MODELS + 2);
+    for (size_t i = 0; i < MODELS; i++) {
+        json_t *entry = json_array_get(list, i);
+        assert_string_equal(json_string_value(json_object_get(entry, "name")), names[i]);
+        assert_string_equal(json_string_value(json_object_get(entry, "path")), paths[i]);
+    }
+    json_t *entry = json_array_get(list, MODELS);
+    assert_string_equal(json_string_value(json_object_get(entry, "name")), name);
+    assert_string_equal(json_string_value(json_object_get(entry, "path")), path);
+    entry = json_array_get(list, MODELS + 1);
+    assert_string_equal(json_string_value(json_object_get(entry, "name")),
+                        "broken \xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+    json_decref(root);
+    sutra_models_free(models);
+    free(name);
+    free(path);
+    assert_int_equal(sutra_models_create(NULL, &models, &err), SUTRA_OK);
+    root = describe(models);
+    assert_int_equal(json_array_size(json_object_get(root, "models")), 0);
+    json_decref(root);
+    sutra_models_free(models);
+}
+
 static SutraModels *shared;
 
 static void *use_models(void *arg)
@@ -279,6 +343,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_is_opened_when_it_is_wanted),
         cmocka_unit_test(names_are_checked),
+        cmocka_unit_test(names_and_paths_are_described_whole),
         cmocka_unit_test(a_name_may_go_while_its_model_is_in_use),
         cmocka_unit_test(the_budget_closes_the_one_used_longest_ago),
         cmocka_unit_test(what_is_in_use_is_not_closed),

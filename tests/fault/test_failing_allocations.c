@@ -124,6 +124,24 @@ static SutraStatus create_engine(Fixture *fixture, SutraError *err)
 
 static void creating_an_engine(void **state) { fail_each(*state, create_engine); }
 
+static SutraStatus describe(Fixture *fixture, SutraError *err)
+{
+    SutraModels *models = (SutraModels *)fixture;
+    char json[1024];
+    SutraStatus status = sutra_models_create(NULL, &models, err);
+    if (status == SUTRA_OK) status = sutra_models_add(models, "name", fixture->path, NULL, err);
+    if (status == SUTRA_OK)
+        status = sutra_models_describe(models, json, sizeof json, NULL, err);
+    else if (!models)
+        return status;
+    sutra_models_free(models);
+    if (status == SUTRA_OK)
+        status = sutra_engine_stats(fixture->engine, json, sizeof json, NULL, err);
+    return status;
+}
+
+static void facts_as_json(void **state) { fail_each(*state, describe); }
+
 static SutraStatus tokenize(Fixture *fixture, SutraError *err)
 {
     SutraTokens *tokens = (SutraTokens *)fixture;
@@ -310,6 +328,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(opening_a_model),
         cmocka_unit_test(creating_an_engine),
+        cmocka_unit_test(facts_as_json),
         cmocka_unit_test(tokenizing),
         cmocka_unit_test(warming_up),
         cmocka_unit_test(the_first_request),

@@ -2,7 +2,7 @@
 """The symbols that a shared library exports are the functions of its public headers and nothing else.
 
 usage: exported_symbols.py --header-dir DIR [--subset] LIBRARY
-Without --subset every function of sutra.h must be exported too.
+Without --subset every function of sutra.h, and of the headers that come with it, must be exported too.
 """
 
 import argparse
@@ -25,10 +25,12 @@ def declared(header):
 table = subprocess.run(["nm", "-D", "--defined-only", args.library], check=True, capture_output=True, text=True).stdout
 exported = {line.split()[-1].split("@")[0] for line in table.splitlines()}
 known = set().union(*(declared(h) for h in args.header_dir.glob("*.h")))
-required = declared(args.header_dir / "sutra.h")
+core = args.header_dir / "sutra.h"
+with_it = re.findall(r'^#include "(sutra_\w+\.h)"', core.read_text(), re.M)
+required = declared(core).union(*(declared(args.header_dir / name) for name in with_it))
 problems = [f"exported but in no public header: {name}" for name in sorted(exported - known)]
 if not args.subset:
-    problems += [f"in sutra.h but not exported: {name}" for name in sorted(required - exported)]
+    problems += [f"declared but not exported: {name}" for name in sorted(required - exported)]
 if not exported:
     problems.append("nothing is exported")
 print(*problems, sep="\n", end="\n" if problems else "")

@@ -27,7 +27,7 @@ args = parser.parse_args()
 EXPECTED = [
     "bin/sutra", "lib/libsutra.a", "lib/libsutra.so", "lib/libsutra.so.0", "lib/pkgconfig/sutra.pc",
     "lib/cmake/sutra/sutraConfig.cmake", "lib/cmake/sutra/sutraConfigVersion.cmake", "include/sutra.h",
-    "include/sutra_backend.h", "include/sutra_hub.h", "include/sutra_tools.h", "lib/libsutra_tools.a",
+    "include/sutra_chunks.h", "include/sutra_models.h", "include/sutra_backend.h", "include/sutra_hub.h", "include/sutra_tools.h", "lib/libsutra_tools.a",
     "lib/libsutra_registry.a", "lib/libsutra-hub.so.0", "share/man/man1/sutra.1", "share/bash-completion/completions/sutra",
     "share/zsh/site-functions/_sutra", "share/doc/sutra/LICENSE",
 ]
@@ -43,7 +43,7 @@ target_link_libraries(user_cxx PRIVATE sutra::sutra)
 """
 USER = """#include <sutra.h>
 #include <stdio.h>
-int main(void) { printf("%s\\n", sutra_version()); return 0; }
+int main(void) { sutra_stream_free(NULL); sutra_models_free(NULL); printf("%s\\n", sutra_version()); return 0; }
 """
 
 

@@ -10,6 +10,7 @@
 #include <time.h>
 
 static FaultDevice devices[FAULT_DEVICES];
+static const SutraHost *host;
 
 typedef struct FaultModel {
     uint32_t device;
@@ -41,7 +42,7 @@ static void hang_while(FaultDevice *device, int mode)
 
 static SutraStatus fail(uint32_t device, const char *what, SutraError *err)
 {
-    snprintf(err->message, sizeof err->message, "fault:%u %s", device, what);
+    snprintf(err->message, sizeof err->message, "fault:%u %s, h\xc3\xa9las", device, what);
     return SUTRA_E_DEVICE;
 }
 
@@ -55,7 +56,7 @@ static SutraStatus device_count(uint32_t *count, SutraError *err)
 static SutraStatus device_info(uint32_t device, SutraDeviceInfo *info, SutraError *err)
 {
     if (devices[device].mode == FAULT_GONE) return fail(device, "is gone", err);
-    snprintf(info->name, sizeof info->name, "a \"faulty\" device");
+    snprintf(info->name, sizeof info->name, FAULT_NAME);
     info->max_in_flight = devices[device].lanes ? devices[device].lanes : 2;
     info->preferred_tokens =
         devices[device].preferred_tokens ? devices[device].preferred_tokens : 64;
@@ -176,6 +177,7 @@ static SutraStatus run(void *opaque, const SutraBatch *batch, SutraResultView *v
     FaultDevice *device = &devices[context->device];
     int mode = device->mode;
     device->runs++;
+    if (device->speaks) host->log(host->user, 1, "fault: runs");
     if (mode == FAULT_GONE) return fail(context->device, "is gone", err);
     if (mode == FAULT_ERROR) return fail(context->device, "fails", err);
     if (mode == FAULT_HANG) hang_while(device, FAULT_HANG);
@@ -188,7 +190,7 @@ static SutraStatus run(void *opaque, const SutraBatch *batch, SutraResultView *v
     return status;
 }
 
-const SutraBackend *sutra_backend_entry(const SutraHost *host)
+const SutraBackend *sutra_backend_entry(const SutraHost *given)
 {
     static const SutraBackend backend = {
         .struct_size = sizeof backend,
@@ -203,7 +205,8 @@ const SutraBackend *sutra_backend_entry(const SutraHost *host)
         .run = run,
         .context_free = context_free,
     };
-    if (host->abi != SUTRA_BACKEND_ABI) return NULL;
+    if (given->abi != SUTRA_BACKEND_ABI) return NULL;
+    host = given;
     host->log(host->user, 2, "fault: hello");
     return &backend;
 }

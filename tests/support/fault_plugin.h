@@ -9,6 +9,9 @@
 
 enum { FAULT_DEVICES = 8 };
 
+/* Of each device. */
+#define FAULT_NAME "a \"faulty\" d\xc3\xa9vice \xe8\xae\xbe\xe5\xa4\x87"
+
 typedef enum FaultMode {
     FAULT_NONE = 0,
     FAULT_ERROR,     /* run fails */
@@ -37,6 +40,7 @@ typedef struct FaultDevice {
     _Atomic uint32_t most_tokens;     /* of a text, else run says LIMIT; 0: any number */
     _Atomic uint32_t nan_tokens;      /* texts of so many give NaN; 0: none */
     _Atomic int early_unloads;        /* of a model that has contexts */
+    _Atomic int speaks;               /* run says so in the log */
 } FaultDevice;
 
 SUTRA_API FaultDevice *fault_device(uint32_t device);

@@ -1,4 +1,4 @@
-/* Fields of lines of JSON: what Python's json module reads is read, and nothing else. */
+/* Fields of lines of JSON: what Python's json module reads is read, and nothing else. Texts as JSON. */
 #include "sutra_tools.h"
 
 #include <setjmp.h>
@@ -179,6 +179,76 @@ static void names_are_cut_between_them(void **state)
     assert_string_equal(names, "");
 }
 
+static void escaped_text_is_read_back(void **state)
+{
+    (void)state;
+    char plain[0x80 - 1 + 64], line[1024] = "{\"text\":\"", read[1024];
+    for (int c = 1; c < 0x80; c++) plain[c - 1] = (char)c;
+    const char *wide = "\xc3\xbc \xe2\x82\xac \xf0\x9d\x84\x9e \xf4\x8f\xbf\xbf \xef\xbf\xbd";
+    size_t size = 0x80 - 1 + strlen(wide), at = strlen(line), used, read_size;
+    memcpy(plain + 0x80 - 1, wide, strlen(wide));
+    size_t written = sutra_json_escape(plain, size, line + at, sizeof line - at, &used);
+    assert_int_equal(used, size);
+    for (size_t i = at; i < at + written; i++) assert_true((unsigned char)line[i] >= 0x20);
+    memcpy(line + at + written, "\"}", 2);
+    assert_int_equal(read_text(line, at + written + 2, read, &read_size), SUTRA_OK);
+    assert_int_equal(read_size, size);
+    assert_memory_equal(read, plain, size);
+    written = sutra_json_escape("a\n\t\"\\\x01\x7f\0b", 9, line, sizeof line, &used);
+    assert_int_equal(used, 9);
+    line[written] = '\0';
+    assert_string_equal(line, "a\\n\\t\\\"\\\\\\u0001\\u007f\\u0000b");
+}
+
+static void bytes_that_are_no_text_are_replaced(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *escaped;
+    } cases[] = {
+        {"a\xff", "a\xef\xbf\xbd"},
+        {"\xc3", "\xef\xbf\xbd"},
+        {"\xc3(", "\xef\xbf\xbd("},
+        {"\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd"},
+        {"\xe2\x82z", "\xef\xbf\xbd\xef\xbf\xbdz"},
+        {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+        {"\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t size = strlen(cases[i].text), used;
+        char *copy = malloc(size), out[64];
+        assert_non_null(copy);
+        memcpy(copy, cases[i].text, size);
+        out[sutra_json_escape(copy, size, out, sizeof out, &used)] = '\0';
+        assert_int_equal(used, size);
+        assert_string_equal(out, cases[i].escaped);
+        free(copy);
+    }
+}
+
+/* Characters are written whole or not at all, and the rest can be asked for. */
+static void escaped_text_comes_in_pieces(void **state)
+{
+    (void)state;
+    static const char text[] = "x\"\xc3\xbc\x01\xe2\x82\xac\xff\xf0\x9d\x84\x9e.";
+    static const char whole[] = "x\\\"\xc3\xbc\\u0001\xe2\x82\xac\xef\xbf\xbd\xf0\x9d\x84\x9e.";
+    for (size_t capacity = 6; capacity < sizeof whole + 6; capacity++) {
+        char all[64], *piece = malloc(capacity);
+        size_t size = 0, at = 0, used;
+        assert_non_null(piece);
+        while (at < sizeof text - 1) {
+            size_t n = sutra_json_escape(text + at, sizeof text - 1 - at, piece, capacity, &used);
+            assert_true(n <= capacity && used > 0);
+            memcpy(all + size, piece, n);
+            size += n;
+            at += used;
+        }
+        assert_int_equal(size, sizeof whole - 1);
+        assert_memory_equal(all, whole, size);
+        free(piece);
+    }
+}
+
 static void blank_lines(void **state)
 {
     (void)state;
@@ -197,6 +267,9 @@ int main(void)
         cmocka_unit_test(nesting_has_a_limit),
         cmocka_unit_test(several_fields),
         cmocka_unit_test(names_are_cut_between_them),
+        cmocka_unit_test(escaped_text_is_read_back),
+        cmocka_unit_test(bytes_that_are_no_text_are_replaced),
+        cmocka_unit_test(escaped_text_comes_in_pieces),
         cmocka_unit_test(blank_lines),
     };
     return cmocka_run_group_tests_name("json_line", tests, NULL, NULL);
