@@ -287,7 +287,10 @@ typedef struct SutraEngineOptions {
      * Batches go to one of several, and where one fails or hangs, to another. */
     const char *devices;
     uint32_t policy;            /* SUTRA_POLICY_… */
-    uint32_t max_wait_us;       /* longest wait of a request for company; none waits today */
+    /* How long a text may wait for others to join its batch, with `devices` that are at work on
+     * other batches; an idle device, and the processor alone, never wait. 0: not at all, but while
+     * no device is free a batch takes in what comes. */
+    uint32_t max_wait_us;
     uint64_t max_batch_tokens;  /* tokens of one encoder run; 0: chosen for the device */
     uint64_t max_queued_tokens; /* back-pressure bound of sutra_submit; 0: 4 Mi tokens;
                                    UINT64_MAX: none */

@@ -95,6 +95,7 @@ SutraStatus sutra_engine_create(const SutraEngineOptions *options, SutraEngine *
                            : o.max_batch_tokens > (1u << 20) ? 1u << 20
                                                              : (uint32_t)o.max_batch_tokens;
     engine->num_lanes = engine->num_threads;
+    engine->max_wait_ns = (uint64_t)o.max_wait_us * 1000;
     engine->backend = su_cpu_backend();
     engine->log = o.log;
     engine->log_user = o.log_user;

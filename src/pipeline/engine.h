@@ -60,6 +60,7 @@ typedef struct SuWorker {
     const char *prompt;    /* counted last in this request; NULL: none */
     uint32_t prompt_tokens;
     SuRequest *windows; /* of texts just tokenised, a chain by next: not yet listed */
+    bool has_room;      /* waits with a batch that takes in more; guarded by the scheduler */
 } SuWorker;
 
 /* A model prepared for this engine. It lies in a list of both; the last reference to the model
@@ -101,6 +102,7 @@ struct SutraEngine {
     uint32_t num_lanes;     /* runs at a time: threads, or those of the devices it was made with */
     uint32_t batch_tokens;  /* tokens that a thread takes through the layers at a time */
     uint32_t worker_tokens; /* capacity of each worker's batch: of the largest context */
+    uint64_t max_wait_ns;   /* of a batch for company, while devices are at work */
     SuWorker *workers;
     SuVectorCache *cache;   /* or NULL */
     uint64_t sessions_made; /* changed by who has the engine alone */

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/cpu_relax.h"
+#include "base/deadline.h"
 #include "base/status.h"
 #include "pipeline/batch_run.h"
 #include "pipeline/request_list.h"
@@ -12,6 +13,7 @@
 
 enum {
     SMALLEST_BATCH = 16, /* tokens */
+    DEVICE_SHARE = 4,    /* of its full batch, which a device gets if there is as much */
     MANY_TEXTS = 32,     /* and two a thread: balanced well enough without a team's barriers */
     SPINS = 2000         /* some 25 µs: between two small requests of one caller */
 };
@@ -28,7 +30,10 @@ struct SuScheduler {
     bool opened;      /* a run of the pool is to be closed */
     uint32_t busy;    /* WIDE: threads with claimed texts, or about to claim */
     uint32_t waiting; /* WIDE: threads that wait for texts */
-    uint32_t turn;    /* grows when a wide phase ends */
+    /* With devices: threads whose batch is at one; that wait with a batch, for a device or for more
+     * texts; how many of those may go. */
+    uint32_t running, open, permits;
+    uint32_t turn; /* grows when a wide phase ends */
     uint32_t opened_turn;
     _Atomic uint32_t news; /* grows when a thread that waits has something to look at */
     pthread_cond_t work;
@@ -88,11 +93,26 @@ static void find_session(SuScheduler *s, SuRequest *request)
 static size_t batch_goal(const SuScheduler *s)
 {
     size_t goal = s->list.tokens / (3 * (size_t)s->engine->num_lanes);
-    if (goal > s->engine->batch_tokens) return s->engine->batch_tokens;
-    return goal < SMALLEST_BATCH ? SMALLEST_BATCH : goal;
+    size_t most = s->engine->batch_tokens, least = SMALLEST_BATCH;
+    if (s->engine->devices && most / DEVICE_SHARE > least) least = most / DEVICE_SHARE;
+    if (goal > most) return most;
+    return goal < least ? least : goal;
 }
 
 /* ---- turns; lock is held at their start and end ---- */
+
+/* Whether there are texts to begin a batch with: not those that a batch waits for. */
+static bool has_texts(const SuScheduler *s)
+{
+    if (!su_request_list_claimable(&s->list)) return false;
+    if (!s->open) return true;
+    SuBatchKind kind = su_batch_kind(s->list.first);
+    for (uint32_t i = 0; i < s->engine->num_threads; i++) {
+        const SuWorker *worker = &s->engine->workers[i];
+        if (worker->has_room && su_batch_kind_equal(&kind, &worker->kind)) return false;
+    }
+    return true;
+}
 
 static void tell_threads(SuScheduler *s)
 {
@@ -104,8 +124,7 @@ static void tell_threads(SuScheduler *s)
 static void call_leader(SuScheduler *s)
 {
     SuRequest *r = s->list.first;
-    bool free =
-        s->phase == IDLE || (s->phase == WIDE && !s->led && su_request_list_claimable(&s->list));
+    bool free = s->phase == IDLE || (s->phase == WIDE && !s->led && has_texts(s));
     if (!r || !free) return;
     if (r->whole) r = r->whole; /* whose thread waits for its windows */
     if (r->on_finished) {
@@ -145,7 +164,7 @@ static void end_wide_if_over(SuScheduler *s)
 static void share_out(SuScheduler *s)
 {
     if (s->phase != WIDE || !s->waiting || !su_request_list_claimable(&s->list)) return;
-    bool lone = !s->led && s->list.items == 1 && !s->list.first->on_finished;
+    bool lone = !s->led && s->list.items == 1 && !s->list.first->on_finished && has_texts(s);
     if (!lone) tell_threads(s);
 }
 
@@ -200,7 +219,7 @@ static bool wait_for_texts(SuScheduler *s)
     uint32_t turn = s->turn;
     s->busy--;
     end_wide_if_over(s);
-    while (s->turn == turn && !su_request_list_claimable(&s->list)) {
+    while (s->turn == turn && !has_texts(s)) {
         uint32_t seen = atomic_load_explicit(&s->news, memory_order_acquire);
         s->waiting++;
         pthread_mutex_unlock(&s->lock);
@@ -218,33 +237,76 @@ static bool wait_for_texts(SuScheduler *s)
     return true;
 }
 
+/* Texts that this thread leaves, to those that have no batch. */
+static void leave_texts(SuScheduler *s)
+{
+    if (!s->engine->devices || !has_texts(s)) return;
+    if (s->waiting > s->open) tell_threads(s);
+    call_leader(s);
+}
+
+/* A batch for which no device is free stays open for texts that come meanwhile; so does a small one
+ * while devices are at work, until so late. False: it is to be run. */
+static bool keep_open(SuScheduler *s, SuWorker *worker, bool small, uint64_t until_ns)
+{
+    if (!s->engine->devices) return false;
+    bool full = s->running + s->permits >= s->engine->num_lanes;
+    if (!full && (!small || !s->running || su_clock_ns() >= until_ns)) return false;
+    const struct timespec until = su_deadline_at(until_ns);
+    s->waiting++;
+    s->open++;
+    worker->has_room = small;
+    leave_texts(s);
+    su_deadline_wait(&s->work, &s->lock, full ? NULL : &until);
+    worker->has_room = false;
+    s->open--;
+    s->waiting--;
+    if (!s->permits) return true;
+    s->permits--;
+    return false;
+}
+
+static void run_batch(SuScheduler *s, SuWorker *worker)
+{
+    leave_texts(s);
+    s->running++;
+    pthread_mutex_unlock(&s->lock);
+    su_batch_run(worker, NULL);
+    pthread_mutex_lock(&s->lock);
+    s->running--;
+    if (s->open > s->permits && s->running + s->permits < s->engine->num_lanes) {
+        s->permits++;
+        tell_threads(s);
+    }
+}
+
 /* Work of one thread in a wide phase. own: the request of the thread that leads, which goes when
  * all of it is claimed and its own texts are done; NULL: as long as there is something. */
 static void work(SuScheduler *s, uint32_t rank, const SuRequest *own)
 {
     SuWorker *worker = &s->engine->workers[rank];
     bool leave = false;
+    uint64_t until_ns = 0;
     s->busy++;
     while (!leave) {
         SuShare share;
         expire(s);
         uint32_t held = worker->batch.num_tokens;
         size_t goal = batch_goal(s);
-        bool wants = held ? held < goal : !own || has_more(own);
+        bool wants = held ? held < goal : (!own || has_more(own)) && has_texts(s);
         if (wants &&
             su_request_list_claim(&s->list, held ? &worker->kind : NULL, goal - held, &share)) {
             if (!held) {
                 SuBatchKind kind = su_batch_kind(share.request);
                 su_batch_start(worker, &kind, rank);
+                until_ns = su_clock_ns() - share.queue_ns + s->engine->max_wait_ns;
             }
             pthread_mutex_unlock(&s->lock);
             su_batch_add(worker, share.request, share.begin, share.end, share.queue_ns, NULL);
             pthread_mutex_lock(&s->lock);
             list_windows(s, worker);
         } else if (held) {
-            pthread_mutex_unlock(&s->lock);
-            su_batch_run(worker, NULL);
-            pthread_mutex_lock(&s->lock);
+            if (!keep_open(s, worker, held < goal, until_ns)) run_batch(s, worker);
         } else if (rank == 0) {
             s->busy--;
             leave = true;
@@ -371,7 +433,7 @@ static bool lead(SuScheduler *s, const SuRequest *own)
             lead_wide(s, own);
         return true;
     }
-    if (s->phase == WIDE && !s->led && su_request_list_claimable(&s->list)) {
+    if (s->phase == WIDE && !s->led && has_texts(s)) {
         lead_wide(s, own);
         return true;
     }
@@ -500,7 +562,7 @@ SutraStatus su_scheduler_create(SutraEngine *engine, SuScheduler **out, SutraErr
     s->engine = engine;
     s->list.earliest = UINT64_MAX;
     pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->work, NULL);
+    su_deadline_condition(&s->work);
     pthread_cond_init(&s->host_work, NULL);
     return SUTRA_OK;
 }

@@ -191,7 +191,7 @@ class Bench(unittest.TestCase):
                           ("calls", 8, "queries"), ("calls", 64, "queries")])
         base = {}
         for row in rows:
-            self.positive(row, "number", "texts/s", "beside one call")
+            self.positive(row, "number", "texts/s", "beside one call", "tokens a batch")
             if row["way"] == "one call":
                 base[row["texts"]] = row["texts/s"]
                 self.assertEqual((row["beside one call"], row["lowest"], row["highest"]), (1, 1, 1))
