@@ -163,8 +163,9 @@ static void end_wide_if_over(SuScheduler *s)
 /* Texts that came while threads wait for some. A lone one is its own thread's if that can lead. */
 static void share_out(SuScheduler *s)
 {
-    if (s->phase != WIDE || !s->waiting || !su_request_list_claimable(&s->list)) return;
-    bool lone = !s->led && s->list.items == 1 && !s->list.first->on_finished && has_texts(s);
+    const SuRequest *first = s->list.first;
+    if (s->phase != WIDE || !s->waiting || !first || !su_request_list_claimable(&s->list)) return;
+    bool lone = !s->led && s->list.items == 1 && !first->on_finished && has_texts(s);
     if (!lone) tell_threads(s);
 }
 
