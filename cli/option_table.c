@@ -99,6 +99,13 @@ static CliParsed set_number(const CliCommand *command, const CliOption *option, 
     return CLI_PARSED_RUN;
 }
 
+static CliParsed add_to_list(CliTextList *list, const char *value)
+{
+    list->items = cli_realloc(list->items, list->count + 1, sizeof *list->items);
+    list->items[list->count++] = value;
+    return CLI_PARSED_RUN;
+}
+
 /* `value` is NULL for a flag. */
 static CliParsed set_option(const CliCommand *command, const CliOption *option, const char *value,
                             unsigned char *field)
@@ -114,6 +121,8 @@ static CliParsed set_option(const CliCommand *command, const CliOption *option, 
         return set_number(command, option, value, (uint32_t *)(void *)field);
     case CLI_OPTION_CHOICE:
         return set_choice(command, option, value, (uint32_t *)(void *)field);
+    case CLI_OPTION_LIST:
+        return add_to_list((CliTextList *)(void *)field, value);
     }
     return CLI_PARSED_ERROR;
 }
