@@ -22,6 +22,7 @@ typedef struct ServeArgs {
     CliTextList models, aliases;
     const char *host, *port, *api_key;
     uint32_t max_body, max_inputs, max_connections;
+    uint32_t max_queued_tokens;
     uint32_t receive_ms, send_ms, idle_ms, queue_ms, drain_ms;
     bool truncate;
 } ServeArgs;
@@ -53,6 +54,9 @@ static const CliOption own_options[] = {
      "most texts of a request (default: 2048)", 1, 1u << 20},
     {"max-connections", 0, CLI_OPTION_NUMBER, "N", offsetof(ServeArgs, max_connections),
      "most connections; what comes on top gets 503 (default: 4096)", 1, 1u << 20},
+    {"max-queued-tokens", 0, CLI_OPTION_NUMBER, "N", offsetof(ServeArgs, max_queued_tokens),
+     "most tokens that wait for a thread; requests on top get 429 (default: 4194304)", 1,
+     UINT32_MAX},
     {"receive-ms", 0, CLI_OPTION_NUMBER, "MS", offsetof(ServeArgs, receive_ms),
      "longest time from a request's first byte to its last; then 408 (default: 30000)", 1, MOST_MS},
     {"send-ms", 0, CLI_OPTION_NUMBER, "MS", offsetof(ServeArgs, send_ms),
@@ -258,6 +262,7 @@ static SutraStatus serve(ServerLibrary *library, const ServeArgs *args, uint32_t
     SutraStatus status = cli_engine_plan(&args->model, &engine, err);
     if (status != SUTRA_OK) return status;
     plan(args, port, &options);
+    engine.max_queued_tokens = args->max_queued_tokens;
     options.engine = &engine;
     cli_hold_signals(true); /* threads of the server leave signals to this one */
     status = library->create(&options, &server, err);

@@ -186,10 +186,8 @@ static bool check_names(const json_t *root, SuProblem *problem)
 static bool read_request(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
                          SuProblem *problem)
 {
-    char message[300];
-    json_t *root = request->document = su_json_body_read(body, message, sizeof message);
-    if (!root) return su_problem_set(problem, 400, NULL, NULL, "%s", message);
-    if (!check_names(root, problem)) return false;
+    json_t *root = request->document = su_json_body_read(body, problem);
+    if (!root || !check_names(root, problem)) return false;
     for (size_t i = 0; i < NUM_FIELDS; i++) {
         const json_t *value = json_object_get(root, fields[i].name);
         if (i > 0 && (!value || json_is_null(value))) continue;
@@ -240,11 +238,11 @@ void su_openai_embeddings(SuExchange *exchange)
     su_embed_serve(exchange, &dialect);
 }
 
-static void write_model(SuReplyText *body, const SuServerContext *context, const char *id,
+static void write_model(SuReplyText *body, const SuServerContext *context, SuText id,
                         const SuModelEntry *entry)
 {
     su_reply_string(body, "{\"id\":");
-    su_reply_json(body, (SuText){id, strlen(id)});
+    su_reply_json(body, id);
     su_reply_string(body, ",\"object\":\"model\",\"created\":");
     su_reply_number(body, (uint64_t)context->started);
     su_reply_string(body, ",\"owned_by\":\"sutra\",\"root\":");
@@ -260,12 +258,14 @@ void su_openai_models(SuExchange *exchange)
     su_reply_string(body, "{\"object\":\"list\",\"data\":[");
     for (size_t i = 0; i < table->num_entries; i++) {
         if (i) su_reply_bytes(body, ",", 1);
-        write_model(body, context, table->entries[i]->id, table->entries[i]);
+        const char *id = table->entries[i]->id;
+        write_model(body, context, (SuText){id, strlen(id)}, table->entries[i]);
     }
     for (size_t i = 0; i < table->num_aliases; i++) {
-        if (strcmp(table->aliases[i].name, "*") == 0) continue;
+        const char *name = table->aliases[i].name;
+        if (strcmp(name, "*") == 0) continue;
         su_reply_bytes(body, ",", 1);
-        write_model(body, context, table->aliases[i].name, table->aliases[i].entry);
+        write_model(body, context, (SuText){name, strlen(name)}, table->aliases[i].entry);
     }
     su_reply_string(body, "]}");
     su_exchange_answer(exchange);
@@ -278,14 +278,7 @@ void su_openai_model(SuExchange *exchange)
     const SuModelEntry *entry = su_model_table_find(&context->models, name);
     SuProblem problem;
     if (entry) {
-        SuReplyText *body = &exchange->response.body;
-        su_reply_string(body, "{\"id\":");
-        su_reply_json(body, name);
-        su_reply_string(body, ",\"object\":\"model\",\"created\":");
-        su_reply_number(body, (uint64_t)context->started);
-        su_reply_string(body, ",\"owned_by\":\"sutra\",\"root\":");
-        su_reply_json(body, (SuText){entry->id, strlen(entry->id)});
-        su_reply_bytes(body, "}", 1);
+        write_model(&exchange->response.body, context, name, entry);
         su_exchange_answer(exchange);
         return;
     }

@@ -1,5 +1,7 @@
 #include "event_loop.h"
 
+#include "base/memory.h"
+
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -29,8 +31,17 @@ static void on_wake(evutil_socket_t fd, short what, void *user)
     if (loop->woken) loop->woken(loop->user);
 }
 
+static void *take(size_t size) { return su_alloc(size, 1); }
+
+static void *retake(void *memory, size_t size) { return su_realloc(memory, size, 1); }
+
+/* libevent's memory is ours, so that tests make it fail too. */
+static void set_memory(void) { event_set_mem_functions(take, retake, su_free); }
+
 SutraStatus su_loop_open(SuLoop *loop, SutraError *err)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, set_memory);
     *loop = (SuLoop){.wake_fd = -1};
     loop->last = &loop->first;
     pthread_mutex_init(&loop->lock, NULL);
@@ -79,12 +90,9 @@ SutraStatus su_loop_run(SuLoop *loop, SutraError *err)
 
 void su_loop_end(SuLoop *loop) { event_base_loopbreak(loop->base); }
 
-void su_loop_after(struct event *event, uint64_t milliseconds)
+bool su_loop_after(struct event *event, uint64_t milliseconds)
 {
     struct timeval time = {.tv_sec = (time_t)(milliseconds / 1000),
                            .tv_usec = (suseconds_t)(milliseconds % 1000 * 1000)};
-    if (milliseconds)
-        evtimer_add(event, &time);
-    else
-        evtimer_del(event);
+    return (milliseconds ? evtimer_add(event, &time) : evtimer_del(event)) == 0;
 }

@@ -39,7 +39,8 @@ void su_loop_flush(SuLoop *loop);
 SutraStatus su_loop_run(SuLoop *loop, SutraError *err);
 void su_loop_end(SuLoop *loop);
 
-/* Calls `event` back in that time, instead of when it was to be; 0: not at all. */
-void su_loop_after(struct event *event, uint64_t milliseconds);
+/* Calls `event` back in that time, instead of when it was to be; 0: not at all. False: out of
+ * memory. */
+bool su_loop_after(struct event *event, uint64_t milliseconds);
 
 #endif

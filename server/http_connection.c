@@ -78,10 +78,12 @@ static void set_reading(SuConnection *c, bool reads)
 {
     if (c->reads == reads || c->is_dead) return;
     c->reads = reads;
-    if (reads)
-        event_add(c->readable, NULL);
-    else
-        event_del(c->readable);
+    if ((reads ? event_add(c->readable, NULL) : event_del(c->readable)) != 0) end_connection(c);
+}
+
+static void set_deadline(SuConnection *c, uint64_t milliseconds)
+{
+    if (!c->is_dead && !su_loop_after(c->deadline, milliseconds)) end_connection(c);
 }
 
 /* ---- answers ---- */
@@ -92,7 +94,7 @@ static void linger(SuConnection *c)
     shutdown(c->fd, SHUT_WR);
     evbuffer_drain(c->in, evbuffer_get_length(c->in));
     set_reading(c, true);
-    su_loop_after(c->deadline, LINGER_MS);
+    set_deadline(c, LINGER_MS);
 }
 
 /* What is in `out` goes to the kernel; the rest when there is room. */
@@ -102,7 +104,7 @@ static void send_out(SuConnection *c)
         int written = evbuffer_write(c->out, c->fd);
         if (written > 0) continue;
         if (written < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-            event_add(c->writable, NULL);
+            if (event_add(c->writable, NULL) != 0) end_connection(c);
             return;
         }
         end_connection(c);
@@ -115,8 +117,8 @@ static void send_out(SuConnection *c)
     }
     c->state = HEAD;
     c->searched = 0;
-    su_loop_after(c->deadline, c->owner->limits.idle_ms);
     set_busy(c, false);
+    set_deadline(c, c->owner->limits.idle_ms);
 }
 
 static const char *date_of(SuConnectionOwner *owner)
@@ -180,7 +182,11 @@ static void respond(void *connection, SuExchange *exchange)
         su_reply_free(&response->body);
         response->status = 503;
     }
-    su_loop_after(c->deadline, c->owner->limits.send_ms);
+    set_deadline(c, c->owner->limits.send_ms);
+    if (c->is_dead) {
+        leave(c);
+        return;
+    }
     if (put_answer(c, exchange, response))
         send_out(c);
     else
@@ -201,8 +207,8 @@ static void refuse(SuConnection *c, int status, const char *reason)
 
 static void hand_over(SuConnection *c)
 {
+    set_deadline(c, 0);
     c->state = PARKED;
-    su_loop_after(c->deadline, 0);
     c->owner->handle(c->owner, c->exchange);
 }
 
@@ -242,6 +248,10 @@ static bool take_chunked_body(SuConnection *c)
         size_t size = evbuffer_get_contiguous_space(c->in), used;
         if (size == 0) size = 1;
         const char *bytes = (const char *)evbuffer_pullup(c->in, (ev_ssize_t)size);
+        if (!bytes) {
+            end_connection(c);
+            return false;
+        }
         SuText data;
         SuChunkedStep step = su_chunked_read(&c->chunked, bytes, size, &used, &data);
         if (step == SU_CHUNKED_DATA) {
@@ -302,8 +312,10 @@ static void read_head(SuConnection *c, size_t size)
     c->state = BODY;
     if (head->expects_continue && evbuffer_get_length(c->in) == 0 &&
         (head->is_chunked || head->content_length > 0)) {
-        evbuffer_add_printf(c->out, "HTTP/1.1 100 Continue\r\n\r\n");
-        send_out(c);
+        if (evbuffer_add_printf(c->out, "HTTP/1.1 100 Continue\r\n\r\n") < 0)
+            end_connection(c);
+        else
+            send_out(c);
     }
 }
 
@@ -319,7 +331,8 @@ static bool take_head(SuConnection *c)
     if (there == 0) return false;
     if (!c->is_busy) {
         set_busy(c, true);
-        su_loop_after(c->deadline, c->owner->limits.receive_ms);
+        set_deadline(c, c->owner->limits.receive_ms);
+        if (c->is_dead) return false;
     }
     evbuffer_ptr_set(c->in, &from, c->searched, EVBUFFER_PTR_SET);
     found = evbuffer_search(c->in, "\r\n\r\n", 4, &from);
@@ -347,7 +360,7 @@ static void advance(SuConnection *c)
         } else if (c->state == BODY) {
             bool whole = c->exchange->head.is_chunked ? take_chunked_body(c) : take_plain_body(c);
             goes_on = whole || c->state != BODY;
-            if (whole) hand_over(c);
+            if (whole && !c->is_dead) hand_over(c);
         } else {
             goes_on = false;
         }
@@ -443,7 +456,9 @@ bool su_connection_open(SuConnectionOwner *owner, int fd)
     if (c->next) c->next->previous = c;
     owner->first = c;
     owner->num_open++;
-    su_loop_after(c->deadline, owner->limits.receive_ms);
+    enter(c);
+    set_deadline(c, owner->limits.receive_ms);
+    leave(c);
     return true;
 }
 

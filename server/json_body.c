@@ -1,8 +1,5 @@
 #include "json_body.h"
 
-#include <stdio.h>
-#include <string.h>
-
 /* Counts values by what separates them. NULL, or what is too much. */
 static const char *check_bounds(SuText body)
 {
@@ -30,23 +27,25 @@ static const char *check_bounds(SuText body)
     return NULL;
 }
 
-json_t *su_json_body_read(SuText body, char *message, size_t capacity)
+json_t *su_json_body_read(SuText body, SuProblem *problem)
 {
     json_error_t error;
     const char *too_much = check_bounds(body);
     if (too_much) {
-        snprintf(message, capacity, "The body %s.", too_much);
+        su_problem_set(problem, 400, NULL, NULL, "The body %s.", too_much);
         return NULL;
     }
     json_t *root = json_loadb(body.data ? body.data : "", body.size,
                               JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
-    if (!root) {
-        snprintf(message, capacity, "The body is not valid JSON: line %d, column %d: %.160s.",
-                 error.line, error.column, error.text);
-    } else if (!json_is_object(root)) {
-        snprintf(message, capacity, "The body is not a JSON object.");
-        json_decref(root);
-        root = NULL;
-    }
-    return root;
+    if (json_is_object(root)) return root;
+    if (root)
+        su_problem_set(problem, 400, NULL, NULL, "The body is not a JSON object.");
+    else if (json_error_code(&error) == json_error_out_of_memory)
+        su_problem_set(problem, 503, "out_of_memory", NULL, "The server is out of memory.");
+    else
+        su_problem_set(problem, 400, NULL, NULL,
+                       "The body is not valid JSON: line %d, column %d: %s.", error.line,
+                       error.column, error.text);
+    json_decref(root);
+    return NULL;
 }

@@ -3,14 +3,14 @@
 #ifndef SU_JSON_BODY_H
 #define SU_JSON_BODY_H
 
-#include "http_head.h"
+#include "engine_problem.h"
 
 #include <jansson.h>
 
 enum { SU_JSON_DEPTH = 32, SU_JSON_VALUES = 1 << 20 };
 
-/* The object that the body holds, the caller's (json_decref); strings may hold NUL. NULL: *message
- * [capacity] is a sentence. */
-json_t *su_json_body_read(SuText body, char *message, size_t capacity);
+/* The object that the body holds, the caller's (json_decref); strings may hold NUL. NULL: *problem
+ * says why not. */
+json_t *su_json_body_read(SuText body, SuProblem *problem);
 
 #endif
