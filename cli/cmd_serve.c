@@ -116,29 +116,32 @@ static void raise_descriptor_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* False: the library has no such function. */
+static bool find_function(const ServerLibrary *library, const char *name, void *function,
+                          SutraError *err)
+{
+    void *symbol = dlsym(library->handle, name);
+    /* object pointer to function pointer: a conversion that ISO C leaves to POSIX */
+    memcpy(function, &symbol, sizeof symbol);
+    if (!symbol)
+        cli_raise(err, SUTRA_E_ABI, "%s has no %s; it is of another version", SUTRA_SERVER_LIBRARY,
+                  name);
+    return symbol;
+}
+
 static SutraStatus open_library(ServerLibrary *library, SutraError *err)
 {
-    const struct {
-        const char *name;
-        void *to;
-    } functions[] = {
-        {"sutra_server_create", &library->create},       {"sutra_server_run", &library->run},
-        {"sutra_server_add_model", &library->add_model}, {"sutra_server_stop", &library->stop},
-        {"sutra_server_add_alias", &library->add_alias}, {"sutra_server_free", &library->free},
-    };
     library->handle = dlopen(SUTRA_SERVER_LIBRARY, RTLD_NOW | RTLD_LOCAL);
     if (!library->handle)
         return cli_raise(err, SUTRA_E_UNSUPPORTED, "serving needs %s, which cannot be opened: %s",
                          SUTRA_SERVER_LIBRARY, dlerror());
-    for (size_t i = 0; i < CLI_COUNT(functions); i++) {
-        void *symbol = dlsym(library->handle, functions[i].name);
-        if (!symbol)
-            return cli_raise(err, SUTRA_E_ABI, "%s has no %s; it is of another version",
-                             SUTRA_SERVER_LIBRARY, functions[i].name);
-        /* object pointer to function pointer: a conversion that ISO C leaves to POSIX */
-        memcpy(functions[i].to, &symbol, sizeof symbol);
-    }
-    return SUTRA_OK;
+    bool complete = find_function(library, "sutra_server_create", &library->create, err) &&
+                    find_function(library, "sutra_server_add_model", &library->add_model, err) &&
+                    find_function(library, "sutra_server_add_alias", &library->add_alias, err) &&
+                    find_function(library, "sutra_server_run", &library->run, err) &&
+                    find_function(library, "sutra_server_stop", &library->stop, err) &&
+                    find_function(library, "sutra_server_free", &library->free, err);
+    return complete ? SUTRA_OK : SUTRA_E_ABI;
 }
 
 static void say_ready(void *user, const char *url, const char *made_key)

@@ -276,7 +276,7 @@ void su_openai_model(SuExchange *exchange)
     const SuServerContext *context = exchange->context;
     SuText name = exchange->rest;
     const SuModelEntry *entry = su_model_table_find(&context->models, name);
-    SuProblem problem;
+    SuProblem problem = {0};
     if (entry) {
         write_model(&exchange->response.body, context, name, entry);
         su_exchange_answer(exchange);

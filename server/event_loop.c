@@ -35,13 +35,24 @@ static void *take(size_t size) { return su_alloc(size, 1); }
 
 static void *retake(void *memory, size_t size) { return su_realloc(memory, size, 1); }
 
+/* It would print; its failures come back as results too. */
+static void say_nothing(int severity, const char *message)
+{
+    (void)severity;
+    (void)message;
+}
+
 /* libevent's memory is ours, so that tests make it fail too. */
-static void set_memory(void) { event_set_mem_functions(take, retake, su_free); }
+static void set_up_libevent(void)
+{
+    event_set_mem_functions(take, retake, su_free);
+    event_set_log_callback(say_nothing);
+}
 
 SutraStatus su_loop_open(SuLoop *loop, SutraError *err)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, set_memory);
+    pthread_once(&once, set_up_libevent);
     *loop = (SuLoop){.wake_fd = -1};
     loop->last = &loop->first;
     pthread_mutex_init(&loop->lock, NULL);

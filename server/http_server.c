@@ -254,13 +254,11 @@ static void write_url(SuHttpServer *server, const char *host)
 {
     struct sockaddr_storage address;
     socklen_t size = sizeof address;
-    uint16_t port = 0;
+    char port[8] = "0";
     if (getsockname(server->listen_fd, (struct sockaddr *)&address, &size) == 0)
-        port = address.ss_family == AF_INET6
-                   ? ntohs(((const struct sockaddr_in6 *)(const void *)&address)->sin6_port)
-                   : ntohs(((const struct sockaddr_in *)(const void *)&address)->sin_port);
+        getnameinfo((struct sockaddr *)&address, size, NULL, 0, port, sizeof port, NI_NUMERICSERV);
     bool six = strchr(host, ':') != NULL;
-    snprintf(server->url, sizeof server->url, "http://%s%.250s%s:%u", six ? "[" : "", host,
+    snprintf(server->url, sizeof server->url, "http://%s%.250s%s:%s", six ? "[" : "", host,
              six ? "]" : "", port);
 }
 
