@@ -29,7 +29,7 @@ typedef struct SutraServerOptions {
     const char *api_key;
     uint32_t no_auth;         /* 1: no key is made */
     uint32_t max_connections; /* 0: 4,096 */
-    uint64_t max_body;        /* bytes; 0: 16 MiB */
+    uint64_t max_body;        /* bytes; 0: 16 MiB. All requests together: 16 times that */
     uint32_t max_head;        /* bytes of request line and headers; 0: 16 KiB */
     uint32_t max_inputs;      /* texts of a request; 0: 2,048 */
     uint32_t truncate;        /* 1: too long texts are cut, and said to be; 0: refused */

@@ -212,15 +212,26 @@ static void hand_over(SuConnection *c)
     c->owner->handle(c->owner, c->exchange);
 }
 
-static bool grow_body(SuExchange *exchange, size_t size)
+/* Room for `size` more bytes of the body, which will have `most` at most; false: the request is
+ * refused. */
+static bool grow_body(SuConnection *c, size_t size, uint64_t most)
 {
-    size_t wanted = exchange->body.size + size;
-    if (wanted <= exchange->body_capacity) return true;
-    if (wanted < 2 * exchange->body_capacity) wanted = 2 * exchange->body_capacity;
+    SuExchange *exchange = c->exchange;
+    size_t capacity = exchange->body_capacity, wanted = exchange->body.size + size;
+    if (wanted <= capacity) return true;
+    if (wanted < 2 * capacity) wanted = 2 * capacity < most ? 2 * capacity : (size_t)most;
+    if (c->owner->received - capacity + wanted > c->owner->limits.max_received) {
+        refuse(c, 503, "The server is receiving as much as it has room for.");
+        return false;
+    }
     char *grown = su_realloc(exchange->body_text, wanted, 1);
-    if (!grown) return false;
+    if (!grown) {
+        refuse(c, 503, "The server is out of memory.");
+        return false;
+    }
     exchange->body.data = exchange->body_text = grown;
     exchange->body_capacity = wanted;
+    c->owner->received += wanted - capacity;
     return true;
 }
 
@@ -231,10 +242,7 @@ static bool take_plain_body(SuConnection *c)
     size_t there = evbuffer_get_length(c->in), left;
     left = (size_t)exchange->head.content_length - exchange->body.size;
     if (there > left) there = left;
-    if (there && !grow_body(exchange, there)) {
-        refuse(c, 503, "The server is out of memory.");
-        return false;
-    }
+    if (there && !grow_body(c, there, exchange->head.content_length)) return false;
     if (there) evbuffer_remove(c->in, exchange->body_text + exchange->body.size, there);
     exchange->body.size += there;
     return there == left;
@@ -259,10 +267,7 @@ static bool take_chunked_body(SuConnection *c)
                 refuse(c, 413, "The body is larger than this server takes.");
                 return false;
             }
-            if (!grow_body(exchange, data.size)) {
-                refuse(c, 503, "The server is out of memory.");
-                return false;
-            }
+            if (!grow_body(c, data.size, c->owner->limits.max_body)) return false;
             memcpy(exchange->body_text + exchange->body.size, data.data, data.size);
             exchange->body.size += data.size;
         }
@@ -287,6 +292,7 @@ static bool begin_exchange(SuConnection *c, size_t size)
         return false;
     }
     exchange->connection = c;
+    exchange->received = &c->owner->received;
     exchange->respond = respond;
     exchange->head.keep_alive = true;
     if (size) evbuffer_remove(c->in, exchange->head_text, size);

@@ -24,8 +24,9 @@
 enum { SU_READ_AHEAD = 65536 };
 
 typedef struct SuHttpLimits {
-    uint64_t max_body; /* bytes */
-    uint32_t max_head; /* bytes of request line and headers */
+    uint64_t max_body;     /* bytes */
+    uint64_t max_received; /* bytes of the bodies of all requests, until they are answered */
+    uint32_t max_head;     /* bytes of request line and headers */
     uint32_t max_connections;
     uint32_t receive_ms, send_ms, idle_ms, drain_ms;
 } SuHttpLimits;
@@ -38,6 +39,7 @@ typedef struct SuConnectionOwner {
     SuHttpLimits limits;
     bool is_draining;          /* answers close their connection */
     size_t num_open, num_busy; /* busy: from a request's first byte until its answer is out */
+    uint64_t received;         /* see max_received */
     struct SuConnection *first;
     /* A whole request, to be answered once. */
     void (*handle)(struct SuConnectionOwner *owner, SuExchange *exchange);

@@ -18,6 +18,7 @@ SuExchange *su_exchange_create(void)
 void su_exchange_free(SuExchange *exchange)
 {
     if (!exchange) return;
+    if (exchange->received) *exchange->received -= exchange->body_capacity;
     su_reply_free(&exchange->response.headers);
     su_reply_free(&exchange->response.body);
     su_free(exchange->head_text);

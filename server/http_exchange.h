@@ -49,6 +49,7 @@ typedef struct SuExchange {
     char *head_text; /* [head_size], what head's views lie in */
     char *body_text; /* [body_capacity] */
     size_t body_capacity;
+    uint64_t *received; /* of all exchanges: bytes that their bodies take; NULL: not counted */
 } SuExchange;
 
 /* NULL: out of memory. Its head and body are empty. */

@@ -32,6 +32,8 @@ static const SuProblemRoute problems[] = {{"", su_openai_problem}};
 static const SuRouteTable table = {routes, sizeof routes / sizeof *routes, problems,
                                    sizeof problems / sizeof *problems};
 
+enum { BODIES = 16 }; /* of the largest size that are received at a time */
+
 static uint32_t or_default(uint32_t value, uint32_t other) { return value ? value : other; }
 
 /* Elsewhere than on a loopback address there is a key, unless nobody wants one. */
@@ -61,13 +63,15 @@ static SutraStatus settle_key(SutraServer *server, SutraError *err)
 static void settle_http(SutraServer *server)
 {
     const SutraServerOptions *options = &server->options;
+    uint64_t max_body = options->max_body ? options->max_body : 16u << 20;
     server->http =
         (SuHttpOptions){.host = server->host,
                         .port = (uint16_t)options->port,
                         .key = server->key,
                         .table = table,
                         .context = &server->context,
-                        .limits = {.max_body = options->max_body ? options->max_body : 16u << 20,
+                        .limits = {.max_body = max_body,
+                                   .max_received = BODIES * max_body,
                                    .max_head = or_default(options->max_head, 16384),
                                    .max_connections = or_default(options->max_connections, 4096),
                                    .receive_ms = or_default(options->receive_ms, 30000),

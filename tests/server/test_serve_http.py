@@ -214,6 +214,24 @@ class Limits(unittest.TestCase):
             connection.send(b"POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Length: 300000\r\n\r\n" + b"x" * 300000)
             self.assertEqual(connection.answer().status, 413)
 
+    def test_bodies_together(self):
+        with Server(PROGRAM, "--max-body", 1000) as server:
+            request = request_bytes("POST", "/v1/embeddings", b'{"input": "x"}' + b" " * 986)
+            held = [server.connect() for _ in range(16)]
+            for connection in held:
+                connection.send(request[:-1])
+            for connection in held[:-1]:  # it has read them all when it has answered a later one
+                self.assertEqual(server.request("GET", "/health").status, 200)
+            with server.connect() as connection:
+                connection.send(request)
+                answer = connection.answer()
+                self.assertEqual((answer.status, answer.headers["retry-after"]), (503, "1"))
+            for connection in held:
+                connection.send(request[-1:])
+                self.assertEqual(connection.answer().status, 200)
+                connection.socket.close()
+            self.assertEqual(server.request("POST", "/v1/embeddings", request[-1000:]).status, 200)
+
     def test_connections(self):
         with Server(PROGRAM, "--max-connections", 3) as server:
             held = [server.connect() for _ in range(3)]
