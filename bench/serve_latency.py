@@ -52,19 +52,17 @@ class Http:
         return body
 
 
-def median(times):
-    return statistics.median(times) * 1e3
-
-
-def measure(calls, count):
-    """Medians in ms, the calls taking turns."""
+def measure(calls, count, block=50):
+    """Deciles, the calls taking turns, `block` of each at a time, the first fifth of which warms up."""
     times = [[] for _ in calls]
-    for _ in range(count):
+    for _ in range(max(count // block, 1)):
         for i, call in enumerate(calls):
-            begin = time.perf_counter()
-            call()
-            times[i].append(time.perf_counter() - begin)
-    return [median(some[count // 10:]) for some in times]
+            for k in range(block):
+                begin = time.perf_counter()
+                call()
+                if k >= block // 5:
+                    times[i].append(time.perf_counter() - begin)
+    return [statistics.quantiles(some, n=10) for some in times]
 
 
 def main():
@@ -76,15 +74,15 @@ def main():
         single = measure((lambda: library.encode([TEXT]), lambda: http.ask(http.embed), lambda: http.ask(http.floats),
                           lambda: http.ask(http.health)), args.n)
         for name, value in zip(("library", "HTTP, base64", "HTTP, floats", "HTTP, /health"), single):
-            print(f"one query, {name}: p50 {value:.3f} ms")
+            print(f"one query, {name}: p50 {value[4] * 1e3:.3f} ms, p10 {value[0] * 1e3:.3f} ms")
         if not args.page:
             library.close()
             return
         requests = [request_bytes("POST", "/v1/embeddings", {"input": page, "encoding_format": form})
                     for form in ("base64", "float")]
-        pages = measure((lambda: library.encode(page), lambda: http.ask(requests[0]), lambda: http.ask(requests[1])), 5)
+        pages = measure((lambda: library.encode(page), lambda: http.ask(requests[0]), lambda: http.ask(requests[1])), 5, 1)
         for name, value in zip(("library", "HTTP, base64", "HTTP, floats"), pages):
-            print(f"1,000 passages, {name}: p50 {value:.1f} ms")
+            print(f"1,000 passages, {name}: p50 {value[4] * 1e3:.1f} ms")
     library.close()
 
 

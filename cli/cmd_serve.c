@@ -116,32 +116,35 @@ static void raise_descriptor_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* False: the library has no such function. */
-static bool find_function(const ServerLibrary *library, const char *name, void *function,
-                          SutraError *err)
+/* False: *err says why. */
+static bool open_library(ServerLibrary *library, SutraError *err)
 {
-    void *symbol = dlsym(library->handle, name);
-    /* object pointer to function pointer: a conversion that ISO C leaves to POSIX */
-    memcpy(function, &symbol, sizeof symbol);
-    if (!symbol)
-        cli_raise(err, SUTRA_E_ABI, "%s has no %s; it is of another version", SUTRA_SERVER_LIBRARY,
-                  name);
-    return symbol;
-}
-
-static SutraStatus open_library(ServerLibrary *library, SutraError *err)
-{
+    static const char *const names[] = {"sutra_server_create",    "sutra_server_add_model",
+                                        "sutra_server_add_alias", "sutra_server_run",
+                                        "sutra_server_stop",      "sutra_server_free"};
+    void *symbols[CLI_COUNT(names)];
     library->handle = dlopen(SUTRA_SERVER_LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    if (!library->handle)
-        return cli_raise(err, SUTRA_E_UNSUPPORTED, "serving needs %s, which cannot be opened: %s",
-                         SUTRA_SERVER_LIBRARY, dlerror());
-    bool complete = find_function(library, "sutra_server_create", &library->create, err) &&
-                    find_function(library, "sutra_server_add_model", &library->add_model, err) &&
-                    find_function(library, "sutra_server_add_alias", &library->add_alias, err) &&
-                    find_function(library, "sutra_server_run", &library->run, err) &&
-                    find_function(library, "sutra_server_stop", &library->stop, err) &&
-                    find_function(library, "sutra_server_free", &library->free, err);
-    return complete ? SUTRA_OK : SUTRA_E_ABI;
+    if (!library->handle) {
+        cli_raise(err, SUTRA_E_UNSUPPORTED, "serving needs %s, which cannot be opened: %s",
+                  SUTRA_SERVER_LIBRARY, dlerror());
+        return false;
+    }
+    for (size_t i = 0; i < CLI_COUNT(names); i++) {
+        symbols[i] = dlsym(library->handle, names[i]);
+        if (!symbols[i]) {
+            cli_raise(err, SUTRA_E_ABI, "%s has no %s; it is of another version",
+                      SUTRA_SERVER_LIBRARY, names[i]);
+            return false;
+        }
+    }
+    /* object pointers to function pointers: a conversion that ISO C leaves to POSIX */
+    library->create = (SutraServerCreateFunction)symbols[0];
+    library->add_model = (SutraServerAddModelFunction)symbols[1];
+    library->add_alias = (SutraServerAddAliasFunction)symbols[2];
+    library->run = (SutraServerRunFunction)symbols[3];
+    library->stop = (SutraServerStopFunction)symbols[4];
+    library->free = (SutraServerFreeFunction)symbols[5];
+    return true;
 }
 
 static void say_ready(void *user, const char *url, const char *made_key)
@@ -294,13 +297,10 @@ static int run_serve(const void *given, const CliArguments *rest)
     } else if (!read_port(args->port, &port)) {
         code = cli_usage("serve", "--port %s is not a port: 0 to 65535", args->port);
     } else {
-        SutraStatus status = open_library(&library, &err);
-        if (status == SUTRA_OK) status = serve(&library, args, port, &err);
+        bool good = open_library(&library, &err) && serve(&library, args, port, &err) == SUTRA_OK;
         if (library.handle) dlclose(library.handle);
-        if (status != SUTRA_OK) code = cli_fail("%s", err.message);
+        if (!good) code = cli_fail("%s", err.message);
     }
-    free(args->models.items);
-    free(args->aliases.items);
     return code;
 }
 

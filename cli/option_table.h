@@ -18,12 +18,12 @@ typedef enum CliOptionKind {
     CLI_OPTION_TEXT,   /* const char *, borrowed from argv */
     CLI_OPTION_NUMBER, /* uint32_t in min … max; min is at least 1 */
     CLI_OPTION_CHOICE, /* uint32_t: 1 + place of the word in `value` */
-    CLI_OPTION_LIST    /* CliTextList: every value it was given */
+    CLI_OPTION_LIST    /* CliTextList: every value it was given, CLI_LIST_MAX at most */
 } CliOptionKind;
 
-/* items are freed with free(). */
+enum { CLI_LIST_MAX = 64 };
 typedef struct CliTextList {
-    const char **items; /* [count], borrowed from argv */
+    const char *items[CLI_LIST_MAX]; /* [count], borrowed from argv */
     size_t count;
 } CliTextList;
 

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""How `sutra serve` ends: nothing that it has begun is lost."""
+"""How `sutra serve` begins and ends: nothing that it has begun is lost."""
 
+import shutil
 import signal
 import socket
+import subprocess
+import tempfile
 import unittest
 
-from serve_case import Server, cli_vectors, main, parse_arguments, request_bytes
+from serve_case import MODEL, Server, cli_vectors, main, parse_arguments, request_bytes
 
 PROGRAM, ARGUMENTS = parse_arguments()
 BODY = {"input": ["silver music at night over the river"] * 50, "encoding_format": "base64"}
@@ -17,6 +20,15 @@ def wait_until_refused(server):
             socket.create_connection((server.host, server.port)).close()
         except ConnectionError:
             return
+
+
+class Start(unittest.TestCase):
+    def test_without_its_library_the_program_says_what_is_missing(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program = shutil.copy(PROGRAM, folder)
+            done = subprocess.run([program, "serve", "-m", MODEL, "--port", "0"], capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stderr, r"^sutra: serving needs libsutra-server\.so\.0, which cannot be opened: .*\n$")
 
 
 class Stop(unittest.TestCase):
