@@ -43,6 +43,7 @@ bool su_access_allows_origin(const SuHttpHead *head)
     SuText origin = su_http_header(head, "origin"), host = su_http_header(head, "host");
     static const char *const schemes[] = {"http://", "https://"};
     if (!origin.data) return true;
+    if (!host.data) return false;
     for (int i = 0; i < 2; i++) {
         size_t size = strlen(schemes[i]);
         if (origin.size == size + host.size && memcmp(origin.data, schemes[i], size) == 0 &&

@@ -10,7 +10,7 @@ static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
 
 bool su_text_is(SuText text, const char *word)
 {
-    return text.size == strlen(word) && memcmp(text.data, word, text.size) == 0;
+    return text.size == strlen(word) && (text.size == 0 || memcmp(text.data, word, text.size) == 0);
 }
 
 bool su_text_is_word(SuText text, const char *word)

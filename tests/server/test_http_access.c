@@ -122,6 +122,8 @@ static void an_origin_is_the_servers_own(void **state)
     }
     SuHttpHead head = head_of("Host", "h:1");
     assert_true(su_access_allows_origin(&head));
+    head = head_of("Origin", "http://");
+    assert_false(su_access_allows_origin(&head));
 }
 
 int main(void)
