@@ -1,9 +1,9 @@
 /* cmd_eval.c - sutra eval sts | retrieval: the quality of a model on a labelled data set. */
+#include "base/number_text.h"
 #include "commands.h"
 #include "console.h"
 #include "json_text.h"
 #include "model_session.h"
-#include "number_text.h"
 #include "prompt_warning.h"
 #include "ranges_option.h"
 #include "suggest.h"
@@ -56,14 +56,14 @@ static SutraStatus print_result(const Task *task, const EvalArgs *args, const Su
                                 const SutraEvalResult *result, SutraError *err)
 {
     CliOutput out;
-    char score[CLI_NUMBER_TEXT];
+    char score[SU_NUMBER_TEXT];
     SutraStatus status = cli_output_open(&out, NULL, false, err);
     if (status != SUTRA_OK) return status;
     if (!args->json) {
         cli_output_print(&out, "%s %.2f\n", task->metric, 100 * result->score);
         return cli_output_commit(&out, err);
     }
-    cli_double_text(100 * result->score, score);
+    su_double_text(100 * result->score, score);
     cli_output_print(&out,
                      "{\"metric\":\"%s\",\"score\":%s,\"items\":%llu,\"documents\":%llu,"
                      "\"tokens\":%llu,\"truncated\":%llu,\"windowed\":%llu,\"dim\":%u,\"model\":",

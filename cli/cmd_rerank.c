@@ -1,9 +1,9 @@
 /* cmd_rerank.c - sutra rerank: texts by their score for a query. */
+#include "base/number_text.h"
 #include "commands.h"
 #include "console.h"
 #include "embed_stream.h"
 #include "json_text.h"
-#include "number_text.h"
 #include "prompt_warning.h"
 #include "utf8_check.h"
 
@@ -131,8 +131,8 @@ static void print_text(CliOutput *out, const CliText *text)
 
 static void print_place(CliOutput *out, bool json, const CliText *text, float score)
 {
-    char number[CLI_NUMBER_TEXT + 1];
-    number[cli_float_text(score, number)] = '\0';
+    char number[SU_NUMBER_TEXT + 1];
+    number[su_float_text(score, number)] = '\0';
     if (!json) {
         cli_output_print(out, "%llu\t%s\t", (unsigned long long)text->line, number);
         print_text(out, text);

@@ -1,9 +1,9 @@
 /* cmd_similarity.c - sutra similarity: a table of cosines between texts. */
+#include "base/number_text.h"
 #include "commands.h"
 #include "console.h"
 #include "embed_stream.h"
 #include "json_text.h"
-#include "number_text.h"
 #include "prompt_warning.h"
 #include "ranges_option.h"
 #include "utf8_check.h"
@@ -126,8 +126,8 @@ static void print_row(CliOutput *out, bool json, size_t i, const Side *rows, con
     if (json) {
         cli_output_print(out, "%s[", i ? "," : "");
         for (size_t j = 0; j < count; j++) {
-            char text[CLI_NUMBER_TEXT + 1];
-            text[cli_float_text(cosines[j], text)] = '\0';
+            char text[SU_NUMBER_TEXT + 1];
+            text[su_float_text(cosines[j], text)] = '\0';
             cli_output_print(out, "%s%s", j ? "," : "", text);
         }
         cli_output_print(out, "]");

@@ -240,21 +240,27 @@ static const char *plugins_folder(const CliModelArgs *args)
     return folder;
 }
 
-/* Threads of the engine leave signals to this one. */
-static SutraStatus create_engine(CliSession *session, const CliModelArgs *args, SutraError *err)
+SutraStatus cli_engine_plan(const CliModelArgs *args, SutraEngineOptions *options, SutraError *err)
 {
     bool any = !args->device || strcmp(args->device, "auto") == 0;
-    SutraEngineOptions options = {.struct_size = sizeof options};
+    *options = (SutraEngineOptions){.struct_size = sizeof *options};
     if ((any || !strchr(args->device, ',')) && (args->policy || args->allow_mixed))
         return cli_raise(err, SUTRA_E_ARGUMENT, "--%s needs several devices: --device A,B",
                          args->policy ? "policy" : "allow-mixed");
-    options.policy = args->policy ? args->policy - 1 : SUTRA_POLICY_FASTEST;
-    options.allow_mixed = args->allow_mixed;
-    options.plugins = plugins_folder(args);
-    options.num_threads = args->threads;
-    options.devices = any ? NULL : args->device;
-    options.log = log_line;
-    SutraStatus status = settle_threads(&options.num_threads, err);
+    options->policy = args->policy ? args->policy - 1 : SUTRA_POLICY_FASTEST;
+    options->allow_mixed = args->allow_mixed;
+    options->plugins = plugins_folder(args);
+    options->num_threads = args->threads;
+    options->devices = any ? NULL : args->device;
+    options->log = log_line;
+    return settle_threads(&options->num_threads, err);
+}
+
+/* Threads of the engine leave signals to this one. */
+static SutraStatus create_engine(CliSession *session, const CliModelArgs *args, SutraError *err)
+{
+    SutraEngineOptions options;
+    SutraStatus status = cli_engine_plan(args, &options, err);
     if (status != SUTRA_OK) return status;
     cli_hold_signals(true);
     status = sutra_engine_create(&options, &session->engine, err);
@@ -329,13 +335,20 @@ static SutraStatus settle_compute(const CliModelArgs *args, const char *path,
     return SUTRA_OK;
 }
 
+SutraStatus cli_model_plan(const CliModelArgs *args, const char *path, char *cache, size_t capacity,
+                           SutraModelOptions *options, SutraError *err)
+{
+    *options = (SutraModelOptions){.struct_size = sizeof *options};
+    if (!args->no_cache && cli_cache_folder(cache, capacity)) options->cache_dir = cache;
+    return settle_compute(args, path, options, err);
+}
+
 static SutraStatus open_model(CliSession *session, const CliModelArgs *args, const char *path,
                               SutraError *err)
 {
     char cache[PATH_MAX];
-    SutraModelOptions options = {.struct_size = sizeof options};
-    if (!args->no_cache && cli_cache_folder(cache, sizeof cache)) options.cache_dir = cache;
-    SutraStatus status = settle_compute(args, path, &options, err);
+    SutraModelOptions options;
+    SutraStatus status = cli_model_plan(args, path, cache, sizeof cache, &options, err);
     if (status == SUTRA_OK) status = sutra_model_open(path, &options, &session->model, err);
     if (status == SUTRA_OK) status = sutra_model_info(session->model, &session->info, err);
     if (status == SUTRA_OK && *session->info.cache_problem)

@@ -68,6 +68,14 @@ const char *cli_dtype_name(SutraDtype dtype);
  */
 bool cli_cache_folder(char *path, size_t capacity);
 
+/* What the options say of an engine, which borrows strings of them. Errors: ARGUMENT. */
+SutraStatus cli_engine_plan(const CliModelArgs *args, SutraEngineOptions *options, SutraError *err);
+
+/* What they say of opening the model at `path`; options->cache_dir may point to `cache`. Errors:
+ * ARGUMENT, UNSUPPORTED, those of sutra_compute_choose. */
+SutraStatus cli_model_plan(const CliModelArgs *args, const char *path, char *cache, size_t capacity,
+                           SutraModelOptions *options, SutraError *err);
+
 /* Opens the model, by way of the cache unless args->no_cache. A cache that cannot be used is a
  * warning. */
 SutraStatus cli_session_open(CliSession *session, const CliModelArgs *args, bool with_engine,

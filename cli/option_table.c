@@ -99,6 +99,17 @@ static CliParsed set_number(const CliCommand *command, const CliOption *option, 
     return CLI_PARSED_RUN;
 }
 
+static CliParsed add_to_list(const CliCommand *command, const CliOption *option, const char *value,
+                             CliTextList *list)
+{
+    if (list->count == CLI_LIST_MAX) {
+        cli_usage(command->name, "--%s is given more than %d times", option->name, CLI_LIST_MAX);
+        return CLI_PARSED_ERROR;
+    }
+    list->items[list->count++] = value;
+    return CLI_PARSED_RUN;
+}
+
 /* `value` is NULL for a flag. */
 static CliParsed set_option(const CliCommand *command, const CliOption *option, const char *value,
                             unsigned char *field)
@@ -114,6 +125,8 @@ static CliParsed set_option(const CliCommand *command, const CliOption *option, 
         return set_number(command, option, value, (uint32_t *)(void *)field);
     case CLI_OPTION_CHOICE:
         return set_choice(command, option, value, (uint32_t *)(void *)field);
+    case CLI_OPTION_LIST:
+        return add_to_list(command, option, value, (CliTextList *)(void *)field);
     }
     return CLI_PARSED_ERROR;
 }

@@ -3,8 +3,8 @@
  *
  * Long options take their value after "=" or as the next argument, short ones attached or as the
  * next argument; "--" ends the options; "-" alone is an argument. A later option overrides an
- * earlier one. Values land in the fields of the command's arguments struct; zero (NULL, false)
- * means not given. */
+ * earlier one, but that a list takes them all. Values land in the fields of the command's arguments
+ * struct; zero (NULL, false) means not given. */
 #ifndef CLI_OPTION_TABLE_H
 #define CLI_OPTION_TABLE_H
 
@@ -17,8 +17,15 @@ typedef enum CliOptionKind {
     CLI_OPTION_FLAG,   /* bool */
     CLI_OPTION_TEXT,   /* const char *, borrowed from argv */
     CLI_OPTION_NUMBER, /* uint32_t in min … max; min is at least 1 */
-    CLI_OPTION_CHOICE  /* uint32_t: 1 + place of the word in `value` */
+    CLI_OPTION_CHOICE, /* uint32_t: 1 + place of the word in `value` */
+    CLI_OPTION_LIST    /* CliTextList: every value it was given, CLI_LIST_MAX at most */
 } CliOptionKind;
+
+enum { CLI_LIST_MAX = 64 };
+typedef struct CliTextList {
+    const char *items[CLI_LIST_MAX]; /* [count], borrowed from argv */
+    size_t count;
+} CliTextList;
 
 typedef struct CliOption {
     const char *name; /* "format", without dashes */

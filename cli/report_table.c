@@ -1,7 +1,7 @@
 #include "report_table.h"
 
+#include "base/number_text.h"
 #include "json_text.h"
-#include "number_text.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -66,14 +66,14 @@ void cli_json_table(CliOutput *out, const SutraBenchTable *table)
     for (size_t i = 0; i < table->num_rows * table->num_columns; i++) {
         size_t c = i % table->num_columns;
         const SutraBenchCell *cell = &table->cells[i];
-        char number[CLI_NUMBER_TEXT];
+        char number[SU_NUMBER_TEXT];
         cli_output_print(out, "%s", c ? "," : i ? "},{" : "{");
         cli_json_string(out, table->columns[c], strlen(table->columns[c]));
         cli_output_print(out, ":");
         if (cell->is_text) {
             cli_json_string(out, cell->text, strlen(cell->text));
         } else {
-            cli_double_text(cell->number, number);
+            su_double_text(cell->number, number);
             cli_output_print(out, "%s", number);
         }
     }

@@ -1,6 +1,6 @@
 #include "row_writer.h"
 
-#include "number_text.h"
+#include "base/number_text.h"
 
 #include <string.h>
 #include <strings.h>
@@ -67,16 +67,16 @@ size_t cli_element_text(SutraDtype dtype, const void *row, size_t i, char *text)
     switch (dtype) {
     case SUTRA_F32:
         memcpy(&number, bytes + i * sizeof number, sizeof number);
-        return cli_float_text(number, text);
+        return su_float_text(number, text);
     case SUTRA_F16:
         memcpy(&half, bytes + i * sizeof half, sizeof half);
-        return cli_float_text(cli_float_of_half(half), text);
+        return su_float_text(su_float_of_half(half), text);
     case SUTRA_I8:
     case SUTRA_BINARY:
-        return cli_small_integer_text((signed char)bytes[i], text);
+        return su_small_integer_text((signed char)bytes[i], text);
     case SUTRA_U8:
     case SUTRA_UBINARY:
-        return cli_small_integer_text((unsigned char)bytes[i], text);
+        return su_small_integer_text((unsigned char)bytes[i], text);
     }
     return 0;
 }

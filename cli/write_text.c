@@ -1,7 +1,7 @@
 /* write_text.c - vectors as text: JSON lines and comma-separated values. */
 #include "row_writer.h"
 
-#include "number_text.h"
+#include "base/number_text.h"
 
 static void no_header(CliRowWriter *writer, uint64_t rows, bool again)
 {
@@ -12,7 +12,7 @@ static void no_header(CliRowWriter *writer, uint64_t rows, bool again)
 
 void cli_row_as_text(CliRowWriter *writer, const void *row)
 {
-    enum { GROUP = CLI_OUTPUT_ROOM / CLI_NUMBER_TEXT };
+    enum { GROUP = CLI_OUTPUT_ROOM / SU_NUMBER_TEXT };
     for (size_t i = 0; i < writer->columns;) {
         char *room = cli_output_room(writer->output, CLI_OUTPUT_ROOM);
         size_t used = 0, end = i + GROUP < writer->columns ? i + GROUP : writer->columns;

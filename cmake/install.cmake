@@ -4,16 +4,18 @@ include(CMakePackageConfigHelpers)
 install(TARGETS sutra_shared sutra_static
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-# What stands beside the engine: -lsutra_tools, -lsutra_registry, and the downloader, which is opened at run time.
+# What stands beside the engine: -lsutra_tools, -lsutra_registry, and what is opened at run time.
 install(TARGETS sutra_tools sutra_registry ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-if(TARGET sutra_hub)
-  install(TARGETS sutra_hub LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-endif()
+foreach(library sutra_hub sutra_server)
+  if(TARGET ${library})
+    install(TARGETS ${library} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  endif()
+endforeach()
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 if(TARGET sutra)
-  # The program opens libsutra-hub.so beside itself or in the library folder.
+  # The program opens libsutra-hub.so and libsutra-server.so beside itself or in the library folder.
   file(RELATIVE_PATH bin_to_lib ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
   set_target_properties(sutra PROPERTIES INSTALL_RPATH "$ORIGIN;$ORIGIN/${bin_to_lib}")
   install(TARGETS sutra RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

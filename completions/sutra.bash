@@ -11,7 +11,7 @@ _sutra() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} words=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "embed tokenize similarity rerank eval bench pull list info convert quantize verify help --help --version" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "embed tokenize similarity rerank serve eval bench pull list info convert quantize verify help --help --version" -- "$current")
         return
     fi
     case $previous in
@@ -91,7 +91,7 @@ _sutra() {
         mapfile -t COMPREPLY < <(compgen -W "dynamic min-max percentile mse entropy" -- "$current")
         return
         ;;
-    --revision | --field | --chunk-tokens | --chunk-overlap | --dim | --max-tokens | --window-overlap | --prompt-name | --min-quality | --threads | --device | --plugins | --top | --document-prompt | --block-kib | --smooth | --keep)
+    --revision | --field | --chunk-tokens | --chunk-overlap | --dim | --max-tokens | --window-overlap | --prompt-name | --min-quality | --threads | --device | --plugins | --top | --alias | --host | --port | --api-key | --max-body | --max-inputs | --max-connections | --max-queued-tokens | --receive-ms | --send-ms | --idle-ms | --queue-ms | --drain-ms | --document-prompt | --block-kib | --smooth | --keep)
         return
         ;;
     esac
@@ -100,6 +100,7 @@ _sutra() {
     tokenize) words="-m --model --revision --no-cache -i --input --field --max-tokens --json -h --help" ;;
     similarity) words="-m --model --revision --no-cache -i --input --with --field --json --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --window-overlap --aggregate --prompt-name --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
     rerank) words="-m --model --revision --no-cache -i --input --field --top --json --max-tokens --long-text --prompt-name --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
+    serve) words="-m --model --alias --host --port --api-key --truncate --max-body --max-inputs --max-connections --max-queued-tokens --receive-ms --send-ms --idle-ms --queue-ms --drain-ms --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed --no-cache -h --help" ;;
     eval) words="-m --model --revision --no-cache --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --window-overlap --aggregate --prompt-name --document-prompt --json --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
     bench) words="-m --model --revision -i --input --threads --compute --block-kib --quick --json -h --help" ;;
     pull) words="--revision --from --json -h --help" ;;
@@ -108,7 +109,7 @@ _sutra() {
     convert) words="-m --model --revision -o --output --json -h --help" ;;
     quantize) words="-m --model --revision -o --output --compute --embeddings --calibrate --scales --smooth --keep --compare --threads --json -h --help" ;;
     verify) words="-m --model --revision --json -h --help" ;;
-    help) words="embed tokenize similarity rerank eval bench pull list info convert quantize verify" ;;
+    help) words="embed tokenize similarity rerank serve eval bench pull list info convert quantize verify" ;;
     esac
     if [[ $current == -* || ${COMP_WORDS[1]} == help ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")

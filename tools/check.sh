@@ -152,6 +152,8 @@ full() {
     set_up lint arm
     need "build, tsan" build tsan
     tests tsan
+    need "Python, clients of the server" tools/setup.sh python tests/server/clients.txt
+    step "clients of the server" .venv/bin/python -B tests/server/test_clients.py --program build/release/sutra
     step "lint" tools/lint.sh check
     arm64
     fuzz 45

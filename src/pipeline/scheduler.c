@@ -12,7 +12,7 @@
 #include <limits.h>
 
 enum {
-    SMALLEST_BATCH = 16, /* tokens */
+    SMALLEST_BATCH = 32, /* tokens */
     DEVICE_SHARE = 4,    /* of its full batch, which a device gets if there is as much */
     MANY_TEXTS = 32,     /* and two a thread: balanced well enough without a team's barriers */
     SPINS = 2000         /* some 25 µs: between two small requests of one caller */

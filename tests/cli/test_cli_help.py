@@ -21,8 +21,8 @@ class Help(Base):
 
     def test_every_command_has_help(self):
         commands = self.commands()
-        self.assertEqual(commands, ["embed", "tokenize", "similarity", "rerank", "eval", "bench", "pull", "list",
-                                    "info", "convert", "quantize", "verify"])
+        self.assertEqual(commands, ["embed", "tokenize", "similarity", "rerank", "serve", "eval", "bench", "pull",
+                                    "list", "info", "convert", "quantize", "verify"])
         for command in commands:
             shown = sutra(command, "--help").decode()
             self.assertTrue(shown.startswith(f"Usage: sutra {command} "), shown)

@@ -22,6 +22,7 @@ typedef struct Args {
     const char *output;
     uint32_t format;
     bool json;
+    CliTextList alias;
 } Args;
 
 static const CliOption shared_options[] = {
@@ -32,6 +33,7 @@ static const CliOption own_options[] = {
     {"output", 'o', CLI_OPTION_TEXT, "FILE", offsetof(Args, output), "", 0, 0},
     {"format", 0, CLI_OPTION_CHOICE, "npy|jsonl|csv", offsetof(Args, format), "", 0, 0},
     {"json", 0, CLI_OPTION_FLAG, NULL, offsetof(Args, json), "", 0, 0},
+    {"alias", 'a', CLI_OPTION_LIST, "NAME", offsetof(Args, alias), "", 0, 0},
 };
 static const CliOptionGroup groups[] = {
     {shared_options, CLI_COUNT(shared_options), offsetof(Args, shared)},
@@ -52,6 +54,25 @@ static CliParsed parse(int argc, ...)
     va_end(list);
     memset(&args, 0, sizeof args);
     return cli_parse(&command, argc, words, &args, &rest);
+}
+
+static void a_list_takes_every_value(void **state)
+{
+    static char letter[] = "-a", value[] = "x";
+    char *many[2 * (CLI_LIST_MAX + 1)];
+    (void)state;
+    assert_int_equal(parse(4, "--alias=x", "-ay", "--alias", "x"), CLI_PARSED_RUN);
+    assert_int_equal(args.alias.count, 3);
+    assert_string_equal(args.alias.items[0], "x");
+    assert_string_equal(args.alias.items[1], "y");
+    assert_string_equal(args.alias.items[2], "x");
+    for (size_t i = 0; i < CLI_COUNT(many); i++) many[i] = i % 2 ? value : letter;
+    for (int more = 0; more < 2; more++) {
+        memset(&args, 0, sizeof args);
+        assert_int_equal(cli_parse(&command, 2 * (CLI_LIST_MAX + more), many, &args, &rest),
+                         more ? CLI_PARSED_ERROR : CLI_PARSED_RUN);
+        assert_int_equal(args.alias.count, CLI_LIST_MAX);
+    }
 }
 
 static void every_spelling(void **state)
@@ -164,6 +185,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_spelling),
+        cmocka_unit_test(a_list_takes_every_value),
         cmocka_unit_test(arguments_between_options),
         cmocka_unit_test(the_last_one_counts),
         cmocka_unit_test(refused),

@@ -1,4 +1,4 @@
-#include "number_text.h"
+#include "base/number_text.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -109,7 +109,7 @@ static size_t put_decimal(Decimal decimal, char *text)
 /* For what the fast path does not take: very small and very large floats. */
 static size_t put_by_library(float value, char *text)
 {
-    char copy[CLI_NUMBER_TEXT];
+    char copy[SU_NUMBER_TEXT];
     int size = 0;
     for (int digits = 6; digits <= 9; digits++) {
         size = snprintf(copy, sizeof copy, "%.*g", digits, (double)value);
@@ -122,7 +122,7 @@ static size_t put_by_library(float value, char *text)
     return (size_t)size;
 }
 
-size_t cli_float_text(float value, char *text)
+size_t su_float_text(float value, char *text)
 {
     size_t size = 0;
     uint32_t bits;
@@ -157,24 +157,24 @@ size_t cli_float_text(float value, char *text)
     return size + put_decimal(best, text + size);
 }
 
-size_t cli_double_text(double value, char text[CLI_NUMBER_TEXT])
+size_t su_double_text(double value, char text[SU_NUMBER_TEXT])
 {
     int size = 0;
     for (int digits = 15; digits <= 17; digits++) {
-        size = snprintf(text, CLI_NUMBER_TEXT, "%.*g", digits, value);
+        size = snprintf(text, SU_NUMBER_TEXT, "%.*g", digits, value);
         if (strtod(text, NULL) == value) break;
     }
     return (size_t)size;
 }
 
-size_t cli_small_integer_text(int value, char *text)
+size_t su_small_integer_text(int value, char *text)
 {
     size_t size = 0;
     if (value < 0) text[size++] = '-';
     return size + put_digits((uint32_t)abs(value), 1, text + size);
 }
 
-float cli_float_of_half(unsigned short bits)
+float su_float_of_half(unsigned short bits)
 {
     int exponent = bits >> 10 & 31, fraction = bits & 1023;
     float magnitude;

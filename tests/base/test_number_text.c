@@ -1,6 +1,6 @@
 /* Floats as text: the same float when read back, directly and through double; never more digits than
  * needed. */
-#include "number_text.h"
+#include "base/number_text.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -78,10 +78,10 @@ static void check_grammar(const char *text)
 
 static void check(float value)
 {
-    char text[CLI_NUMBER_TEXT + 1];
+    char text[SU_NUMBER_TEXT + 1];
     memset(text, '#', sizeof text);
-    size_t size = cli_float_text(value, text);
-    assert_true(size < CLI_NUMBER_TEXT);
+    size_t size = su_float_text(value, text);
+    assert_true(size < SU_NUMBER_TEXT);
     assert_int_equal(text[size], '#');
     text[size] = '\0';
     check_grammar(text);
@@ -139,8 +139,8 @@ static void exact_texts(void **state)
                 {100.0f, "100.0"}, {0.00123f, "0.00123"}, {1.5e-7f, "1.5e-07"}, {12.25f, "12.25"}};
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        char text[CLI_NUMBER_TEXT + 1];
-        text[cli_float_text(rows[i].value, text)] = '\0';
+        char text[SU_NUMBER_TEXT + 1];
+        text[su_float_text(rows[i].value, text)] = '\0';
         assert_string_equal(text, rows[i].text);
     }
 }
@@ -150,16 +150,16 @@ static void integers_and_halves(void **state)
     (void)state;
     for (int value = -128; value < 256; value++) {
         char text[8], expected[8];
-        text[cli_small_integer_text(value, text)] = '\0';
+        text[su_small_integer_text(value, text)] = '\0';
         snprintf(expected, sizeof expected, "%d", value);
         assert_string_equal(text, expected);
     }
-    assert_true(cli_float_of_half(0x3c00) == 1.0f);
-    assert_true(cli_float_of_half(0xc000) == -2.0f);
-    assert_true(cli_float_of_half(0x0001) == ldexpf(1, -24));
-    assert_true(cli_float_of_half(0x7bff) == 65504.0f);
-    assert_true(cli_float_of_half(0x3555) == 0.333251953125f);
-    assert_true(isinf(cli_float_of_half(0x7c00)));
+    assert_true(su_float_of_half(0x3c00) == 1.0f);
+    assert_true(su_float_of_half(0xc000) == -2.0f);
+    assert_true(su_float_of_half(0x0001) == ldexpf(1, -24));
+    assert_true(su_float_of_half(0x7bff) == 65504.0f);
+    assert_true(su_float_of_half(0x3555) == 0.333251953125f);
+    assert_true(isinf(su_float_of_half(0x7c00)));
 }
 
 static void doubles(void **state)
@@ -167,8 +167,8 @@ static void doubles(void **state)
     (void)state;
     static const double values[] = {0.1, 64.50816521455775, 1.0 / 3, 82.03, 1e-300};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
-        char text[CLI_NUMBER_TEXT];
-        size_t size = cli_double_text(values[i], text);
+        char text[SU_NUMBER_TEXT];
+        size_t size = su_double_text(values[i], text);
         assert_int_equal(size, strlen(text));
         assert_true(strtod(text, NULL) == values[i]);
     }

@@ -1,0 +1,321 @@
+/* cmd_serve.c - sutra serve: models over HTTP, by libsutra-server.
+ *
+ * The library is opened here and nowhere else, as that of pull is: no other command pays for it at
+ * its start. SIGTERM, SIGINT and SIGHUP let it end what it has begun; a second one ends it at once.
+ */
+#include "atomic_file.h"
+#include "commands.h"
+#include "console.h"
+#include "model_session.h"
+#include "sutra_server.h"
+
+#include <dlfcn.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+typedef struct ServeArgs {
+    CliModelArgs model;
+    CliTextList models, aliases;
+    const char *host, *port, *api_key;
+    uint32_t max_body, max_inputs, max_connections;
+    uint32_t max_queued_tokens;
+    uint32_t receive_ms, send_ms, idle_ms, queue_ms, drain_ms;
+    bool truncate;
+} ServeArgs;
+
+enum { MOST_MS = 3600000 };
+
+static const CliOption own_options[] = {
+    {"model", 'm', CLI_OPTION_LIST, "MODEL", offsetof(ServeArgs, models),
+     "a model to serve, named as elsewhere; again for more. Requests that name none get the first "
+     "(default: $SUTRA_MODEL, else " CLI_DEFAULT_MODEL ")",
+     0, 0},
+    {"alias", 0, CLI_OPTION_LIST, "NAME=MODEL", offsetof(ServeArgs, aliases),
+     "another name of a model given by -m; again for more; '*=MODEL': any name that is not known",
+     0, 0},
+    {"host", 0, CLI_OPTION_TEXT, "HOST", offsetof(ServeArgs, host),
+     "name or address to listen at (default: 127.0.0.1); one that others reach needs an API key", 0,
+     0},
+    {"port", 0, CLI_OPTION_TEXT, "PORT", offsetof(ServeArgs, port),
+     "port to listen at; 0: a free one (default: 8080)", 0, 0},
+    {"api-key", 0, CLI_OPTION_TEXT, "KEY", offsetof(ServeArgs, api_key),
+     "what clients must send as Authorization: Bearer KEY (default: $SUTRA_API_KEY; where others "
+     "reach the server one is made and printed, unless SUTRA_NO_AUTH=1)",
+     0, 0},
+    {"truncate", 0, CLI_OPTION_FLAG, NULL, offsetof(ServeArgs, truncate),
+     "cut texts that are too long, and say so, instead of refusing them", 0, 0},
+    {"max-body", 0, CLI_OPTION_NUMBER, "BYTES", offsetof(ServeArgs, max_body),
+     "largest body of a request (default: 16777216)", 1, 1u << 30},
+    {"max-inputs", 0, CLI_OPTION_NUMBER, "N", offsetof(ServeArgs, max_inputs),
+     "most texts of a request (default: 2048)", 1, 1u << 20},
+    {"max-connections", 0, CLI_OPTION_NUMBER, "N", offsetof(ServeArgs, max_connections),
+     "most connections; what comes on top gets 503 (default: 4096)", 1, 1u << 20},
+    {"max-queued-tokens", 0, CLI_OPTION_NUMBER, "N", offsetof(ServeArgs, max_queued_tokens),
+     "most tokens that wait for a thread; requests on top get 429 (default: 4194304)", 1,
+     UINT32_MAX},
+    {"receive-ms", 0, CLI_OPTION_NUMBER, "MS", offsetof(ServeArgs, receive_ms),
+     "longest time from a request's first byte to its last; then 408 (default: 30000)", 1, MOST_MS},
+    {"send-ms", 0, CLI_OPTION_NUMBER, "MS", offsetof(ServeArgs, send_ms),
+     "longest time that a client may take to read an answer (default: 60000)", 1, MOST_MS},
+    {"idle-ms", 0, CLI_OPTION_NUMBER, "MS", offsetof(ServeArgs, idle_ms),
+     "longest time between two requests of a connection (default: 75000)", 1, MOST_MS},
+    {"queue-ms", 0, CLI_OPTION_NUMBER, "MS", offsetof(ServeArgs, queue_ms),
+     "longest time that a request waits for a thread; then 503 (default: 60000)", 1, MOST_MS},
+    {"drain-ms", 0, CLI_OPTION_NUMBER, "MS", offsetof(ServeArgs, drain_ms),
+     "longest time for what has begun when the server is told to end (default: 25000)", 1, MOST_MS},
+};
+/* Without --profile, which chooses one model. */
+static const CliOptionGroup groups[] = {
+    {own_options, CLI_COUNT(own_options), 0},
+    {cli_engine_options + 1, CLI_COUNT(cli_engine_options) - 1, offsetof(ServeArgs, model)},
+    {cli_cache_options, CLI_COUNT(cli_cache_options), offsetof(ServeArgs, model)},
+};
+
+typedef struct ServerLibrary {
+    void *handle;
+    SutraServerCreateFunction create;
+    SutraServerAddModelFunction add_model;
+    SutraServerAddAliasFunction add_alias;
+    SutraServerRunFunction run;
+    SutraServerStopFunction stop;
+    SutraServerFreeFunction free;
+} ServerLibrary;
+
+/* What the signal handler reads. */
+static SutraServerStopFunction volatile stop_server;
+static SutraServer *volatile running_server;
+
+static void on_signal(int number)
+{
+    (void)number;
+    stop_server(running_server);
+}
+
+static void catch_signals(const ServerLibrary *library, SutraServer *server)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action = {.sa_handler = on_signal}, before;
+    sigemptyset(&action.sa_mask);
+    stop_server = library->stop;
+    running_server = server;
+    for (size_t i = 0; i < CLI_COUNT(signals); i++)
+        if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(signals[i], &action, NULL);
+}
+
+/* A connection is a descriptor. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* False: *err says why. */
+static bool open_library(ServerLibrary *library, SutraError *err)
+{
+    static const char *const names[] = {"sutra_server_create",    "sutra_server_add_model",
+                                        "sutra_server_add_alias", "sutra_server_run",
+                                        "sutra_server_stop",      "sutra_server_free"};
+    void *symbols[CLI_COUNT(names)];
+    library->handle = dlopen(SUTRA_SERVER_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+    if (!library->handle) {
+        cli_raise(err, SUTRA_E_UNSUPPORTED, "serving needs %s, which cannot be opened: %s",
+                  SUTRA_SERVER_LIBRARY, dlerror());
+        return false;
+    }
+    for (size_t i = 0; i < CLI_COUNT(names); i++) {
+        symbols[i] = dlsym(library->handle, names[i]);
+        if (!symbols[i]) {
+            cli_raise(err, SUTRA_E_ABI, "%s has no %s; it is of another version",
+                      SUTRA_SERVER_LIBRARY, names[i]);
+            return false;
+        }
+    }
+    /* object pointers to function pointers: a conversion that ISO C leaves to POSIX */
+    library->create = (SutraServerCreateFunction)symbols[0];
+    library->add_model = (SutraServerAddModelFunction)symbols[1];
+    library->add_alias = (SutraServerAddAliasFunction)symbols[2];
+    library->run = (SutraServerRunFunction)symbols[3];
+    library->stop = (SutraServerStopFunction)symbols[4];
+    library->free = (SutraServerFreeFunction)symbols[5];
+    return true;
+}
+
+static void say_ready(void *user, const char *url, const char *made_key)
+{
+    (void)user;
+    if (made_key) cli_message("API key: %s", made_key);
+    fprintf(stderr, "listening on %s\n", url);
+    fflush(stderr);
+}
+
+static void say_line(void *user, int level, const char *line)
+{
+    (void)user;
+    if (level <= 1) cli_message("%s", line);
+}
+
+/* A model's id: the name it was given by, of a path the last part. */
+static char *model_id(const char *name, const char *path)
+{
+    if (!name) name = getenv("SUTRA_MODEL");
+    if (!name || !*name) name = CLI_DEFAULT_MODEL;
+    char *id = cli_strdup(name);
+    if (strcmp(name, path) != 0) return id;
+    size_t size = strlen(id);
+    while (size > 1 && id[size - 1] == '/') id[--size] = '\0';
+    const char *slash = strrchr(id, '/');
+    char *last = cli_strdup(slash && slash[1] ? slash + 1 : id);
+    free(id);
+    char *ending = strrchr(last, '.');
+    if (ending && ending != last && strcmp(ending, ".sutra") == 0) *ending = '\0';
+    return last;
+}
+
+static SutraStatus add_model(const ServerLibrary *library, SutraServer *server, const char *name,
+                             const ServeArgs *args, SutraError *err)
+{
+    char path[PATH_MAX], cache[PATH_MAX];
+    SutraModelOptions options;
+    SutraStatus status = cli_find_model(name, NULL, path, sizeof path, err);
+    if (status == SUTRA_OK)
+        status = cli_model_plan(&args->model, path, cache, sizeof cache, &options, err);
+    if (status != SUTRA_OK) return status;
+    char *id = model_id(name, path);
+    status = library->add_model(server, id, path, &options, err);
+    free(id);
+    return status;
+}
+
+/* The target of an alias is a model as -m has it, or its id. */
+static SutraStatus add_alias(const ServerLibrary *library, SutraServer *server, const char *alias,
+                             SutraError *err)
+{
+    const char *equals = strchr(alias, '=');
+    char path[PATH_MAX];
+    if (!equals || equals == alias || !equals[1])
+        return cli_raise(err, SUTRA_E_ARGUMENT, "--alias %s is not NAME=MODEL", alias);
+    char *name = cli_strdup(alias);
+    name[equals - alias] = '\0';
+    SutraStatus status = library->add_alias(server, name, equals + 1, err);
+    if (status == SUTRA_E_ARGUMENT && strchr(equals, '/') &&
+        cli_find_model(equals + 1, NULL, path, sizeof path, err) == SUTRA_OK) {
+        char *id = model_id(equals + 1, path);
+        status = library->add_alias(server, name, id, err);
+        free(id);
+    }
+    free(name);
+    return status;
+}
+
+static SutraStatus add_names(const ServerLibrary *library, SutraServer *server,
+                             const ServeArgs *args, SutraError *err)
+{
+    SutraStatus status = SUTRA_OK;
+    if (args->models.count == 0) status = add_model(library, server, NULL, args, err);
+    for (size_t i = 0; status == SUTRA_OK && i < args->models.count; i++)
+        status = add_model(library, server, args->models.items[i], args, err);
+    for (size_t i = 0; status == SUTRA_OK && i < args->aliases.count; i++)
+        status = add_alias(library, server, args->aliases.items[i], err);
+    return status;
+}
+
+static bool read_port(const char *text, uint32_t *port)
+{
+    char *end;
+    *port = 8080;
+    if (!text) return true;
+    unsigned long number = strtoul(text, &end, 10);
+    *port = (uint32_t)number;
+    return *text >= '0' && *text <= '9' && !*end && number <= 65535;
+}
+
+static void plan(const ServeArgs *args, uint32_t port, SutraServerOptions *options)
+{
+    const char *no_auth = getenv("SUTRA_NO_AUTH"), *key = getenv("SUTRA_API_KEY");
+    *options = (SutraServerOptions){.struct_size = sizeof *options,
+                                    .host = args->host,
+                                    .port = port,
+                                    .api_key = args->api_key ? args->api_key
+                                               : key && *key ? key
+                                                             : NULL,
+                                    .no_auth = no_auth && strcmp(no_auth, "1") == 0,
+                                    .max_body = args->max_body,
+                                    .max_inputs = args->max_inputs,
+                                    .max_connections = args->max_connections,
+                                    .truncate = args->truncate,
+                                    .receive_ms = args->receive_ms,
+                                    .send_ms = args->send_ms,
+                                    .idle_ms = args->idle_ms,
+                                    .queue_ms = args->queue_ms,
+                                    .drain_ms = args->drain_ms,
+                                    .ready = say_ready,
+                                    .log = say_line};
+}
+
+static SutraStatus serve(ServerLibrary *library, const ServeArgs *args, uint32_t port,
+                         SutraError *err)
+{
+    SutraEngineOptions engine;
+    SutraServerOptions options;
+    SutraServer *server = NULL;
+    SutraStatus status = cli_engine_plan(&args->model, &engine, err);
+    if (status != SUTRA_OK) return status;
+    plan(args, port, &options);
+    engine.max_queued_tokens = args->max_queued_tokens;
+    options.engine = &engine;
+    cli_hold_signals(true); /* threads of the server leave signals to this one */
+    status = library->create(&options, &server, err);
+    cli_hold_signals(false);
+    if (status == SUTRA_OK) status = add_names(library, server, args, err);
+    if (status == SUTRA_OK) {
+        signal(SIGPIPE, SIG_IGN);
+        raise_descriptor_limit();
+        catch_signals(library, server);
+        status = library->run(server, err);
+    }
+    cli_hold_signals(true);
+    library->free(server);
+    return status;
+}
+
+static int run_serve(const void *given, const CliArguments *rest)
+{
+    const ServeArgs *args = given;
+    ServerLibrary library = {0};
+    SutraError err = {0};
+    uint32_t port;
+    int code = CLI_DONE;
+    if (rest->count) {
+        code = cli_usage("serve", "takes no arguments: %s", rest->items[0]);
+    } else if (!read_port(args->port, &port)) {
+        code = cli_usage("serve", "--port %s is not a port: 0 to 65535", args->port);
+    } else {
+        bool good = open_library(&library, &err) && serve(&library, args, port, &err) == SUTRA_OK;
+        if (library.handle) dlclose(library.handle);
+        if (!good) code = cli_fail("%s", err.message);
+    }
+    return code;
+}
+
+const CliCommand cli_serve_command = {
+    .name = "serve",
+    .arguments = "[OPTION ...]",
+    .summary = "answer requests over HTTP, as OpenAI's embeddings API does",
+    .details =
+        "Serves models to clients of OpenAI's embeddings API (POST /v1/embeddings, GET\n"
+        "/v1/models), and says whether it is well (GET /health, /ready). Prints where it\n"
+        "listens once it is ready. SIGTERM and SIGINT end it after what has begun is answered.\n"
+        "\n"
+        "  sutra serve -m all-MiniLM-L6-v2 --alias text-embedding-3-small=all-MiniLM-L6-v2",
+    .groups = groups,
+    .num_groups = CLI_COUNT(groups),
+    .args_size = sizeof(ServeArgs),
+    .run = run_serve,
+};

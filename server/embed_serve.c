@@ -1,0 +1,231 @@
+#include "embed_serve.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What is larger goes to the worker: about half a millisecond of work. */
+enum { MOST_BODY = 65536, MOST_VALUES = 12288 };
+
+typedef struct EmbedCall {
+    SuPost post; /* the next step on the loop */
+    SuWork work; /* the next step on the worker */
+    SuModelWaiter waiter;
+    SuExchange *exchange;
+    SuServerContext *context;
+    const SuEmbedDialect *dialect;
+    SuEmbedRequest request;
+    SuProblem problem;
+    bool is_read; /* else problem says why not */
+    SuModelEntry *entry;
+    SutraJob *job;
+    SutraResult *result;
+    SutraError err;
+} EmbedCall;
+
+#define CALL_OF(member_pointer, member) \
+    ((EmbedCall *)(void *)((char *)(member_pointer)-offsetof(EmbedCall, member)))
+
+static void end_call(EmbedCall *call)
+{
+    su_free(call->request.inputs);
+    json_decref(call->request.document);
+    sutra_job_free(call->job);
+    sutra_result_free(call->result);
+    su_free(call);
+}
+
+static void answer(EmbedCall *call)
+{
+    su_exchange_answer(call->exchange);
+    end_call(call);
+}
+
+static void fail(EmbedCall *call)
+{
+    su_exchange_fail(call->exchange, &call->problem.http);
+    end_call(call);
+}
+
+static void next_on_loop(EmbedCall *call, void (*step)(SuPost *post))
+{
+    call->post.run = step;
+    su_loop_post(&call->context->http.loop, &call->post);
+}
+
+static void next_on_worker(EmbedCall *call, void (*step)(SuWork *work))
+{
+    call->work.run = step;
+    su_worker_give(&call->context->worker, &call->work);
+}
+
+/* ---- the answer ---- */
+
+static void write_answer(EmbedCall *call)
+{
+    SutraResultView view = {.struct_size = sizeof view};
+    char number[24];
+    sutra_result_view(call->result, &view, NULL);
+    SuEmbedAnswer facts = {.request = &call->request, .model = call->entry, .view = &view};
+    for (size_t i = 0; i < view.num_items; i++) {
+        facts.tokens += view.items[i].tokens_used;
+        facts.truncated += (view.items[i].flags & SUTRA_ITEM_TRUNCATED) != 0;
+    }
+    if (facts.truncated) {
+        snprintf(number, sizeof number, "%llu", (unsigned long long)facts.truncated);
+        su_response_header(&call->exchange->response, "X-Sutra-Truncated", number);
+    }
+    call->dialect->write(&facts, &call->exchange->response);
+}
+
+static void on_written(SuPost *post) { answer(CALL_OF(post, post)); }
+
+static void write_on_worker(SuWork *work)
+{
+    EmbedCall *call = CALL_OF(work, work);
+    write_answer(call);
+    next_on_loop(call, on_written);
+}
+
+static void on_finished(SuPost *post)
+{
+    EmbedCall *call = CALL_OF(post, post);
+    SutraResultView view = {.struct_size = sizeof view};
+    call->exchange->gone = NULL;
+    if (!call->exchange->connection) {
+        answer(call);
+    } else if (call->err.status != SUTRA_OK || !call->result) {
+        su_problem_of_engine(&call->problem, &call->err);
+        fail(call);
+    } else if (sutra_result_view(call->result, &view, NULL) == SUTRA_OK &&
+               view.num_items * view.dim > MOST_VALUES) {
+        next_on_worker(call, write_on_worker);
+    } else {
+        write_answer(call);
+        answer(call);
+    }
+}
+
+/* On a thread of the engine. */
+static void on_done(void *user, SutraResult *result, const SutraError *err)
+{
+    EmbedCall *call = user;
+    call->result = result;
+    call->err = *err;
+    next_on_loop(call, on_finished);
+}
+
+/* ---- the engine ---- */
+
+static void on_gone(SuExchange *exchange)
+{
+    EmbedCall *call = exchange->work;
+    sutra_job_cancel(call->job);
+}
+
+static void submit(EmbedCall *call)
+{
+    SuEmbedRequest *request = &call->request;
+    SutraError err = {0};
+    call->exchange->work = call;
+    SutraStatus status =
+        sutra_submit(call->context->engine, call->entry->model, request->inputs,
+                     request->num_inputs, &request->options, on_done, call, &call->job, &err);
+    if (status == SUTRA_OK) {
+        call->exchange->gone = on_gone;
+        return;
+    }
+    su_problem_of_engine(&call->problem, &err);
+    fail(call);
+}
+
+/* ---- the model ---- */
+
+static void on_opened(SuModelWaiter *waiter)
+{
+    EmbedCall *call = CALL_OF(waiter, waiter);
+    SuModelEntry *entry = call->entry;
+    if (!call->exchange->connection) {
+        answer(call);
+    } else if (entry->model) {
+        submit(call);
+    } else {
+        /* the message holds paths, which are not the client's business */
+        su_log(call->context->log, call->context->log_user, SU_LOG_WARNING,
+               "model %s cannot be opened: %s", entry->id, entry->err.message);
+        su_problem_set(&call->problem, 503, "model_not_available", "model",
+                       "The model `%.100s` cannot be opened now; the server's log says why.",
+                       entry->id);
+        fail(call);
+    }
+}
+
+static void find_model(EmbedCall *call)
+{
+    SuText name = call->request.model;
+    call->entry = su_model_table_find(&call->context->models, name);
+    if (!call->entry) {
+        su_problem_set(&call->problem, 404, "model_not_found", "model",
+                       "The model `%.*s` does not exist; GET /v1/models lists those that do.",
+                       (int)(name.size < 200 ? name.size : 200), name.data);
+        fail(call);
+        return;
+    }
+    call->waiter.opened = on_opened;
+    su_model_entry_want(call->entry, &call->waiter);
+}
+
+/* ---- the request ---- */
+
+static void read_request(EmbedCall *call)
+{
+    const SuEmbedLimits *limits = &call->context->limits;
+    call->request.options = (SutraEmbedOptions){
+        .struct_size = sizeof call->request.options,
+        .truncation = limits->truncates ? SUTRA_TRUNCATE_MODEL : SUTRA_TRUNCATE_ERROR,
+        .when_full = SUTRA_WHEN_FULL_FAIL,
+        .timeout_ns = limits->queue_ns};
+    call->is_read =
+        call->dialect->read(limits, call->exchange->body, &call->request, &call->problem);
+}
+
+static void go_on(EmbedCall *call)
+{
+    if (!call->exchange->connection)
+        answer(call);
+    else if (call->is_read)
+        find_model(call);
+    else
+        fail(call);
+}
+
+static void on_read(SuPost *post) { go_on(CALL_OF(post, post)); }
+
+static void read_on_worker(SuWork *work)
+{
+    EmbedCall *call = CALL_OF(work, work);
+    read_request(call);
+    next_on_loop(call, on_read);
+}
+
+void su_embed_serve(SuExchange *exchange, const SuEmbedDialect *dialect)
+{
+    static const SuHttpProblem no_memory = {503, "out_of_memory", NULL,
+                                            "The server is out of memory."};
+    EmbedCall *call = su_calloc(1, sizeof *call);
+    if (!call) {
+        su_exchange_fail(exchange, &no_memory);
+        return;
+    }
+    call->exchange = exchange;
+    call->context = exchange->context;
+    call->dialect = dialect;
+    if (exchange->body.size > MOST_BODY) {
+        next_on_worker(call, read_on_worker);
+        return;
+    }
+    read_request(call);
+    go_on(call);
+}

@@ -1,0 +1,45 @@
+/* embed_serve.h - one request for vectors, whatever dialect it came in.
+ *
+ *   body ─ dialect.read ─► SuEmbedRequest ─► model ─► sutra_submit ─► result ─ dialect.write ─► body
+ *
+ * The exchange is parked from the first to the last. Reading a large body, opening a model and
+ * writing a large answer happen on the worker, all else on the loop's thread, the arithmetic on the
+ * engine's. When the client leaves, its job is cancelled. */
+#ifndef SU_EMBED_SERVE_H
+#define SU_EMBED_SERVE_H
+
+#include "engine_problem.h"
+#include "server_context.h"
+
+#include <jansson.h>
+
+typedef struct SuEmbedRequest {
+    SuText model;       /* data NULL: none is named */
+    SutraInput *inputs; /* [num_inputs] of su_alloc; texts and prompt lie in `document` */
+    size_t num_inputs;
+    SutraEmbedOptions options;
+    uint32_t encoding; /* of vectors; what it means is the dialect's */
+    json_t *document;
+} SuEmbedRequest;
+
+/* What a dialect makes an answer of. */
+typedef struct SuEmbedAnswer {
+    const SuEmbedRequest *request;
+    const SuModelEntry *model;
+    const SutraResultView *view; /* [num_inputs, dim] */
+    uint64_t tokens;             /* that went through the encoder */
+    uint64_t truncated;          /* texts that were cut */
+} SuEmbedAnswer;
+
+/* Functions of any thread. */
+typedef struct SuEmbedDialect {
+    /* Fills *request, whose options are as `limits` say; false: *problem says why not. */
+    bool (*read)(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
+                 SuProblem *problem);
+    void (*write)(const SuEmbedAnswer *answer, SuHttpResponse *response);
+} SuEmbedDialect;
+
+/* Answers the exchange in time. */
+void su_embed_serve(SuExchange *exchange, const SuEmbedDialect *dialect);
+
+#endif

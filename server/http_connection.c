@@ -1,0 +1,477 @@
+#include "http_connection.h"
+
+#include "base/memory.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { HEAD, BODY, PARKED, SENDING, LINGERING };
+enum { LINGER_MS = 2000, READ_SIZE = 65536, COPIED_BODY = 8192 };
+
+static void enter(SuConnection *c) { c->depth++; }
+
+static void free_connection(SuConnection *c)
+{
+    if (c->readable) event_free(c->readable);
+    if (c->writable) event_free(c->writable);
+    if (c->deadline) event_free(c->deadline);
+    if (c->in) evbuffer_free(c->in);
+    if (c->out) evbuffer_free(c->out);
+    if (c->fd >= 0) close(c->fd);
+    su_free(c);
+}
+
+static void leave(SuConnection *c)
+{
+    if (--c->depth == 0 && c->is_dead) free_connection(c);
+}
+
+static void set_busy(SuConnection *c, bool busy)
+{
+    if (c->is_busy == busy) return;
+    c->is_busy = busy;
+    c->owner->num_busy += busy ? 1 : (size_t)-1;
+    if (!busy) c->owner->freed(c->owner);
+}
+
+/* Out of the owner's list; the exchange that is parked loses its client. */
+static void end_connection(SuConnection *c)
+{
+    if (c->is_dead) return;
+    SuConnectionOwner *owner = c->owner;
+    SuExchange *exchange = c->exchange;
+    c->is_dead = true;
+    c->exchange = NULL;
+    if (exchange && c->state == PARKED) {
+        exchange->connection = NULL;
+        if (exchange->gone) exchange->gone(exchange);
+    } else {
+        su_exchange_free(exchange);
+    }
+    event_del(c->readable);
+    event_del(c->writable);
+    event_del(c->deadline);
+    close(c->fd);
+    c->fd = -1;
+    if (c->previous)
+        c->previous->next = c->next;
+    else
+        owner->first = c->next;
+    if (c->next) c->next->previous = c->previous;
+    owner->num_open--;
+    set_busy(c, false);
+    owner->freed(owner);
+}
+
+void su_connection_close(SuConnection *c)
+{
+    enter(c);
+    end_connection(c);
+    leave(c);
+}
+
+static void set_reading(SuConnection *c, bool reads)
+{
+    if (c->reads == reads || c->is_dead) return;
+    c->reads = reads;
+    if ((reads ? event_add(c->readable, NULL) : event_del(c->readable)) != 0) end_connection(c);
+}
+
+static void set_deadline(SuConnection *c, uint64_t milliseconds)
+{
+    if (!c->is_dead && !su_loop_after(c->deadline, milliseconds)) end_connection(c);
+}
+
+/* ---- answers ---- */
+
+static void linger(SuConnection *c)
+{
+    c->state = LINGERING;
+    shutdown(c->fd, SHUT_WR);
+    evbuffer_drain(c->in, evbuffer_get_length(c->in));
+    set_reading(c, true);
+    set_deadline(c, LINGER_MS);
+}
+
+/* What is in `out` goes to the kernel; the rest when there is room. */
+static void send_out(SuConnection *c)
+{
+    while (evbuffer_get_length(c->out) > 0) {
+        int written = evbuffer_write(c->out, c->fd);
+        if (written > 0) continue;
+        if (written < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            if (event_add(c->writable, NULL) != 0) end_connection(c);
+            return;
+        }
+        end_connection(c);
+        return;
+    }
+    if (c->state != SENDING) return;
+    if (c->closes) {
+        linger(c);
+        return;
+    }
+    c->state = HEAD;
+    c->searched = 0;
+    set_busy(c, false);
+    set_deadline(c, c->owner->limits.idle_ms);
+}
+
+static const char *date_of(SuConnectionOwner *owner)
+{
+    static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    time_t now = time(NULL);
+    struct tm parts;
+    if (now == owner->date_second || !gmtime_r(&now, &parts)) return owner->date;
+    owner->date_second = now;
+    snprintf(owner->date, sizeof owner->date, "%s, %02u %s %04u %02u:%02u:%02u GMT",
+             days[parts.tm_wday % 7], (unsigned)parts.tm_mday % 100, months[parts.tm_mon % 12],
+             (unsigned)(parts.tm_year + 1900) % 10000, (unsigned)parts.tm_hour % 100,
+             (unsigned)parts.tm_min % 100, (unsigned)parts.tm_sec % 100);
+    return owner->date;
+}
+
+static void free_body(const void *data, size_t size, void *user)
+{
+    (void)size;
+    (void)user;
+    su_free((void *)data);
+}
+
+/* The answer's bytes into `out`; false: out of memory. */
+static bool put_answer(SuConnection *c, const SuExchange *exchange, SuHttpResponse *response)
+{
+    SuReplyText *body = &response->body;
+    bool is_head = su_text_is(exchange->head.method, "HEAD");
+    const char *connection = c->closes               ? "Connection: close\r\n"
+                             : exchange->head.is_old ? "Connection: keep-alive\r\n"
+                                                     : "";
+    if (evbuffer_add_printf(c->out,
+                            "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\n"
+                            "Content-Length: %zu\r\nX-Request-Id: %s\r\n%s%.*s\r\n",
+                            response->status, su_http_reason(response->status), date_of(c->owner),
+                            response->content_type, body->size, exchange->id, connection,
+                            (int)response->headers.size,
+                            response->headers.data ? response->headers.data : "") < 0)
+        return false;
+    if (is_head || body->size == 0) return true;
+    if (body->size <= COPIED_BODY) return evbuffer_add(c->out, body->data, body->size) == 0;
+    if (evbuffer_add_reference(c->out, body->data, body->size, free_body, NULL) != 0) return false;
+    *body = (SuReplyText){0};
+    return true;
+}
+
+static void advance(SuConnection *c);
+
+static void respond(void *connection, SuExchange *exchange)
+{
+    SuConnection *c = connection;
+    SuHttpResponse *response = &exchange->response;
+    enter(c);
+    c->exchange = NULL;
+    c->state = SENDING;
+    c->closes |= !exchange->head.keep_alive || c->owner->is_draining;
+    if (response->headers.failed || response->body.failed) {
+        su_reply_free(&response->headers);
+        su_reply_free(&response->body);
+        response->status = 503;
+    }
+    set_deadline(c, c->owner->limits.send_ms);
+    if (c->is_dead) {
+        leave(c);
+        return;
+    }
+    if (put_answer(c, exchange, response))
+        send_out(c);
+    else
+        end_connection(c);
+    if (c->depth == 1) advance(c); /* else the caller goes on */
+    leave(c);
+}
+
+/* ---- requests ---- */
+
+static void refuse(SuConnection *c, int status, const char *reason)
+{
+    SuExchange *exchange = c->exchange;
+    c->closes = true;
+    c->state = PARKED;
+    c->owner->refuse(c->owner, exchange, status, reason);
+}
+
+static void hand_over(SuConnection *c)
+{
+    set_deadline(c, 0);
+    c->state = PARKED;
+    c->owner->handle(c->owner, c->exchange);
+}
+
+/* Room for `size` more bytes of the body, which will have `most` at most; false: the request is
+ * refused. */
+static bool grow_body(SuConnection *c, size_t size, uint64_t most)
+{
+    SuExchange *exchange = c->exchange;
+    size_t capacity = exchange->body_capacity, wanted = exchange->body.size + size;
+    if (wanted <= capacity) return true;
+    if (wanted < 2 * capacity) wanted = 2 * capacity < most ? 2 * capacity : (size_t)most;
+    if (c->owner->received - capacity + wanted > c->owner->limits.max_received) {
+        refuse(c, 503, "The server is receiving as much as it has room for.");
+        return false;
+    }
+    char *grown = su_realloc(exchange->body_text, wanted, 1);
+    if (!grown) {
+        refuse(c, 503, "The server is out of memory.");
+        return false;
+    }
+    exchange->body.data = exchange->body_text = grown;
+    exchange->body_capacity = wanted;
+    c->owner->received += wanted - capacity;
+    return true;
+}
+
+/* Moves what has arrived of a body with a known length. True: it is whole. */
+static bool take_plain_body(SuConnection *c)
+{
+    SuExchange *exchange = c->exchange;
+    size_t there = evbuffer_get_length(c->in), left;
+    left = (size_t)exchange->head.content_length - exchange->body.size;
+    if (there > left) there = left;
+    if (there && !grow_body(c, there, exchange->head.content_length)) return false;
+    if (there) evbuffer_remove(c->in, exchange->body_text + exchange->body.size, there);
+    exchange->body.size += there;
+    return there == left;
+}
+
+/* The same of a chunked one. */
+static bool take_chunked_body(SuConnection *c)
+{
+    SuExchange *exchange = c->exchange;
+    while (evbuffer_get_length(c->in) > 0) {
+        size_t size = evbuffer_get_contiguous_space(c->in), used;
+        if (size == 0) size = 1;
+        const char *bytes = (const char *)evbuffer_pullup(c->in, (ev_ssize_t)size);
+        if (!bytes) {
+            end_connection(c);
+            return false;
+        }
+        SuText data;
+        SuChunkedStep step = su_chunked_read(&c->chunked, bytes, size, &used, &data);
+        if (step == SU_CHUNKED_DATA) {
+            if (exchange->body.size + data.size > c->owner->limits.max_body) {
+                refuse(c, 413, "The body is larger than this server takes.");
+                return false;
+            }
+            if (!grow_body(c, data.size, c->owner->limits.max_body)) return false;
+            memcpy(exchange->body_text + exchange->body.size, data.data, data.size);
+            exchange->body.size += data.size;
+        }
+        evbuffer_drain(c->in, used);
+        if (step == SU_CHUNKED_END) return true;
+        if (step == SU_CHUNKED_BAD) {
+            refuse(c, 400, "The body's chunks are not well-formed.");
+            return false;
+        }
+    }
+    return false;
+}
+
+/* An exchange of the first `size` bytes of `in`. */
+static bool begin_exchange(SuConnection *c, size_t size)
+{
+    SuExchange *exchange = su_exchange_create();
+    c->exchange = exchange;
+    if (exchange) exchange->head_text = su_alloc(size ? size : 1, 1);
+    if (!exchange || !exchange->head_text) {
+        end_connection(c);
+        return false;
+    }
+    exchange->connection = c;
+    exchange->received = &c->owner->received;
+    exchange->respond = respond;
+    exchange->head.keep_alive = true;
+    if (size) evbuffer_remove(c->in, exchange->head_text, size);
+    c->chunked = (SuChunked){0};
+    return true;
+}
+
+static void read_head(SuConnection *c, size_t size)
+{
+    const char *reason = NULL;
+    if (!begin_exchange(c, size)) return;
+    SuHttpHead *head = &c->exchange->head;
+    int status = su_http_head_read(c->exchange->head_text, size, head, &reason);
+    su_exchange_set_id(c->exchange);
+    if (status == 0 && !head->is_chunked && head->content_length > c->owner->limits.max_body) {
+        status = 413;
+        reason = "The body is larger than this server takes.";
+    }
+    if (status) {
+        refuse(c, status, reason);
+        return;
+    }
+    c->state = BODY;
+    if (head->expects_continue && evbuffer_get_length(c->in) == 0 &&
+        (head->is_chunked || head->content_length > 0)) {
+        if (evbuffer_add_printf(c->out, "HTTP/1.1 100 Continue\r\n\r\n") < 0)
+            end_connection(c);
+        else
+            send_out(c);
+    }
+}
+
+/* Looks for the end of a head. False: more bytes are needed. */
+static bool take_head(SuConnection *c)
+{
+    struct evbuffer_ptr from, found;
+    char front[2];
+    while (c->searched == 0 && evbuffer_copyout(c->in, front, 2) == 2 && front[0] == '\r' &&
+           front[1] == '\n')
+        evbuffer_drain(c->in, 2); /* empty lines before a request are passed over */
+    size_t there = evbuffer_get_length(c->in);
+    if (there == 0) return false;
+    if (!c->is_busy) {
+        set_busy(c, true);
+        set_deadline(c, c->owner->limits.receive_ms);
+        if (c->is_dead) return false;
+    }
+    evbuffer_ptr_set(c->in, &from, c->searched, EVBUFFER_PTR_SET);
+    found = evbuffer_search(c->in, "\r\n\r\n", 4, &from);
+    size_t size = found.pos < 0 ? there : (size_t)found.pos + 4;
+    if (size > c->owner->limits.max_head) {
+        if (begin_exchange(c, 0)) {
+            su_exchange_set_id(c->exchange);
+            refuse(c, 431, "The request's head is larger than this server takes.");
+        }
+        return true;
+    }
+    c->searched = there > 3 ? there - 3 : 0;
+    if (found.pos < 0) return false;
+    read_head(c, size);
+    return true;
+}
+
+/* As far as it goes with the bytes that are there. */
+static void advance(SuConnection *c)
+{
+    bool goes_on = true;
+    while (goes_on && !c->is_dead) {
+        if (c->state == HEAD) {
+            goes_on = take_head(c);
+        } else if (c->state == BODY) {
+            bool whole = c->exchange->head.is_chunked ? take_chunked_body(c) : take_plain_body(c);
+            goes_on = whole || c->state != BODY;
+            if (whole && !c->is_dead) hand_over(c);
+        } else {
+            goes_on = false;
+        }
+    }
+    if (c->is_dead) return;
+    bool waits = c->state == PARKED || c->state == SENDING;
+    set_reading(c, !waits || evbuffer_get_length(c->in) < SU_READ_AHEAD);
+}
+
+/* ---- events ---- */
+
+/* False: the connection is over. */
+static bool read_in(SuConnection *c)
+{
+    int got = evbuffer_read(c->in, c->fd, READ_SIZE);
+    if (got > 0) return true;
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return true;
+    /* who has sent all it has to say may still read an answer that is on its way */
+    if (got == 0 && c->state == SENDING) {
+        c->closes = true;
+        set_reading(c, false);
+        return true;
+    }
+    end_connection(c);
+    return false;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *user)
+{
+    SuConnection *c = user;
+    (void)fd;
+    (void)what;
+    enter(c);
+    if (read_in(c)) {
+        if (c->state == LINGERING)
+            evbuffer_drain(c->in, evbuffer_get_length(c->in));
+        else if (c->reads)
+            advance(c);
+    }
+    leave(c);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *user)
+{
+    SuConnection *c = user;
+    (void)fd;
+    (void)what;
+    enter(c);
+    send_out(c);
+    if (!c->is_dead) advance(c);
+    leave(c);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *user)
+{
+    SuConnection *c = user;
+    (void)fd;
+    (void)what;
+    enter(c);
+    if (c->is_busy && (c->state == HEAD || c->state == BODY)) {
+        if (c->state == BODY || begin_exchange(c, 0)) {
+            if (!*c->exchange->id) su_exchange_set_id(c->exchange);
+            refuse(c, 408, "The request took too long to arrive.");
+        }
+    } else {
+        end_connection(c);
+    }
+    leave(c);
+}
+
+bool su_connection_open(SuConnectionOwner *owner, int fd)
+{
+    struct event_base *base = owner->loop->base;
+    SuConnection *c = su_calloc(1, sizeof *c);
+    if (!c) {
+        close(fd);
+        return false;
+    }
+    c->owner = owner;
+    c->fd = fd;
+    c->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, c);
+    c->writable = event_new(base, fd, EV_WRITE, on_writable, c);
+    c->deadline = evtimer_new(base, on_deadline, c);
+    c->in = evbuffer_new();
+    c->out = evbuffer_new();
+    if (!c->readable || !c->writable || !c->deadline || !c->in || !c->out ||
+        event_add(c->readable, NULL) != 0) {
+        free_connection(c);
+        return false;
+    }
+    c->reads = true;
+    c->next = owner->first;
+    if (c->next) c->next->previous = c;
+    owner->first = c;
+    owner->num_open++;
+    enter(c);
+    set_deadline(c, owner->limits.receive_ms);
+    leave(c);
+    return true;
+}
+
+void su_connection_drain(SuConnection *c)
+{
+    enter(c);
+    if (c->state == HEAD && read_in(c)) advance(c);
+    if (!c->is_dead && !c->is_busy) end_connection(c);
+    leave(c);
+}

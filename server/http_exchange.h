@@ -1,0 +1,69 @@
+/* http_exchange.h - one request and its answer.
+ *
+ * A handler gets an exchange when its request is there as a whole, and answers it exactly once, at
+ * once or later: su_exchange_answer or su_exchange_fail, which free it. Until then the request's
+ * views are valid. All of it on the loop's thread; other threads may read the request and fill the
+ * response of a parked exchange, one at a time.
+ *
+ *   handle ──► answer                  at once
+ *   handle ──► (parked) ──► answer     `gone` is called when the client leaves meanwhile; the answer
+ *                                      is then thrown away, but still has to be given */
+#ifndef SU_HTTP_EXCHANGE_H
+#define SU_HTTP_EXCHANGE_H
+
+#include "reply_text.h"
+
+enum { SU_REQUEST_ID_MAX = 128 };
+
+typedef struct SuHttpResponse {
+    int status;
+    const char *content_type; /* static */
+    SuReplyText headers;      /* "Name: value\r\n" … besides those that every answer has */
+    SuReplyText body;
+} SuHttpResponse;
+
+/* What a dialect makes an error of. */
+typedef struct SuHttpProblem {
+    int status;
+    const char *code;    /* "model_not_found"; NULL: none */
+    const char *param;   /* the field; NULL: none */
+    const char *message; /* a sentence */
+} SuHttpProblem;
+
+typedef void (*SuProblemWriter)(SuHttpResponse *response, const SuHttpProblem *problem);
+
+typedef struct SuExchange {
+    SuHttpHead head;
+    SuText body;
+    SuText rest; /* of the path, where the route's pattern has {…} */
+    char id[SU_REQUEST_ID_MAX + 1];
+    uint64_t begin_ns; /* clock when its first bytes were there */
+    void *context;     /* of whoever made the server */
+    SuProblemWriter write_problem;
+    SuHttpResponse response;
+    void (*gone)(struct SuExchange *exchange); /* NULL: nobody wants to know */
+    void *work;                                /* of the handler */
+    /* Of the connection; NULL: the client went away. */
+    void (*respond)(void *connection, struct SuExchange *exchange);
+    void *connection;
+    char *head_text; /* [head_size], what head's views lie in */
+    char *body_text; /* [body_capacity] */
+    size_t body_capacity;
+    uint64_t *received; /* of all exchanges: bytes that their bodies take; NULL: not counted */
+} SuExchange;
+
+/* NULL: out of memory. Its head and body are empty. */
+SuExchange *su_exchange_create(void);
+void su_exchange_free(SuExchange *exchange);
+
+/* Sends exchange->response; status 0 is 200. */
+void su_exchange_answer(SuExchange *exchange);
+/* Sends the problem as the dialect of the path writes it. */
+void su_exchange_fail(SuExchange *exchange, const SuHttpProblem *problem);
+
+void su_response_header(SuHttpResponse *response, const char *name, const char *value);
+/* Takes over an id that the client gave, or makes one. */
+void su_exchange_set_id(SuExchange *exchange);
+const char *su_http_reason(int status); /* "Not Found"; static */
+
+#endif

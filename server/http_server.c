@@ -1,0 +1,292 @@
+#include "http_server.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { BACKLOG = 1024, ACCEPT_AGAIN_MS = 100 };
+
+/* ---- requests ---- */
+
+static void fail(SuExchange *exchange, int status, const char *code, const char *message)
+{
+    SuHttpProblem problem = {.status = status, .code = code, .message = message};
+    su_exchange_fail(exchange, &problem);
+}
+
+static void no_route(SuExchange *exchange, const char *allow)
+{
+    char message[200];
+    if (!*allow) {
+        fail(exchange, 404, "unknown_url", "There is nothing at this path.");
+        return;
+    }
+    su_response_header(&exchange->response, "Allow", allow);
+    snprintf(message, sizeof message, "This path takes %s.", allow);
+    fail(exchange, 405, "method_not_supported", message);
+}
+
+static void handle(SuConnectionOwner *owner, SuExchange *exchange)
+{
+    SuHttpServer *server = (SuHttpServer *)owner;
+    char allow[SU_ALLOW_MAX];
+    const SuHttpHead *head = &exchange->head;
+    exchange->context = server->context;
+    exchange->write_problem = su_route_problem_writer(&server->table, head->path);
+    const SuRoute *route =
+        su_route_find(&server->table, head->method, head->path, &exchange->rest, allow);
+    if (!su_access_allows_host(&server->access, head))
+        fail(exchange, 403, "host_not_allowed",
+             "This server is reached as localhost or by its address: the Host header names another "
+             "one.");
+    else if (!su_access_allows_origin(head))
+        fail(exchange, 403, "origin_not_allowed",
+             "Pages of other origins may not ask this server.");
+    else if (!(route && route->is_open) && !su_access_has_key(&server->access, head))
+        fail(exchange, 401, "invalid_api_key",
+             "Incorrect API key provided: send it as Authorization: Bearer KEY.");
+    else if (!route)
+        no_route(exchange, allow);
+    else
+        route->handle(exchange);
+}
+
+static void refuse(SuConnectionOwner *owner, SuExchange *exchange, int status, const char *reason)
+{
+    SuHttpServer *server = (SuHttpServer *)owner;
+    exchange->context = server->context;
+    exchange->write_problem = su_route_problem_writer(&server->table, exchange->head.path);
+    fail(exchange, status, NULL, reason);
+}
+
+/* ---- connections ---- */
+
+static void turn_away(int fd)
+{
+    static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
+                                 "Content-Length: 0\r\nConnection: close\r\n\r\n";
+    ssize_t sent = send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)sent;
+    close(fd);
+}
+
+/* Takes what has come; false: not now, the process has no more descriptors. */
+static bool accept_all(SuHttpServer *server)
+{
+    static const int on = 1;
+    for (;;) {
+        int fd = accept4(server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+            if (server->owner.num_open >= server->owner.limits.max_connections)
+                turn_away(fd);
+            else
+                su_connection_open(&server->owner, fd);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            return false;
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            return true;
+        }
+    }
+}
+
+static void on_accept(evutil_socket_t fd, short what, void *user)
+{
+    SuHttpServer *server = user;
+    (void)fd;
+    (void)what;
+    if (accept_all(server)) return;
+    event_del(server->listener);
+    su_loop_after(server->accepts_again, ACCEPT_AGAIN_MS);
+}
+
+static void on_accept_again(evutil_socket_t fd, short what, void *user)
+{
+    SuHttpServer *server = user;
+    (void)fd;
+    (void)what;
+    if (server->listener) event_add(server->listener, NULL);
+}
+
+/* ---- stopping ---- */
+
+static void close_all(SuHttpServer *server)
+{
+    while (server->owner.first) su_connection_close(server->owner.first);
+}
+
+/* When no request is at hand, or time is up. */
+static void on_drained(evutil_socket_t fd, short what, void *user)
+{
+    SuHttpServer *server = user;
+    struct SuConnection *connection = server->owner.first;
+    (void)fd;
+    if (!(what & EV_TIMEOUT)) {
+        while (connection && server->owner.num_busy == 0) {
+            struct SuConnection *next = connection->next;
+            su_connection_drain(connection);
+            connection = next;
+        }
+        if (server->owner.num_open) return;
+    }
+    close_all(server);
+    su_loop_end(&server->loop);
+}
+
+static void on_freed(SuConnectionOwner *owner)
+{
+    SuHttpServer *server = (SuHttpServer *)owner;
+    if (owner->is_draining && owner->num_busy == 0) event_active(server->drained, EV_WRITE, 0);
+}
+
+static void stop_listening(SuHttpServer *server)
+{
+    if (!server->listener) return;
+    event_free(server->listener);
+    server->listener = NULL;
+    close(server->listen_fd);
+    server->listen_fd = -1;
+}
+
+static void on_woken(void *user)
+{
+    SuHttpServer *server = user;
+    int stops = server->stops;
+    if (stops == 0) return;
+    if (!server->owner.is_draining) {
+        if (server->listener) accept_all(server);
+        stop_listening(server);
+        server->owner.is_draining = true;
+        su_loop_after(server->drained, server->owner.limits.drain_ms);
+        on_freed(&server->owner);
+    }
+    if (stops > 1) event_active(server->drained, EV_TIMEOUT, 0);
+}
+
+void su_http_server_stop(SuHttpServer *server)
+{
+    server->stops++;
+    su_loop_wake(&server->loop);
+}
+
+bool su_http_server_is_stopping(const SuHttpServer *server) { return server->stops > 0; }
+
+/* ---- from open to close ---- */
+
+SutraStatus su_http_server_open(SuHttpServer *server, const SuHttpOptions *options, SutraError *err)
+{
+    *server = (SuHttpServer){.table = options->table,
+                             .context = options->context,
+                             .listen_fd = -1,
+                             .access = {.key = options->key, .host = options->host}};
+    server->owner = (SuConnectionOwner){.loop = &server->loop,
+                                        .limits = options->limits,
+                                        .handle = handle,
+                                        .refuse = refuse,
+                                        .freed = on_freed,
+                                        .date_second = -1};
+    SU_TRY(su_loop_open(&server->loop, err));
+    server->loop.woken = on_woken;
+    server->loop.user = server;
+    server->accepts_again = evtimer_new(server->loop.base, on_accept_again, server);
+    server->drained = evtimer_new(server->loop.base, on_drained, server);
+    if (server->accepts_again && server->drained) return SUTRA_OK;
+    su_http_server_close(server);
+    SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for the server");
+}
+
+static SutraStatus resolve(const char *host, uint16_t port, struct addrinfo **list, SutraError *err)
+{
+    char service[8];
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    snprintf(service, sizeof service, "%u", port);
+    int code = getaddrinfo(host, service, &hints, list);
+    if (code == 0) return SUTRA_OK;
+    SU_RAISE(err, SUTRA_E_IO, "host %s: %s", host, gai_strerror(code));
+}
+
+static bool is_loopback(const struct sockaddr *address)
+{
+    if (address->sa_family == AF_INET) {
+        const struct sockaddr_in *four = (const void *)address;
+        return ntohl(four->sin_addr.s_addr) >> 24 == 127;
+    }
+    const struct sockaddr_in6 *six = (const void *)address;
+    return address->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
+}
+
+SutraStatus su_http_is_loopback(const char *host, bool *result, SutraError *err)
+{
+    struct addrinfo *list;
+    SU_TRY(resolve(host, 0, &list, err));
+    *result = is_loopback(list->ai_addr);
+    freeaddrinfo(list);
+    return SUTRA_OK;
+}
+
+static SutraStatus listen_at(SuHttpServer *server, const struct addrinfo *address,
+                             const SuHttpOptions *options, SutraError *err)
+{
+    static const int on = 1;
+    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd >= 0) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (fd < 0 || bind(fd, address->ai_addr, address->ai_addrlen) != 0 ||
+        listen(fd, BACKLOG) != 0) {
+        int reason = errno;
+        if (fd >= 0) close(fd);
+        SU_RAISE(err, SUTRA_E_IO, "%s, port %u: %s", options->host, options->port,
+                 strerror(reason));
+    }
+    server->listen_fd = fd;
+    server->listener = event_new(server->loop.base, fd, EV_READ | EV_PERSIST, on_accept, server);
+    if (server->listener && event_add(server->listener, NULL) == 0) return SUTRA_OK;
+    SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for the server");
+}
+
+static void write_url(SuHttpServer *server, const char *host)
+{
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    char port[8] = "0";
+    if (getsockname(server->listen_fd, (struct sockaddr *)&address, &size) == 0)
+        getnameinfo((struct sockaddr *)&address, size, NULL, 0, port, sizeof port, NI_NUMERICSERV);
+    bool six = strchr(host, ':') != NULL;
+    snprintf(server->url, sizeof server->url, "http://%s%.250s%s:%s", six ? "[" : "", host,
+             six ? "]" : "", port);
+}
+
+SutraStatus su_http_server_bind(SuHttpServer *server, const SuHttpOptions *options, SutraError *err)
+{
+    struct addrinfo *list;
+    SU_TRY(resolve(options->host, options->port, &list, err));
+    server->access.is_loopback = is_loopback(list->ai_addr);
+    SutraStatus status = listen_at(server, list, options, err);
+    freeaddrinfo(list);
+    if (status == SUTRA_OK) write_url(server, options->host);
+    return status;
+}
+
+SutraStatus su_http_server_run(SuHttpServer *server, SutraError *err)
+{
+    su_loop_wake(&server->loop); /* it may have been asked to stop already */
+    SutraStatus status = su_loop_run(&server->loop, err);
+    close_all(server);
+    return status;
+}
+
+void su_http_server_close(SuHttpServer *server)
+{
+    if (!server->loop.base) return;
+    close_all(server);
+    stop_listening(server);
+    if (server->accepts_again) event_free(server->accepts_again);
+    if (server->drained) event_free(server->drained);
+    su_loop_close(&server->loop);
+}

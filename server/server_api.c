@@ -1,0 +1,181 @@
+/* server_api.c - sutra_server.h: options, the parts of a server in the order they are made and
+ * ended, and its routes. */
+#include "base/memory.h"
+#include "dialect_openai.h"
+#include "health.h"
+#include "server_context.h"
+#include "sutra_server.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+struct SutraServer {
+    SuServerContext context; /* first: what handlers get */
+    SutraServerOptions options;
+    SuHttpOptions http;
+    char *host, *key; /* key NULL: none */
+    bool made_key, has_run;
+};
+
+static const SuRoute routes[] = {
+    {"GET", "/health", su_health, true},
+    {"GET", "/ready", su_ready, true},
+    {"POST", "/v1/embeddings", su_openai_embeddings, false},
+    {"GET", "/v1/models", su_openai_models, false},
+    {"GET", "/v1/models/{}", su_openai_model, false},
+};
+
+static const SuProblemRoute problems[] = {{"", su_openai_problem}};
+
+static const SuRouteTable table = {routes, sizeof routes / sizeof *routes, problems,
+                                   sizeof problems / sizeof *problems};
+
+enum { BODIES = 16 }; /* of the largest size that are received at a time */
+
+static uint32_t or_default(uint32_t value, uint32_t other) { return value ? value : other; }
+
+/* Elsewhere than on a loopback address there is a key, unless nobody wants one. */
+static SutraStatus settle_key(SutraServer *server, SutraError *err)
+{
+    unsigned char bytes[24];
+    bool is_loopback = true;
+    const char *given = server->options.api_key;
+    if (given) {
+        if (!*given) SU_RAISE(err, SUTRA_E_ARGUMENT, "the API key is empty");
+        server->key = su_strdup(given);
+        if (!server->key) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for the server");
+        return SUTRA_OK;
+    }
+    SU_TRY(su_http_is_loopback(server->host, &is_loopback, err));
+    if (is_loopback || server->options.no_auth) return SUTRA_OK;
+    server->key = su_calloc(sizeof bytes * 2 + 8, 1);
+    if (!server->key) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for the server");
+    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
+        SU_RAISE(err, SUTRA_E_IO, "no random numbers for an API key");
+    strcpy(server->key, "sk-");
+    for (size_t i = 0; i < sizeof bytes; i++) sprintf(server->key + 3 + 2 * i, "%02x", bytes[i]);
+    server->made_key = true;
+    return SUTRA_OK;
+}
+
+static void settle_http(SutraServer *server)
+{
+    const SutraServerOptions *options = &server->options;
+    uint64_t max_body = options->max_body ? options->max_body : 16u << 20;
+    server->http =
+        (SuHttpOptions){.host = server->host,
+                        .port = (uint16_t)options->port,
+                        .key = server->key,
+                        .table = table,
+                        .context = &server->context,
+                        .limits = {.max_body = max_body,
+                                   .max_received = BODIES * max_body,
+                                   .max_head = or_default(options->max_head, 16384),
+                                   .max_connections = or_default(options->max_connections, 4096),
+                                   .receive_ms = or_default(options->receive_ms, 30000),
+                                   .send_ms = or_default(options->send_ms, 60000),
+                                   .idle_ms = or_default(options->idle_ms, 75000),
+                                   .drain_ms = or_default(options->drain_ms, 25000)}};
+    server->context.limits =
+        (SuEmbedLimits){.max_inputs = or_default(options->max_inputs, 2048),
+                        .truncates = options->truncate == 1,
+                        .queue_ns = or_default(options->queue_ms, 60000) * UINT64_C(1000000)};
+}
+
+static SutraStatus make_parts(SutraServer *server, SutraError *err)
+{
+    SuServerContext *context = &server->context;
+    SutraModelsOptions models = {
+        .struct_size = sizeof models, .log = server->options.log, .log_user = server->options.user};
+    context->started = time(NULL);
+    context->log = server->options.log;
+    context->log_user = server->options.user;
+    SU_TRY(su_http_server_open(&context->http, &server->http, err));
+    SU_TRY(su_worker_start(&context->worker, err));
+    SU_TRY(
+        su_model_table_open(&context->models, &context->http.loop, &context->worker, &models, err));
+    return sutra_engine_create(server->options.engine, &context->engine, err);
+}
+
+SutraStatus sutra_server_create(const SutraServerOptions *options, SutraServer **result,
+                                SutraError *err)
+{
+    *result = NULL;
+    if (options->struct_size != sizeof *options)
+        SU_RAISE(err, SUTRA_E_ABI, "SutraServerOptions is of another version");
+    if (options->port > 65535) SU_RAISE(err, SUTRA_E_ARGUMENT, "port %u", options->port);
+    SutraServer *server = su_calloc(1, sizeof *server);
+    if (!server) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for the server");
+    server->options = *options;
+    server->host = su_strdup(options->host ? options->host : "127.0.0.1");
+    SutraStatus status = SUTRA_OK;
+    if (!server->host) status = su_error_set(err, SUTRA_E_MEMORY, "out of memory for the server");
+    if (status == SUTRA_OK) status = settle_key(server, err);
+    if (status == SUTRA_OK) {
+        settle_http(server);
+        status = make_parts(server, err);
+    }
+    server->options.engine = NULL;
+    server->options.api_key = NULL;
+    if (status == SUTRA_OK)
+        *result = server;
+    else
+        sutra_server_free(server);
+    return status;
+}
+
+SutraStatus sutra_server_add_model(SutraServer *server, const char *id, const char *path,
+                                   const SutraModelOptions *options, SutraError *err)
+{
+    return su_model_table_add(&server->context.models, id, path, options, err);
+}
+
+SutraStatus sutra_server_add_alias(SutraServer *server, const char *name, const char *id,
+                                   SutraError *err)
+{
+    return su_model_table_alias(&server->context.models, name, id, err);
+}
+
+/* So that what is wrong with the first model is seen at once, and the first request is as fast as
+ * the rest. */
+static SutraStatus open_first(SuServerContext *context, SutraError *err)
+{
+    SutraEmbedOptions options = {.struct_size = sizeof options};
+    if (context->models.num_entries == 0) SU_RAISE(err, SUTRA_E_ARGUMENT, "no model to serve");
+    SuModelEntry *first = context->models.entries[0];
+    SU_TRY(su_model_entry_open(first, err));
+    return sutra_model_warmup(context->engine, first->model, &options, err);
+}
+
+SutraStatus sutra_server_run(SutraServer *server, SutraError *err)
+{
+    SuServerContext *context = &server->context;
+    if (server->has_run) SU_RAISE(err, SUTRA_E_ARGUMENT, "the server has run");
+    server->has_run = true;
+    SU_TRY(open_first(context, err));
+    SU_TRY(su_http_server_bind(&context->http, &server->http, err));
+    if (server->options.ready)
+        server->options.ready(server->options.user, context->http.url,
+                              server->made_key ? server->key : NULL);
+    return su_http_server_run(&context->http, err);
+}
+
+void sutra_server_stop(SutraServer *server) { su_http_server_stop(&server->context.http); }
+
+/* No client is left when it begins; what they asked for ends one thread after the other. */
+void sutra_server_free(SutraServer *server)
+{
+    if (!server) return;
+    SuServerContext *context = &server->context;
+    su_worker_stop(&context->worker);
+    if (context->http.loop.base) su_loop_flush(&context->http.loop);
+    sutra_engine_free(context->engine);
+    if (context->http.loop.base) su_loop_flush(&context->http.loop);
+    su_model_table_close(&context->models);
+    su_http_server_close(&context->http);
+    su_free(server->host);
+    su_free(server->key);
+    su_free(server);
+}

@@ -1,0 +1,27 @@
+/* server_context.h - what handlers find in exchange->context. */
+#ifndef SU_SERVER_CONTEXT_H
+#define SU_SERVER_CONTEXT_H
+
+#include "http_server.h"
+#include "model_table.h"
+#include "worker.h"
+
+/* What a request may be. */
+typedef struct SuEmbedLimits {
+    uint32_t max_inputs;
+    bool truncates; /* too long texts are cut unless the request says otherwise; else refused */
+    uint64_t queue_ns;
+} SuEmbedLimits;
+
+typedef struct SuServerContext {
+    SutraEngine *engine;
+    SuHttpServer http;
+    SuWorker worker;
+    SuModelTable models;
+    SuEmbedLimits limits;
+    int64_t started; /* seconds since 1970 */
+    void (*log)(void *user, int level, const char *line);
+    void *log_user;
+} SuServerContext;
+
+#endif

@@ -1,0 +1,53 @@
+#include "worker.h"
+
+static void *work_on(void *given)
+{
+    SuWorker *worker = given;
+    pthread_mutex_lock(&worker->lock);
+    for (;;) {
+        while (!worker->first && !worker->ends) pthread_cond_wait(&worker->changed, &worker->lock);
+        SuWork *work = worker->first;
+        if (!work) break;
+        worker->first = work->next;
+        if (!worker->first) worker->last = &worker->first;
+        pthread_mutex_unlock(&worker->lock);
+        work->run(work);
+        pthread_mutex_lock(&worker->lock);
+    }
+    pthread_mutex_unlock(&worker->lock);
+    return NULL;
+}
+
+SutraStatus su_worker_start(SuWorker *worker, SutraError *err)
+{
+    *worker = (SuWorker){0};
+    worker->last = &worker->first;
+    pthread_mutex_init(&worker->lock, NULL);
+    pthread_cond_init(&worker->changed, NULL);
+    worker->has_thread = pthread_create(&worker->thread, NULL, work_on, worker) == 0;
+    if (worker->has_thread) return SUTRA_OK;
+    SU_RAISE(err, SUTRA_E_LIMIT, "the server's worker thread could not be started");
+}
+
+void su_worker_give(SuWorker *worker, SuWork *work)
+{
+    work->next = NULL;
+    pthread_mutex_lock(&worker->lock);
+    *worker->last = work;
+    worker->last = &work->next;
+    pthread_cond_signal(&worker->changed);
+    pthread_mutex_unlock(&worker->lock);
+}
+
+void su_worker_stop(SuWorker *worker)
+{
+    if (!worker->last) return;
+    pthread_mutex_lock(&worker->lock);
+    worker->ends = true;
+    pthread_cond_signal(&worker->changed);
+    pthread_mutex_unlock(&worker->lock);
+    if (worker->has_thread) pthread_join(worker->thread, NULL);
+    pthread_cond_destroy(&worker->changed);
+    pthread_mutex_destroy(&worker->lock);
+    *worker = (SuWorker){0};
+}

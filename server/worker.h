@@ -1,0 +1,30 @@
+/* worker.h - one thread for what would hold up the loop: opening models, large bodies, large
+ * answers. One thing after the other, in the order they came. */
+#ifndef SU_WORKER_H
+#define SU_WORKER_H
+
+#include "base/status.h"
+
+#include <pthread.h>
+
+/* Lies in what it is about; run ends by handing the matter back to the loop (su_loop_post). */
+typedef struct SuWork {
+    struct SuWork *next;
+    void (*run)(struct SuWork *work);
+} SuWork;
+
+typedef struct SuWorker {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    SuWork *first, **last;
+    bool has_thread, ends;
+} SuWorker;
+
+SutraStatus su_worker_start(SuWorker *worker, SutraError *err);
+/* Allocates nothing, cannot fail. */
+void su_worker_give(SuWorker *worker, SuWork *work);
+/* After all that it was given; legal on a zeroed struct. */
+void su_worker_stop(SuWorker *worker);
+
+#endif

@@ -1,0 +1,139 @@
+/* Routes, keys, hosts and origins. */
+#include "access.h"
+#include "http_route.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static SuText text(const char *string) { return (SuText){string, strlen(string)}; }
+
+static void nothing(SuExchange *exchange) { (void)exchange; }
+static void write_a(SuHttpResponse *response, const SuHttpProblem *problem)
+{
+    (void)response;
+    (void)problem;
+}
+static void write_b(SuHttpResponse *response, const SuHttpProblem *problem)
+{
+    (void)problem;
+    response->status = 1;
+}
+
+static const SuRoute routes[] = {
+    {"GET", "/a", nothing, true},
+    {"POST", "/a", nothing, false},
+    {"GET", "/m/{}", nothing, false},
+    {"POST", "/b", nothing, false},
+};
+static const SuProblemRoute problems[] = {{"/api/", write_a}, {"", write_b}};
+static const SuRouteTable table = {routes, 4, problems, 2};
+
+static void a_route_is_a_method_and_a_path(void **state)
+{
+    SuText rest;
+    char allow[SU_ALLOW_MAX];
+    (void)state;
+    assert_ptr_equal(su_route_find(&table, text("GET"), text("/a"), &rest, allow), &routes[0]);
+    assert_ptr_equal(su_route_find(&table, text("HEAD"), text("/a"), &rest, allow), &routes[0]);
+    assert_ptr_equal(su_route_find(&table, text("POST"), text("/a"), &rest, allow), &routes[1]);
+    assert_ptr_equal(su_route_find(&table, text("GET"), text("/m/x/y"), &rest, allow), &routes[2]);
+    assert_int_equal(rest.size, 3);
+    assert_memory_equal(rest.data, "x/y", 3);
+    assert_null(su_route_find(&table, text("PUT"), text("/a"), &rest, allow));
+    assert_string_equal(allow, "GET, HEAD, POST");
+    assert_null(su_route_find(&table, text("HEAD"), text("/b"), &rest, allow));
+    assert_string_equal(allow, "POST");
+    assert_null(su_route_find(&table, text("get"), text("/a"), &rest, allow));
+    static const char *const none[] = {"/", "", "/a/", "/m/", "/m", "/ab", "a"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        assert_null(su_route_find(&table, text("GET"), text(none[i]), &rest, allow));
+        assert_string_equal(allow, "");
+    }
+}
+
+static void errors_are_in_the_dialect_of_the_path(void **state)
+{
+    (void)state;
+    assert_ptr_equal(su_route_problem_writer(&table, text("/api/x")), write_a);
+    assert_ptr_equal(su_route_problem_writer(&table, text("/ap")), write_b);
+    assert_ptr_equal(su_route_problem_writer(&table, (SuText){0}), write_b);
+}
+
+static SuHttpHead head_of(const char *name, const char *value)
+{
+    SuHttpHead head = {.num_headers = value ? 1 : 0};
+    if (value) head.headers[0] = (SuHttpHeader){text(name), text(value)};
+    return head;
+}
+
+static void a_key_is_right_as_a_whole(void **state)
+{
+    static const struct {
+        const char *given;
+        bool right;
+    } rows[] = {{"Bearer abc", true}, {"BEARER abc", true},   {"Bearer ab", false},
+                {"Bearer ", false},   {"Bearer abcd", false}, {"Bearer abcabc", false},
+                {"abc", false},       {"Basic abc", false},   {"Bearer  abc", false},
+                {NULL, false}};
+    SuAccess access = {.key = "abc"};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        SuHttpHead head = head_of("Authorization", rows[i].given);
+        assert_int_equal(su_access_has_key(&access, &head), rows[i].right);
+    }
+    SuHttpHead none = head_of("", NULL);
+    access.key = NULL;
+    assert_true(su_access_has_key(&access, &none));
+}
+
+static void a_loopback_server_has_few_names(void **state)
+{
+    SuAccess access = {.is_loopback = true, .host = "my.host"};
+    (void)state;
+    static const char *const good[] = {"localhost", "localhost:1", "127.0.0.1:8", "[::1]",
+                                       "MY.host"};
+    static const char *const bad[] = {"evil", "localhost.evil", "", "[::1", "127.0.0.1.evil:8"};
+    for (size_t i = 0; i < 5; i++) {
+        SuHttpHead head = head_of("Host", good[i]);
+        assert_true(su_access_allows_host(&access, &head));
+        head = head_of("Host", bad[i]);
+        assert_false(su_access_allows_host(&access, &head));
+    }
+    SuHttpHead head = head_of("Host", "evil");
+    access.is_loopback = false;
+    assert_true(su_access_allows_host(&access, &head));
+}
+
+static void an_origin_is_the_servers_own(void **state)
+{
+    static const struct {
+        const char *origin;
+        bool good;
+    } rows[] = {{"http://h:1", true},   {"https://h:1", true}, {"http://h", false},
+                {"http://h:12", false}, {"null", false},       {"ftp://h:1", false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        SuHttpHead head = head_of("Host", "h:1");
+        head.headers[head.num_headers++] = (SuHttpHeader){text("Origin"), text(rows[i].origin)};
+        assert_int_equal(su_access_allows_origin(&head), rows[i].good);
+    }
+    SuHttpHead head = head_of("Host", "h:1");
+    assert_true(su_access_allows_origin(&head));
+    head = head_of("Origin", "http://");
+    assert_false(su_access_allows_origin(&head));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_route_is_a_method_and_a_path),
+        cmocka_unit_test(errors_are_in_the_dialect_of_the_path),
+        cmocka_unit_test(a_key_is_right_as_a_whole),
+        cmocka_unit_test(a_loopback_server_has_few_names),
+        cmocka_unit_test(an_origin_is_the_servers_own),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

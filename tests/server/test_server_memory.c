@@ -1,0 +1,144 @@
+/* Every allocation of a server at work fails once: a request then gets an answer or its connection
+ * is closed, and the next one is answered as ever. */
+#include "base/memory.h"
+#include "sutra_server.h"
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static SutraServer *server;
+static sem_t is_ready;
+static int port;
+
+static void ready(void *user, const char *url, const char *made_key)
+{
+    (void)user;
+    (void)made_key;
+    port = atoi(strrchr(url, ':') + 1);
+    sem_post(&is_ready);
+}
+
+static void *run_server(void *status)
+{
+    SutraError err = {0};
+    *(SutraStatus *)status = sutra_server_run(server, &err);
+    if (err.status) printf("%s\n", err.message);
+    sem_post(&is_ready);
+    return NULL;
+}
+
+/* What comes back until the server closes. */
+static size_t ask(const char *request, size_t size, char *answer, size_t capacity)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    size_t got = 0;
+    ssize_t piece = 1;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    for (size_t sent = 0; sent < size && piece > 0; sent += (size_t)piece)
+        piece = send(fd, request + sent, size - sent, MSG_NOSIGNAL);
+    while ((piece = recv(fd, answer + got, capacity - 1 - got, 0)) > 0) got += (size_t)piece;
+    answer[got] = '\0';
+    close(fd);
+    return got;
+}
+
+static void ask_while_memory_fails(const char *body, size_t size)
+{
+    static char answer[1 << 16];
+    char *request = malloc(size + 200);
+    int head = sprintf(request,
+                       "POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                       "Content-Length: %zu\r\n\r\n",
+                       size);
+    memcpy(request + head, body, size);
+    size += (size_t)head;
+    bool failed = true;
+    for (int64_t n = 0; failed; n++) {
+        uint64_t before = su_memory_allocations();
+        su_memory_fail_after(n, false);
+        size_t got = ask(request, size, answer, sizeof answer);
+        su_memory_fail_after(-1, false);
+        failed = su_memory_allocations() - before > (uint64_t)n;
+        if (got) assert_int_equal(strncmp(answer, "HTTP/1.1 ", 9), 0);
+        got = ask(request, size, answer, sizeof answer);
+        assert_true(got > 0);
+        assert_int_equal(strncmp(answer, "HTTP/1.1 200 ", 13), 0);
+    }
+    free(request);
+}
+
+static void a_server_survives_every_failure(void **state)
+{
+    (void)state;
+    su_memory_fail_after(-1, false); /* counting begins */
+    static char large[70000];
+    memset(large, ' ', sizeof large);
+    memcpy(large, "{\"input\":\"x\"}", 13);
+    ask_while_memory_fails("{\"input\":[\"a\",\"b\"]}", 19);
+    ask_while_memory_fails(large, sizeof large);
+}
+
+static void a_server_is_not_made_without_memory(void **state)
+{
+    SutraServerOptions options = {.struct_size = sizeof options, .api_key = "k"};
+    SutraServer *other;
+    SutraError err;
+    (void)state;
+    SutraStatus status = SUTRA_E_MEMORY;
+    for (int64_t n = 0; status != SUTRA_OK; n++) {
+        assert_true(n < 10000);
+        su_memory_fail_after(n, false);
+        status = sutra_server_create(&options, &other, &err);
+        su_memory_fail_after(-1, false);
+        assert_int_equal(status != SUTRA_OK, other == NULL);
+        if (other) sutra_server_free(other);
+    }
+}
+
+static int start(void **state)
+{
+    SutraServerOptions options = {.struct_size = sizeof options, .ready = ready};
+    static pthread_t thread;
+    static SutraStatus status;
+    SutraError err;
+    signal(SIGPIPE, SIG_IGN);
+    sem_init(&is_ready, 0, 0);
+    if (sutra_server_create(&options, &server, &err) != SUTRA_OK) return -1;
+    if (sutra_server_add_model(server, "base", SU_SOURCE_DIR "/tests/data/golden/models/base", NULL,
+                               &err) != SUTRA_OK)
+        return -1;
+    pthread_create(&thread, NULL, run_server, &status);
+    sem_wait(&is_ready);
+    *state = &thread;
+    return port ? 0 : -1;
+}
+
+static int stop(void **state)
+{
+    sutra_server_stop(server);
+    pthread_join(*(pthread_t *)*state, NULL);
+    sutra_server_free(server);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_server_survives_every_failure),
+        cmocka_unit_test(a_server_is_not_made_without_memory),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
