@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The largest resident size of `sutra embed` on little and on much input, of every form of input and output.
 
-usage: bench/embed_memory.py [--model FOLDER] [--small-mb 50] [--large-mb 5000] [--program build/release/sutra]
+usage: bench/embed_memory.py [--model FOLDER] [--small-mb 50] [--large-mb 5000] [--program build/release/sutra] [--from N]
 
 The model is a tiny one of the tests, so that reader, queue, writer and output file are what is measured. Texts are of 4 KB and
 cut to 8 tokens; for "short texts", of 6 bytes, sizes are a hundredth: what counts there is rows. Input comes through a pipe and
@@ -110,11 +110,12 @@ def main():
     parser.add_argument("--small-mb", type=int, default=50)
     parser.add_argument("--large-mb", type=int, default=5000)
     parser.add_argument("--program", default=str(ROOT / "build/release/sutra"))
+    parser.add_argument("--from", type=int, default=0, dest="first", help="rows to leave out at the start")
     args = parser.parse_args()
     print(f"| input, output | peak MB, {args.small_mb} MB of text | {args.large_mb} MB | growth | seconds |\n|---|---|---|---|---|")
     grew = False
     with tempfile.TemporaryDirectory(prefix="sutra-memory-") as folder:
-        for case in CASES:
+        for case in CASES[args.first:]:
             (small, _), (large, took) = (measure(args, Path(folder), case, mb * 1000000) for mb in (args.small_mb, args.large_mb))
             grew = grew or large > 1.1 * small
             print(f"| {case[0]} | {small * 1e-6:.1f} | {large * 1e-6:.1f} | {100 * (large / small - 1):+.1f} % | {took:.1f} |", flush=True)
