@@ -2,9 +2,12 @@
 """Streams of text through sutra.h: how soon a chunk has its vector, and that memory stays as it is.
 
 usage: bench/streams.py --model FOLDER [--streams 8] [--tokens 256] [--seconds 20] [--share 0.5] [--threads 2]
-                        [--bytes 1000000000] [--piece 4096] [--small-model FOLDER] [--library build/release/libsutra.so]
+                        [--bytes 1000000000] [--piece 4096] [--small-model FOLDER] [--dim 384]
+                        [--library build/release/libsutra.so]
 
-Three parts:
+Four parts:
+  alone     one text of --tokens tokens in one call, again and again, and with a pause of 10 ms between two: what a chunk
+            takes when nothing else is at work
   latency   N streams at once, each with a thread that pushes and one that takes. First as fast as they can, which gives the
             rate that the machine has; then each at an N-th of `--share` of that. Times are the library's: from the call that
             found a chunk complete until its vector was there; chunks that only the end of the text decides are left out
@@ -158,6 +161,24 @@ def measure_latency(args):
     sutra.close()
 
 
+def measure_alone(args):
+    words = args.tokens - 2  # of one token each; two are special
+    sutra = Sutra(args.library, args.model, args.threads, args.tokens, args.dim)
+    text = " ".join(WORDS[i % len(WORDS)] for i in range(words))
+    print(f"one text of {sutra.count_tokens(sutra.inputs([text]))} tokens, {args.threads} threads\n\n"
+          "| calls | p50, ms | p90, ms | p99, ms |\n|---|---|---|---|")
+    for name, pause in (("back to back", 0), ("10 ms after the last", 0.01)):
+        times = []
+        for _ in range(300):
+            time.sleep(pause)
+            begun = time.monotonic()
+            sutra.encode([text])
+            times.append((time.monotonic() - begun) * 1e3)
+        times.sort()
+        print(f"| {name} | {times[150]:.2f} | {times[270]:.2f} | {times[297]:.2f} |", flush=True)
+    sutra.close()
+
+
 def print_growth(name, first, last, more):
     print(f"{name}: {first * 1e-6:.1f} MB after a tenth, {last * 1e-6:.1f} MB at most later{more}", flush=True)
     return last > 1.1 * first
@@ -225,7 +246,10 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--bytes", type=int, default=10 ** 9)
     parser.add_argument("--piece", type=int, default=4096)
+    parser.add_argument("--dim", type=int, default=384)
     args = parser.parse_args()
+    measure_alone(args)
+    print()
     measure_latency(args)
     print()
     grew = measure_slow(args)
