@@ -89,6 +89,12 @@ void su_reply_json(SuReplyText *text, SuText string)
     su_reply_bytes(text, "\"", 1);
 }
 
+void su_reply_float(SuReplyText *text, float value)
+{
+    char *room = su_reply_room(text, SU_NUMBER_TEXT);
+    if (room) text->size += su_float_text(value, room);
+}
+
 void su_reply_floats(SuReplyText *text, const float *values, size_t n)
 {
     char *begin = su_reply_room(text, n * (SU_NUMBER_TEXT + 1) + 2), *to = begin;

@@ -22,6 +22,8 @@ void su_reply_free(SuReplyText *text);
 
 /* A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
 void su_reply_json(SuReplyText *text, SuText string);
+/* A float that reads back as the same one. */
+void su_reply_float(SuReplyText *text, float value);
 /* [0.1,0.2]: floats that read back as the same ones. */
 void su_reply_floats(SuReplyText *text, const float *values, size_t n);
 /* Base64 with padding (RFC 4648). */

@@ -1,0 +1,504 @@
+#include "dialect_tei.h"
+
+#include "base/memory.h"
+#include "embed_serve.h"
+#include "json_body.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RAW_SCORES = 1, RETURN_TEXT = 2 }; /* in request->encoding */
+
+static SuText text_of(const json_t *string)
+{
+    return (SuText){json_string_value(string), json_string_length(string)};
+}
+
+/* ---- fields ---- */
+
+typedef struct Reading {
+    const SuEmbedLimits *limits;
+    SuEmbedRequest *request;
+    SuProblem *problem;
+    SuText prompt; /* data NULL: none is named */
+} Reading;
+
+typedef struct Field {
+    const char *name;
+    bool (*read)(Reading *r, const json_t *value);
+    bool must_be;
+} Field;
+
+static bool refuse(Reading *r, const char *field, const char *wanted)
+{
+    return su_problem_set(r->problem, 422, NULL, field, "`%s` must be %s", field, wanted);
+}
+
+static bool make_inputs(Reading *r, size_t n, const char *field)
+{
+    if (n == 0)
+        return su_problem_set(r->problem, 413, "empty", field, "`%s` cannot be empty", field);
+    if (n > r->limits->max_inputs)
+        return su_problem_set(r->problem, 413, "batch_size", field,
+                              "batch size %zu > maximum allowed batch size %u", n,
+                              r->limits->max_inputs);
+    r->request->inputs = su_calloc(n, sizeof *r->request->inputs);
+    if (!r->request->inputs)
+        return su_problem_set(r->problem, 503, "out_of_memory", NULL, "the server is out of memory");
+    r->request->num_inputs = n;
+    return true;
+}
+
+/* Texts go to inputs from `first` on. */
+static bool read_texts(Reading *r, const json_t *list, size_t first, const char *field)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+        SuText text = text_of(item);
+        if (!json_is_string(item)) return refuse(r, field, "a text or a list of texts");
+        r->request->inputs[first + i] = (SutraInput){.text = text.data, .text_size = text.size};
+    }
+    return true;
+}
+
+static bool read_inputs(Reading *r, const json_t *value)
+{
+    SuText text = text_of(value);
+    if (json_is_array(value))
+        return make_inputs(r, json_array_size(value), "inputs") &&
+               read_texts(r, value, 0, "inputs");
+    if (!json_is_string(value)) return refuse(r, "inputs", "a text or a list of texts");
+    if (!make_inputs(r, 1, "inputs")) return false;
+    r->request->inputs[0] = (SutraInput){.text = text.data, .text_size = text.size};
+    return true;
+}
+
+static bool read_model(Reading *r, const json_t *value)
+{
+    r->request->model = text_of(value);
+    return json_is_string(value) || refuse(r, "model", "a model's name");
+}
+
+static bool read_truncate(Reading *r, const json_t *value)
+{
+    r->request->options.truncation =
+        json_is_true(value) ? SUTRA_TRUNCATE_MODEL : SUTRA_TRUNCATE_ERROR;
+    return json_is_boolean(value) || refuse(r, "truncate", "true or false");
+}
+
+static bool read_direction(Reading *r, const json_t *value)
+{
+    SuText text = text_of(value);
+    if (json_is_string(value) && su_text_is_word(text, "right")) return true;
+    return refuse(r, "truncation_direction", "\"right\": this server cuts texts at their end");
+}
+
+static bool read_prompt_name(Reading *r, const json_t *value)
+{
+    r->prompt = text_of(value);
+    return (json_is_string(value) && !memchr(r->prompt.data, 0, r->prompt.size)) ||
+           refuse(r, "prompt_name", "the name of a prompt");
+}
+
+static bool read_normalize(Reading *r, const json_t *value)
+{
+    r->request->options.normalize =
+        json_is_true(value) ? SUTRA_NORMALIZE_YES : SUTRA_NORMALIZE_NO;
+    return json_is_boolean(value) || refuse(r, "normalize", "true or false");
+}
+
+static bool read_dimensions(Reading *r, const json_t *value)
+{
+    json_int_t number = json_integer_value(value);
+    r->request->options.dim = (uint32_t)number;
+    return (json_is_integer(value) && number > 0 && number <= 1 << 20) ||
+           refuse(r, "dimensions", "a whole number from 1");
+}
+
+static bool read_flag(Reading *r, const json_t *value, const char *field, uint32_t flag)
+{
+    if (json_is_true(value)) r->request->encoding |= flag;
+    return json_is_boolean(value) || refuse(r, field, "true or false");
+}
+
+static bool read_raw_scores(Reading *r, const json_t *value)
+{
+    return read_flag(r, value, "raw_scores", RAW_SCORES);
+}
+
+static bool read_return_text(Reading *r, const json_t *value)
+{
+    return read_flag(r, value, "return_text", RETURN_TEXT);
+}
+
+static bool read_document(Reading *r, const json_t *texts)
+{
+    if (!json_is_array(texts)) return refuse(r, "texts", "a list of texts");
+    return make_inputs(r, json_array_size(texts), "texts") && read_texts(r, texts, 0, "texts");
+}
+
+/* After the texts, which become what they are pairs with. */
+static bool read_query(Reading *r, const json_t *value)
+{
+    SuText query = text_of(value);
+    if (!json_is_string(value)) return refuse(r, "query", "a text");
+    for (size_t i = 0; i < r->request->num_inputs; i++) {
+        SutraInput *input = &r->request->inputs[i];
+        *input = (SutraInput){.text = query.data,
+                              .text_size = query.size,
+                              .pair = input->text,
+                              .pair_size = input->text_size};
+    }
+    return true;
+}
+
+static const Field *find_field(const Field *fields, const char *name)
+{
+    while (fields->name && strcmp(fields->name, name) != 0) fields++;
+    return fields->name ? fields : NULL;
+}
+
+/* All fields of an object, in the order of the table; null is as if it were not there. */
+static bool read_fields(Reading *r, const json_t *object, const Field *fields)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)object, name, value)
+    {
+        if (!find_field(fields, name))
+            return su_problem_set(r->problem, 422, NULL, NULL, "unknown field `%.100s`", name);
+    }
+    for (; fields->name; fields++) {
+        value = json_object_get(object, fields->name);
+        if ((!value || json_is_null(value)) && fields->must_be)
+            return su_problem_set(r->problem, 422, NULL, fields->name, "missing field `%s`",
+                                  fields->name);
+        if (value && !json_is_null(value) && !fields->read(r, value)) return false;
+    }
+    return true;
+}
+
+static bool read_sentences(Reading *r, const json_t *value)
+{
+    const json_t *source = json_object_get(value, "source_sentence");
+    const json_t *sentences = json_object_get(value, "sentences");
+    SuText text = text_of(source);
+    if (!json_is_object(value) || json_object_size(value) != 2 || !json_is_string(source) ||
+        !json_is_array(sentences))
+        return refuse(r, "inputs", "an object with a text `source_sentence` and a list `sentences`");
+    if (json_array_size(sentences) == 0)
+        return su_problem_set(r->problem, 413, "empty", "inputs", "`sentences` cannot be empty");
+    if (!make_inputs(r, json_array_size(sentences) + 1, "sentences")) return false;
+    r->request->inputs[0] = (SutraInput){.text = text.data, .text_size = text.size};
+    return read_texts(r, sentences, 1, "sentences");
+}
+
+static bool read_parameters(Reading *r, const json_t *value)
+{
+    static const Field fields[] = {{"truncate", read_truncate, false},
+                                   {"truncation_direction", read_direction, false},
+                                   {"prompt_name", read_prompt_name, false},
+                                   {NULL, NULL, false}};
+    if (!json_is_object(value)) return refuse(r, "parameters", "an object");
+    return read_fields(r, value, fields);
+}
+
+static bool read_body(const SuEmbedLimits *limits, SuText body, const Field *fields,
+                      SuEmbedRequest *request, SuProblem *problem)
+{
+    Reading r = {.limits = limits, .request = request, .problem = problem};
+    request->document = su_json_body_read(body, problem);
+    if (!request->document || !read_fields(&r, request->document, fields)) return false;
+    for (size_t i = 0; r.prompt.data && i < request->num_inputs; i++)
+        request->inputs[i].prompt_name = r.prompt.data;
+    return true;
+}
+
+static bool read_embed(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
+                       SuProblem *problem)
+{
+    static const Field fields[] = {{"inputs", read_inputs, true},
+                                   {"model", read_model, false},
+                                   {"truncate", read_truncate, false},
+                                   {"truncation_direction", read_direction, false},
+                                   {"prompt_name", read_prompt_name, false},
+                                   {"normalize", read_normalize, false},
+                                   {"dimensions", read_dimensions, false},
+                                   {NULL, NULL, false}};
+    request->options.normalize = SUTRA_NORMALIZE_YES;
+    return read_body(limits, body, fields, request, problem);
+}
+
+static bool read_embed_all(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
+                           SuProblem *problem)
+{
+    static const Field fields[] = {{"inputs", read_inputs, true},
+                                   {"model", read_model, false},
+                                   {"truncate", read_truncate, false},
+                                   {"truncation_direction", read_direction, false},
+                                   {"prompt_name", read_prompt_name, false},
+                                   {NULL, NULL, false}};
+    request->options.output = SUTRA_OUT_TOKENS;
+    request->options.normalize = SUTRA_NORMALIZE_NO;
+    return read_body(limits, body, fields, request, problem);
+}
+
+static bool read_similarity(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
+                            SuProblem *problem)
+{
+    static const Field fields[] = {{"inputs", read_sentences, true},
+                                   {"model", read_model, false},
+                                   {"parameters", read_parameters, false},
+                                   {NULL, NULL, false}};
+    request->options.normalize = SUTRA_NORMALIZE_YES;
+    return read_body(limits, body, fields, request, problem);
+}
+
+static bool read_rerank(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
+                        SuProblem *problem)
+{
+    static const Field fields[] = {{"texts", read_document, true},
+                                   {"query", read_query, true},
+                                   {"model", read_model, false},
+                                   {"truncate", read_truncate, false},
+                                   {"truncation_direction", read_direction, false},
+                                   {"raw_scores", read_raw_scores, false},
+                                   {"return_text", read_return_text, false},
+                                   {NULL, NULL, false}};
+    request->options.output = SUTRA_OUT_SCORES;
+    return read_body(limits, body, fields, request, problem);
+}
+
+/* ---- models ---- */
+
+static SuModelEntry *find_model(const SuModelTable *models, SuText name, SuProblem *problem)
+{
+    SuModelEntry *entry = su_model_table_find(models, name);
+    if (!entry)
+        su_problem_set(problem, 404, "model_not_found", "model", "the model `%.*s` does not exist",
+                       (int)(name.size < 200 ? name.size : 200), name.data);
+    return entry;
+}
+
+/* Without a name the first reranker that is open, else the first model that may be one. */
+static SuModelEntry *find_reranker(const SuModelTable *models, SuText name, SuProblem *problem)
+{
+    SuModelEntry *closed = NULL;
+    for (size_t i = 0; !name.data && i < models->num_entries; i++) {
+        SuModelEntry *entry = models->entries[i];
+        if (entry->model && entry->info.outputs >> SUTRA_OUT_SCORES & 1) return entry;
+        if (!entry->model && !closed) closed = entry;
+    }
+    return closed ? closed : find_model(models, name, problem);
+}
+
+/* ---- answers ---- */
+
+static uint64_t count_characters(const char *text, size_t size)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < size; i++) count += (text[i] & 0xc0) != 0x80;
+    return count;
+}
+
+static void write_header(SuHttpResponse *response, const char *name, uint64_t number)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)number);
+    su_response_header(response, name, text);
+}
+
+/* Times are in ms, and of the texts' mean, as there. */
+static void write_headers(const SuEmbedAnswer *answer, SuHttpResponse *response)
+{
+    const SutraResultView *view = answer->view;
+    uint64_t characters = 0, queue = 0, tokenize = 0, compute = 0, n = 1000000;
+    for (size_t i = 0; i < view->num_items; i++) {
+        const SutraInput *input = &answer->request->inputs[i];
+        characters += count_characters(input->text, input->text_size) +
+                      count_characters(input->pair, input->pair_size);
+        queue += view->items[i].queue_ns;
+        tokenize += view->items[i].tokenize_ns;
+        compute += view->items[i].compute_ns;
+    }
+    if (view->num_items) n *= view->num_items;
+    su_response_header(response, "x-compute-type", "cpu");
+    write_header(response, "x-compute-time", answer->total_ns / 1000000);
+    write_header(response, "x-compute-characters", characters);
+    write_header(response, "x-compute-tokens", answer->tokens);
+    write_header(response, "x-total-time", answer->total_ns / 1000000);
+    write_header(response, "x-tokenization-time", tokenize / n);
+    write_header(response, "x-queue-time", queue / n);
+    write_header(response, "x-inference-time", compute / n);
+}
+
+static const float *row_of(const SutraResultView *view, size_t row)
+{
+    return (const float *)view->data + row * view->dim;
+}
+
+static void write_embed(const SuEmbedAnswer *answer, SuHttpResponse *response)
+{
+    const SutraResultView *view = answer->view;
+    write_headers(answer, response);
+    for (size_t i = 0; i < view->num_items; i++) {
+        su_reply_string(&response->body, i ? "," : "[");
+        su_reply_floats(&response->body, row_of(view, i), view->dim);
+    }
+    su_reply_string(&response->body, "]");
+}
+
+static void write_embed_all(const SuEmbedAnswer *answer, SuHttpResponse *response)
+{
+    const SutraResultView *view = answer->view;
+    write_headers(answer, response);
+    for (size_t i = 0; i < view->num_items; i++) {
+        su_reply_string(&response->body, i ? ",[" : "[[");
+        for (size_t row = view->offsets[i]; row < view->offsets[i + 1]; row++) {
+            if (row > view->offsets[i]) su_reply_string(&response->body, ",");
+            su_reply_floats(&response->body, row_of(view, row), view->dim);
+        }
+        su_reply_string(&response->body, "]");
+    }
+    su_reply_string(&response->body, "]");
+}
+
+static void write_similarity(const SuEmbedAnswer *answer, SuHttpResponse *response)
+{
+    const SutraResultView *view = answer->view;
+    const float *source = row_of(view, 0);
+    write_headers(answer, response);
+    for (size_t i = 1; i < view->num_items; i++) {
+        const float *row = row_of(view, i);
+        double sum = 0;
+        for (size_t k = 0; k < view->dim; k++) sum += (double)source[k] * row[k];
+        float cosine = (float)sum;
+        su_reply_string(&response->body, i > 1 ? "," : "[");
+        su_reply_float(&response->body, cosine);
+    }
+    su_reply_string(&response->body, "]");
+}
+
+typedef struct Rank {
+    float score;
+    size_t index;
+} Rank;
+
+/* The best first; of equal ones the first text. */
+static int compare(const void *left, const void *right)
+{
+    const Rank *a = left, *b = right;
+    if (a->score != b->score) return a->score > b->score ? -1 : 1;
+    return a->index < b->index ? -1 : 1;
+}
+
+static void write_ranks(const SuEmbedRequest *request, const Rank *ranks, SuReplyText *body)
+{
+    for (size_t i = 0; i < request->num_inputs; i++) {
+        const SutraInput *input = &request->inputs[ranks[i].index];
+        su_reply_string(body, i ? ",{\"index\":" : "[{\"index\":");
+        su_reply_number(body, ranks[i].index);
+        if (request->encoding & RETURN_TEXT) {
+            su_reply_string(body, ",\"text\":");
+            su_reply_json(body, (SuText){input->pair, input->pair_size});
+        }
+        su_reply_string(body, ",\"score\":");
+        su_reply_float(body, ranks[i].score);
+        su_reply_string(body, "}");
+    }
+    su_reply_string(body, "]");
+}
+
+static void write_rerank(const SuEmbedAnswer *answer, SuHttpResponse *response)
+{
+    static const SuHttpProblem no_raw = {
+        424, "unsupported", "raw_scores",
+        "raw_scores: this model gives the sigmoid of its scores, and no raw ones"};
+    const SutraResultView *view = answer->view;
+    bool is_sigmoid = strcmp(answer->model->info.score_activation, "sigmoid") == 0;
+    bool raw = answer->request->encoding & RAW_SCORES;
+    if (raw && is_sigmoid) {
+        response->status = no_raw.status;
+        su_tei_problem(response, &no_raw);
+        return;
+    }
+    Rank *ranks = su_alloc(view->num_items, sizeof *ranks);
+    if (!ranks) {
+        response->body.failed = true;
+        return;
+    }
+    for (size_t i = 0; i < view->num_items; i++) {
+        float score = *row_of(view, i);
+        ranks[i] = (Rank){raw || is_sigmoid ? score : 1 / (1 + expf(-score)), i};
+    }
+    qsort(ranks, view->num_items, sizeof *ranks, compare);
+    write_headers(answer, response);
+    write_ranks(answer->request, ranks, &response->body);
+    su_free(ranks);
+}
+
+/* ---- routes ---- */
+
+void su_tei_embed(SuExchange *exchange)
+{
+    static const SuEmbedDialect dialect = {read_embed, find_model, write_embed};
+    su_embed_serve(exchange, &dialect);
+}
+
+void su_tei_embed_all(SuExchange *exchange)
+{
+    static const SuEmbedDialect dialect = {read_embed_all, find_model, write_embed_all};
+    su_embed_serve(exchange, &dialect);
+}
+
+void su_tei_similarity(SuExchange *exchange)
+{
+    static const SuEmbedDialect dialect = {read_similarity, find_model, write_similarity};
+    su_embed_serve(exchange, &dialect);
+}
+
+void su_tei_rerank(SuExchange *exchange)
+{
+    static const SuEmbedDialect dialect = {read_rerank, find_reranker, write_rerank};
+    su_embed_serve(exchange, &dialect);
+}
+
+void su_tei_embed_sparse(SuExchange *exchange)
+{
+    static const SuHttpProblem none = {424, "unsupported", NULL,
+                                       "no model of this server has a sparse head (SPLADE)"};
+    su_exchange_fail(exchange, &none);
+}
+
+void su_tei_predict(SuExchange *exchange)
+{
+    static const SuHttpProblem none = {424, "unsupported", NULL,
+                                       "no model of this server classifies; /rerank scores pairs"};
+    su_exchange_fail(exchange, &none);
+}
+
+/* ---- errors ---- */
+
+void su_tei_problem(SuHttpResponse *response, const SuHttpProblem *problem)
+{
+    const char *code = problem->code ? problem->code : "";
+    bool too_long = strcmp(code, "context_length_exceeded") == 0;
+    bool unsupported = strcmp(code, "unsupported") == 0;
+    if (too_long) response->status = 413;
+    if (unsupported) response->status = 424;
+    if (response->status == 400 && !too_long) response->status = 422;
+    const char *type = response->status == 424   ? "backend"
+                       : response->status == 429 ? "overloaded"
+                       : response->status == 503 ? "unhealthy"
+                       : response->status >= 500 ? "backend"
+                       : strcmp(code, "empty") == 0 ? "empty"
+                                                    : "validation";
+    const char *message = problem->message ? problem->message : su_http_reason(response->status);
+    su_reply_string(&response->body, "{\"error\":");
+    su_reply_json(&response->body, (SuText){message, strlen(message)});
+    su_reply_string(&response->body, ",\"error_type\":\"");
+    su_reply_string(&response->body, type);
+    su_reply_string(&response->body, "\"}");
+}

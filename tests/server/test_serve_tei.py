@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+"""The dialect of text-embeddings-inference of `sutra serve`: its contract, and vectors with the bytes of `sutra embed`."""
+
+import json
+import math
+import shutil
+import struct
+import subprocess
+import tempfile
+from pathlib import Path
+import unittest
+
+from serve_case import SOURCE, Server, cli_vectors, main, parse_arguments
+
+PROGRAM, ARGUMENTS = parse_arguments()
+TEXTS = ["a green garden", "the paper is new", "héllo wörld", "silver music at night over the river", "日本", "x"]
+GOLDEN = SOURCE / "tests/data/golden"
+LONG = "night " * 400
+
+
+def as_bytes(rows):
+    return [struct.pack(f"<{len(row)}f", *row) for row in rows]
+
+
+def make_reranker(folder):
+    shutil.copytree(GOLDEN / "models/base", folder, ignore=shutil.ignore_patterns("modules.json", "1_Pooling"))
+    shutil.copytree(GOLDEN / "rerankers/bert", folder, dirs_exist_ok=True)
+    return folder
+
+
+def cli_scores(model, query, texts):
+    """Score of each text, in their order."""
+    done = subprocess.run([PROGRAM, "rerank", "-m", model, "--json", "--", query, *texts], capture_output=True, check=True)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    return [row["score"] for row in sorted(found, key=lambda row: row["line"])]
+
+
+class Tei(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+        cls.reranker = make_reranker(cls.folder / "reranker")
+        cls.server = cls.enterClassContext(Server(PROGRAM, "-m", cls.reranker))
+        cls.expected = cli_vectors(PROGRAM, TEXTS)
+
+    def post(self, path, **fields):
+        return self.server.request("POST", path, fields)
+
+    def refused(self, path, status, kind, words, **fields):
+        answer = self.post(path, **fields)
+        self.assertEqual(answer.status, status, answer.body)
+        self.assertEqual(set(answer.json), {"error", "error_type"})
+        self.assertEqual(answer.json["error_type"], kind)
+        self.assertIn(words, answer.json["error"])
+
+    # ---- vectors ----
+
+    def test_embed(self):
+        answer = self.post("/embed", inputs=TEXTS)
+        self.assertEqual((answer.status, as_bytes(answer.json)), (200, self.expected))
+        for text, row in zip(TEXTS, self.expected):
+            self.assertEqual(as_bytes(self.post("/embed", inputs=text).json), [row])
+        rows = self.post("/embed", inputs=TEXTS, normalize=False, prompt_name=None, truncation_direction="Right").json
+        self.assertEqual(as_bytes(rows), cli_vectors(PROGRAM, TEXTS, "--no-normalize"))
+        rows = self.post("/embed", inputs=TEXTS, dimensions=7, model="base").json
+        self.assertEqual(as_bytes(rows), cli_vectors(PROGRAM, TEXTS, "--dim", "7"))
+
+    def test_headers(self):
+        answer = self.post("/embed", inputs=["héllo", "日本"])
+        tokens = self.server.embed(["héllo", "日本"]).json["usage"]["total_tokens"]
+        self.assertEqual((answer.headers["x-compute-characters"], answer.headers["x-compute-tokens"]), ("7", str(tokens)))
+        for name in ("x-compute-time", "x-total-time", "x-tokenization-time", "x-queue-time", "x-inference-time"):
+            self.assertGreaterEqual(int(answer.headers[name]), 0)
+        self.assertEqual(answer.headers["x-compute-type"], "cpu")
+
+    def test_embed_all(self):
+        answer = self.post("/embed_all", inputs=TEXTS)
+        rows = answer.json
+        self.assertEqual(sum(len(row) for row in rows), int(answer.headers["x-compute-tokens"]))
+        for row, expected in zip(rows, self.expected):
+            mean = [math.fsum(column) for column in zip(*row)]
+            norm = math.sqrt(math.fsum(x * x for x in mean))
+            for x, y in zip(mean, struct.unpack("<32f", expected)):
+                self.assertAlmostEqual(x / norm, y, delta=2e-6)
+
+    def test_similarity(self):
+        answer = self.post("/similarity", inputs={"source_sentence": TEXTS[0], "sentences": TEXTS},
+                           parameters={"truncate": True, "truncation_direction": "right", "prompt_name": None})
+        vectors = [struct.unpack("<32f", row) for row in self.expected]
+        self.assertEqual(len(answer.json), len(TEXTS))
+        for found, vector in zip(answer.json, vectors):
+            self.assertAlmostEqual(found, math.fsum(x * y for x, y in zip(vectors[0], vector)), delta=2e-6)
+        self.assertAlmostEqual(answer.json[0], 1, delta=2e-6)
+
+    def test_too_long_texts(self):
+        self.refused("/embed", 413, "validation", "item 1", inputs=["x", LONG])
+        self.refused("/embed", 413, "validation", "item 0", inputs=LONG, truncate=False)
+        answer = self.post("/embed", inputs=["x", LONG], truncate=True)
+        self.assertEqual((answer.status, answer.headers["x-sutra-truncated"]), (200, "1"))
+        self.assertEqual(as_bytes(answer.json), cli_vectors(PROGRAM, ["x", LONG]))
+        with Server(PROGRAM, "--truncate") as server:
+            self.assertEqual(server.request("POST", "/embed", {"inputs": LONG}).status, 200)
+            self.assertTrue(server.request("GET", "/info").json["auto_truncate"])
+
+    # ---- scores ----
+
+    def test_rerank(self):
+        scores = cli_scores(self.reranker, "the river", TEXTS)
+        answer = self.post("/rerank", query="the river", texts=TEXTS, raw_scores=True)
+        if answer.status == 424:
+            self.assertEqual(answer.json["error_type"], "backend")
+            answer = self.post("/rerank", query="the river", texts=TEXTS)
+        ranks = answer.json
+        self.assertEqual(sorted(rank["index"] for rank in ranks), list(range(len(TEXTS))))
+        self.assertEqual([set(rank) for rank in ranks], [{"index", "score"}] * len(TEXTS))
+        self.assertEqual([rank["score"] for rank in ranks], sorted(scores, reverse=True))
+        for rank in ranks:
+            self.assertEqual(rank["score"], scores[rank["index"]])
+
+    def test_rerank_gives_the_sigmoid_and_texts(self):
+        twice = [TEXTS[0], TEXTS[1], TEXTS[0]]
+        ranks = self.post("/rerank", query="the river", texts=twice, return_text=True, model="reranker").json
+        self.assertEqual([rank["text"] for rank in ranks], [twice[rank["index"]] for rank in ranks])
+        self.assertLess([r["index"] for r in ranks].index(0), [r["index"] for r in ranks].index(2))
+        for rank in ranks:
+            self.assertTrue(0 < rank["score"] < 1)
+
+    def test_raw_scores_and_sigmoid_belong_together(self):
+        raw = self.post("/rerank", query="the river", texts=TEXTS, raw_scores=True)
+        if raw.status == 424:
+            self.assertIn("no raw ones", raw.json["error"])
+            return
+        raw = {rank["index"]: rank["score"] for rank in raw.json}
+        for rank in self.post("/rerank", query="the river", texts=TEXTS).json:
+            self.assertAlmostEqual(rank["score"], 1 / (1 + math.exp(-raw[rank["index"]])), delta=1e-6)
+
+    def test_a_model_that_gives_no_scores(self):
+        self.refused("/rerank", 424, "backend", "base", query="x", texts=["y"], model="base")
+        self.refused("/embed", 424, "backend", "reranker", inputs="x", model="reranker")
+        with Server(PROGRAM) as server:
+            answer = server.request("POST", "/rerank", {"query": "x", "texts": ["y"]})
+            self.assertEqual((answer.status, answer.json["error_type"]), (424, "backend"))
+
+    # ---- the rest ----
+
+    def test_info(self):
+        info = self.server.request("GET", "/info").json
+        self.assertEqual((info["model_id"], info["model_type"]), ("base", {"embedding": {"pooling": "mean"}}))
+        self.assertEqual((info["dimensions"], info["max_client_batch_size"], info["auto_truncate"]), (32, 2048, False))
+        self.assertEqual((info["model_dtype"], info["normalize"], info["truncation_direction"]), ("fp32", True, "right"))
+        with Server(PROGRAM, model=self.reranker) as server:
+            info = server.request("GET", "/info").json
+            self.assertEqual(info["model_type"]["reranker"]["label2id"], {"LABEL_0": 0})
+
+    def test_other_paths(self):
+        self.assertEqual(self.server.request("GET", "/ping").status, 200)
+        body = {"input": TEXTS, "encoding_format": "base64"}
+        self.assertEqual(self.server.request("POST", "/embeddings", body).vectors(), self.expected)
+        self.refused("/embed_sparse", 424, "backend", "SPLADE", inputs="x")
+        self.refused("/predict", 424, "backend", "classifies", inputs="x")
+        answer = self.server.request("GET", "/embed")
+        self.assertEqual((answer.status, answer.json["error_type"]), (405, "validation"))
+
+    def test_wrong_fields(self):
+        for wrong in (5, None, {}, ["x", 5], [[1, 2]]):
+            self.refused("/embed", 422, "validation", "`inputs`", inputs=wrong)
+        self.refused("/embed", 422, "validation", "missing field `inputs`")
+        self.refused("/embed", 413, "empty", "cannot be empty", inputs=[])
+        self.refused("/rerank", 413, "empty", "cannot be empty", query="x", texts=[])
+        self.refused("/rerank", 422, "validation", "missing field `query`", texts=["x"])
+        self.refused("/similarity", 422, "validation", "source_sentence", inputs={"source_sentence": "x"})
+        self.refused("/similarity", 413, "empty", "cannot be empty", inputs={"source_sentence": "x", "sentences": []})
+        self.refused("/similarity", 422, "validation", "`no`", inputs={"source_sentence": "x", "sentences": ["y"]},
+                     parameters={"no": 1})
+        self.refused("/embed", 422, "validation", "unknown field `input`", input="x", inputs="x")
+        self.refused("/embed", 404, "validation", "`none`", inputs="x", model="none")
+        for name, wrong in (("truncate", "yes"), ("truncation_direction", "left"), ("truncation_direction", 1), ("normalize", 1),
+                            ("prompt_name", 5), ("prompt_name", "a\0b"), ("dimensions", 0), ("dimensions", 1.5), ("model", 5)):
+            self.refused("/embed", 422, "validation", f"`{name}`", inputs="x", **{name: wrong})
+        self.refused("/embed", 422, "validation", "none", inputs="x", prompt_name="none")
+        self.refused("/rerank", 422, "validation", "`raw_scores`", query="x", texts=["y"], raw_scores=1)
+        self.assertEqual(self.server.request("POST", "/embed", b"{").json["error_type"], "validation")
+        with Server(PROGRAM, "--max-inputs", 2) as server:
+            answer = server.request("POST", "/embed", {"inputs": ["x"] * 3})
+            self.assertEqual((answer.status, answer.json["error"]), (413, "batch size 3 > maximum allowed batch size 2"))
+
+    def test_many_texts(self):
+        texts = [f"{TEXTS[i % 4]} {i}" for i in range(2000)]
+        self.assertEqual(as_bytes(self.post("/embed", inputs=texts).json), cli_vectors(PROGRAM, texts))
+
+
+if __name__ == "__main__":
+    main(ARGUMENTS)
