@@ -74,7 +74,8 @@ static SutraStatus open_devices(SutraEngine *engine, const SutraEngineOptions *o
         engine->num_threads < engine->num_lanes ? engine->num_threads : engine->num_lanes;
     engine->num_threads = engine->num_lanes + tokenisers;
     if (engine->num_threads > MOST_THREADS) engine->num_threads = MOST_THREADS;
-    if (!o->max_batch_tokens) engine->batch_tokens = su_device_pool_tokens(engine->devices);
+    engine->fixed_batches = o->max_batch_tokens != 0;
+    if (!engine->fixed_batches) engine->batch_tokens = su_device_pool_tokens(engine->devices);
     return SUTRA_OK;
 }
 

@@ -98,9 +98,10 @@ struct SutraEngine {
     SuDevicePool *devices;       /* instead of it, or NULL */
     SuThreadPool *pool;
     uint32_t num_threads;
-    uint32_t num_lanes;     /* runs at a time: threads, or those of the devices it was made with */
-    uint32_t batch_tokens;  /* tokens that a thread takes through the layers at a time */
-    uint32_t worker_tokens; /* capacity of each worker's batch: of the largest context */
+    uint32_t num_lanes; /* runs at a time: threads, or those of the devices it was made with */
+    _Atomic uint32_t batch_tokens; /* that a thread takes through the layers at a time */
+    bool fixed_batches;            /* as the caller said, whatever devices come */
+    uint32_t worker_tokens;        /* capacity of each worker's batch: of the largest context */
     SuWorker *workers;
     SuVectorCache *cache;   /* or NULL */
     uint64_t sessions_made; /* changed by who has the engine alone */
