@@ -120,6 +120,7 @@ void sutra_engine_free(SutraEngine *engine)
     if (!engine || engine->process != su_process_id()) return; /* a child has none of its threads */
     su_job_queue_free(engine->queue);
     su_scheduler_free(engine->scheduler);
+    su_device_pool_stop(engine->devices);
     su_session_free_all(engine);
     su_device_pool_free(engine->devices);
     su_vector_cache_free(engine->cache);

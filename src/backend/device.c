@@ -107,12 +107,9 @@ static SutraStatus perform(SuLane *lane)
 
 /* ---- contexts ---- */
 
-/* serial 0: of all models. That of a call that hangs, or that the keeper waited for, stays. The
- * lock is held. */
+/* serial 0: of all models. That of a call that hangs stays. The lock is held. */
 static void drop_context(SuLane *lane, uint64_t serial)
 {
-    if (lane->kept && lane->state == SU_LANE_RUNNING && lane->own.serial == serial)
-        su_lane_abandon(lane);
     for (SuLaneContext **at = &lane->contexts; *at;) {
         SuLaneContext *entry = *at;
         bool hangs = lane->state == SU_LANE_ABANDONED && lane->own.serial == entry->serial;

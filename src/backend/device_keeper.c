@@ -7,6 +7,8 @@
 
 #include <stdio.h>
 
+static const uint64_t FAREWELL = 2000000000; /* for what is under way at the end */
+
 /* What a lane's task came to. The lock is given up for a moment when it had a model. */
 static void collect(SuDevicePool *pool, SuLane *lane)
 {
@@ -55,12 +57,11 @@ static bool see_to_lanes(SuDevicePool *pool, SuDevice *device, uint64_t now, uin
     for (uint32_t i = 0; i < device->num_lanes; i++) {
         SuLane *lane = &device->lanes[i];
         if (!lane->kept) continue;
-        bool ends = pool->keeper_stops || device->state == SU_DEVICE_LEAVING;
         if (lane->state == SU_LANE_TAKEN) {
             collect(pool, lane);
             return true;
         }
-        if (ends || now >= lane->until_ns)
+        if (now >= lane->until_ns)
             give_up(pool, lane);
         else
             sooner(next_ns, lane->until_ns);
@@ -97,7 +98,7 @@ static void *keep(void *arg)
             if (!again) see_to_health(pool, pool->devices[d], now, &next_ns);
         }
         if (again) continue;
-        if (pool->keeper_stops) break;
+        if (pool->keeper_stops && next_ns == UINT64_MAX) break;
         const struct timespec until = su_deadline_at(next_ns);
         su_deadline_wait(&pool->shared->attention, &pool->shared->lock,
                          next_ns == UINT64_MAX ? NULL : &until);
@@ -114,12 +115,22 @@ SutraStatus su_device_keeper_start(SuDevicePool *pool, SutraError *err)
     return SUTRA_OK;
 }
 
+void su_device_keeper_hurry(SuDevicePool *pool, SuDevice *device)
+{
+    uint64_t until = su_clock_ns() + FAREWELL;
+    for (uint32_t i = 0; i < device->num_lanes; i++)
+        if (device->lanes[i].until_ns > until) device->lanes[i].until_ns = until;
+    pthread_cond_signal(&pool->shared->attention);
+}
+
 void su_device_keeper_stop(SuDevicePool *pool)
 {
     if (!pool->keeper_runs) return;
     pthread_mutex_lock(&pool->shared->lock);
     pool->keeper_stops = true;
+    for (uint32_t d = 0; d < pool->num_devices; d++) su_device_keeper_hurry(pool, pool->devices[d]);
     pthread_cond_signal(&pool->shared->attention);
     pthread_mutex_unlock(&pool->shared->lock);
     pthread_join(pool->keeper, NULL);
+    pool->keeper_runs = false;
 }

@@ -4,14 +4,17 @@
 #ifndef SU_DEVICE_KEEPER_H
 #define SU_DEVICE_KEEPER_H
 
-#include "sutra.h"
+#include "backend/device.h"
 
 typedef struct SuDevicePool SuDevicePool;
 
 /* Errors: LIMIT (no thread). */
 SutraStatus su_device_keeper_start(SuDevicePool *pool, SutraError *err);
 
-/* Afterwards no lane is the keeper's. */
+/* Waits a little for what is under way; afterwards no lane is the keeper's. */
 void su_device_keeper_stop(SuDevicePool *pool);
+
+/* What is under way on a device gets no more than that; the lock is held. */
+void su_device_keeper_hurry(SuDevicePool *pool, SuDevice *device);
 
 #endif

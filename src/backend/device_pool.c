@@ -94,7 +94,7 @@ SutraStatus su_device_pool_remove(SuDevicePool *pool, const char *name, SutraErr
     } else {
         device->state = SU_DEVICE_LEAVING;
         pthread_cond_broadcast(&pool->shared->changed);
-        pthread_cond_signal(&pool->shared->attention);
+        su_device_keeper_hurry(pool, device);
         while (is_at_work(device)) pthread_cond_wait(&pool->shared->changed, &pool->shared->lock);
         i = find_device(pool, name);
         memmove(&pool->devices[i], &pool->devices[i + 1],
@@ -153,6 +153,11 @@ SutraStatus su_device_pool_create(const SuDevicePoolOptions *options, SuDevicePo
     }
     *out = pool;
     return SUTRA_OK;
+}
+
+void su_device_pool_stop(SuDevicePool *pool)
+{
+    if (pool) su_device_keeper_stop(pool);
 }
 
 void su_device_pool_free(SuDevicePool *pool)

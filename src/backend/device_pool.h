@@ -33,7 +33,9 @@ typedef struct SuDevicePoolOptions {
  * devices are unlike), and as su_device_open. */
 SutraStatus su_device_pool_create(const SuDevicePoolOptions *options, SuDevicePool **pool,
                                   SutraError *err);
-/* No call is in it. */
+/* No call is in it. Stop waits a little for models that are being loaded, and comes before those
+ * are dropped; free does it too. */
+void su_device_pool_stop(SuDevicePool *pool);
 void su_device_pool_free(SuDevicePool *pool);
 
 /* Errors: as above; ARGUMENT (there is one of this name), LIMIT (32 devices). */

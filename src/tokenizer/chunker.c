@@ -392,8 +392,8 @@ static SutraStatus find_region(SuChunker *chunker, size_t known, bool over, size
 {
     *size = 0;
     while (!chunker->wanted) {
-        const char *text = chunker->buffer + chunker->start;
         if (known == 0 || (known < AHEAD && !over)) return SUTRA_OK;
+        const char *text = chunker->buffer + chunker->start;
         size_t blank = count_blank(text, whole_characters(text, known, AHEAD));
         known -= blank;
         begin_at(chunker, chunker->start + blank);

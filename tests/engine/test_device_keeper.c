@@ -126,6 +126,26 @@ static void what_loads_may_go(void **state)
     }
 }
 
+/* Nothing of it runs on behind the end. */
+static void a_load_that_is_nearly_done_is_waited_for(void **state)
+{
+    (void)state;
+    for (int removed = 0; removed < 2; removed++) {
+        open_devices("fault:0", HOUR_MS);
+        fault_check_bytes(&fault, 50);
+        fault_switch(1)->slow_us = 200000;
+        fault_switch(1)->mode = FAULT_LOAD_SLOW;
+        add("fault:1");
+        while (fault_count(&fault, "fault:1", "loading") == 0) fault_check_bytes(&fault, 50);
+        if (removed) drop("fault:1");
+        if (removed) assert_int_equal(fault_switch(1)->loads, 1);
+        fault_engine_close(&fault);
+        assert_int_equal(fault_switch(1)->loads, 1);
+        assert_int_equal(fault_switch(1)->unloads, 1);
+        assert_int_equal(fault_switch(1)->contexts, fault_switch(1)->context_frees);
+    }
+}
+
 static void a_load_that_fails_harms_no_batch(void **state)
 {
     (void)state;
@@ -285,6 +305,7 @@ int main(void)
         cmocka_unit_test(a_load_is_no_run),
         cmocka_unit_test(a_load_behind_the_batches_has_a_limit),
         cmocka_unit_test(what_loads_may_go),
+        cmocka_unit_test(a_load_that_is_nearly_done_is_waited_for),
         cmocka_unit_test(a_load_that_fails_harms_no_batch),
         cmocka_unit_test(facts_that_do_not_come_are_an_error),
         cmocka_unit_test(an_idle_engine_asks_whether_a_device_is_well),
