@@ -331,7 +331,9 @@ typedef struct SutraEmbedOptions {
      * -1 … 1. Borrowed as inputs are: until return by blocking calls, copied by sutra_submit. */
     const float *ranges;
     /* Of SUTRA_TRUNCATE_WINDOW only: tokens of text that neighbours share, fewer than a window has
-     * room for; 0: an eighth of that room, rounded down; SUTRA_WINDOW_NO_OVERLAP: none. */
+     * room for; 0: an eighth of that room, rounded down; SUTRA_WINDOW_NO_OVERLAP: none. A text
+     * fails with LIMIT when its windows, their vectors included, need more than 256 MiB and more
+     * than eight times what they would need without overlap. */
     uint32_t window_overlap;
     SutraAggregate aggregate;
 } SutraEmbedOptions;
