@@ -135,9 +135,9 @@ static bool is_preparing(const SuDevice *device, bool *ready)
 }
 
 /* Until all devices have the model, or time is up: when one has it, the others get PATIENCE
- * times as long as that took. */
+ * times as long as that took, and nothing if the model was in use before. */
 static void wait_for_loads(SuDevicePool *pool, SuDevice *const *devices, uint32_t count,
-                           uint64_t start)
+                           uint64_t start, bool in_use)
 {
     uint64_t until = start + su_device_load_ns(pool);
     bool served = false;
@@ -148,6 +148,7 @@ static void wait_for_loads(SuDevicePool *pool, SuDevice *const *devices, uint32_
         if (ready && !served) {
             uint64_t more = PATIENCE * (now - start);
             if (more < SHORTEST_PATIENCE) more = SHORTEST_PATIENCE;
+            if (in_use) more = 0;
             if (now + more < until) until = now + more;
             served = true;
         }
@@ -195,10 +196,11 @@ SutraStatus su_device_prepare(SuDevicePool *pool, SuDeviceModel *model, SutraOut
     SuDevice *started[SU_POOL_DEVICES]; /* the pool's list changes meanwhile */
     bool served = false, ready = false;
     pthread_mutex_lock(&pool->shared->lock);
+    bool in_use = model->max_tokens > 0;
     if (max_tokens > model->max_tokens) model->max_tokens = max_tokens;
     uint32_t num_started = start_all(pool, model, output, started);
     uint64_t now = su_clock_ns(), until = now + su_device_load_ns(pool);
-    wait_for_loads(pool, started, num_started, now);
+    wait_for_loads(pool, started, num_started, now, in_use);
     for (uint32_t d = 0; d < num_started; d++) is_preparing(started[d], &served);
     for (uint32_t d = 0; d < num_started; d++)
         ready |= end_preparing(pool, started[d], served, until, &reason);

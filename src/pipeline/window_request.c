@@ -6,8 +6,7 @@
 #include "pipeline/aggregate.h"
 #include "pipeline/row_cache.h"
 
-/* What windows of a text may take whatever their overlap, and how often what they would take without
- * any. */
+/* What windows of a text may take in any case, and how often what they would without overlap. */
 enum { ALWAYS_BYTES = 256 << 20, MOST_TIMES = 8 };
 
 typedef struct WindowRequest {
