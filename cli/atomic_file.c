@@ -57,6 +57,7 @@ void cli_catch_signals(void)
             continue;
         sigaction(caught[i], &action, NULL);
     }
+    signal(SIGXFSZ, SIG_IGN);
 }
 
 void cli_hold_signals(bool hold)

@@ -53,7 +53,7 @@ SutraStatus cli_output_commit(CliOutput *output, SutraError *err);
 void cli_output_abort(CliOutput *output);
 
 /* Installs the handlers named above; a signal that was ignored at the start stays ignored, but for
- * SIGPIPE. */
+ * SIGPIPE. SIGXFSZ is ignored: a file that grows too large is an error of the write. */
 void cli_catch_signals(void);
 /* Blocks or unblocks these signals in this thread: threads made meanwhile leave them to the main
  * thread. */

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,14 +59,18 @@ bool cli_source_would_wait(const CliSource *source)
     return poll(&ready, 1, 0) == 0;
 }
 
-/* Waits until there is something to read, of a descriptor that does not block too; false: stop_fd
- * says that nobody wants it. */
-static bool wait_for_bytes(const CliSource *source)
+/* Waits until there is something to read, of a descriptor that does not block too, or for so long
+ * that the source is silent; false: stop_fd says that nobody wants it. */
+static bool wait_for_bytes(CliSource *source)
 {
     struct pollfd ready[] = {{.fd = source->fd, .events = POLLIN},
                              {.fd = source->stop_fd, .events = POLLIN}};
+    bool is_limited = source->silence_ms && !source->silent;
+    int limit = source->silence_ms < INT_MAX ? (int)source->silence_ms : INT_MAX, events;
     if (source->regular) return true;
-    while (poll(ready, 2, -1) < 0 && errno == EINTR) {}
+    do events = poll(ready, 2, is_limited ? limit : -1);
+    while (events < 0 && errno == EINTR);
+    source->silent = events == 0;
     return ready[1].revents == 0;
 }
 
@@ -76,6 +81,10 @@ static SutraStatus read_some(CliSource *source, void *buffer, size_t capacity, s
     uint64_t start = cli_clock_ns();
     *size = 0;
     if (!wait_for_bytes(source)) return cli_raise(err, SUTRA_E_CANCELLED, "stopped");
+    if (source->silent) {
+        source->read_ns += cli_clock_ns() - start;
+        return SUTRA_OK;
+    }
     do got = read(source->fd, buffer, capacity);
     while (got < 0 && errno == EINTR);
     source->read_ns += cli_clock_ns() - start;
@@ -134,6 +143,7 @@ static SutraStatus begin(CliSource *source, void *buffer, size_t capacity, size_
             read_some(source, (char *)buffer + *size, capacity - *size, &more, err);
         if (status != SUTRA_OK) return status;
         *size += more;
+        if (*size == 0 && source->silent) return SUTRA_OK;
         unpacker = find_unpacker(buffer, *size < MAGIC_SIZE ? *size : MAGIC_SIZE, &unsure);
     }
     source->begun = true;

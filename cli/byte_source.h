@@ -16,6 +16,8 @@ typedef struct CliSource {
     int fd;                      /* -1: none */
     int stop_fd;                 /* readable: reading is to end; -1: nothing ends it */
     bool regular, ended;         /* ended: nothing more comes */
+    uint32_t silence_ms;         /* longest wait for bytes; 0: any */
+    bool silent;                 /* none came for so long; once until some come */
     uint64_t bytes, total_bytes; /* read so far; of a regular file, else 0 */
     uint64_t text_bytes;         /* handed on so far */
     uint64_t read_ns, unpack_ns; /* time that went into each */
@@ -32,8 +34,9 @@ typedef struct CliSource {
 SutraStatus cli_source_open(CliSource *source, const char *path, SutraError *err);
 
 /* Up to `capacity` bytes, at least 4. *size may be 0 though more is to come; at the end `ended` is
- * set. Waits at most once for a slow writer. Errors: IO, naming the file; what the unpackers raise
- * and FORMAT for input that is cut off, naming none; CANCELLED by stop_fd. */
+ * set. Waits at most once for a slow writer, and no longer than silence_ms: then sets `silent`.
+ * Errors: IO, naming the file; what the unpackers raise and FORMAT for input that is cut off,
+ * naming none; CANCELLED by stop_fd. */
 SutraStatus cli_source_read(CliSource *source, void *buffer, size_t capacity, size_t *size,
                             SutraError *err);
 /* True if reading now might wait for a slow writer. */

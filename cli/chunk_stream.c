@@ -13,9 +13,24 @@ enum { PIECE = 64 * 1024 };
 typedef struct Reading {
     CliSource *source;
     SutraStream *stream;
+    CliTimes *times;
+    uint64_t last;             /* lap of its thread */
+    _Atomic uint64_t position; /* in the file, of what was pushed */
     SutraStatus status; /* of reading alone: what the stream says, it says to who takes, too */
     SutraError err;
 } Reading;
+
+static void read_piece(Reading *reading, char *piece, size_t *size)
+{
+    CliSource *source = reading->source;
+    uint64_t read = source->read_ns, unpack = source->unpack_ns;
+    reading->status = cli_source_read(source, piece, PIECE, size, &reading->err);
+    read = source->read_ns - read;
+    unpack = source->unpack_ns - unpack;
+    reading->times->read += read;
+    reading->times->unpack += unpack;
+    reading->last += read + unpack;
+}
 
 static void *read_pieces(void *arg)
 {
@@ -25,14 +40,23 @@ static void *read_pieces(void *arg)
     SutraStatus pushed = SUTRA_OK;
     while (!source->ended && reading->status == SUTRA_OK && pushed == SUTRA_OK) {
         size_t size = 0;
-        reading->status = cli_source_read(source, piece, PIECE, &size, &reading->err);
-        if (reading->status == SUTRA_OK)
+        read_piece(reading, piece, &size);
+        if (reading->status != SUTRA_OK) continue;
+        if (size == 0 && source->silent)
+            pushed = sutra_stream_flush(reading->stream, NULL);
+        else
             pushed = sutra_stream_push(reading->stream, piece, size, UINT64_MAX, NULL, NULL);
+        reading->position = cli_source_position(source);
+        cli_lap(&reading->last, &reading->times->cut);
     }
     free(piece);
     if (pushed == SUTRA_OK) sutra_stream_finish(reading->stream, NULL);
+    cli_lap(&reading->last, &reading->times->cut);
+    reading->times->reader_cpu = cli_ns_of(CLOCK_THREAD_CPUTIME_ID);
     return NULL;
 }
+
+/* ---- the caller's thread ---- */
 
 static SutraStatus end_line(const CliChunkStream *stream, const void *row, SutraError *err)
 {
@@ -66,16 +90,50 @@ static SutraStatus locate(const CliChunkStream *stream, const SutraStreamChunk *
     return cli_raise(err, cause.status, "%s: %s", stream->source->name, cause.message);
 }
 
-static SutraStatus write_chunks(const CliChunkStream *stream, SutraStream *chunks, SutraError *err)
+/* Chunks that came out, until their times are added up: batches are told apart among many. */
+typedef struct Items {
+    SutraItem items[64];
+    size_t count;
+} Items;
+
+static void add_up(CliChunkStream *stream, Items *done)
 {
-    for (;;) {
+    cli_times_add(&stream->times, done->items, done->count);
+    done->count = 0;
+}
+
+static void count_chunk(CliChunkStream *stream, const SutraStreamChunk *chunk, Items *done)
+{
+    if (done->count == sizeof done->items / sizeof *done->items) add_up(stream, done);
+    done->items[done->count++] = chunk->item;
+    stream->totals.texts++;
+    stream->totals.tokens_seen += chunk->chunk.tokens;
+    stream->totals.tokens_used += chunk->chunk.tokens;
+}
+
+static SutraStatus write_chunks(CliChunkStream *stream, const Reading *reading, uint64_t *last,
+                                SutraError *err)
+{
+    Items done = {.count = 0};
+    SutraStatus status = SUTRA_OK;
+    while (status == SUTRA_OK) {
         SutraStreamChunk chunk = {.struct_size = sizeof chunk};
-        SutraStatus status = sutra_stream_next(chunks, UINT64_MAX, &chunk, err);
-        if (status == SUTRA_E_END) return SUTRA_OK;
-        if (status != SUTRA_OK) return locate(stream, &chunk, err);
+        status = sutra_stream_next(reading->stream, UINT64_MAX, &chunk, err);
+        cli_lap(last, &stream->times.wait_rows);
+        if (status == SUTRA_E_END) break;
+        if (status != SUTRA_OK) {
+            locate(stream, &chunk, err);
+            break;
+        }
+        count_chunk(stream, &chunk, &done);
         status = write_chunk(stream, &chunk, err);
-        if (status != SUTRA_OK) return status;
+        if (!stream->quiet)
+            cli_progress("chunks", stream->totals.texts, reading->position,
+                         stream->source->total_bytes);
+        cli_lap(last, &stream->times.take);
     }
+    add_up(stream, &done);
+    return status == SUTRA_E_END ? SUTRA_OK : status;
 }
 
 static SutraStatus write_aggregate(const CliChunkStream *stream, SutraStream *chunks,
@@ -100,26 +158,48 @@ static SutraStatus write_aggregate(const CliChunkStream *stream, SutraStream *ch
     return status;
 }
 
-SutraStatus cli_chunk_stream(const CliChunkStream *stream, SutraError *err)
+/* With a thread that reads. */
+static SutraStatus read_and_write(CliChunkStream *stream, Reading *reading, uint64_t *last,
+                                  SutraError *err)
 {
-    Reading reading = {.source = stream->source};
+    CliReadingThread thread;
+    SutraStatus status = cli_reading_start(&thread, stream->source, read_pieces, reading, err);
+    if (status != SUTRA_OK) return status;
+    status = write_chunks(stream, reading, last, err);
+    if (status != SUTRA_OK) sutra_stream_cancel(reading->stream);
+    cli_reading_stop(&thread);
+    cli_progress_clear();
+    if (status != SUTRA_OK || reading->status == SUTRA_OK) return status;
+    *err = reading->err;
+    return reading->status == SUTRA_E_IO ? reading->status : locate(stream, NULL, err);
+}
+
+/* Of the time for pushing, that for which the stream was full. */
+static void take_out_waits(CliTimes *times, SutraStream *chunks)
+{
+    SutraStreamStats stats = {.struct_size = sizeof stats};
+    if (sutra_stream_stats(chunks, &stats, NULL) != SUTRA_OK) return;
+    times->wait_room = stats.push_wait_ns < times->cut ? stats.push_wait_ns : times->cut;
+    times->cut -= times->wait_room;
+}
+
+SutraStatus cli_chunk_stream(CliChunkStream *stream, SutraError *err)
+{
+    uint64_t begun = cli_clock_ns(), last = begun, cpu = cli_ns_of(CLOCK_THREAD_CPUTIME_ID);
+    Reading reading = {.source = stream->source, .times = &stream->times, .last = begun};
+    cli_progress_begin();
     SutraStatus status = sutra_stream_open(stream->session->engine, stream->session->model,
                                            stream->options, &reading.stream, err);
-    if (status == SUTRA_OK) {
-        CliReadingThread thread;
-        status = cli_reading_start(&thread, stream->source, read_pieces, &reading, err);
-        if (status == SUTRA_OK) {
-            status = write_chunks(stream, reading.stream, err);
-            if (status != SUTRA_OK) sutra_stream_cancel(reading.stream);
-            cli_reading_stop(&thread);
-        }
-    }
-    if (status == SUTRA_OK && reading.status != SUTRA_OK) {
-        *err = reading.err;
-        status = reading.status == SUTRA_E_IO ? reading.status : locate(stream, NULL, err);
-    }
+    if (status == SUTRA_OK) status = read_and_write(stream, &reading, &last, err);
     if (status == SUTRA_OK && stream->aggregate)
         status = write_aggregate(stream, reading.stream, err);
+    if (reading.stream) take_out_waits(&stream->times, reading.stream);
     sutra_stream_free(reading.stream);
+    cli_lap(&last, &stream->times.take);
+    stream->totals.chunks = true;
+    stream->times.threaded = true;
+    stream->times.text_bytes = stream->source->text_bytes;
+    stream->times.caller_cpu = cli_ns_of(CLOCK_THREAD_CPUTIME_ID) - cpu;
+    stream->times.stream = last - begun;
     return status;
 }

@@ -21,7 +21,7 @@ typedef struct EmbedArgs {
     bool json, stats;
     bool stream;
     uint32_t chunk; /* place in the option's words */
-    uint32_t chunk_tokens, chunk_overlap;
+    uint32_t chunk_tokens, chunk_overlap, flush_after;
 } EmbedArgs;
 
 static const CliOption own_options[] = {
@@ -49,6 +49,10 @@ static const CliOption own_options[] = {
     {"chunk-overlap", 0, CLI_OPTION_NUMBER, "N", offsetof(EmbedArgs, chunk_overlap),
      "with --stream: tokens at the end of a chunk that the next one may begin with (default: none)",
      1, UINT32_MAX},
+    {"flush-after", 0, CLI_OPTION_NUMBER, "SECONDS", offsetof(EmbedArgs, flush_after),
+     "with --stream: when nothing has come for so long, cut what there is as if the text ended "
+     "(default: wait for more)",
+     1, 86400},
 };
 
 static const CliOptionGroup groups[] = {
@@ -72,9 +76,9 @@ static int settle_stream(const EmbedArgs *args, const CliArguments *rest)
     const char *alone = args->chunk           ? "chunk"
                         : args->chunk_tokens  ? "chunk-tokens"
                         : args->chunk_overlap ? "chunk-overlap"
+                        : args->flush_after   ? "flush-after"
                                               : NULL;
     const char *other = args->field                        ? "field"
-                        : args->stats                      ? "stats"
                         : args->embed.long_text            ? "long-text"
                         : args->json && !to_standard(args) ? "json"
                                                            : NULL;
@@ -190,6 +194,7 @@ static SutraStatus embed_chunks(EmbedRun *run, const EmbedArgs *args, SutraError
     CliSource *source = &run->reader.source;
     CliEmbedArgs plan = args->embed;
     plan.aggregate = 0;
+    cli_stats_begin(&run->stats);
     SutraStatus status = cli_source_open(source, args->input, err);
     if (status == SUTRA_OK) status = cli_output_open(&run->output, args->output, false, err);
     if (status == SUTRA_OK) status = cli_session_open(&run->session, &args->model, true, err);
@@ -208,16 +213,24 @@ static SutraStatus embed_chunks(EmbedRun *run, const EmbedArgs *args, SutraError
         .embed = &run->options,
         .aggregate = args->embed.aggregate ? (SutraAggregate)(args->embed.aggregate - 1)
                                            : SUTRA_AGGREGATE_MEAN};
-    const CliChunkStream stream = {.session = &run->session,
-                                   .options = &options,
-                                   .source = source,
-                                   .writer = &run->writer,
-                                   .aggregate = args->embed.aggregate != 0};
+    CliChunkStream stream = {.session = &run->session,
+                             .options = &options,
+                             .source = source,
+                             .writer = &run->writer,
+                             .aggregate = args->embed.aggregate != 0,
+                             .quiet = to_standard(args) && isatty(STDOUT_FILENO)};
+    source->silence_ms = args->flush_after * 1000;
     run->writer = (CliRowWriter){.output = &run->output, .dtype = run->options.dtype};
     cli_rows_begin(&run->writer, args->format, dim_of(run));
     cli_warn_of_prompts(&run->session.info, args->embed.prompt_name, "texts", &(SutraInput){0}, 1);
+    cli_stats_opened(&run->stats, run->session.num_threads);
     status = cli_chunk_stream(&stream, err);
-    return status == SUTRA_OK ? cli_output_commit(&run->output, err) : status;
+    cli_stats_streamed(&run->stats);
+    if (status == SUTRA_OK) status = cli_output_commit(&run->output, err);
+    cli_stats_finished(&run->stats);
+    if (status == SUTRA_OK && args->stats)
+        cli_stats_report(&run->stats, &stream.times, &stream.totals);
+    return status;
 }
 
 /* --json beside -o: one line on standard output. */

@@ -49,7 +49,7 @@ static const Task tasks[] = {
 static void show_progress(void *user, uint64_t done, uint64_t total)
 {
     (void)user;
-    cli_progress(done, done, total);
+    cli_progress("texts", done, done, total);
 }
 
 static SutraStatus print_result(const Task *task, const EvalArgs *args, const SutraModelInfo *info,

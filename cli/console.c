@@ -119,21 +119,21 @@ static void clock_text(double seconds, char *text, size_t capacity)
         snprintf(text, capacity, "%llu:%02u:%02u", (unsigned long long)(whole / 3600), m, s);
 }
 
-void cli_progress(uint64_t texts, uint64_t bytes, uint64_t total_bytes)
+void cli_progress(const char *what, uint64_t count, uint64_t bytes, uint64_t total_bytes)
 {
     if (progress_start == 0) cli_progress_begin();
     double elapsed = seconds_now() - progress_start;
-    double rate = elapsed > 0 ? (double)texts / elapsed : 0;
+    double rate = elapsed > 0 ? (double)count / elapsed : 0;
     if (!total_bytes || !bytes) {
-        cli_progress_line("%llu texts  %.0f/s", (unsigned long long)texts, rate);
+        cli_progress_line("%llu %s  %.0f/s", (unsigned long long)count, what, rate);
         return;
     }
     char left[32];
     double share = (double)bytes / (double)total_bytes;
     if (share > 1) share = 1; /* the file grew */
     clock_text(elapsed * (1 - share) / share, left, sizeof left);
-    cli_progress_line("%llu texts  %.0f%%  %.0f/s  ETA %s", (unsigned long long)texts, 100 * share,
-                      rate, left);
+    cli_progress_line("%llu %s  %.0f%%  %.0f/s  ETA %s", (unsigned long long)count, what,
+                      100 * share, rate, left);
 }
 
 void cli_progress_clear(void)

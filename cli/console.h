@@ -25,8 +25,9 @@ SutraStatus cli_raise(SutraError *err, SutraStatus status, const char *format, .
 
 /* Rates are since this was called. */
 void cli_progress_begin(void);
-/* "12345 texts  37%  812/s  ETA 1:05"; total_bytes 0: neither percentage nor ETA. */
-void cli_progress(uint64_t texts, uint64_t bytes, uint64_t total_bytes);
+/* "12345 texts  37%  812/s  ETA 1:05", of what is counted; total_bytes 0: neither percentage nor
+ * ETA. */
+void cli_progress(const char *what, uint64_t count, uint64_t bytes, uint64_t total_bytes);
 /* Any other line of progress. */
 void cli_progress_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cli_progress_clear(void);

@@ -96,7 +96,8 @@ static SutraStatus take_result(CliEmbedStream *stream, const Flight *flight, Sut
         status = take(user, &flight->block, &view, err);
     }
     if (status == SUTRA_OK && !stream->quiet)
-        cli_progress(stream->totals.texts, flight->block.bytes, stream->reader->source.total_bytes);
+        cli_progress("texts", stream->totals.texts, flight->block.bytes,
+                     stream->reader->source.total_bytes);
     sutra_result_free(result);
     return status;
 }

@@ -20,6 +20,7 @@
 typedef struct CliTotals {
     uint64_t texts, tokens_seen, tokens_used, truncated, windowed;
     uint32_t longest; /* tokens of the longest text */
+    bool chunks;      /* the texts are chunks of one */
 } CliTotals;
 
 typedef struct CliEmbedStream {

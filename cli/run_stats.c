@@ -113,13 +113,14 @@ static double per(double count, double by) { return by > 0 ? count / by : 0; }
 void cli_stats_report(const CliRunStats *stats, const CliTimes *times, const CliTotals *totals)
 {
     char text[512];
+    const char *what = totals->chunks ? "chunk" : "text";
     Lanes lanes = split(stats, times);
     double wall = seconds(cli_stats_wall(stats, times)), bytes = (double)times->text_bytes;
     double idle = per(seconds(lanes.engine[2].ns), wall * stats->num_threads);
-    cli_message("%llu texts, %llu tokens, %.3f MB of text in %.3f s: %.1f texts/s, %.0f tokens/s, "
+    cli_message("%llu %ss, %llu tokens, %.3f MB of text in %.3f s: %.1f %ss/s, %.0f tokens/s, "
                 "%.3f MB/s; peak memory %.1f MB",
-                (unsigned long long)totals->texts, (unsigned long long)totals->tokens_used,
-                bytes * 1e-6, wall, per((double)totals->texts, wall),
+                (unsigned long long)totals->texts, what, (unsigned long long)totals->tokens_used,
+                bytes * 1e-6, wall, per((double)totals->texts, wall), what,
                 per((double)totals->tokens_used, wall), per(bytes * 1e-6, wall),
                 (double)peak_bytes() * 1e-6);
     describe(lanes.main, lanes.num_main, text, sizeof text);
@@ -127,11 +128,11 @@ void cli_stats_report(const CliRunStats *stats, const CliTimes *times, const Cli
     describe(lanes.reader, lanes.num_reader, text, sizeof text);
     if (lanes.num_reader) cli_message("reading thread: %s", text);
     describe(lanes.engine, ENGINE_PARTS, text, sizeof text);
-    cli_message(
-        "engine, %u thread%s: %s: busy %.1f %% of the run; a text waited %.3f s to be taken "
-        "up, at most %.3f s",
-        stats->num_threads, stats->num_threads == 1 ? "" : "s", text, 100 * (1 - idle),
-        per(seconds(times->queue), (double)totals->texts), seconds(times->queue_most));
+    cli_message("engine, %u thread%s: %s: busy %.1f %% of the run; a %s waited %.3f s to be taken "
+                "up, at most %.3f s",
+                stats->num_threads, stats->num_threads == 1 ? "" : "s", text, 100 * (1 - idle),
+                what, per(seconds(times->queue), (double)totals->texts),
+                seconds(times->queue_most));
 }
 
 static void print_parts(CliOutput *out, const char *name, const Part *parts, size_t count)

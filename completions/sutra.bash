@@ -91,12 +91,12 @@ _sutra() {
         mapfile -t COMPREPLY < <(compgen -W "dynamic min-max percentile mse entropy" -- "$current")
         return
         ;;
-    --revision | --field | --chunk-tokens | --chunk-overlap | --dim | --max-tokens | --window-overlap | --prompt-name | --min-quality | --threads | --device | --plugins | --top | --alias | --host | --port | --api-key | --max-body | --max-inputs | --max-connections | --max-queued-tokens | --receive-ms | --send-ms | --idle-ms | --queue-ms | --drain-ms | --document-prompt | --block-kib | --smooth | --keep)
+    --revision | --field | --chunk-tokens | --chunk-overlap | --flush-after | --dim | --max-tokens | --window-overlap | --prompt-name | --min-quality | --threads | --device | --plugins | --top | --alias | --host | --port | --api-key | --max-body | --max-inputs | --max-connections | --max-queued-tokens | --receive-ms | --send-ms | --idle-ms | --queue-ms | --drain-ms | --document-prompt | --block-kib | --smooth | --keep)
         return
         ;;
     esac
     case ${COMP_WORDS[1]} in
-    embed) words="-m --model --revision --no-cache -i --input --field -o --output --format --json --stats --stream --chunk --chunk-tokens --chunk-overlap --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --window-overlap --aggregate --prompt-name --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
+    embed) words="-m --model --revision --no-cache -i --input --field -o --output --format --json --stats --stream --chunk --chunk-tokens --chunk-overlap --flush-after --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --window-overlap --aggregate --prompt-name --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
     tokenize) words="-m --model --revision --no-cache -i --input --field --max-tokens --json -h --help" ;;
     similarity) words="-m --model --revision --no-cache -i --input --with --field --json --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --window-overlap --aggregate --prompt-name --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
     rerank) words="-m --model --revision --no-cache -i --input --field --top --json --max-tokens --long-text --prompt-name --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;

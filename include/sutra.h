@@ -310,7 +310,9 @@ typedef struct SutraEngineOptions {
     const char *plugins;
     uint32_t allow_mixed; /* 1: devices may be unlike, and give vectors that differ in rounding */
     uint32_t device_timeout_ms; /* a run that takes longer hangs: it goes to another device; 0:
-                                   30,000. Not of the processor as the only device */
+                                   30,000. Loading a model may take four times as long, what a
+                                   device is asked about itself as long as a run. Not of the
+                                   processor as the only device */
 } SutraEngineOptions;
 
 typedef struct SutraEmbedOptions {
@@ -332,7 +334,9 @@ typedef struct SutraEmbedOptions {
      * -1 … 1. Borrowed as inputs are: until return by blocking calls, copied by sutra_submit. */
     const float *ranges;
     /* Of SUTRA_TRUNCATE_WINDOW only: tokens of text that neighbours share, fewer than a window has
-     * room for; 0: an eighth of that room, rounded down; SUTRA_WINDOW_NO_OVERLAP: none. */
+     * room for; 0: an eighth of that room, rounded down; SUTRA_WINDOW_NO_OVERLAP: none. A text
+     * fails with LIMIT when its windows, their vectors included, need more than 256 MiB and more
+     * than eight times what they would need without overlap. */
     uint32_t window_overlap;
     SutraAggregate aggregate;
 } SutraEmbedOptions;
@@ -451,11 +455,15 @@ SUTRA_API SutraStatus sutra_engine_create(const SutraEngineOptions *options, Sut
 
 /* JSON counts, written as by sutra_system_describe: since the engine was made, and under "waiting"
  * what no thread has taken up yet (its tokens are estimates). "wide" and "team" are batches that
- * went through an encoder, by one thread each or by all together, and their tokens. */
+ * went through an encoder, by one thread each or by all together, and their tokens. "devices", if
+ * it has several, or a plugin's, are "ready", "quarantined" (they failed, and are left alone for a
+ * while), on "trial" (asked whether they answer, or given a batch), "recovering" (they answer: the
+ * next batch is the trial) or "leaving"; "loading" counts lanes that make a model ready. */
 SUTRA_API SutraStatus sutra_engine_stats(const SutraEngine *engine, char *json, size_t capacity,
                                          size_t *size, SutraError *err);
 
-/* Adds a device to an engine, or takes one away from it, when what it is at is done. Any
+/* Adds a device to an engine, or takes one away from it, when what it is at is done. An added one
+ * loads a model when it is first used there, while others take its batches. Any
  * thread; the engine has several devices, or one that is a plugin's. Errors: ARGUMENT (no such
  * name, or there already; the last device), UNSUPPORTED (no such backend; unlike the others;
  * the engine has the processor alone), what the device says, LIMIT, MEMORY. */

@@ -18,9 +18,10 @@
  * context until its next run; the caller copies them out, so a hung context can be abandoned
  * without touching user memory. A device that is the only one of an engine and the host's processor
  * is called by the threads of the engine, any other by threads of its own, which are given a
- * limited time: of a call that has not come back by then the engine wants nothing more. When a
- * device is opened, device_count and device_info are asked by who opens it. unload and context_free
- * are called under locks, at times while another call hangs: they must not wait for the device.
+ * limited time: of a call that has not come back by then the engine wants nothing more. That holds
+ * of device_count and device_info too, also when a device is opened; supports, load and
+ * context_create have four times as long as a run. unload and context_free are called under locks,
+ * at times while another call hangs: they must not wait for the device.
  *
  * A function that fails returns why and writes one line to err->message; err is never NULL and
  * comes zeroed. Without a line the caller names the backend and the function.
@@ -245,7 +246,7 @@ typedef struct SutraBackend {
     const char *name;
     SutraStatus (*device_count)(uint32_t *count, SutraError *err);
 
-    /* Also the health probe. */
+    /* Also the health probe, with or without batches under way. */
     SutraStatus (*device_info)(uint32_t device, SutraDeviceInfo *info, SutraError *err);
 
     /* Asked before load, and before the first run of an output. Errors: UNSUPPORTED (names what of

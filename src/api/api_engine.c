@@ -74,7 +74,8 @@ static SutraStatus open_devices(SutraEngine *engine, const SutraEngineOptions *o
         engine->num_threads < engine->num_lanes ? engine->num_threads : engine->num_lanes;
     engine->num_threads = engine->num_lanes + tokenisers;
     if (engine->num_threads > MOST_THREADS) engine->num_threads = MOST_THREADS;
-    if (!o->max_batch_tokens) engine->batch_tokens = su_device_pool_tokens(engine->devices);
+    engine->fixed_batches = o->max_batch_tokens != 0;
+    if (!engine->fixed_batches) engine->batch_tokens = su_device_pool_tokens(engine->devices);
     return SUTRA_OK;
 }
 
@@ -120,6 +121,7 @@ void sutra_engine_free(SutraEngine *engine)
     if (!engine || engine->process != su_process_id()) return; /* a child has none of its threads */
     su_job_queue_free(engine->queue);
     su_scheduler_free(engine->scheduler);
+    su_device_pool_stop(engine->devices);
     su_session_free_all(engine);
     su_device_pool_free(engine->devices);
     su_vector_cache_free(engine->cache);

@@ -14,13 +14,15 @@ static void print_report(SuJsonPart *part, const SuDeviceReport *report)
     su_json_add(part, "%s{\"name\": \"%s\", \"device\": ", part->size ? ", " : "", report->name);
     su_json_add_string(part, report->device);
     su_json_add(part,
-                ", \"state\": \"%s\", \"lanes\": %u, \"busy\": %u, \"hung\": %u, \"runs\": %" PRIu64
+                ", \"state\": \"%s\", \"lanes\": %u, \"busy\": %u, \"hung\": %u, \"loading\": %u"
+                ", \"probes\": %" PRIu64 ", \"failed_probes\": %" PRIu64 ", \"runs\": %" PRIu64
                 ", \"texts\": %" PRIu64 ", \"tokens\": %" PRIu64 ", \"failed_runs\": %" PRIu64
                 ", \"late_runs\": %" PRIu64 ", \"retried_texts\": %" PRIu64
                 ", \"ns_per_token\": %.1f, \"last_error\": ",
-                report->state, report->lanes, report->busy, report->hung, report->runs,
-                report->texts, report->tokens, report->failed_runs, report->late_runs,
-                report->retried_texts, report->ns_per_token);
+                report->state, report->lanes, report->busy, report->hung, report->loading,
+                report->probes, report->failed_probes, report->runs, report->texts, report->tokens,
+                report->failed_runs, report->late_runs, report->retried_texts,
+                report->ns_per_token);
     su_json_add_string(part, report->last_error);
     su_json_add(part, "}");
 }
@@ -86,7 +88,12 @@ static SutraStatus check_devices(const SutraEngine *engine, const char *device, 
 SutraStatus sutra_engine_add_device(SutraEngine *engine, const char *device, SutraError *err)
 {
     SU_TRY(check_devices(engine, device, err));
-    return su_device_pool_add(engine->devices, device, err);
+    SU_TRY(su_device_pool_add(engine->devices, device, err));
+    uint32_t preferred = su_device_pool_tokens(engine->devices), now = engine->batch_tokens;
+    while (!engine->fixed_batches && preferred > now &&
+           !atomic_compare_exchange_weak(&engine->batch_tokens, &now, preferred))
+        continue;
+    return SUTRA_OK;
 }
 
 SutraStatus sutra_engine_remove_device(SutraEngine *engine, const char *device, SutraError *err)

@@ -1,6 +1,7 @@
 #include "backend/device.h"
 
 #include "backend/backend_call.h"
+#include "backend/device_facts.h"
 #include "base/deadline.h"
 #include "base/status.h"
 #include "base/thread_cores.h"
@@ -90,7 +91,7 @@ static SutraStatus perform(SuLane *lane)
     lane->reason = (SutraError){0};
     lane->run_ns = 0;
     lane->refuses = false;
-    if (lane->probes) SU_TRY(probe(lane));
+    if (lane->probes) return probe(lane);
     SutraStatus made = make_ready(lane, &ready);
     lane->refuses = made == SUTRA_E_UNSUPPORTED;
     if (made != SUTRA_OK) return made;
@@ -135,6 +136,7 @@ SuDeviceShared *su_device_shared_create(void)
     if (!shared) return NULL;
     pthread_mutex_init(&shared->lock, NULL);
     su_deadline_condition(&shared->changed);
+    su_deadline_condition(&shared->attention);
     shared->references = 1;
     return shared;
 }
@@ -145,6 +147,7 @@ void su_device_shared_release(SuDeviceShared *shared)
     pthread_mutex_unlock(&shared->lock);
     if (!last) return;
     pthread_cond_destroy(&shared->changed);
+    pthread_cond_destroy(&shared->attention);
     pthread_mutex_destroy(&shared->lock);
     su_free(shared);
 }
@@ -181,13 +184,16 @@ static void come_back(SuLane *lane)
     SuDevice *device = lane->device;
     SuDeviceModel held = lane->own;
     lane->own = (SuDeviceModel){0};
-    drop_context(lane, held.serial);
-    pthread_mutex_unlock(&device->shared->lock);
-    held.release(held.owner);
-    pthread_mutex_lock(&device->shared->lock);
+    if (held.serial) {
+        drop_context(lane, held.serial);
+        pthread_mutex_unlock(&device->shared->lock);
+        held.release(held.owner);
+        pthread_mutex_lock(&device->shared->lock);
+    }
     lane->state = SU_LANE_FREE;
     device->hung--;
     pthread_cond_broadcast(&device->shared->changed);
+    pthread_cond_signal(&device->shared->attention);
 }
 
 static void *serve(void *arg)
@@ -212,33 +218,13 @@ static void *serve(void *arg)
         lane->state = SU_LANE_TAKEN;
         pthread_cond_signal(&lane->done);
         if (lane->prepares) pthread_cond_broadcast(&shared->changed);
+        if (lane->kept) pthread_cond_signal(&shared->attention);
     }
     pthread_mutex_unlock(&shared->lock);
     return NULL;
 }
 
 /* ---- opening and closing ---- */
-
-static SutraStatus ask(const SuDeviceName *name, const SutraBackend *backend, SutraDeviceInfo *info,
-                       SutraError *err)
-{
-    SutraError reason = {0};
-    uint32_t count = 0;
-    *info = (SutraDeviceInfo){.struct_size = sizeof *info};
-    SutraStatus status = backend->device_count(&count, &reason);
-    const char *function = "device_count";
-    if (status == SUTRA_OK && name->index >= count)
-        SU_RAISE(err, SUTRA_E_ARGUMENT, "device \"%s\" does not exist: the %s backend has %u",
-                 name->text, backend->name, count);
-    if (status == SUTRA_OK) {
-        status = backend->device_info(name->index, info, &reason);
-        function = "device_info";
-    }
-    info->name[sizeof info->name - 1] = '\0';
-    if (status == SUTRA_OK) return SUTRA_OK;
-    status = su_backend_reason(backend, function, status, &reason);
-    SU_RAISE(err, status, "device \"%s\": %s", name->text, reason.message);
-}
 
 static SutraStatus start_lane(SuDevice *device, SuLane *lane, SutraError *err)
 {
@@ -266,12 +252,12 @@ static uint32_t lanes_of(const SuDevice *device, uint32_t cores)
 }
 
 SutraStatus su_device_open(SuDeviceShared *shared, const SuDeviceName *name,
-                           const SutraBackend *backend, uint32_t cores, SuDevice **out,
-                           SutraError *err)
+                           const SutraBackend *backend, uint32_t cores, uint64_t timeout_ns,
+                           SuDevice **out, SutraError *err)
 {
     SutraDeviceInfo info;
     *out = NULL;
-    SU_TRY(ask(name, backend, &info, err));
+    SU_TRY(su_device_facts(name, backend, timeout_ns, &info, err));
     if (name->num_cores && !info.one_run_a_core)
         SU_RAISE(err, SUTRA_E_ARGUMENT, "device \"%s\": the %s backend's devices have no cores",
                  name->text, backend->name);
@@ -326,16 +312,27 @@ void su_device_close(SuDevice *device)
 
 /* ---- tasks ---- */
 
-SuLane *su_device_take_lane(SuDevice *device, uint32_t tokens)
+bool su_lane_has(const SuLane *lane, uint64_t serial, SutraOutput output, uint32_t tokens)
+{
+    const SuLaneContext *entry = lane->contexts;
+    while (entry && entry->serial != serial) entry = entry->next;
+    return entry && entry->context && entry->max_tokens >= tokens && (entry->outputs >> output & 1);
+}
+
+SuLane *su_device_take_lane(SuDevice *device, uint64_t serial, SutraOutput output, uint32_t tokens)
 {
     uint32_t lanes = tokens > device->preferred_tokens ? 1 : device->num_lanes;
+    SuLane *taken = NULL;
     for (uint32_t i = lanes; i-- > 0;) {
         SuLane *lane = &device->lanes[i];
         if (lane->state != SU_LANE_FREE) continue;
-        lane->state = SU_LANE_TAKEN;
-        return lane;
+        if (!taken) taken = lane;
+        if (!su_lane_has(lane, serial, output, tokens)) continue;
+        taken = lane;
+        break;
     }
-    return NULL;
+    if (taken) taken->state = SU_LANE_TAKEN;
+    return taken;
 }
 
 /* Memory for a batch and, in the thread, a context of so many tokens, at least the preferred
@@ -410,18 +407,40 @@ SutraStatus su_lane_set_batch(SuLane *lane, const SutraBatch *batch, uint32_t fi
     return copy_ranges(lane, batch, reason);
 }
 
-SutraStatus su_lane_set_output(SuLane *lane, SutraOutput output, uint32_t max_tokens,
-                               SutraError *reason)
+SutraStatus su_lane_set_load(SuLane *lane, const SuDeviceModel *model, SutraOutput output,
+                             SutraError *reason)
 {
+    lane->model = model;
+    lane->refuses = false;
     lane->batch = (SutraBatch){.struct_size = sizeof lane->batch, .output = output};
-    return reserve(lane, max_tokens, reason);
+    return reserve(lane, lane == lane->device->lanes ? model->max_tokens : 0, reason);
+}
+
+static void start(SuLane *lane)
+{
+    lane->state = SU_LANE_RUNNING;
+    pthread_cond_signal(&lane->wake);
 }
 
 void su_lane_start(SuLane *lane)
 {
     lane->own = *lane->model;
-    lane->state = SU_LANE_RUNNING;
-    pthread_cond_signal(&lane->wake);
+    lane->probes = false;
+    start(lane);
+}
+
+void su_lane_start_probe(SuLane *lane)
+{
+    lane->own = (SuDeviceModel){0};
+    lane->probes = true;
+    start(lane);
+}
+
+void su_lane_abandon(SuLane *lane)
+{
+    lane->state = SU_LANE_ABANDONED;
+    lane->kept = lane->prepares = false;
+    lane->device->hung++;
 }
 
 bool su_lane_wait(SuLane *lane, uint64_t deadline_ns)
@@ -432,13 +451,14 @@ bool su_lane_wait(SuLane *lane, uint64_t deadline_ns)
         su_deadline_wait(&lane->done, &device->shared->lock, &until);
     if (lane->state == SU_LANE_TAKEN) return true;
     lane->own.retain(lane->own.owner);
-    lane->state = SU_LANE_ABANDONED;
-    device->hung++;
+    su_lane_abandon(lane);
     return false;
 }
 
 void su_lane_give_back(SuLane *lane)
 {
+    SuDeviceShared *shared = lane->device->shared;
     lane->state = SU_LANE_FREE;
-    pthread_cond_broadcast(&lane->device->shared->changed);
+    pthread_cond_broadcast(&shared->changed);
+    if (lane->device->state == SU_DEVICE_QUARANTINED) pthread_cond_signal(&shared->attention);
 }

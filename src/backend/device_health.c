@@ -1,5 +1,6 @@
 #include "backend/device_health.h"
 
+#include "backend/device_pool_parts.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -11,7 +12,13 @@ enum {
 };
 
 static const uint64_t MILLISECOND = 1000000, FIRST_BACKOFF = 100 * MILLISECOND,
-                      LONGEST_BACKOFF = 30000 * MILLISECOND;
+                      LONGEST_BACKOFF = 30000 * MILLISECOND, LOAD_PAUSE = 1000 * MILLISECOND;
+
+static void set_error(SuDevice *device, const char *message)
+{
+    snprintf(device->last_error, sizeof device->last_error, "%.*s",
+             (int)sizeof device->last_error - 1, message);
+}
 
 static void quarantine(SuDevicePool *pool, SuDevice *device)
 {
@@ -28,30 +35,51 @@ static void quarantine(SuDevicePool *pool, SuDevice *device)
     if (device->state != SU_DEVICE_LEAVING) device->state = SU_DEVICE_QUARANTINED;
     device->failures = 0;
     pthread_cond_broadcast(&pool->shared->changed);
+    pthread_cond_signal(&pool->shared->attention);
     su_log(pool->log, pool->log_user, SU_LOG_WARNING, "device %s is left alone for %.1f s: %s",
            device->name.text, (double)device->backoff_ns * 1e-9, device->last_error);
 }
 
 void su_device_blame(SuDevicePool *pool, SuDevice *device, bool at_once, const char *message)
 {
-    snprintf(device->last_error, sizeof device->last_error, "%.*s",
-             (int)sizeof device->last_error - 1, message);
+    set_error(device, message);
     device->failed_runs++;
     device->failures++;
     if (at_once || device->failures >= FAULTS || device->state == SU_DEVICE_TRIAL)
         quarantine(pool, device);
 }
 
-void su_device_postpone(SuDevicePool *pool, SuDevice *device, const char *message)
+void su_device_judge(SuDevicePool *pool, SuLane *lane)
 {
-    if (device->state == SU_DEVICE_LEAVING || device->state == SU_DEVICE_QUARANTINED) return;
-    snprintf(device->last_error, sizeof device->last_error, "%.*s",
-             (int)sizeof device->last_error - 1, message);
-    device->state = SU_DEVICE_QUARANTINED;
-    device->retry_ns = su_clock_ns();
-    pthread_cond_broadcast(&pool->shared->changed);
-    su_log(pool->log, pool->log_user, SU_LOG_INFO, "device %s is left alone: %s", device->name.text,
-           message);
+    SuDevice *device = lane->device;
+    SutraStatus status = lane->status;
+    bool innocent = status == SUTRA_E_MEMORY || status == SUTRA_E_LIMIT ||
+                    status == SUTRA_E_ARGUMENT || status == SUTRA_E_UNSUPPORTED;
+    if (lane->refuses) su_device_refuse(device, lane->own.serial, lane->batch.output);
+    if (!innocent || device->state == SU_DEVICE_TRIAL)
+        su_device_blame(pool, device, false, lane->reason.message);
+}
+
+void su_device_load_failed(SuDevicePool *pool, SuLane *lane)
+{
+    lane->device->load_after_ns = su_clock_ns() + LOAD_PAUSE;
+    su_device_judge(pool, lane);
+}
+
+void su_device_probed(SuDevicePool *pool, SuDevice *device, SutraStatus status, const char *message)
+{
+    device->probes++;
+    if (device->state != SU_DEVICE_TRIAL) return;
+    if (status == SUTRA_OK) {
+        device->state = SU_DEVICE_RECOVERING;
+        pthread_cond_broadcast(&pool->shared->changed);
+        su_log(pool->log, pool->log_user, SU_LOG_INFO, "device %s answers again",
+               device->name.text);
+        return;
+    }
+    device->failed_probes++;
+    set_error(device, message);
+    quarantine(pool, device);
 }
 
 bool su_device_pace_is_fresh(const SuDevice *device, uint64_t now)

@@ -1,5 +1,6 @@
 #include "backend/device_pool_parts.h"
 
+#include "backend/device_keeper.h"
 #include "base/clock.h"
 #include "base/status.h"
 
@@ -27,7 +28,9 @@ static SutraStatus open_device(SuDevicePool *pool, const SuDeviceName *name, SuD
                                SutraError *err)
 {
     const SutraBackend *backend = su_backend_find(name->backend);
-    if (backend) return su_device_open(pool->shared, name, backend, pool->cores, device, err);
+    if (backend)
+        return su_device_open(pool->shared, name, backend, pool->cores, pool->timeout_ns, device,
+                              err);
     char known[256] = "";
     size_t used = 0;
     const char *other;
@@ -91,6 +94,7 @@ SutraStatus su_device_pool_remove(SuDevicePool *pool, const char *name, SutraErr
     } else {
         device->state = SU_DEVICE_LEAVING;
         pthread_cond_broadcast(&pool->shared->changed);
+        su_device_keeper_hurry(pool, device);
         while (is_at_work(device)) pthread_cond_wait(&pool->shared->changed, &pool->shared->lock);
         i = find_device(pool, name);
         memmove(&pool->devices[i], &pool->devices[i + 1],
@@ -142,6 +146,7 @@ SutraStatus su_device_pool_create(const SuDevicePoolOptions *options, SuDevicePo
     su_plugins_listen(&pool->listener);
     SutraStatus status = su_plugins_open(options->plugins, err);
     if (status == SUTRA_OK) status = open_all(pool, options->devices, err);
+    if (status == SUTRA_OK) status = su_device_keeper_start(pool, err);
     if (status != SUTRA_OK) {
         su_device_pool_free(pool);
         return status;
@@ -150,9 +155,15 @@ SutraStatus su_device_pool_create(const SuDevicePoolOptions *options, SuDevicePo
     return SUTRA_OK;
 }
 
+void su_device_pool_stop(SuDevicePool *pool)
+{
+    if (pool) su_device_keeper_stop(pool);
+}
+
 void su_device_pool_free(SuDevicePool *pool)
 {
     if (!pool) return;
+    su_device_keeper_stop(pool);
     pthread_mutex_lock(&pool->shared->lock);
     for (uint32_t d = 0; d < pool->num_devices; d++) su_device_close(pool->devices[d]);
     su_device_shared_release(pool->shared);
@@ -188,7 +199,7 @@ void su_device_pool_drop(SuDevicePool *pool, uint64_t serial)
 
 uint32_t su_device_pool_report(SuDevicePool *pool, SuDeviceReport *reports, uint32_t capacity)
 {
-    static const char *const states[] = {"ready", "quarantined", "trial", "leaving"};
+    static const char *const states[] = {"ready", "quarantined", "recovering", "trial", "leaving"};
     pthread_mutex_lock(&pool->shared->lock);
     uint32_t count = pool->num_devices;
     for (uint32_t d = 0; d < count && d < capacity; d++) {
@@ -203,12 +214,18 @@ uint32_t su_device_pool_report(SuDevicePool *pool, SuDeviceReport *reports, uint
                                    .failed_runs = device->failed_runs,
                                    .late_runs = device->late_runs,
                                    .retried_texts = device->retried_texts,
+                                   .probes = device->probes,
+                                   .failed_probes = device->failed_probes,
                                    .ns_per_token = device->ns_per_token};
         snprintf(report->name, sizeof report->name, "%s", device->name.text);
         snprintf(report->device, sizeof report->device, "%s", device->info.name);
         snprintf(report->last_error, sizeof report->last_error, "%s", device->last_error);
-        for (uint32_t i = 0; i < device->num_lanes; i++)
-            report->busy += device->lanes[i].state == SU_LANE_RUNNING;
+        for (uint32_t i = 0; i < device->num_lanes; i++) {
+            const SuLane *lane = &device->lanes[i];
+            bool loads = lane->prepares || (lane->kept && !lane->probes);
+            report->busy += lane->state == SU_LANE_RUNNING;
+            report->loading += lane->state == SU_LANE_RUNNING && loads;
+        }
     }
     pthread_mutex_unlock(&pool->shared->lock);
     return count;

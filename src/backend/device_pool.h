@@ -4,7 +4,11 @@
  *   ready ──► quarantined    after FAULTS failures in a row, at once when a call hangs or another
  *     ▲           │          device gives numbers where it gave NaN
  *     │           ▼ some time later, twice as long after each relapse
- *     └──────── trial        its facts are asked for, then it gets one batch
+ *     │         trial        its facts are asked for (device_keeper.h), batches or none
+ *     │           ▼
+ *     │         recovering   it answers
+ *     │           ▼
+ *     └──────── trial        it gets one batch
  *
  * Batches find their way through it in device_route.h. */
 #ifndef SU_DEVICE_POOL_H
@@ -20,7 +24,7 @@ typedef struct SuDevicePoolOptions {
     uint32_t policy;     /* SUTRA_POLICY_… */
     bool allow_mixed;
     uint32_t cores;      /* of a "cpu" without cores of its own */
-    uint64_t timeout_ns; /* of a run; 0: the default */
+    uint64_t timeout_ns; /* of a run, or of a device asked for its facts; 0: the default */
     void (*log)(void *user, int level, const char *line);
     void *log_user;
 } SuDevicePoolOptions;
@@ -29,7 +33,9 @@ typedef struct SuDevicePoolOptions {
  * devices are unlike), and as su_device_open. */
 SutraStatus su_device_pool_create(const SuDevicePoolOptions *options, SuDevicePool **pool,
                                   SutraError *err);
-/* No call is in it. */
+/* No call is in it. Stop waits a little for models that are being loaded, and comes before those
+ * are dropped; free does it too. */
+void su_device_pool_stop(SuDevicePool *pool);
 void su_device_pool_free(SuDevicePool *pool);
 
 /* Errors: as above; ARGUMENT (there is one of this name), LIMIT (32 devices). */
@@ -48,9 +54,9 @@ void su_device_pool_drop(SuDevicePool *pool, uint64_t serial);
 /* What a device did; a copy. */
 typedef struct SuDeviceReport {
     char name[SU_DEVICE_NAME_SIZE], device[64], last_error[200];
-    const char *state; /* "ready", "quarantined", "trial", "leaving" */
-    uint32_t lanes, busy, hung;
-    uint64_t runs, texts, tokens, failed_runs, late_runs, retried_texts;
+    const char *state; /* "ready", "quarantined", "recovering", "trial", "leaving" */
+    uint32_t lanes, busy, hung, loading;
+    uint64_t runs, texts, tokens, failed_runs, late_runs, retried_texts, probes, failed_probes;
     double ns_per_token;
 } SuDeviceReport;
 

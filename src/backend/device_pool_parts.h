@@ -1,5 +1,6 @@
 /* device_pool_parts.h - what a pool is, for its own parts: device_pool.c (who is in it),
- * device_health.c (who is well), device_choice.c (who is next), device_route.c (a batch's way). */
+ * device_health.c (who is well), device_keeper.c (what no batch waits for), device_load.c (who has
+ * which model), device_choice.c (who is next), device_route.c (a batch's way). */
 #ifndef SU_DEVICE_POOL_PARTS_H
 #define SU_DEVICE_POOL_PARTS_H
 
@@ -21,6 +22,8 @@ struct SuDevicePool {
     void (*log)(void *user, int level, const char *line);
     void *log_user;
     SuPluginListener listener;
+    pthread_t keeper;
+    bool keeper_runs, keeper_stops;
 };
 
 #endif

@@ -8,13 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    ROUNDS = 2, /* how often a batch may come to a device that failed with it */
-    PATIENCE = 2,
-    LOAD_RUNS = 4 /* loading a model may take as long as so many runs */
-};
-
-static const uint64_t SHORTEST_PATIENCE = 1000000000;
+enum { ROUNDS = 2 /* how often a batch may come to a device that failed with it */ };
 
 /* A batch on its way through the pool. */
 typedef struct Journey {
@@ -42,40 +36,77 @@ static bool refuses(const Journey *j, const SuDevice *device)
     return su_device_refuses(device, j->run->model->serial, j->run->batch->output);
 }
 
-/* Until a lane is free, or a device in another state, or due. due_ns: UINT64_MAX: none will be. */
-static void wait_for_change(SuDevicePool *pool, uint64_t due_ns)
+/* Devices that may take a text, as it is now. */
+typedef struct Candidates {
+    SuDevice *serving[SU_POOL_DEVICES]; /* the model is on it */
+    SuDevice *lacking[SU_POOL_DEVICES]; /* it would have to be loaded first */
+    uint32_t num_serving, num_lacking;
+    bool hope; /* the keeper is at one, or a batch */
+} Candidates;
+
+static Candidates look_around(const Journey *j, uint32_t tokens)
 {
-    const struct timespec due = su_deadline_at(due_ns);
-    su_deadline_wait(&pool->shared->changed, &pool->shared->lock,
-                     due_ns == UINT64_MAX ? NULL : &due);
+    Candidates c = {0};
+    uint64_t now = su_clock_ns();
+    for (uint32_t d = 0; d < j->pool->num_devices; d++) {
+        SuDevice *device = j->pool->devices[d];
+        if (was_tried(j, device) || refuses(j, device)) continue;
+        c.hope |= device->state == SU_DEVICE_TRIAL || su_device_is_due(device, now);
+        if (device->state != SU_DEVICE_READY && device->state != SU_DEVICE_RECOVERING) continue;
+        if (su_device_serves(device, j->run->model, j->run->batch->output, tokens))
+            c.serving[c.num_serving++] = device;
+        else
+            c.lacking[c.num_lacking++] = device;
+    }
+    return c;
 }
 
-/* A taken lane, after a wait for one if need be; NULL: no device is left for it. */
+static SuLane *take_lane(const Journey *j, SuDevice *device, uint32_t tokens)
+{
+    return su_device_take_lane(device, j->run->model->serial, j->run->batch->output, tokens);
+}
+
+/* One that answers again gets the next batch, to see; else as the policy says. */
+static SuDevice *choose_of(const Journey *j, SuDevice *const *devices, uint32_t count,
+                           uint32_t tokens)
+{
+    SuDevice *ready[SU_POOL_DEVICES];
+    uint32_t num_ready = 0;
+    for (uint32_t d = 0; d < count; d++) {
+        bool recovers = devices[d]->state == SU_DEVICE_RECOVERING;
+        if (!recovers) ready[num_ready++] = devices[d];
+        if (!recovers || !su_device_has_room(devices[d], tokens)) continue;
+        devices[d]->state = SU_DEVICE_TRIAL;
+        return devices[d];
+    }
+    return su_device_by_policy(j->pool, ready, num_ready, tokens);
+}
+
+/* A taken lane, after a wait for one if need be; NULL: no device is left for it. A device that
+ * lacks the model gets the text only if no other is there. */
 static SuLane *choose(Journey *j, uint32_t tokens)
 {
     SuDevicePool *pool = j->pool;
+    const SuDeviceRun *run = j->run;
     for (;;) {
-        SuDevice *devices[SU_POOL_DEVICES];
-        uint32_t count = 0, on_trial = 0;
-        uint64_t now = su_clock_ns(), due_ns = UINT64_MAX;
-        for (uint32_t d = 0; d < pool->num_devices; d++) {
-            SuDevice *device = pool->devices[d];
-            if (was_tried(j, device) || refuses(j, device)) continue;
-            if (su_device_is_due(device, now) && su_device_has_room(device, tokens)) {
-                device->state = SU_DEVICE_TRIAL;
-                return su_device_take_lane(device, tokens);
-            }
-            if (device->state == SU_DEVICE_READY) devices[count++] = device;
-            on_trial += device->state == SU_DEVICE_TRIAL;
-            bool rests = device->state == SU_DEVICE_QUARANTINED && !device->hung;
-            if (rests && device->retry_ns > now && device->retry_ns < due_ns)
-                due_ns = device->retry_ns;
+        const Candidates c = look_around(j, tokens);
+        SuDevice *device;
+        if (c.num_serving) {
+            for (uint32_t d = 0; d < c.num_lacking; d++)
+                su_device_load_behind(pool, c.lacking[d], run->model, run->batch->output, tokens);
+            for (uint32_t d = 0; d < c.num_serving; d++)
+                su_device_load_behind(pool, c.serving[d], run->model, run->batch->output, tokens);
+            device = choose_of(j, c.serving, c.num_serving, tokens);
+        } else if (c.num_lacking) {
+            device = choose_of(j, c.lacking, c.num_lacking, tokens);
+        } else if (c.hope) {
+            device = NULL;
+        } else {
+            return NULL;
         }
-        if (count == 0 && on_trial == 0) return NULL;
-        SuDevice *device = su_device_by_policy(pool, devices, count, tokens);
-        if (device) return su_device_take_lane(device, tokens);
+        if (device) return take_lane(j, device, tokens);
         pool->tokens_waiting += tokens;
-        wait_for_change(pool, due_ns);
+        su_deadline_wait(&pool->shared->changed, &pool->shared->lock, NULL);
         pool->tokens_waiting -= tokens;
     }
 }
@@ -130,17 +161,10 @@ static void look_for_nan(SuLane *lane)
     }
 }
 
-/* A batch that is too large, or not valid, says nothing of the device. */
 static void take_failure(Journey *j, SuLane *lane)
 {
-    SuDevice *device = lane->device;
-    SutraStatus status = lane->status;
-    bool innocent = status == SUTRA_E_MEMORY || status == SUTRA_E_LIMIT ||
-                    status == SUTRA_E_ARGUMENT || status == SUTRA_E_UNSUPPORTED;
-    note_failure(j, device, status, lane->reason.message);
-    if (lane->refuses) su_device_refuse(device, lane->own.serial, lane->batch.output);
-    if (!innocent || device->state == SU_DEVICE_TRIAL)
-        su_device_blame(j->pool, device, false, lane->reason.message);
+    note_failure(j, lane->device, lane->status, lane->reason.message);
+    su_device_judge(j->pool, lane);
 }
 
 /* Whether another device might do what this one did. */
@@ -164,16 +188,12 @@ static void blame_doubted(Journey *j)
                             "it gave NaN or infinity where another gave numbers");
 }
 
-/* A lane's task ran in time. True: its rows were delivered. NaN of one device is another's to
+/* A lane's task was good. True: its rows were delivered. NaN of one device is another's to
  * confirm. */
 static bool take_result(Journey *j, SuLane *lane, uint32_t first)
 {
     SuDevice *device = lane->device;
     uint32_t count = lane->batch.num_seqs;
-    if (lane->status != SUTRA_OK) {
-        take_failure(j, lane);
-        return false;
-    }
     bool believes = j->believes || j->doubted || !has_other(j, device);
     pthread_mutex_unlock(&j->pool->shared->lock);
     look_for_nan(lane);
@@ -196,37 +216,61 @@ static bool take_result(Journey *j, SuLane *lane, uint32_t first)
     return true;
 }
 
+/* Waits for the lane's task. False: it is late, and the lane gone. */
+static bool wait_for(Journey *j, SuLane *lane, uint64_t limit_ns, const char *task)
+{
+    SuDevice *device = lane->device;
+    char message[100];
+    if (su_lane_wait(lane, su_clock_ns() + limit_ns)) return true;
+    snprintf(message, sizeof message, "%s has not come back after %.1f s", task,
+             (double)limit_ns * 1e-9);
+    note_failure(j, device, SUTRA_E_DEVICE, message);
+    device->late_runs++;
+    su_device_blame(j->pool, device, true, message);
+    return false;
+}
+
+/* The model is ready on a lane, for a text of so many tokens: if not, now. False: the lane is gone;
+ * else lane->status says what came of it. */
+static bool make_ready(Journey *j, SuLane *lane, uint32_t tokens)
+{
+    const SuDeviceRun *run = j->run;
+    lane->status = SUTRA_OK;
+    if (su_lane_has(lane, run->model->serial, run->batch->output, tokens)) return true;
+    lane->status = su_lane_set_load(lane, run->model, run->batch->output, &lane->reason);
+    if (lane->status != SUTRA_OK) return true;
+    su_lane_start(lane);
+    return wait_for(j, lane, su_device_load_ns(j->pool), "loading a model");
+}
+
+/* Texts first … first + count - 1 on a lane that has the model; as there. */
+static bool run_piece(Journey *j, SuLane *lane, uint32_t first, uint32_t count, bool *done)
+{
+    SuDevicePool *pool = j->pool;
+    lane->model = j->run->model;
+    lane->row_bytes = j->run->row_bytes;
+    lane->refuses = false;
+    pthread_mutex_unlock(&pool->shared->lock);
+    lane->status = su_lane_set_batch(lane, j->run->batch, first, count, &lane->reason);
+    pthread_mutex_lock(&pool->shared->lock);
+    if (lane->status != SUTRA_OK) return true;
+    su_lane_start(lane);
+    if (!wait_for(j, lane, pool->timeout_ns, "a run")) return false;
+    if (lane->status == SUTRA_OK) *done = take_result(j, lane, first);
+    return true;
+}
+
 /* A piece on one device. True: done. */
 static bool ride(Journey *j, SuLane *lane, uint32_t first, uint32_t count)
 {
-    SuDevicePool *pool = j->pool;
     SuDevice *device = lane->device;
-    uint32_t tokens = j->run->batch->cu_seqlens[first + count] - j->run->batch->cu_seqlens[first];
+    const uint32_t *cu = j->run->batch->cu_seqlens;
+    uint32_t tokens = cu[first + count] - cu[first];
+    bool done = false;
     device->tokens_out += tokens;
-    lane->model = j->run->model;
-    lane->probes = device->state == SU_DEVICE_TRIAL;
-    lane->row_bytes = j->run->row_bytes;
-    pthread_mutex_unlock(&pool->shared->lock);
-    lane->refuses = false;
-    lane->status = su_lane_set_batch(lane, j->run->batch, first, count, &lane->reason);
-    pthread_mutex_lock(&pool->shared->lock);
-    bool done = false, ours = true;
-    if (lane->status != SUTRA_OK) {
-        take_failure(j, lane);
-    } else {
-        su_lane_start(lane);
-        ours = su_lane_wait(lane, su_clock_ns() + pool->timeout_ns);
-        if (ours) {
-            done = take_result(j, lane, first);
-        } else {
-            char message[100];
-            snprintf(message, sizeof message, "a run has not come back after %.1f s",
-                     (double)pool->timeout_ns * 1e-9);
-            note_failure(j, device, SUTRA_E_DEVICE, message);
-            device->late_runs++;
-            su_device_blame(pool, device, true, message);
-        }
-    }
+    bool ours = make_ready(j, lane, tokens);
+    if (ours && lane->status == SUTRA_OK) ours = run_piece(j, lane, first, count, &done);
+    if (ours && lane->status != SUTRA_OK) take_failure(j, lane);
     device->tokens_out -= tokens;
     if (!done) device->retried_texts += count;
     if (ours) su_lane_give_back(lane);
@@ -293,116 +337,4 @@ void su_device_route(SuDevicePool *pool, const SuDeviceRun *run)
         journey = (Journey){.pool = pool, .run = run};
     }
     pthread_mutex_unlock(&pool->shared->lock);
-}
-
-/* ---- models ---- */
-
-/* Starts the lanes of a device that are free, for a model alone. True: there are some, and it stays
- * until the last of them is given back. */
-static bool start_preparing(SuDevice *device, const SuDeviceModel *model, SutraOutput output,
-                            uint32_t max_tokens)
-{
-    bool any = false;
-    for (uint32_t i = 0; i < device->num_lanes; i++) {
-        SuLane *lane = &device->lanes[i];
-        if (lane->state != SU_LANE_FREE) continue;
-        any = true;
-        lane->state = SU_LANE_TAKEN;
-        lane->model = model;
-        lane->probes = false;
-        lane->prepares = true;
-        lane->refuses = false;
-        lane->status = su_lane_set_output(lane, output, i == 0 ? max_tokens : 0, &lane->reason);
-        if (lane->status == SUTRA_OK) su_lane_start(lane);
-    }
-    return any;
-}
-
-/* Whether calls are under way, and whether one was good. */
-static bool is_preparing(const SuDevice *device, bool *ready)
-{
-    bool under_way = false;
-    for (uint32_t i = 0; i < device->num_lanes; i++) {
-        const SuLane *lane = &device->lanes[i];
-        if (!lane->prepares) continue;
-        if (lane->state == SU_LANE_RUNNING)
-            under_way = true;
-        else if (lane->status == SUTRA_OK)
-            *ready = true;
-    }
-    return under_way;
-}
-
-/* Until all devices have the model, or time is up: when one has it, the others get PATIENCE
- * times as long as that took. */
-static void wait_for_loads(SuDevicePool *pool, SuDevice *const *devices, uint32_t count,
-                           uint64_t start)
-{
-    uint64_t until = start + LOAD_RUNS * pool->timeout_ns;
-    bool served = false;
-    for (;;) {
-        bool under_way = false, ready = false;
-        for (uint32_t d = 0; d < count; d++) under_way |= is_preparing(devices[d], &ready);
-        uint64_t now = su_clock_ns();
-        if (ready && !served) {
-            uint64_t more = PATIENCE * (now - start);
-            if (more < SHORTEST_PATIENCE) more = SHORTEST_PATIENCE;
-            if (now + more < until) until = now + more;
-            served = true;
-        }
-        if (!under_way || now >= until) return;
-        const struct timespec end = su_deadline_at(until);
-        su_deadline_wait(&pool->shared->changed, &pool->shared->lock, &end);
-    }
-}
-
-/* Gives its lanes back, those that are not done at their own time. True: the model is on it. */
-static bool end_preparing(Journey *j, SuDevice *device, bool served)
-{
-    static const char late[] = "loading a model has not come back";
-    bool ready = false;
-    for (uint32_t i = 0; i < device->num_lanes; i++) {
-        SuLane *lane = &device->lanes[i];
-        if (!lane->prepares) continue;
-        lane->prepares = false;
-        if (lane->state == SU_LANE_RUNNING && !su_lane_wait(lane, 0)) {
-            note_failure(j, device, SUTRA_E_DEVICE, late);
-            if (served)
-                su_device_postpone(j->pool, device, late);
-            else
-                su_device_blame(j->pool, device, true, late);
-            continue;
-        }
-        if (lane->status == SUTRA_OK)
-            ready = true;
-        else
-            take_failure(j, lane);
-        su_lane_give_back(lane);
-    }
-    return ready;
-}
-
-SutraStatus su_device_prepare(SuDevicePool *pool, const SuDeviceModel *model, SutraOutput output,
-                              uint32_t max_tokens, SutraError *err)
-{
-    Journey journey = {.pool = pool};
-    SuDevice *started[SU_POOL_DEVICES]; /* the pool's list changes meanwhile */
-    uint32_t num_started = 0;
-    bool served = false;
-    pthread_mutex_lock(&pool->shared->lock);
-    uint64_t now = su_clock_ns();
-    for (uint32_t d = 0; d < pool->num_devices; d++) {
-        SuDevice *device = pool->devices[d];
-        bool may_run = device->state == SU_DEVICE_READY || su_device_is_due(device, now);
-        if (may_run && start_preparing(device, model, output, max_tokens))
-            started[num_started++] = device;
-    }
-    wait_for_loads(pool, started, num_started, now);
-    for (uint32_t d = 0; d < num_started; d++) is_preparing(started[d], &served);
-    bool ready = false;
-    for (uint32_t d = 0; d < num_started; d++) ready |= end_preparing(&journey, started[d], served);
-    pthread_mutex_unlock(&pool->shared->lock);
-    if (ready) return SUTRA_OK;
-    if (journey.message[0]) SU_RAISE(err, journey.status, "%s", journey.message);
-    SU_RAISE(err, SUTRA_E_DEVICE, "no device is well");
 }

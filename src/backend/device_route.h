@@ -5,12 +5,9 @@
 #ifndef SU_DEVICE_ROUTE_H
 #define SU_DEVICE_ROUTE_H
 
+#include "backend/device_load.h"
 #include "backend/device_pool.h"
 
-/* Loads a model on all devices that are well, for an output, and for texts of up to max_tokens.
- * Errors: when it could be loaded on none, why not on the first. */
-SutraStatus su_device_prepare(SuDevicePool *pool, const SuDeviceModel *model, SutraOutput output,
-                              uint32_t max_tokens, SutraError *err);
 typedef struct SuDeviceRun {
     const SuDeviceModel *model;
     const SutraBatch *batch; /* its numeric_error is not used */

@@ -99,10 +99,11 @@ struct SutraEngine {
     SuDevicePool *devices;       /* instead of it, or NULL */
     SuThreadPool *pool;
     uint32_t num_threads;
-    uint32_t num_lanes;     /* runs at a time: threads, or those of the devices it was made with */
-    uint32_t batch_tokens;  /* tokens that a thread takes through the layers at a time */
-    uint32_t worker_tokens; /* capacity of each worker's batch: of the largest context */
-    uint64_t max_wait_ns;   /* of a batch for company, while devices are at work */
+    uint32_t num_lanes; /* runs at a time: threads, or those of the devices it was made with */
+    _Atomic uint32_t batch_tokens; /* that a thread takes through the layers at a time */
+    bool fixed_batches;            /* as the caller said, whatever devices come */
+    uint32_t worker_tokens;        /* capacity of each worker's batch: of the largest context */
+    uint64_t max_wait_ns;          /* of a batch for company, while devices are at work */
     SuWorker *workers;
     SuVectorCache *cache;   /* or NULL */
     uint64_t sessions_made; /* changed by who has the engine alone */

@@ -6,6 +6,9 @@
 #include "pipeline/aggregate.h"
 #include "pipeline/row_cache.h"
 
+/* What windows of a text may take in any case, and how often what they would without overlap. */
+enum { ALWAYS_BYTES = 256 << 20, MOST_TIMES = 8 };
+
 typedef struct WindowRequest {
     SuRequest request; /* first */
     SuEmbedPlan plan;  /* of it: the whole's, for floats */
@@ -111,6 +114,28 @@ static size_t count_tokens(const SuTokenWindows *shape)
            begin + shape->tail;
 }
 
+static size_t measure(const SuRequest *whole, const SuEmbedPlan *plan, const SuTokenWindows *shape)
+{
+    SuArena arena = {0};
+    carve(&arena, whole, plan, shape->count, count_tokens(shape));
+    return arena.used;
+}
+
+/* An overlap near the room makes a window of almost every token. Errors: LIMIT. */
+static SutraStatus check_size(const SuRequest *whole, const SuEmbedPlan *plan,
+                              const SuTokenWindows *shape, size_t size, SutraError *err)
+{
+    if (size <= ALWAYS_BYTES) return SUTRA_OK;
+    SuTokenWindows apart = *shape;
+    apart.step = shape->room;
+    apart.count = (shape->text + shape->room - 1) / shape->room;
+    if (size / MOST_TIMES <= measure(whole, plan, &apart)) return SUTRA_OK;
+    SU_RAISE(err, SUTRA_E_LIMIT,
+             "a text of %zu tokens would become %zu windows, for which %zu MB are needed: "
+             "neighbours share %zu of %zu tokens; choose a smaller window_overlap",
+             shape->text, shape->count, size / 1000000, shape->room - shape->step, shape->room);
+}
+
 /* prompt_len: tokens of the text that pooling leaves out; of a window's own text, none. */
 static void fill(WindowRequest *windows, const SuTokenWindows *shape, SutraAggregate aggregate,
                  size_t prompt_len)
@@ -138,16 +163,15 @@ SutraStatus su_window_request_create(SuWorker *worker, SuRequest *whole, size_t 
 {
     SuTokenWindows shape;
     SuEmbedPlan plan = plan_of_windows(whole);
-    SuArena arena = {0};
     size_t seen = tokens->seen, prompt_len = tokens->prompt_len;
     SU_TRY(su_text_windows(whole->model, worker, &whole->inputs[item], whole->plan, tokens, &shape,
                            err));
-    size_t used = count_tokens(&shape);
-    carve(&arena, whole, &plan, shape.count, used);
-    unsigned char *memory = su_alloc_aligned(arena.used);
+    size_t used = count_tokens(&shape), size = measure(whole, &plan, &shape);
+    SU_TRY(check_size(whole, &plan, &shape, size, err));
+    unsigned char *memory = su_alloc_aligned(size);
     if (!memory)
         SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu windows of a text", shape.count);
-    arena = (SuArena){.base = memory, .size = arena.used};
+    SuArena arena = {.base = memory, .size = size};
     WindowRequest *windows = carve(&arena, whole, &plan, shape.count, used);
     fill(windows, &shape, plan.aggregate, prompt_len);
     windows->plan = plan;

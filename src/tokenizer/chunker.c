@@ -66,6 +66,9 @@ static SutraStatus measure_prompt(SuChunker *chunker, SutraError *err)
     return SUTRA_OK;
 }
 
+/* Of the first chunk of a text, of which nothing is known. */
+static size_t first_guess(const SuChunker *chunker) { return chunker->room * FIRST_GUESS + MORE; }
+
 SutraStatus su_chunker_create(const SuTokenizer *tokenizer, const SuChunkRule *rule,
                               SuChunker **out, SutraError *err)
 {
@@ -79,7 +82,7 @@ SutraStatus su_chunker_create(const SuTokenizer *tokenizer, const SuChunkRule *r
     if (status == SUTRA_OK) {
         chunker->most = (size_t)rule->max_tokens * BYTES_PER_TOKEN;
         chunker->reach = chunker->most + AHEAD;
-        chunker->guess = chunker->room * FIRST_GUESS + MORE;
+        chunker->guess = first_guess(chunker);
         chunker->prompt_code_points = su_utf8_count(rule->prompt, rule->prompt_size);
         chunker->begins = su_alloc(chunker->room + SLACK + 1, sizeof *chunker->begins);
         if (!chunker->begins)
@@ -392,8 +395,8 @@ static SutraStatus find_region(SuChunker *chunker, size_t known, bool over, size
 {
     *size = 0;
     while (!chunker->wanted) {
-        const char *text = chunker->buffer + chunker->start;
         if (known == 0 || (known < AHEAD && !over)) return SUTRA_OK;
+        const char *text = chunker->buffer + chunker->start;
         size_t blank = count_blank(text, whole_characters(text, known, AHEAD));
         known -= blank;
         begin_at(chunker, chunker->start + blank);
@@ -552,7 +555,7 @@ SutraStatus su_chunker_next(SuChunker *chunker, bool *found, SutraChunk *chunk, 
 void su_chunker_restart(SuChunker *chunker)
 {
     chunker->cut = chunker->filled;
-    chunker->guess = chunker->room * FIRST_GUESS;
+    chunker->guess = first_guess(chunker);
     chunker->ended = false;
     begin_at(chunker, chunker->filled);
 }

@@ -7,6 +7,7 @@ tests/container has the same modules from within: formats, damage, forgery.
 """
 
 import argparse
+import ctypes
 import fcntl
 import json
 import os
@@ -323,14 +324,34 @@ class Writers(Base):
         self.assertEqual(self.bundles(path.parent), [path])
 
     def die_at(self, size, *args):
-        """Runs the program, which the kernel ends when it writes beyond `size` bytes of a file."""
-        def limit():
-            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-        run = self.start(*args, preexec_fn=limit)
-        run.communicate()
-        return run.returncode
+        """Runs the program, which is killed when it writes beyond `size` bytes of a file: of a signal that a program
+        ignores its tracer is told all the same. Returns the exit code."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+        libc.ptrace.restype = ctypes.c_long
+        trace_me, go_on = 0, 7
+        environment = clean_environment(SUTRA_CACHE=self.cache, ASAN_OPTIONS="detect_leaks=0")  # which wants no tracer
+        child = os.fork()
+        if child == 0:
+            try:
+                null = os.open(os.devnull, os.O_RDWR)
+                for number in range(3):
+                    os.dup2(null, number)
+                resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+                if libc.ptrace(trace_me, 0, None, None) == 0:
+                    os.execve(PROGRAM, [PROGRAM, *map(str, args)], environment)
+            finally:
+                os._exit(127)
+        while True:
+            _, status = os.waitpid(child, 0)
+            if not os.WIFSTOPPED(status):
+                return os.waitstatus_to_exitcode(status)
+            number = os.WSTOPSIG(status)
+            if number == signal.SIGXFSZ:
+                os.kill(child, signal.SIGKILL)
+            else:
+                self.assertEqual(number, signal.SIGTRAP)  # it begins
+                libc.ptrace(go_on, child, None, None)
 
     def test_ended_at_any_byte(self):
         folder = self.dir / "out"
@@ -343,7 +364,7 @@ class Writers(Base):
                 path.unlink(missing_ok=True)
                 if old:
                     path.write_bytes(old)
-                self.assertEqual(self.die_at(size, "convert", MODEL, "-o", path), -signal.SIGXFSZ)
+                self.assertEqual(self.die_at(size, "convert", MODEL, "-o", path), -signal.SIGKILL)
                 self.assertEqual(path.read_bytes() if path.exists() else None, old)
                 self.assertEqual(len(list(folder.glob(f"*{TEMPORARY}"))), 1)  # its own: those before are gone
         self.assertEqual(self.die_at(len(whole), "convert", MODEL, "-o", path), 0)
@@ -355,11 +376,36 @@ class Writers(Base):
         whole = path.stat().st_size
         for size in [1, *range(100, whole, whole // 10), whole - 1]:
             path.unlink(missing_ok=True)
-            self.assertEqual(self.die_at(size, "embed", "-m", MODEL, "a"), -signal.SIGXFSZ)
+            self.assertEqual(self.die_at(size, "embed", "-m", MODEL, "a"), -signal.SIGKILL)
             self.assertFalse(path.exists())
             self.assertEqual(self.embed(), expected)
             self.assertTrue(path.exists())
         self.assertEqual(self.bundles(), [path])
+
+    def limited(self, size, *args):
+        """Runs the program with a limit on the size of its files."""
+        done = subprocess.run([PROGRAM, *map(str, args)], capture_output=True, text=True, check=False,
+                              stdin=subprocess.DEVNULL, env=clean_environment(SUTRA_CACHE=self.cache),
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)))
+        return done.returncode, done.stdout, done.stderr
+
+    def test_a_file_that_grows_too_large(self):
+        folder = self.dir / "out"
+        folder.mkdir()
+        path = folder / "x.sutra"
+        path.write_bytes(b"old")
+        for size in (1, 5000):
+            self.assertEqual(self.limited(size, "convert", MODEL, "-o", path),
+                             (1, "", f"sutra: {path}: cannot be written: File too large\n"))
+        (self.dir / "a.txt").write_text("music\n" * 100)
+        for name in ("x.npy", "x.jsonl", "x.csv", "x.safetensors"):
+            self.assertEqual(self.limited(500, "embed", "-m", MODEL, "--no-cache", "-i", self.dir / "a.txt", "-o", folder / name),
+                             (1, "", f"sutra: {folder / name}: File too large\n"))
+        self.assertEqual([(file.name, file.read_bytes()) for file in folder.iterdir()], [("x.sutra", b"old")])
+        code, rows, message = self.limited(5000, "embed", "-m", MODEL, "a")
+        self.assertEqual((code, rows), (0, self.sutra("embed", "-m", MODEL, "--no-cache", "a")))
+        self.assertRegex(message, r"^sutra: warning: the packed model was not kept: [^\n]*: File too large[^\n]*\n$")
+        self.assertEqual(self.bundles(), [])
 
     def signal_at_many_times(self, number):
         """Yields the exit code of converters that get the signal at times spread over a whole run and a bit more."""

@@ -146,6 +146,28 @@ class Streams(Base):
             self.assertEqual(len(run.stdout.read().splitlines()) + 1, len(self.stream(text, "--chunk-tokens", "16")))
             self.assertEqual(run.wait(), 0)
 
+    def test_silence_ends_a_text(self):
+        """What came before a silence, and what after it, are cut alone; bytes are counted on."""
+        first, second = b"The music is new. A gr\xc3\xa4", b" garden, and water."
+        for pack in (bytes, gzip.compress):
+            with subprocess.Popen([PROGRAM, "embed", "-m", MODEL, "--stream", "--flush-after", "1", "--aggregate", "mean"],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE) as run:
+                run.stdin.write(pack(first))
+                run.stdin.flush()
+                self.assertTrue(select.select([run.stdout], [], [], 60)[0], "no chunk")
+                rows = read_jsonl(run.stdout.readline())
+                run.stdin.write(pack(second))
+                run.stdin.close()
+                rows += read_jsonl(run.stdout.read())
+                self.assertEqual(run.wait(), 0)
+            self.assertEqual([(row["begin"], row["end"]) for row in rows[:2]],
+                             [(0, len(first)), (len(first) + 1, len(first) + len(second))])
+            self.assertEqual([row["embedding"] for row in rows[:2]],
+                             [self.stream(text)[0]["embedding"] for text in (first, second)])
+            self.assertEqual(rows[2]["chunks"], 2)
+        path = self.write("a.txt", first + second)
+        self.assertEqual(read_jsonl(embed("--stream", "--flush-after", "1", "-i", path)), self.stream(first + second))
+
     def test_chunks_before_a_failure_are_written(self):
         text = b"The music is new. " * 200
         rows = read_jsonl(embed("--stream", "--chunk-tokens", "16", stdin=text + b"\xff" + text, code=1, stderr=(

@@ -257,12 +257,32 @@ class Stats(Base):
         self.assertEqual(embed("--stats", "--threads", "3", stdin=data, stderr=message), embed(stdin=data))
 
 
+    def test_of_a_stream(self):
+        message = re.compile(
+            r"^sutra: (\d+) chunks, (\d+) tokens, 0\.018 MB of text in ([\d.]+) s: [\d.]+ chunks/s, \d+ tokens/s, [\d.]+ MB/s; "
+            r"peak memory [\d.]+ MB\nsutra: main thread: (opening [^\n]* s)\nsutra: reading thread: (reading [^\n]* s)\nsutra: "
+            r"engine, 2 threads: (tokenising [^\n]*, encoder [^\n]*, idle [^\n]*): busy [\d.]+ % of the run; a chunk waited "
+            r"[\d.]+ s to be taken up, at most [\d.]+ s\n$")
+        args = ("--stream", "--chunk-tokens", "20", "--threads", "2")
+        for data in (b"music " * 3000, gzip.compress(b"music " * 3000)):
+            done = subprocess.run([PROGRAM, "embed", "-m", MODEL, "--stats", *args], input=data, capture_output=True,
+                                  check=True)
+            self.assertEqual(done.stdout, embed(*args, stdin=data))
+            rows = [json.loads(line) for line in done.stdout.splitlines()]
+            got = message.match(done.stderr.decode())
+            self.assertTrue(got, done.stderr)
+            self.assertEqual((int(got[1]), int(got[2])), (len(rows), sum(row["tokens"] for row in rows)))
+            for part, threads in ((4, 1), (5, 1), (6, 2)):
+                took = [float(number) for number in re.findall(r" (\d+\.\d{3}) s", got[part])]
+                self.assertAlmostEqual(sum(took), threads * float(got[3]), delta=0.0006 * (len(took) + threads))
+            self.assertGreater(float(re.search(r"encoder (\S+) s", got[6])[1]), 0)
+
+
 class Progress(Base):
-    def shown(self, source, packed):
+    def terminal(self, *args):
+        """What is drawn on standard error."""
         ours, theirs = pty.openpty()
-        size = source.stat().st_size
-        with subprocess.Popen([PROGRAM, "embed", "-m", MODEL, "-o", self.dir / "x.npy", "-i", source], stderr=theirs,
-                              stdin=subprocess.DEVNULL) as run:
+        with subprocess.Popen([PROGRAM, "embed", "-m", MODEL, *args], stderr=theirs, stdin=subprocess.DEVNULL) as run:
             os.close(theirs)
             data = b""
             while True:
@@ -275,7 +295,10 @@ class Progress(Base):
                 data += more
             self.assertEqual(run.wait(), 0)
         os.close(ours)
-        self.assertGreater(size, 0)
+        return data
+
+    def shown(self, source, packed):
+        data = self.terminal("-o", self.dir / "x.npy", "-i", source)
         draws = re.findall(rb"(\d+) texts  (\d+)%  (\d+)/s  ETA (\d+:\d\d)", data)
         self.assertGreater(len(draws), 0, data)
         percents = [int(draw[1]) for draw in draws]
@@ -290,6 +313,17 @@ class Progress(Base):
         data = lines([f"music {i:06d}" for i in range(40000)])
         self.shown(self.write("a.txt", data), False)
         self.shown(self.write("a.gz", gzip.compress(data)), True)
+
+    def test_of_a_stream(self):
+        text = b"music and water. " * 40000
+        for name, data in (("a.txt", text), ("a.gz", gzip.compress(text))):
+            drawn = self.terminal("--stream", "--chunk-tokens", "16", "-o", self.dir / "x", "-i", self.write(name, data))
+            draws = re.findall(rb"(\d+) chunks  (\d+)%  (\d+)/s  ETA (\d+:\d\d)", drawn)
+            self.assertGreater(len(draws), 0, drawn)
+            percents = [int(draw[1]) for draw in draws]
+            self.assertEqual(percents, sorted(percents))
+            self.assertLessEqual(percents[-1], 100)
+            self.assertTrue(drawn.endswith(b"\r\x1b[K"))
 
 
 if __name__ == "__main__":

@@ -104,6 +104,28 @@ static void a_flush_is_the_end_of_a_text(void **state)
     }
 }
 
+/* A word of more characters than the tokenizer takes apart is one token, unless it is cut: how much of
+ * a text is looked at first decides. */
+static void the_text_after_a_flush_begins_anew(void **state)
+{
+    enum { BEFORE = 4, WORD = 135 };
+    static char text[BEFORE + WORD];
+    static StreamTaken taken;
+    SutraStreamOptions options = {.struct_size = sizeof options, .max_tokens = 12};
+    SutraStream *stream = stream_open(*state, &options);
+    memset(text, 'a', sizeof text);
+    memcpy(text, "b c ", BEFORE);
+    taken.n = 0;
+    assert_int_equal(sutra_stream_push(stream, text, BEFORE, 0, NULL, NULL), SUTRA_OK);
+    assert_int_equal(sutra_stream_flush(stream, NULL), SUTRA_OK);
+    assert_true(stream_take(stream, FOR_EVER, text, &taken));
+    assert_int_equal(sutra_stream_push(stream, text + BEFORE, WORD, 0, NULL, NULL), SUTRA_OK);
+    stream_finish(stream, text, &taken);
+    assert_int_equal(taken.n,
+                     1 + stream_check(*state, text + BEFORE, WORD, BEFORE, &options, &taken, 1));
+    sutra_stream_free(stream);
+}
+
 /* What is flushed comes out although the text goes on. */
 static void flushed_chunks_need_no_more_text(void **state)
 {
@@ -264,6 +286,7 @@ int main(void)
         cmocka_unit_test(chunks_and_vectors_are_those_of_the_whole_text),
         cmocka_unit_test(ranges_are_copied),
         cmocka_unit_test(a_flush_is_the_end_of_a_text),
+        cmocka_unit_test(the_text_after_a_flush_begins_anew),
         cmocka_unit_test(flushed_chunks_need_no_more_text),
         cmocka_unit_test(the_aggregate_is_that_of_the_chunks_in_order),
         cmocka_unit_test(the_aggregate_has_the_form_of_the_vectors),

@@ -218,6 +218,36 @@ static void what_cannot_be_windowed_says_so(void **state)
 }
 
 /* A text has no vector when one of its windows has none; others have theirs. */
+/* An overlap near the room makes a window of almost every token: of a short text that is all right. */
+static void windows_are_not_more_than_memory_bears(void **state)
+{
+    enum { TOKENS = 300000 };
+    static char text[2 * TOKENS];
+    WindowFixture *f = *state;
+    SutraEmbedOptions o = {
+        .struct_size = sizeof o, .max_tokens = 128, .truncation = SUTRA_TRUNCATE_WINDOW};
+    SutraInput inputs[] = {{.text = text, .text_size = sizeof text},
+                           {.text = text, .text_size = 1000}};
+    SutraItem items[2];
+    float rows[2][HIDDEN];
+    SutraError err = {0};
+    for (size_t i = 0; i < sizeof text; i++) text[i] = i % 2 ? ' ' : 'a';
+    o.window_overlap = 125;
+    assert_int_equal(
+        sutra_embed_into(f->engine, f->plain, inputs, 2, &o, rows, sizeof rows, items, &err),
+        SUTRA_E_LIMIT);
+    if (!strstr(err.message, "a text of 300000 tokens would become 299875 windows") ||
+        !strstr(err.message, "neighbours share 125 of 126 tokens"))
+        fail_msg("%s", err.message);
+    assert_int_equal(items[0].status, SUTRA_E_LIMIT);
+    assert_int_equal(items[1].status, SUTRA_OK);
+    assert_int_equal(items[1].windows, 500 - 126 + 1);
+    o.window_overlap = 0;
+    assert_int_equal(
+        sutra_embed_into(f->engine, f->plain, inputs, 2, &o, rows, sizeof rows, items, &err),
+        SUTRA_OK);
+}
+
 static void a_window_that_fails(void **state)
 {
     WindowFixture *f = *state;
@@ -314,6 +344,7 @@ int main(void)
         cmocka_unit_test(rows_of_windows_are_cached),
         cmocka_unit_test(jobs_of_windows_end),
         cmocka_unit_test(what_cannot_be_windowed_says_so),
+        cmocka_unit_test(windows_are_not_more_than_memory_bears),
         cmocka_unit_test(a_window_that_fails),
         cmocka_unit_test(windows_are_cancelled),
     };

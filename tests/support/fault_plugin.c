@@ -49,12 +49,15 @@ static SutraStatus fail(uint32_t device, const char *what, SutraError *err)
 static SutraStatus device_count(uint32_t *count, SutraError *err)
 {
     (void)err;
+    if (devices[0].mode == FAULT_COUNT_HANG) hang_while(&devices[0], FAULT_COUNT_HANG);
     *count = FAULT_DEVICES;
     return SUTRA_OK;
 }
 
 static SutraStatus device_info(uint32_t device, SutraDeviceInfo *info, SutraError *err)
 {
+    devices[device].infos++;
+    if (devices[device].mode == FAULT_INFO_HANG) hang_while(&devices[device], FAULT_INFO_HANG);
     if (devices[device].mode == FAULT_GONE) return fail(device, "is gone", err);
     snprintf(info->name, sizeof info->name, FAULT_NAME);
     info->max_in_flight = devices[device].lanes ? devices[device].lanes : 2;
@@ -79,6 +82,7 @@ static SutraStatus load(uint32_t device, const SutraSpec *spec, const SutraTenso
 {
     if (devices[device].mode == FAULT_GONE) return fail(device, "is gone", err);
     if (devices[device].mode == FAULT_LOAD_HANG) hang_while(&devices[device], FAULT_LOAD_HANG);
+    if (devices[device].mode == FAULT_LOAD_SLOW) rest(devices[device].slow_us);
     FaultModel *made = calloc(1, sizeof *made);
     if (!made) return fail(device, "has no memory", err);
     made->device = device;
@@ -177,6 +181,10 @@ static SutraStatus run(void *opaque, const SutraBatch *batch, SutraResultView *v
     FaultDevice *device = &devices[context->device];
     int mode = device->mode;
     device->runs++;
+    uint32_t largest = device->largest_run;
+    while (batch->num_tokens > largest &&
+           !atomic_compare_exchange_weak(&device->largest_run, &largest, batch->num_tokens))
+        continue;
     if (device->speaks) host->log(host->user, 1, "fault: runs");
     if (mode == FAULT_GONE) return fail(context->device, "is gone", err);
     if (mode == FAULT_ERROR) return fail(context->device, "fails", err);

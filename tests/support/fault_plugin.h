@@ -23,14 +23,19 @@ typedef enum FaultMode {
     FAULT_GONE,      /* everything fails, its facts too */
     FAULT_REFUSES,   /* supports no model */
     FAULT_EMPTY,     /* context_create gives none, and no word of it */
-    FAULT_MODES
+    FAULT_LOAD_SLOW, /* load takes slow_us longer */
+    FAULT_INFO_HANG, /* device_info does not come back as long as the mode stays */
+    FAULT_MODES,
+    FAULT_COUNT_HANG /* of device 0: device_count does not come back */
 } FaultMode;
 
 typedef struct FaultDevice {
     _Atomic int mode; /* FaultMode */
     _Atomic int slow_us;
     _Atomic int runs, loads, unloads, contexts, context_frees;
-    _Atomic int hanging; /* calls */
+    _Atomic int hanging;          /* calls */
+    _Atomic int infos;            /* calls of device_info */
+    _Atomic uint32_t largest_run; /* tokens */
 
     /* Of a device that is opened from now on; 0: 2 and 64. */
     _Atomic uint32_t lanes, preferred_tokens;
