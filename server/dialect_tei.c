@@ -46,7 +46,8 @@ static bool make_inputs(Reading *r, size_t n, const char *field)
                               r->limits->max_inputs);
     r->request->inputs = su_calloc(n, sizeof *r->request->inputs);
     if (!r->request->inputs)
-        return su_problem_set(r->problem, 503, "out_of_memory", NULL, "the server is out of memory");
+        return su_problem_set(r->problem, 503, "out_of_memory", NULL,
+                              "the server is out of memory");
     r->request->num_inputs = n;
     return true;
 }
@@ -104,8 +105,7 @@ static bool read_prompt_name(Reading *r, const json_t *value)
 
 static bool read_normalize(Reading *r, const json_t *value)
 {
-    r->request->options.normalize =
-        json_is_true(value) ? SUTRA_NORMALIZE_YES : SUTRA_NORMALIZE_NO;
+    r->request->options.normalize = json_is_true(value) ? SUTRA_NORMALIZE_YES : SUTRA_NORMALIZE_NO;
     return json_is_boolean(value) || refuse(r, "normalize", "true or false");
 }
 
@@ -187,7 +187,8 @@ static bool read_sentences(Reading *r, const json_t *value)
     SuText text = text_of(source);
     if (!json_is_object(value) || json_object_size(value) != 2 || !json_is_string(source) ||
         !json_is_array(sentences))
-        return refuse(r, "inputs", "an object with a text `source_sentence` and a list `sentences`");
+        return refuse(r, "inputs",
+                      "an object with a text `source_sentence` and a list `sentences`");
     if (json_array_size(sentences) == 0)
         return su_problem_set(r->problem, 413, "empty", "inputs", "`sentences` cannot be empty");
     if (!make_inputs(r, json_array_size(sentences) + 1, "sentences")) return false;
@@ -489,10 +490,10 @@ void su_tei_problem(SuHttpResponse *response, const SuHttpProblem *problem)
     if (too_long) response->status = 413;
     if (unsupported) response->status = 424;
     if (response->status == 400 && !too_long) response->status = 422;
-    const char *type = response->status == 424   ? "backend"
-                       : response->status == 429 ? "overloaded"
-                       : response->status == 503 ? "unhealthy"
-                       : response->status >= 500 ? "backend"
+    const char *type = response->status == 424      ? "backend"
+                       : response->status == 429    ? "overloaded"
+                       : response->status == 503    ? "unhealthy"
+                       : response->status >= 500    ? "backend"
                        : strcmp(code, "empty") == 0 ? "empty"
                                                     : "validation";
     const char *message = problem->message ? problem->message : su_http_reason(response->status);

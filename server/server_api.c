@@ -3,10 +3,12 @@
 #include "base/memory.h"
 #include "dialect_ollama.h"
 #include "dialect_openai.h"
+#include "dialect_tei.h"
 #include "health.h"
 #include "ollama_catalogue.h"
 #include "server_context.h"
 #include "sutra_server.h"
+#include "tei_info.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -27,6 +29,15 @@ static const SuRoute routes[] = {
     {"POST", "/v1/embeddings", su_openai_embeddings, false},
     {"GET", "/v1/models", su_openai_models, false},
     {"GET", "/v1/models/{}", su_openai_model, false},
+    {"GET", "/ping", su_health, true},
+    {"GET", "/info", su_tei_info, false},
+    {"POST", "/embed", su_tei_embed, false},
+    {"POST", "/embed_all", su_tei_embed_all, false},
+    {"POST", "/embed_sparse", su_tei_embed_sparse, false},
+    {"POST", "/similarity", su_tei_similarity, false},
+    {"POST", "/rerank", su_tei_rerank, false},
+    {"POST", "/predict", su_tei_predict, false},
+    {"POST", "/embeddings", su_openai_embeddings, false},
     {"GET", "/", su_ollama_root, true},
     {"POST", "/api/embed", su_ollama_embed, false},
     {"POST", "/api/embeddings", su_ollama_embeddings, false},
@@ -40,7 +51,12 @@ static const SuRoute routes[] = {
     {"DELETE", "/api/delete", su_ollama_delete, false},
 };
 
-static const SuProblemRoute problems[] = {{"/api/", su_ollama_problem}, {"", su_openai_problem}};
+/* "/embed" is the prefix of "/embeddings", which is OpenAI's. */
+static const SuProblemRoute problems[] = {
+    {"/api/", su_ollama_problem}, {"/embeddings", su_openai_problem},
+    {"/embed", su_tei_problem},   {"/similarity", su_tei_problem},
+    {"/rerank", su_tei_problem},  {"/predict", su_tei_problem},
+    {"/info", su_tei_problem},    {"", su_openai_problem}};
 
 static const SuRouteTable table = {routes, sizeof routes / sizeof *routes, problems,
                                    sizeof problems / sizeof *problems};
@@ -159,6 +175,7 @@ static SutraStatus open_first(SuServerContext *context, SutraError *err)
     if (context->models.num_entries == 0) SU_RAISE(err, SUTRA_E_ARGUMENT, "no model to serve");
     SuModelEntry *first = context->models.entries[0];
     SU_TRY(su_model_entry_open(first, err));
+    if (first->info.outputs >> SUTRA_OUT_SCORES & 1) options.output = SUTRA_OUT_SCORES;
     return sutra_model_warmup(context->engine, first->model, &options, err);
 }
 

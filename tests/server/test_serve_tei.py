@@ -22,9 +22,15 @@ def as_bytes(rows):
     return [struct.pack(f"<{len(row)}f", *row) for row in rows]
 
 
-def make_reranker(folder):
+def make_reranker(folder, activation=None):
+    """One that gives the sigmoid of its scores, or them as they are: activation "Identity"."""
     shutil.copytree(GOLDEN / "models/base", folder, ignore=shutil.ignore_patterns("modules.json", "1_Pooling"))
     shutil.copytree(GOLDEN / "rerankers/bert", folder, dirs_exist_ok=True)
+    if activation:
+        path = folder / "config.json"
+        config = json.loads(path.read_text())
+        config["sentence_transformers"] = {"activation_fn": f"torch.nn.modules.linear.{activation}"}
+        path.write_text(json.dumps(config))
     return folder
 
 
@@ -40,7 +46,8 @@ class Tei(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
         cls.reranker = make_reranker(cls.folder / "reranker")
-        cls.server = cls.enterClassContext(Server(PROGRAM, "-m", cls.reranker))
+        cls.raw = make_reranker(cls.folder / "raw", "Identity")
+        cls.server = cls.enterClassContext(Server(PROGRAM, "-m", cls.reranker, "-m", cls.raw))
         cls.expected = cli_vectors(PROGRAM, TEXTS)
 
     def post(self, path, **fields):
@@ -94,7 +101,7 @@ class Tei(unittest.TestCase):
 
     def test_too_long_texts(self):
         self.refused("/embed", 413, "validation", "item 1", inputs=["x", LONG])
-        self.refused("/embed", 413, "validation", "item 0", inputs=LONG, truncate=False)
+        self.refused("/embed", 413, "validation", "402 tokens, more than 160", inputs=LONG, truncate=False)
         answer = self.post("/embed", inputs=["x", LONG], truncate=True)
         self.assertEqual((answer.status, answer.headers["x-sutra-truncated"]), (200, "1"))
         self.assertEqual(as_bytes(answer.json), cli_vectors(PROGRAM, ["x", LONG]))
@@ -104,35 +111,34 @@ class Tei(unittest.TestCase):
 
     # ---- scores ----
 
-    def test_rerank(self):
-        scores = cli_scores(self.reranker, "the river", TEXTS)
-        answer = self.post("/rerank", query="the river", texts=TEXTS, raw_scores=True)
-        if answer.status == 424:
-            self.assertEqual(answer.json["error_type"], "backend")
-            answer = self.post("/rerank", query="the river", texts=TEXTS)
-        ranks = answer.json
-        self.assertEqual(sorted(rank["index"] for rank in ranks), list(range(len(TEXTS))))
-        self.assertEqual([set(rank) for rank in ranks], [{"index", "score"}] * len(TEXTS))
-        self.assertEqual([rank["score"] for rank in ranks], sorted(scores, reverse=True))
+    def check_ranks(self, ranks, scores):
+        self.assertEqual(sorted(rank["index"] for rank in ranks), list(range(len(scores))))
+        self.assertEqual([set(rank) for rank in ranks], [{"index", "score"}] * len(scores))
+        self.assertEqual([rank["score"] for rank in ranks], sorted((rank["score"] for rank in ranks), reverse=True))
         for rank in ranks:
-            self.assertEqual(rank["score"], scores[rank["index"]])
+            self.assertAlmostEqual(rank["score"], scores[rank["index"]], delta=1e-6)
 
-    def test_rerank_gives_the_sigmoid_and_texts(self):
+    def test_rerank(self):
+        """Without a model's name, by the first reranker."""
+        scores = cli_scores(self.reranker, "the river", TEXTS)
+        self.check_ranks(self.post("/rerank", query="the river", texts=TEXTS).json, scores)
+        self.assertTrue(all(0 < score < 1 for score in scores))
+        answer = self.post("/rerank", query="the river", texts=TEXTS, raw_scores=True)
+        self.assertEqual((answer.status, answer.json["error_type"]), (424, "backend"))
+        self.assertIn("no raw ones", answer.json["error"])
+
+    def test_raw_scores(self):
+        scores = cli_scores(self.raw, "the river", TEXTS)
+        self.check_ranks(self.post("/rerank", query="the river", texts=TEXTS, model="raw", raw_scores=True).json, scores)
+        sigmoids = [1 / (1 + math.exp(-score)) for score in scores]
+        self.check_ranks(self.post("/rerank", query="the river", texts=TEXTS, model="raw").json, sigmoids)
+
+    def test_rerank_returns_texts(self):
         twice = [TEXTS[0], TEXTS[1], TEXTS[0]]
         ranks = self.post("/rerank", query="the river", texts=twice, return_text=True, model="reranker").json
         self.assertEqual([rank["text"] for rank in ranks], [twice[rank["index"]] for rank in ranks])
-        self.assertLess([r["index"] for r in ranks].index(0), [r["index"] for r in ranks].index(2))
-        for rank in ranks:
-            self.assertTrue(0 < rank["score"] < 1)
-
-    def test_raw_scores_and_sigmoid_belong_together(self):
-        raw = self.post("/rerank", query="the river", texts=TEXTS, raw_scores=True)
-        if raw.status == 424:
-            self.assertIn("no raw ones", raw.json["error"])
-            return
-        raw = {rank["index"]: rank["score"] for rank in raw.json}
-        for rank in self.post("/rerank", query="the river", texts=TEXTS).json:
-            self.assertAlmostEqual(rank["score"], 1 / (1 + math.exp(-raw[rank["index"]])), delta=1e-6)
+        indices = [rank["index"] for rank in ranks]
+        self.assertLess(indices.index(0), indices.index(2))
 
     def test_a_model_that_gives_no_scores(self):
         self.refused("/rerank", 424, "backend", "base", query="x", texts=["y"], model="base")
