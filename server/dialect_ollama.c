@@ -191,8 +191,10 @@ static bool read_embeddings(const SuEmbedLimits *limits, SuText body, SuEmbedReq
     return read_fields(limits, body, &texts, request, problem);
 }
 
-static SuModelEntry *find_model(const SuModelTable *models, SuText name, SuProblem *problem)
+static SuModelEntry *find_model(const SuModelTable *models, const SuEmbedRequest *request,
+                                SuProblem *problem)
 {
+    SuText name = request->model;
     SuModelEntry *entry = su_ollama_find(models, name);
     if (!entry)
         su_problem_set(problem, 404, "model_not_found", "model",

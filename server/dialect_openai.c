@@ -232,8 +232,10 @@ static void write_answer(const SuEmbedAnswer *answer, SuHttpResponse *response)
     su_reply_bytes(body, "}", 1);
 }
 
-static SuModelEntry *find_model(const SuModelTable *models, SuText name, SuProblem *problem)
+static SuModelEntry *find_model(const SuModelTable *models, const SuEmbedRequest *request,
+                                SuProblem *problem)
 {
+    SuText name = request->model;
     SuModelEntry *entry = su_model_table_find(models, name);
     if (!entry)
         su_problem_set(problem, 404, "model_not_found", "model",

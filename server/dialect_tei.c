@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RAW_SCORES = 1, RETURN_TEXT = 2 }; /* in request->encoding */
+enum { RAW_SCORES = 1, RETURN_TEXT = 2, SIMILARITY = 4 }; /* in request->encoding */
 
 static SuText text_of(const json_t *string)
 {
@@ -206,12 +206,52 @@ static bool read_parameters(Reading *r, const json_t *value)
     return read_fields(r, value, fields);
 }
 
+static const Field embed_fields[] = {{"inputs", read_inputs, true},
+                                     {"model", read_model, false},
+                                     {"truncate", read_truncate, false},
+                                     {"truncation_direction", read_direction, false},
+                                     {"prompt_name", read_prompt_name, false},
+                                     {"normalize", read_normalize, false},
+                                     {"dimensions", read_dimensions, false},
+                                     {NULL, NULL, false}};
+static const Field token_fields[] = {{"inputs", read_inputs, true},
+                                     {"model", read_model, false},
+                                     {"truncate", read_truncate, false},
+                                     {"truncation_direction", read_direction, false},
+                                     {"prompt_name", read_prompt_name, false},
+                                     {NULL, NULL, false}};
+static const Field similarity_fields[] = {{"inputs", read_sentences, true},
+                                          {"model", read_model, false},
+                                          {"parameters", read_parameters, false},
+                                          {NULL, NULL, false}};
+static const Field rerank_fields[] = {{"texts", read_document, true},
+                                      {"query", read_query, true},
+                                      {"model", read_model, false},
+                                      {"truncate", read_truncate, false},
+                                      {"truncation_direction", read_direction, false},
+                                      {"raw_scores", read_raw_scores, false},
+                                      {"return_text", read_return_text, false},
+                                      {NULL, NULL, false}};
+
+/* NULL fields: those that the body is of. */
 static bool read_body(const SuEmbedLimits *limits, SuText body, const Field *fields,
                       SuEmbedRequest *request, SuProblem *problem)
 {
     Reading r = {.limits = limits, .request = request, .problem = problem};
-    request->document = su_json_body_read(body, problem);
-    if (!request->document || !read_fields(&r, request->document, fields)) return false;
+    json_t *root = request->document = su_json_body_read(body, problem);
+    if (!root) return false;
+    if (!fields) {
+        bool is_similarity = json_is_object(json_object_get(root, "inputs"));
+        fields = json_object_get(root, "query") ? rerank_fields
+                 : is_similarity                ? similarity_fields
+                                                : embed_fields;
+        if (is_similarity) request->encoding |= SIMILARITY;
+    }
+    request->options.normalize = SUTRA_NORMALIZE_YES;
+    if (fields == rerank_fields) request->options.output = SUTRA_OUT_SCORES;
+    if (fields == token_fields) request->options.output = SUTRA_OUT_TOKENS;
+    if (request->options.output) request->options.normalize = SUTRA_NORMALIZE_NO;
+    if (!read_fields(&r, root, fields)) return false;
     for (size_t i = 0; r.prompt.data && i < request->num_inputs; i++)
         request->inputs[i].prompt_name = r.prompt.data;
     return true;
@@ -220,79 +260,58 @@ static bool read_body(const SuEmbedLimits *limits, SuText body, const Field *fie
 static bool read_embed(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
                        SuProblem *problem)
 {
-    static const Field fields[] = {{"inputs", read_inputs, true},
-                                   {"model", read_model, false},
-                                   {"truncate", read_truncate, false},
-                                   {"truncation_direction", read_direction, false},
-                                   {"prompt_name", read_prompt_name, false},
-                                   {"normalize", read_normalize, false},
-                                   {"dimensions", read_dimensions, false},
-                                   {NULL, NULL, false}};
-    request->options.normalize = SUTRA_NORMALIZE_YES;
-    return read_body(limits, body, fields, request, problem);
+    return read_body(limits, body, embed_fields, request, problem);
 }
 
 static bool read_embed_all(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
                            SuProblem *problem)
 {
-    static const Field fields[] = {{"inputs", read_inputs, true},
-                                   {"model", read_model, false},
-                                   {"truncate", read_truncate, false},
-                                   {"truncation_direction", read_direction, false},
-                                   {"prompt_name", read_prompt_name, false},
-                                   {NULL, NULL, false}};
-    request->options.output = SUTRA_OUT_TOKENS;
-    request->options.normalize = SUTRA_NORMALIZE_NO;
-    return read_body(limits, body, fields, request, problem);
+    return read_body(limits, body, token_fields, request, problem);
 }
 
 static bool read_similarity(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
                             SuProblem *problem)
 {
-    static const Field fields[] = {{"inputs", read_sentences, true},
-                                   {"model", read_model, false},
-                                   {"parameters", read_parameters, false},
-                                   {NULL, NULL, false}};
-    request->options.normalize = SUTRA_NORMALIZE_YES;
-    return read_body(limits, body, fields, request, problem);
+    return read_body(limits, body, similarity_fields, request, problem);
 }
 
 static bool read_rerank(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
                         SuProblem *problem)
 {
-    static const Field fields[] = {{"texts", read_document, true},
-                                   {"query", read_query, true},
-                                   {"model", read_model, false},
-                                   {"truncate", read_truncate, false},
-                                   {"truncation_direction", read_direction, false},
-                                   {"raw_scores", read_raw_scores, false},
-                                   {"return_text", read_return_text, false},
-                                   {NULL, NULL, false}};
-    request->options.output = SUTRA_OUT_SCORES;
-    return read_body(limits, body, fields, request, problem);
+    return read_body(limits, body, rerank_fields, request, problem);
+}
+
+static bool read_any(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
+                     SuProblem *problem)
+{
+    return read_body(limits, body, NULL, request, problem);
 }
 
 /* ---- models ---- */
 
-static SuModelEntry *find_model(const SuModelTable *models, SuText name, SuProblem *problem)
-{
-    SuModelEntry *entry = su_model_table_find(models, name);
-    if (!entry)
-        su_problem_set(problem, 404, "model_not_found", "model", "the model `%.*s` does not exist",
-                       (int)(name.size < 200 ? name.size : 200), name.data);
-    return entry;
-}
-
-/* Without a name the first reranker that is open, else the first model that may be one. */
-static SuModelEntry *find_reranker(const SuModelTable *models, SuText name, SuProblem *problem)
+/* The first reranker that is open, else the first model that may be one; NULL: all are others. */
+static SuModelEntry *first_reranker(const SuModelTable *models)
 {
     SuModelEntry *closed = NULL;
-    for (size_t i = 0; !name.data && i < models->num_entries; i++) {
+    for (size_t i = 0; i < models->num_entries; i++) {
         SuModelEntry *entry = models->entries[i];
         if (entry->model && entry->info.outputs >> SUTRA_OUT_SCORES & 1) return entry;
         if (!entry->model && !closed) closed = entry;
     }
-    return closed ? closed : find_model(models, name, problem);
+    return closed;
+}
+
+static SuModelEntry *find_model(const SuModelTable *models, const SuEmbedRequest *request,
+                                SuProblem *problem)
+{
+    SuText name = request->model;
+    SuModelEntry *entry = NULL;
+    if (!name.data && request->options.output == SUTRA_OUT_SCORES) entry = first_reranker(models);
+    if (!entry) entry = su_model_table_find(models, name);
+    if (!entry)
+        su_problem_set(problem, 404, "model_not_found", "model", "the model `%.*s` does not exist",
+                       (int)(name.size < 200 ? name.size : 200), name.data);
+    return entry;
 }
 
 /* ---- answers ---- */
@@ -440,6 +459,16 @@ static void write_rerank(const SuEmbedAnswer *answer, SuHttpResponse *response)
     su_free(ranks);
 }
 
+static void write_any(const SuEmbedAnswer *answer, SuHttpResponse *response)
+{
+    if (answer->view->output == SUTRA_OUT_SCORES)
+        write_rerank(answer, response);
+    else if (answer->request->encoding & SIMILARITY)
+        write_similarity(answer, response);
+    else
+        write_embed(answer, response);
+}
+
 /* ---- routes ---- */
 
 void su_tei_embed(SuExchange *exchange)
@@ -462,7 +491,13 @@ void su_tei_similarity(SuExchange *exchange)
 
 void su_tei_rerank(SuExchange *exchange)
 {
-    static const SuEmbedDialect dialect = {read_rerank, find_reranker, write_rerank};
+    static const SuEmbedDialect dialect = {read_rerank, find_model, write_rerank};
+    su_embed_serve(exchange, &dialect);
+}
+
+void su_tei_any(SuExchange *exchange)
+{
+    static const SuEmbedDialect dialect = {read_any, find_model, write_any};
     su_embed_serve(exchange, &dialect);
 }
 

@@ -181,7 +181,7 @@ static void on_opened(SuModelWaiter *waiter)
 static void find_model(EmbedCall *call)
 {
     call->find_ns = su_clock_ns();
-    call->entry = call->dialect->find(&call->context->models, call->request.model, &call->problem);
+    call->entry = call->dialect->find(&call->context->models, &call->request, &call->problem);
     if (!call->entry) {
         fail(call);
         return;

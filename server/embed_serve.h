@@ -40,8 +40,9 @@ typedef struct SuEmbedDialect {
     /* Fills *request, whose options are as `limits` say; false: *problem says why not. */
     bool (*read)(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
                  SuProblem *problem);
-    /* NULL: *problem says that there is none of that name (data NULL: none was given). */
-    SuModelEntry *(*find)(const SuModelTable *models, SuText name, SuProblem *problem);
+    /* The model that a request is for; NULL: *problem says that there is none of that name. */
+    SuModelEntry *(*find)(const SuModelTable *models, const SuEmbedRequest *request,
+                          SuProblem *problem);
     void (*write)(const SuEmbedAnswer *answer, SuHttpResponse *response);
 } SuEmbedDialect;
 

@@ -37,8 +37,10 @@ static const SuRoute routes[] = {
     {"POST", "/similarity", su_tei_similarity, false},
     {"POST", "/rerank", su_tei_rerank, false},
     {"POST", "/predict", su_tei_predict, false},
-    {"POST", "/embeddings", su_openai_embeddings, false},
     {"GET", "/", su_ollama_root, true},
+    {"POST", "/", su_tei_any, false},
+    {"POST", "/invocations", su_tei_any, false},
+    {"POST", "/embeddings", su_openai_embeddings, false},
     {"POST", "/api/embed", su_ollama_embed, false},
     {"POST", "/api/embeddings", su_ollama_embeddings, false},
     {"POST", "/api/generate", su_ollama_generate, false},
@@ -56,7 +58,8 @@ static const SuProblemRoute problems[] = {
     {"/api/", su_ollama_problem}, {"/embeddings", su_openai_problem},
     {"/embed", su_tei_problem},   {"/similarity", su_tei_problem},
     {"/rerank", su_tei_problem},  {"/predict", su_tei_problem},
-    {"/info", su_tei_problem},    {"", su_openai_problem}};
+    {"/info", su_tei_problem},    {"/invocations", su_tei_problem},
+    {"", su_openai_problem}};
 
 static const SuRouteTable table = {routes, sizeof routes / sizeof *routes, problems,
                                    sizeof problems / sizeof *problems};

@@ -158,6 +158,14 @@ class Tei(unittest.TestCase):
             info = server.request("GET", "/info").json
             self.assertEqual(info["model_type"]["reranker"]["label2id"], {"LABEL_0": 0})
 
+    def test_what_the_fields_say(self):
+        for path in ("/", "/invocations"):
+            self.assertEqual(as_bytes(self.post(path, inputs=TEXTS).json), self.expected)
+            sentences = {"source_sentence": TEXTS[0], "sentences": TEXTS}
+            self.assertEqual(self.post(path, inputs=sentences).json, self.post("/similarity", inputs=sentences).json)
+            self.assertEqual(self.post(path, query="x", texts=TEXTS).json, self.post("/rerank", query="x", texts=TEXTS).json)
+        self.refused("/invocations", 422, "validation", "missing field `inputs`")
+
     def test_other_paths(self):
         self.assertEqual(self.server.request("GET", "/ping").status, 200)
         body = {"input": TEXTS, "encoding_format": "base64"}
