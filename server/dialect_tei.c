@@ -394,7 +394,7 @@ static void write_similarity(const SuEmbedAnswer *answer, SuHttpResponse *respon
         const float *row = row_of(view, i);
         double sum = 0;
         for (size_t k = 0; k < view->dim; k++) sum += (double)source[k] * row[k];
-        float cosine = (float)sum;
+        float cosine = sum > 1 ? 1 : sum < -1 ? -1 : (float)sum; /* of unit vectors, but rounded */
         su_reply_string(&response->body, i > 1 ? "," : "[");
         su_reply_float(&response->body, cosine);
     }
@@ -498,6 +498,7 @@ void su_tei_rerank(SuExchange *exchange)
 void su_tei_any(SuExchange *exchange)
 {
     static const SuEmbedDialect dialect = {read_any, find_model, write_any};
+    exchange->write_problem = su_tei_problem; /* "/" is no prefix of its own */
     su_embed_serve(exchange, &dialect);
 }
 

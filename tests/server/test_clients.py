@@ -10,6 +10,7 @@ import os
 import struct
 import unittest
 
+import huggingface_hub
 import langchain_ollama
 import langchain_openai
 import ollama
@@ -181,6 +182,45 @@ class OllamaClients(unittest.TestCase):
         self.assertEqual(as_bytes([checked.embed_query(TEXTS[0])]), self.expected[:1])
         with self.assertRaises(ollama.ResponseError):
             langchain_ollama.OllamaEmbeddings(model="none").embed_query("x")
+
+
+class HuggingFace(unittest.TestCase):
+    """Clients of text-embeddings-inference."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = cls.enterClassContext(Server(PROGRAM, "--api-key", KEY))
+        cls.expected = cli_vectors(PROGRAM, TEXTS)
+        cls.client = huggingface_hub.InferenceClient(model=cls.server.url, token=KEY)
+
+    def test_vectors(self):
+        self.assertEqual([row.tobytes() for row in self.client.feature_extraction(TEXTS)], self.expected)
+        self.assertEqual(self.client.feature_extraction(TEXTS[0])[0].tobytes(), self.expected[0])
+        raw = self.client.feature_extraction(TEXTS, normalize=False, truncate=True, truncation_direction="right")
+        self.assertEqual([row.tobytes() for row in raw], cli_vectors(PROGRAM, TEXTS, "--no-normalize"))
+        many = [f"{TEXTS[i % 4]} {i}" for i in range(1000)]
+        self.assertEqual([row.tobytes() for row in self.client.feature_extraction(many)], cli_vectors(PROGRAM, many))
+
+    def test_similarity(self):
+        found = self.client.sentence_similarity(TEXTS[0], other_sentences=TEXTS)
+        self.assertEqual(len(found), len(TEXTS))
+        self.assertAlmostEqual(found[0], 1, delta=2e-6)
+
+    def test_errors(self):
+        for wrong in ("night " * 400, []):
+            with self.assertRaises(huggingface_hub.errors.HfHubHTTPError) as caught:
+                self.client.feature_extraction(wrong)
+            self.assertEqual(caught.exception.response.status_code, 413)
+        with self.assertRaises(huggingface_hub.errors.HfHubHTTPError) as caught:
+            huggingface_hub.InferenceClient(model=self.server.url, token="wrong").feature_extraction("x")
+        self.assertEqual(caught.exception.response.status_code, 401)
+
+    def test_async(self):
+        async def ask():
+            async with huggingface_hub.AsyncInferenceClient(model=self.server.url, token=KEY) as client:
+                answers = await asyncio.gather(*(client.feature_extraction(TEXTS[i % 4]) for i in range(64)))
+            return [answer[0].tobytes() for answer in answers]
+        self.assertEqual(asyncio.run(ask()), [self.expected[i % 4] for i in range(64)])
 
 
 if __name__ == "__main__":

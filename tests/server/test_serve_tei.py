@@ -164,7 +164,7 @@ class Tei(unittest.TestCase):
             sentences = {"source_sentence": TEXTS[0], "sentences": TEXTS}
             self.assertEqual(self.post(path, inputs=sentences).json, self.post("/similarity", inputs=sentences).json)
             self.assertEqual(self.post(path, query="x", texts=TEXTS).json, self.post("/rerank", query="x", texts=TEXTS).json)
-        self.refused("/invocations", 422, "validation", "missing field `inputs`")
+            self.refused(path, 422, "validation", "missing field `inputs`")
 
     def test_other_paths(self):
         self.assertEqual(self.server.request("GET", "/ping").status, 200)
