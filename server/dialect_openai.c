@@ -232,9 +232,19 @@ static void write_answer(const SuEmbedAnswer *answer, SuHttpResponse *response)
     su_reply_bytes(body, "}", 1);
 }
 
+static SuModelEntry *find_model(const SuModelTable *models, SuText name, SuProblem *problem)
+{
+    SuModelEntry *entry = su_model_table_find(models, name);
+    if (!entry)
+        su_problem_set(problem, 404, "model_not_found", "model",
+                       "The model `%.*s` does not exist; GET /v1/models lists those that do.",
+                       (int)(name.size < 200 ? name.size : 200), name.data);
+    return entry;
+}
+
 void su_openai_embeddings(SuExchange *exchange)
 {
-    static const SuEmbedDialect dialect = {read_request, write_answer};
+    static const SuEmbedDialect dialect = {read_request, find_model, write_answer};
     su_embed_serve(exchange, &dialect);
 }
 

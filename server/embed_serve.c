@@ -1,5 +1,6 @@
 #include "embed_serve.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 
@@ -20,6 +21,8 @@ typedef struct EmbedCall {
     SuProblem problem;
     bool is_read; /* else problem says why not */
     SuModelEntry *entry;
+    bool uses_model;
+    uint64_t find_ns, load_ns;
     SutraJob *job;
     SutraResult *result;
     SutraError err;
@@ -34,6 +37,7 @@ static void end_call(EmbedCall *call)
     json_decref(call->request.document);
     sutra_job_free(call->job);
     sutra_result_free(call->result);
+    if (call->uses_model) su_model_entry_done(call->entry, call->request.keep_ns);
     su_free(call);
 }
 
@@ -67,8 +71,12 @@ static void write_answer(EmbedCall *call)
 {
     SutraResultView view = {.struct_size = sizeof view};
     char number[24];
-    sutra_result_view(call->result, &view, NULL);
-    SuEmbedAnswer facts = {.request = &call->request, .model = call->entry, .view = &view};
+    if (call->result) sutra_result_view(call->result, &view, NULL);
+    SuEmbedAnswer facts = {.request = &call->request,
+                           .model = call->entry,
+                           .view = &view,
+                           .load_ns = call->load_ns,
+                           .total_ns = su_clock_ns() - call->exchange->begin_ns};
     for (size_t i = 0; i < view.num_items; i++) {
         facts.tokens += view.items[i].tokens_used;
         facts.truncated += (view.items[i].flags & SUTRA_ITEM_TRUNCATED) != 0;
@@ -129,6 +137,8 @@ static void submit(EmbedCall *call)
 {
     SuEmbedRequest *request = &call->request;
     SutraError err = {0};
+    uint32_t most = request->most_tokens;
+    if (most && most < call->entry->info.max_tokens) request->options.max_tokens = most;
     call->exchange->work = call;
     SutraStatus status =
         sutra_submit(call->context->engine, call->entry->model, request->inputs,
@@ -147,10 +157,16 @@ static void on_opened(SuModelWaiter *waiter)
 {
     EmbedCall *call = CALL_OF(waiter, waiter);
     SuModelEntry *entry = call->entry;
+    call->load_ns = su_clock_ns() - call->find_ns;
+    call->uses_model = entry->model != NULL;
+    if (call->uses_model) su_model_entry_use(entry);
     if (!call->exchange->connection) {
         answer(call);
-    } else if (entry->model) {
+    } else if (entry->model && call->request.num_inputs > 0) {
         submit(call);
+    } else if (entry->model) {
+        write_answer(call);
+        answer(call);
     } else {
         /* the message holds paths, which are not the client's business */
         su_log(call->context->log, call->context->log_user, SU_LOG_WARNING,
@@ -164,12 +180,9 @@ static void on_opened(SuModelWaiter *waiter)
 
 static void find_model(EmbedCall *call)
 {
-    SuText name = call->request.model;
-    call->entry = su_model_table_find(&call->context->models, name);
+    call->find_ns = su_clock_ns();
+    call->entry = call->dialect->find(&call->context->models, call->request.model, &call->problem);
     if (!call->entry) {
-        su_problem_set(&call->problem, 404, "model_not_found", "model",
-                       "The model `%.*s` does not exist; GET /v1/models lists those that do.",
-                       (int)(name.size < 200 ? name.size : 200), name.data);
         fail(call);
         return;
     }
@@ -187,6 +200,7 @@ static void read_request(EmbedCall *call)
         .truncation = limits->truncates ? SUTRA_TRUNCATE_MODEL : SUTRA_TRUNCATE_ERROR,
         .when_full = SUTRA_WHEN_FULL_FAIL,
         .timeout_ns = limits->queue_ns};
+    call->request.keep_ns = SU_KEEP_ALIVE_EVER;
     call->is_read =
         call->dialect->read(limits, call->exchange->body, &call->request, &call->problem);
 }

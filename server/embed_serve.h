@@ -16,9 +16,11 @@
 typedef struct SuEmbedRequest {
     SuText model;       /* data NULL: none is named */
     SutraInput *inputs; /* [num_inputs] of su_alloc; texts and prompt lie in `document` */
-    size_t num_inputs;
+    size_t num_inputs;  /* 0: the model is opened, that is all */
     SutraEmbedOptions options;
-    uint32_t encoding; /* of vectors; what it means is the dialect's */
+    uint32_t most_tokens; /* of a text, where the model takes more; 0: as many as the model takes */
+    uint32_t encoding;    /* of vectors; what it means is the dialect's */
+    uint64_t keep_ns;     /* for su_model_entry_done; for ever unless the dialect says otherwise */
     json_t *document;
 } SuEmbedRequest;
 
@@ -29,13 +31,17 @@ typedef struct SuEmbedAnswer {
     const SutraResultView *view; /* [num_inputs, dim] */
     uint64_t tokens;             /* that went through the encoder */
     uint64_t truncated;          /* texts that were cut */
+    uint64_t load_ns;            /* until the model was open */
+    uint64_t total_ns;           /* since the request's first byte */
 } SuEmbedAnswer;
 
-/* Functions of any thread. */
+/* read and write are called on any thread, find on the loop's. */
 typedef struct SuEmbedDialect {
     /* Fills *request, whose options are as `limits` say; false: *problem says why not. */
     bool (*read)(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
                  SuProblem *problem);
+    /* NULL: *problem says that there is none of that name (data NULL: none was given). */
+    SuModelEntry *(*find)(const SuModelTable *models, SuText name, SuProblem *problem);
     void (*write)(const SuEmbedAnswer *answer, SuHttpResponse *response);
 } SuEmbedDialect;
 

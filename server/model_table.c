@@ -1,5 +1,6 @@
 #include "model_table.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 
 #include <string.h>
@@ -14,6 +15,7 @@ SutraStatus su_model_table_open(SuModelTable *table, SuLoop *loop, SuWorker *wor
 void su_model_table_close(SuModelTable *table)
 {
     for (size_t i = 0; i < table->num_entries; i++) {
+        if (table->entries[i]->end) event_free(table->entries[i]->end);
         sutra_model_free(table->entries[i]->model);
         sutra_model_free(table->entries[i]->found);
         su_free(table->entries[i]->id);
@@ -49,6 +51,7 @@ SuModelEntry *su_model_table_find(const SuModelTable *table, SuText name)
 }
 
 static void open_on_worker(SuWork *work);
+static void close_on_worker(SuWork *work);
 static void tell_waiters(SuPost *post);
 
 SutraStatus su_model_table_add(SuModelTable *table, const char *id, const char *path,
@@ -74,7 +77,9 @@ SutraStatus su_model_table_add(SuModelTable *table, const char *id, const char *
     *entry = (SuModelEntry){.id = copy,
                             .table = table,
                             .info.struct_size = sizeof entry->info,
+                            .keep_ns = SU_KEEP_ALIVE_EVER,
                             .work.run = open_on_worker,
+                            .close_work.run = close_on_worker,
                             .post.run = tell_waiters};
     table->entries[table->num_entries++] = entry;
     return SUTRA_OK;
@@ -132,11 +137,13 @@ static void tell_waiters(SuPost *post)
     publish(entry, &entry->err);
     entry->is_opening = false;
     entry->waiters = NULL;
+    su_model_entry_use(entry); /* until all have been told */
     while (waiter) {
         SuModelWaiter *next = waiter->next;
         waiter->opened(waiter);
         waiter = next;
     }
+    su_model_entry_done(entry, entry->keep_ns);
 }
 
 void su_model_entry_want(SuModelEntry *entry, SuModelWaiter *waiter)
@@ -151,4 +158,49 @@ void su_model_entry_want(SuModelEntry *entry, SuModelWaiter *waiter)
     entry->is_opening = true;
     entry->err = (SutraError){0};
     su_worker_give(entry->table->worker, &entry->work);
+}
+
+/* ---- how long it stays open ---- */
+
+/* Only who uses a model holds a reference to it besides the table. */
+static void close_on_worker(SuWork *work)
+{
+    SuModelEntry *entry =
+        (SuModelEntry *)(void *)((char *)work - offsetof(SuModelEntry, close_work));
+    sutra_models_close_idle(entry->table->models);
+}
+
+/* A request that comes meanwhile has it opened again, on the worker after this. */
+static void close_entry(SuModelEntry *entry)
+{
+    if (!entry->model || !entry->table->worker->has_thread) return;
+    sutra_model_free(entry->model);
+    entry->model = NULL;
+    entry->end_ns = 0;
+    su_worker_give(entry->table->worker, &entry->close_work);
+}
+
+static void on_end(evutil_socket_t fd, short what, void *user)
+{
+    SuModelEntry *entry = user;
+    (void)fd;
+    (void)what;
+    if (entry->num_users == 0) close_entry(entry);
+}
+
+void su_model_entry_use(SuModelEntry *entry)
+{
+    entry->num_users++;
+    entry->end_ns = 0;
+    if (entry->end) event_del(entry->end);
+}
+
+void su_model_entry_done(SuModelEntry *entry, uint64_t keep_ns)
+{
+    entry->keep_ns = keep_ns;
+    if (--entry->num_users > 0 || keep_ns == SU_KEEP_ALIVE_EVER || !entry->model) return;
+    if (!entry->end) entry->end = evtimer_new(entry->table->loop->base, on_end, entry);
+    entry->end_ns = su_clock_ns() + keep_ns;
+    uint64_t milliseconds = keep_ns / 1000000 + (keep_ns % 1000000 > 0);
+    if (keep_ns == 0 || !entry->end || !su_loop_after(entry->end, milliseconds)) close_entry(entry);
 }

@@ -2,12 +2,14 @@
  *
  * The table is complete before the first request. Names are compared with what it holds and with
  * nothing else: no part of a request becomes a path. Models are opened on demand, on the worker,
- * and stay open. All but what su_model_entry_open does on the worker is on the loop's thread. */
+ * and stay open unless a request says for how long: once nobody uses such a one it is closed after
+ * that time, on the worker too. All else is on the loop's thread. */
 #ifndef SU_MODEL_TABLE_H
 #define SU_MODEL_TABLE_H
 
 #include "event_loop.h"
 #include "http_head.h"
+#include "keep_alive.h"
 #include "worker.h"
 
 /* Waits for a model to be open; lies in what wants it. */
@@ -18,8 +20,8 @@ typedef struct SuModelWaiter {
 
 typedef struct SuModelEntry {
     char *id;
-    SutraModel *model;   /* NULL: not open yet */
-    SutraModelInfo info; /* once it is open */
+    SutraModel *model;   /* NULL: not open */
+    SutraModelInfo info; /* while it is open */
     SutraError err;      /* of the last try */
     bool is_opening;
     SuModelWaiter *waiters;
@@ -27,6 +29,11 @@ typedef struct SuModelEntry {
     SuWork work;
     SuPost post;
     SutraModel *found; /* by the worker */
+    size_t num_users;  /* a model in use is not closed */
+    uint64_t keep_ns;  /* how long it stays open without use, as the last user said */
+    uint64_t end_ns;   /* clock when it is to be closed; 0: it is not */
+    struct event *end; /* NULL: none was needed so far */
+    SuWork close_work;
 } SuModelEntry;
 
 typedef struct SuModelAlias {
@@ -61,5 +68,10 @@ SuModelEntry *su_model_table_find(const SuModelTable *table, SuText name);
 SutraStatus su_model_entry_open(SuModelEntry *entry, SutraError *err);
 /* Has it opened; the waiter is called when entry->model is set, or entry->err says why not. */
 void su_model_entry_want(SuModelEntry *entry, SuModelWaiter *waiter);
+
+/* Between the two an open model stays open; a waiter that is called may begin at once. keep_ns: how
+ * long it stays so after the last use; SU_KEEP_ALIVE_EVER: for good. */
+void su_model_entry_use(SuModelEntry *entry);
+void su_model_entry_done(SuModelEntry *entry, uint64_t keep_ns);
 
 #endif

@@ -1,8 +1,10 @@
 /* server_api.c - sutra_server.h: options, the parts of a server in the order they are made and
  * ended, and its routes. */
 #include "base/memory.h"
+#include "dialect_ollama.h"
 #include "dialect_openai.h"
 #include "health.h"
+#include "ollama_catalogue.h"
 #include "server_context.h"
 #include "sutra_server.h"
 
@@ -25,9 +27,20 @@ static const SuRoute routes[] = {
     {"POST", "/v1/embeddings", su_openai_embeddings, false},
     {"GET", "/v1/models", su_openai_models, false},
     {"GET", "/v1/models/{}", su_openai_model, false},
+    {"GET", "/", su_ollama_root, true},
+    {"POST", "/api/embed", su_ollama_embed, false},
+    {"POST", "/api/embeddings", su_ollama_embeddings, false},
+    {"POST", "/api/generate", su_ollama_generate, false},
+    {"POST", "/api/chat", su_ollama_chat, false},
+    {"GET", "/api/version", su_ollama_version, false},
+    {"GET", "/api/tags", su_ollama_tags, false},
+    {"GET", "/api/ps", su_ollama_ps, false},
+    {"POST", "/api/show", su_ollama_show, false},
+    {"POST", "/api/pull", su_ollama_pull, false},
+    {"DELETE", "/api/delete", su_ollama_delete, false},
 };
 
-static const SuProblemRoute problems[] = {{"", su_openai_problem}};
+static const SuProblemRoute problems[] = {{"/api/", su_ollama_problem}, {"", su_openai_problem}};
 
 static const SuRouteTable table = {routes, sizeof routes / sizeof *routes, problems,
                                    sizeof problems / sizeof *problems};

@@ -94,12 +94,18 @@ void su_job_queue_leave(SuJobQueue *queue)
     pthread_mutex_unlock(&queue->lock);
 }
 
+/* A job that is over holds none; its callback may count on that. */
+static void release_model(SutraJob *job)
+{
+    su_model_free((SutraModel *)job->request.model);
+    job->request.model = NULL;
+}
+
 /* The job is done: whoever waits for it comes first, as the engine may go when all are. */
 static void end_job(SutraJob *job)
 {
     SuJobQueue *queue = job->queue;
-    su_model_free((SutraModel *)job->request.model); /* a job that is over holds none */
-    job->request.model = NULL;
+    release_model(job);
     pthread_mutex_lock(&job->lock);
     job->done = true;
     pthread_cond_broadcast(&job->changed);
@@ -146,6 +152,7 @@ static void *notify(void *argument)
         pthread_mutex_unlock(&queue->lock);
         SutraResult *result = job->result;
         job->result = NULL;
+        release_model(job);
         job->callback(job->user, result, &job->error);
         end_job(job);
         pthread_mutex_lock(&queue->lock);

@@ -10,7 +10,9 @@ import os
 import struct
 import unittest
 
+import langchain_ollama
 import langchain_openai
+import ollama
 import openai
 from serve_case import Server, cli_vectors, main, parse_arguments, request_bytes
 
@@ -94,6 +96,91 @@ class Clients(unittest.TestCase):
         self.assertEqual(as_bytes(client.embed_documents(TEXTS)), self.expected)
         self.assertEqual(as_bytes([client.embed_query(TEXTS[0])]), self.expected[:1])
         self.assertEqual(as_bytes(asyncio.run(client.aembed_documents(TEXTS))), self.expected)
+
+
+class OllamaClients(unittest.TestCase):
+    """Named as Ollama names them; OLLAMA_HOST is all that they are told."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = cls.enterClassContext(Server(PROGRAM, "--alias", "nomic-embed-text=base"))
+        os.environ["OLLAMA_HOST"] = cls.server.url
+        cls.name = "nomic-embed-text"
+        cls.expected = cli_vectors(PROGRAM, TEXTS)
+        cls.many = [f"{TEXTS[i % 4]} {i}" for i in range(1000)]
+
+    def test_ollama(self):
+        client = ollama.Client()
+        answer = client.embed(self.name, TEXTS)
+        self.assertEqual(as_bytes(answer.embeddings), self.expected)
+        self.assertEqual(answer.model, self.name)
+        self.assertGreater(answer.prompt_eval_count, 0)
+        self.assertGreaterEqual(answer.total_duration, answer.load_duration)
+        self.assertEqual(as_bytes(client.embed(self.name, TEXTS[0], keep_alive="5m").embeddings), self.expected[:1])
+        self.assertEqual(as_bytes(client.embed(self.name, TEXTS, dimensions=7).embeddings), cli_vectors(PROGRAM, TEXTS, "--dim", "7"))
+        self.assertEqual(as_bytes(client.embed(self.name, self.many).embeddings), cli_vectors(PROGRAM, self.many))
+        self.assertEqual(client.embed(self.name, "").embeddings, [])
+        self.assertEqual(client.embed(self.name, []).embeddings, [])
+        self.assertEqual(as_bytes(client.embed(self.name, ["night " * 400]).embeddings), cli_vectors(PROGRAM, ["night " * 400]))
+        options = ollama.Options(num_ctx=2048, temperature=0.5)
+        self.assertEqual(as_bytes(client.embed(self.name, TEXTS, options=options, truncate=False).embeddings), self.expected)
+        self.assertEqual(as_bytes([client.embeddings(self.name, TEXTS[0]).embedding]),
+                         cli_vectors(PROGRAM, TEXTS[:1], "--no-normalize"))
+
+    def test_ollama_understands_errors(self):
+        client = ollama.Client()
+        for wrong, status, words in ((lambda: client.embed("none", "x"), 404, "not found, try pulling it first"),
+                                     (lambda: client.embeddings("none", "x"), 404, "not found"),
+                                     (lambda: client.show("none"), 404, "not found"),
+                                     (lambda: client.delete(self.name), 403, "not deleted"),
+                                     (lambda: client.pull("none"), 404, "sutra pull"),
+                                     (lambda: list(client.pull("none", stream=True)), 404, "sutra pull"),
+                                     (lambda: client.generate(self.name, "x"), 400, "do not support generate"),
+                                     (lambda: client.chat(self.name, []), 400, "do not support chat"),
+                                     (lambda: client.embed(self.name, "night " * 400, truncate=False), 400, "exceeds the context length")):
+            with self.assertRaises(ollama.ResponseError) as caught:
+                wrong()
+            self.assertEqual(caught.exception.status_code, status)
+            self.assertIn(words, caught.exception.error)
+
+    def test_ollama_looks_around(self):
+        client = ollama.Client()
+        self.assertEqual([model.model for model in client.list().models], ["base:latest", f"{self.name}:latest"])
+        shown = client.show(self.name)
+        self.assertEqual((shown.capabilities, shown.details.family), (["embedding"], "bert"))
+        self.assertEqual(shown.modelinfo["bert.embedding_length"], len(self.expected[0]) // 4)
+        running = client.ps().models[0]
+        self.assertGreater(running.size, 0)
+        self.assertIsNotNone(running.expires_at)
+        self.assertEqual(client.pull(self.name).status, "success")
+        self.assertEqual([step.status for step in client.pull(self.name, stream=True)], ["pulling manifest", "success"])
+
+    def test_ollama_async(self):
+        async def ask():
+            client = ollama.AsyncClient()
+            answers = await asyncio.gather(*(client.embed(self.name, TEXTS[i % 4]) for i in range(64)))
+            return as_bytes(answer.embeddings[0] for answer in answers)
+        self.assertEqual(asyncio.run(ask()), [self.expected[i % 4] for i in range(64)])
+
+    def test_ollama_with_a_key(self):
+        with Server(PROGRAM, "--api-key", KEY) as server:
+            client = ollama.Client(host=server.url, headers={"Authorization": f"Bearer {KEY}"})
+            self.assertEqual(as_bytes(client.embed("base", TEXTS).embeddings), self.expected)
+            with self.assertRaises(ollama.ResponseError) as caught:
+                ollama.Client(host=server.url, headers={"Authorization": "Bearer wrong"}).embed("base", TEXTS)
+            self.assertEqual(caught.exception.status_code, 401)
+
+    def test_langchain(self):
+        client = langchain_ollama.OllamaEmbeddings(model=self.name)
+        self.assertEqual(as_bytes(client.embed_documents(TEXTS)), self.expected)
+        self.assertEqual(as_bytes([client.embed_query(TEXTS[0])]), self.expected[:1])
+        self.assertEqual(as_bytes(client.embed_documents(self.many)), cli_vectors(PROGRAM, self.many))
+        self.assertEqual(as_bytes(asyncio.run(client.aembed_documents(TEXTS))), self.expected)
+        self.assertEqual(as_bytes(client.embed_documents(["", "night " * 400])), cli_vectors(PROGRAM, ["", "night " * 400]))
+        checked = langchain_ollama.OllamaEmbeddings(model=self.name, validate_model_on_init=True, keep_alive=300)
+        self.assertEqual(as_bytes([checked.embed_query(TEXTS[0])]), self.expected[:1])
+        with self.assertRaises(ollama.ResponseError):
+            langchain_ollama.OllamaEmbeddings(model="none").embed_query("x")
 
 
 if __name__ == "__main__":

@@ -146,7 +146,7 @@ class Http(unittest.TestCase):
                 self.assertTrue(connection.is_closed())
 
     def test_wrong_paths_and_methods(self):
-        for method, path, status, allow in (("GET", "/", 404, None), ("GET", "/v1", 404, None), ("GET", "/health/", 404, None),
+        for method, path, status, allow in (("POST", "/", 405, "GET, HEAD"), ("GET", "/v1", 404, None), ("GET", "/health/", 404, None),
                                             ("GET", "/../health", 404, None), ("POST", "/health", 405, "GET, HEAD"),
                                             ("GET", "/v1/embeddings", 405, "POST"), ("BREW", "/ready", 405, "GET, HEAD"),
                                             ("GET", "/v1/models/", 404, None), ("OPTIONS", "*", 404, None)):
