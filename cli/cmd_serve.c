@@ -307,11 +307,12 @@ static int run_serve(const void *given, const CliArguments *rest)
 const CliCommand cli_serve_command = {
     .name = "serve",
     .arguments = "[OPTION ...]",
-    .summary = "answer requests over HTTP, as OpenAI's embeddings API does",
+    .summary = "answer requests over HTTP, as OpenAI and Ollama do",
     .details =
         "Serves models to clients of OpenAI's embeddings API (POST /v1/embeddings, GET\n"
-        "/v1/models), and says whether it is well (GET /health, /ready). Prints where it\n"
-        "listens once it is ready. SIGTERM and SIGINT end it after what has begun is answered.\n"
+        "/v1/models) and of Ollama's (POST /api/embed, GET /api/tags and others), and says\n"
+        "whether it is well (GET /health, /ready). Prints where it listens once it is ready.\n"
+        "SIGTERM and SIGINT end it after what has begun is answered.\n"
         "\n"
         "  sutra serve -m all-MiniLM-L6-v2 --alias text-embedding-3-small=all-MiniLM-L6-v2",
     .groups = groups,

@@ -18,6 +18,13 @@ static void *work_on(void *given)
     return NULL;
 }
 
+static void destroy(SuWorker *worker)
+{
+    pthread_cond_destroy(&worker->changed);
+    pthread_mutex_destroy(&worker->lock);
+    *worker = (SuWorker){0};
+}
+
 SutraStatus su_worker_start(SuWorker *worker, SutraError *err)
 {
     *worker = (SuWorker){0};
@@ -26,6 +33,7 @@ SutraStatus su_worker_start(SuWorker *worker, SutraError *err)
     pthread_cond_init(&worker->changed, NULL);
     worker->has_thread = pthread_create(&worker->thread, NULL, work_on, worker) == 0;
     if (worker->has_thread) return SUTRA_OK;
+    destroy(worker);
     SU_RAISE(err, SUTRA_E_LIMIT, "the server's worker thread could not be started");
 }
 
@@ -41,13 +49,11 @@ void su_worker_give(SuWorker *worker, SuWork *work)
 
 void su_worker_stop(SuWorker *worker)
 {
-    if (!worker->last) return;
+    if (!worker->has_thread) return;
     pthread_mutex_lock(&worker->lock);
     worker->ends = true;
     pthread_cond_signal(&worker->changed);
     pthread_mutex_unlock(&worker->lock);
-    if (worker->has_thread) pthread_join(worker->thread, NULL);
-    pthread_cond_destroy(&worker->changed);
-    pthread_mutex_destroy(&worker->lock);
-    *worker = (SuWorker){0};
+    pthread_join(worker->thread, NULL);
+    destroy(worker);
 }

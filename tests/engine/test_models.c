@@ -241,6 +241,38 @@ static void a_job_keeps_its_model_open(void **state)
     engine_gate_destroy(&gate);
 }
 
+typedef struct Closing {
+    SutraModels *models;
+    bool is_closed;
+} Closing;
+
+static void close_them(void *user, SutraResult *result, const SutraError *err)
+{
+    Closing *closing = user;
+    (void)err;
+    sutra_result_free(result);
+    sutra_models_close_idle(closing->models);
+    closing->is_closed = is(closing->models, "a", "\"state\": \"closed\"");
+}
+
+static void a_callback_finds_its_jobs_model_let_go(void **state)
+{
+    (void)state;
+    SutraJob *job;
+    SutraError err = {0};
+    const SutraInput input = text_input("a b c");
+    SutraModels *models = create(0, 0);
+    SutraModel *model = get(models, "a");
+    Closing closing = {.models = models};
+    assert_int_equal(sutra_submit(engine, model, &input, 1, NULL, close_them, &closing, &job, &err),
+                     SUTRA_OK);
+    sutra_model_free(model);
+    assert_int_equal(sutra_job_wait(job, UINT64_MAX, NULL, &err), SUTRA_OK);
+    assert_true(closing.is_closed);
+    sutra_job_free(job);
+    sutra_models_free(models);
+}
+
 /* The description, whole. */
 static json_t *describe(SutraModels *models)
 {
@@ -350,6 +382,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(one_that_is_larger_than_the_budget_closes_nothing),
         cmocka_unit_test(idle_ones_are_closed),
         cmocka_unit_test(a_job_keeps_its_model_open),
+        cmocka_unit_test(a_callback_finds_its_jobs_model_let_go),
         cmocka_unit_test(threads_share_them),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
