@@ -7,11 +7,6 @@
 
 #include <string.h>
 
-static SuText text_of(const json_t *string)
-{
-    return (SuText){json_string_value(string), json_string_length(string)};
-}
-
 /* ---- the request ---- */
 
 static bool refuse_type(SuProblem *problem, const char *field, const char *wanted)
@@ -44,7 +39,7 @@ static bool read_input(const SuEmbedLimits *limits, const json_t *value, SuEmbed
     if (!make_inputs(request, n, problem)) return false;
     for (size_t i = 0; i < n; i++) {
         const json_t *item = is_list ? json_array_get(value, i) : value;
-        SuText text = text_of(item);
+        SuText text = su_json_text(item);
         if (!json_is_string(item))
             return su_problem_set(problem, 400, NULL, "input",
                                   "invalid input type: item %zu is not a text", i);
@@ -56,7 +51,7 @@ static bool read_input(const SuEmbedLimits *limits, const json_t *value, SuEmbed
 static bool read_prompt(const SuEmbedLimits *limits, const json_t *value, SuEmbedRequest *request,
                         SuProblem *problem)
 {
-    SuText text = text_of(value);
+    SuText text = su_json_text(value);
     (void)limits;
     if (!json_is_string(value)) return refuse_type(problem, "prompt", "a text");
     if (text.size == 0) return true;
@@ -69,7 +64,7 @@ static bool read_model(const SuEmbedLimits *limits, const json_t *value, SuEmbed
                        SuProblem *problem)
 {
     (void)limits;
-    request->model = text_of(value);
+    request->model = su_json_text(value);
     return json_is_string(value) || refuse_type(problem, "model", "a model's name");
 }
 
@@ -95,7 +90,7 @@ static bool read_dimensions(const SuEmbedLimits *limits, const json_t *value,
 static bool read_keep_alive(const SuEmbedLimits *limits, const json_t *value,
                             SuEmbedRequest *request, SuProblem *problem)
 {
-    SuText text = text_of(value);
+    SuText text = su_json_text(value);
     (void)limits;
     if (json_is_number(value)) {
         request->keep_ns = su_keep_alive_of_seconds(json_number_value(value));

@@ -8,11 +8,6 @@
 
 enum { ENCODING_FLOAT, ENCODING_BASE64 };
 
-static SuText text_of(const json_t *string)
-{
-    return (SuText){json_string_value(string), json_string_length(string)};
-}
-
 /* ---- the request ---- */
 
 static bool refuse_type(SuProblem *problem, const char *field, const char *wanted)
@@ -28,7 +23,7 @@ static bool read_one_input(const json_t *value, SutraInput *input, SuProblem *pr
             "`input` holds token ids, which are those of another model's tokenizer: send texts. "
             "LangChain's OpenAIEmbeddings does with check_embedding_ctx_length=False.");
     if (!json_is_string(value)) return refuse_type(problem, "input", "a text or a list of texts");
-    SuText text = text_of(value);
+    SuText text = su_json_text(value);
     if (text.size == 0)
         return su_problem_set(problem, 400, NULL, "input", "`input` cannot be an empty string.");
     *input = (SutraInput){.text = text.data, .text_size = text.size};
@@ -79,14 +74,14 @@ static bool read_model(const SuEmbedLimits *limits, const json_t *value, SuEmbed
                        SuProblem *problem)
 {
     (void)limits;
-    request->model = text_of(value);
+    request->model = su_json_text(value);
     return json_is_string(value) || refuse_type(problem, "model", "a model's name");
 }
 
 static bool read_encoding(const SuEmbedLimits *limits, const json_t *value, SuEmbedRequest *request,
                           SuProblem *problem)
 {
-    SuText text = text_of(value);
+    SuText text = su_json_text(value);
     (void)limits;
     bool is_base64 = json_is_string(value) && su_text_is(text, "base64");
     request->encoding = is_base64 ? ENCODING_BASE64 : ENCODING_FLOAT;
@@ -115,7 +110,7 @@ static bool read_user(const SuEmbedLimits *limits, const json_t *value, SuEmbedR
 static bool read_prompt_name(const SuEmbedLimits *limits, const json_t *value,
                              SuEmbedRequest *request, SuProblem *problem)
 {
-    SuText text = text_of(value);
+    SuText text = su_json_text(value);
     (void)limits;
     if (!json_is_string(value) || memchr(text.data, 0, text.size))
         return refuse_type(problem, "prompt_name", "the name of a prompt");

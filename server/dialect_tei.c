@@ -11,11 +11,6 @@
 
 enum { RAW_SCORES = 1, RETURN_TEXT = 2, SIMILARITY = 4 }; /* in request->encoding */
 
-static SuText text_of(const json_t *string)
-{
-    return (SuText){json_string_value(string), json_string_length(string)};
-}
-
 /* ---- fields ---- */
 
 typedef struct Reading {
@@ -57,7 +52,7 @@ static bool read_texts(Reading *r, const json_t *list, size_t first, const char 
 {
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *item = json_array_get(list, i);
-        SuText text = text_of(item);
+        SuText text = su_json_text(item);
         if (!json_is_string(item)) return refuse(r, field, "a text or a list of texts");
         r->request->inputs[first + i] = (SutraInput){.text = text.data, .text_size = text.size};
     }
@@ -66,7 +61,7 @@ static bool read_texts(Reading *r, const json_t *list, size_t first, const char 
 
 static bool read_inputs(Reading *r, const json_t *value)
 {
-    SuText text = text_of(value);
+    SuText text = su_json_text(value);
     if (json_is_array(value))
         return make_inputs(r, json_array_size(value), "inputs") &&
                read_texts(r, value, 0, "inputs");
@@ -78,7 +73,7 @@ static bool read_inputs(Reading *r, const json_t *value)
 
 static bool read_model(Reading *r, const json_t *value)
 {
-    r->request->model = text_of(value);
+    r->request->model = su_json_text(value);
     return json_is_string(value) || refuse(r, "model", "a model's name");
 }
 
@@ -91,14 +86,14 @@ static bool read_truncate(Reading *r, const json_t *value)
 
 static bool read_direction(Reading *r, const json_t *value)
 {
-    SuText text = text_of(value);
+    SuText text = su_json_text(value);
     if (json_is_string(value) && su_text_is_word(text, "right")) return true;
     return refuse(r, "truncation_direction", "\"right\": this server cuts texts at their end");
 }
 
 static bool read_prompt_name(Reading *r, const json_t *value)
 {
-    r->prompt = text_of(value);
+    r->prompt = su_json_text(value);
     return (json_is_string(value) && !memchr(r->prompt.data, 0, r->prompt.size)) ||
            refuse(r, "prompt_name", "the name of a prompt");
 }
@@ -142,7 +137,7 @@ static bool read_document(Reading *r, const json_t *texts)
 /* After the texts, which become what they are pairs with. */
 static bool read_query(Reading *r, const json_t *value)
 {
-    SuText query = text_of(value);
+    SuText query = su_json_text(value);
     if (!json_is_string(value)) return refuse(r, "query", "a text");
     for (size_t i = 0; i < r->request->num_inputs; i++) {
         SutraInput *input = &r->request->inputs[i];
@@ -184,7 +179,7 @@ static bool read_sentences(Reading *r, const json_t *value)
 {
     const json_t *source = json_object_get(value, "source_sentence");
     const json_t *sentences = json_object_get(value, "sentences");
-    SuText text = text_of(source);
+    SuText text = su_json_text(source);
     if (!json_is_object(value) || json_object_size(value) != 2 || !json_is_string(source) ||
         !json_is_array(sentences))
         return refuse(r, "inputs",

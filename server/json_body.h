@@ -13,4 +13,10 @@ enum { SU_JSON_DEPTH = 32, SU_JSON_VALUES = 1 << 20 };
  * says why not. */
 json_t *su_json_body_read(SuText body, SuProblem *problem);
 
+/* A string's bytes; data NULL: it is none. */
+static inline SuText su_json_text(const json_t *string)
+{
+    return (SuText){json_string_value(string), json_string_length(string)};
+}
+
 #endif

@@ -15,25 +15,13 @@
 
 /* ---- members of objects ---- */
 
-static void put_string(SuReplyText *body, const char *before, const char *string)
-{
-    su_reply_string(body, before);
-    su_reply_json(body, (SuText){string, strlen(string)});
-}
-
-static void put_number(SuReplyText *body, const char *before, uint64_t number)
-{
-    su_reply_string(body, before);
-    su_reply_number(body, number);
-}
-
 static void put_time(SuReplyText *body, const char *before, int64_t seconds)
 {
     char text[80] = "";
     struct tm parts;
     time_t time = (time_t)seconds;
     if (gmtime_r(&time, &parts)) strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-    put_string(body, before, text);
+    su_reply_put_string(body, before, text);
 }
 
 /* "22.7M" */
@@ -45,7 +33,7 @@ static void put_parameters(SuReplyText *body, const char *before, uint64_t numbe
         snprintf(text, sizeof text, "%.*fM", millions < 100 ? 2 : 0, millions);
     else
         snprintf(text, sizeof text, "%.1fB", millions * 1e-3);
-    put_string(body, before, text);
+    su_reply_put_string(body, before, text);
 }
 
 static const char *level_of(const SutraModelInfo *info)
@@ -63,12 +51,12 @@ static void put_details(SuReplyText *body, const SuModelEntry *entry)
     const SutraModelInfo *info = &entry->info;
     bool is_open = entry->model != NULL;
     const char *family = is_open ? info->family : "";
-    put_string(
+    su_reply_put_string(
         body, ",\"details\":{\"parent_model\":\"\",\"format\":\"safetensors\",\"family\":", family);
     su_reply_string(body, ",\"families\":[");
     if (is_open) su_reply_json(body, (SuText){family, strlen(family)});
     put_parameters(body, "],\"parameter_size\":", is_open ? info->num_parameters : 0);
-    put_string(body, ",\"quantization_level\":", is_open ? level_of(info) : "");
+    su_reply_put_string(body, ",\"quantization_level\":", is_open ? level_of(info) : "");
     su_reply_bytes(body, "}", 1);
 }
 
@@ -78,7 +66,7 @@ static void put_digest(SuReplyText *body, const SuModelEntry *entry)
     static const char none[] = "0000000000000000000000000000000000000000000000000000000000000000";
     const char *digest = entry->model ? entry->info.digest : "";
     bool is_known = strncmp(digest, "sha256:", 7) == 0;
-    put_string(body, ",\"digest\":", is_known ? digest + 7 : none);
+    su_reply_put_string(body, ",\"digest\":", is_known ? digest + 7 : none);
 }
 
 /* {"name", "model", "size", "digest", "details"; the object stays open. A name without a tag gets
@@ -88,9 +76,9 @@ static void begin_model(SuReplyText *body, bool is_first, const char *name,
 {
     char tagged[512];
     snprintf(tagged, sizeof tagged, "%.500s%s", name, strchr(name, ':') ? "" : ":latest");
-    put_string(body, is_first ? "{\"name\":" : ",{\"name\":", tagged);
-    put_string(body, ",\"model\":", tagged);
-    put_number(body, ",\"size\":", entry->model ? entry->info.weight_bytes : 0);
+    su_reply_put_string(body, is_first ? "{\"name\":" : ",{\"name\":", tagged);
+    su_reply_put_string(body, ",\"model\":", tagged);
+    su_reply_put_number(body, ",\"size\":", entry->model ? entry->info.weight_bytes : 0);
     put_digest(body, entry);
     put_details(body, entry);
 }
@@ -106,8 +94,8 @@ void su_ollama_root(SuExchange *exchange)
 
 void su_ollama_version(SuExchange *exchange)
 {
-    put_string(&exchange->response.body,
-               "{\"version\":\"" API_VERSION "\",\"sutra\":", sutra_version());
+    su_reply_put_string(&exchange->response.body,
+                        "{\"version\":\"" API_VERSION "\",\"sutra\":", sutra_version());
     su_reply_bytes(&exchange->response.body, "}", 1);
     su_exchange_answer(exchange);
 }
@@ -159,7 +147,7 @@ void su_ollama_ps(SuExchange *exchange)
         if (!entry->model) continue;
         begin_model(body, is_first, entry->id, entry);
         put_time(body, ",\"expires_at\":", end_of(entry));
-        put_number(body, ",\"size_vram\":0,\"context_length\":", entry->info.max_tokens);
+        su_reply_put_number(body, ",\"size_vram\":0,\"context_length\":", entry->info.max_tokens);
         su_reply_bytes(body, "}", 1);
         is_first = false;
     }
@@ -209,16 +197,16 @@ static void put_fact(SuReplyText *body, const char *family, const char *name, ui
 {
     char key[128];
     snprintf(key, sizeof key, "%.60s.%s", family, name);
-    put_string(body, ",", key);
-    put_number(body, ":", number);
+    su_reply_put_string(body, ",", key);
+    su_reply_put_number(body, ":", number);
 }
 
 static void put_prompts(SuReplyText *body, const SutraModelInfo *info)
 {
     su_reply_string(body, ",\"sutra.prompts\":{");
     for (uint32_t i = 0; i < info->num_prompts; i++) {
-        put_string(body, i ? "," : "", info->prompt_names[i]);
-        put_string(body, ":", info->prompts[i]);
+        su_reply_put_string(body, i ? "," : "", info->prompt_names[i]);
+        su_reply_put_string(body, ":", info->prompts[i]);
     }
     su_reply_bytes(body, "}", 1);
 }
@@ -228,18 +216,18 @@ static void write_show(SuExchange *exchange, const SuModelEntry *entry)
     const SuServerContext *context = exchange->context;
     const SutraModelInfo *info = &entry->info;
     SuReplyText *body = &exchange->response.body;
-    put_string(body,
-               "{\"modelfile\":\"\",\"parameters\":\"\",\"template\":\"\",\"model\":", entry->id);
+    su_reply_put_string(
+        body, "{\"modelfile\":\"\",\"parameters\":\"\",\"template\":\"\",\"model\":", entry->id);
     put_details(body, entry);
-    put_string(body, ",\"model_info\":{\"general.architecture\":", info->family);
-    put_string(body, ",\"general.basename\":", info->name);
-    put_number(body, ",\"general.parameter_count\":", info->num_parameters);
+    su_reply_put_string(body, ",\"model_info\":{\"general.architecture\":", info->family);
+    su_reply_put_string(body, ",\"general.basename\":", info->name);
+    su_reply_put_number(body, ",\"general.parameter_count\":", info->num_parameters);
     put_fact(body, info->family, "embedding_length", info->dim);
     put_fact(body, info->family, "context_length", info->max_tokens);
     put_fact(body, info->family, "block_count", info->num_layers);
     put_fact(body, info->family, "attention.head_count", info->num_heads);
     put_fact(body, info->family, "vocab_size", info->vocab_size);
-    put_string(body, ",\"sutra.pooling\":", info->pooling);
+    su_reply_put_string(body, ",\"sutra.pooling\":", info->pooling);
     put_prompts(body, info);
     su_reply_string(body, info->outputs & 1u << SUTRA_OUT_SCORES
                               ? "},\"capabilities\":[]"

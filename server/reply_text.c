@@ -89,6 +89,18 @@ void su_reply_json(SuReplyText *text, SuText string)
     su_reply_bytes(text, "\"", 1);
 }
 
+void su_reply_put_string(SuReplyText *text, const char *before, const char *string)
+{
+    su_reply_string(text, before);
+    su_reply_json(text, (SuText){string, strlen(string)});
+}
+
+void su_reply_put_number(SuReplyText *text, const char *before, uint64_t number)
+{
+    su_reply_string(text, before);
+    su_reply_number(text, number);
+}
+
 void su_reply_float(SuReplyText *text, float value)
 {
     char *room = su_reply_room(text, SU_NUMBER_TEXT);

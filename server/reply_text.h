@@ -22,6 +22,9 @@ void su_reply_free(SuReplyText *text);
 
 /* A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
 void su_reply_json(SuReplyText *text, SuText string);
+/* `before`, such as ",\"size\":", and a value. */
+void su_reply_put_string(SuReplyText *text, const char *before, const char *string);
+void su_reply_put_number(SuReplyText *text, const char *before, uint64_t number);
 /* A float that reads back as the same one. */
 void su_reply_float(SuReplyText *text, float value);
 /* [0.1,0.2]: floats that read back as the same ones. */
