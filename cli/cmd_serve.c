@@ -10,6 +10,7 @@
 #include "sutra_server.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,7 +22,7 @@ typedef struct ServeArgs {
     CliModelArgs model;
     CliTextList models, aliases;
     const char *host, *port, *api_key;
-    uint32_t max_body, max_inputs, max_connections;
+    uint32_t max_body, max_inputs, max_answers, max_connections;
     uint32_t max_queued_tokens;
     uint32_t receive_ms, send_ms, idle_ms, queue_ms, drain_ms;
     bool truncate;
@@ -50,6 +51,10 @@ static const CliOption own_options[] = {
      "cut texts that are too long, and say so, instead of refusing them", 0, 0},
     {"max-body", 0, CLI_OPTION_NUMBER, "BYTES", offsetof(ServeArgs, max_body),
      "largest body of a request (default: 16777216)", 1, 1u << 30},
+    {"max-answers", 0, CLI_OPTION_NUMBER, "BYTES", offsetof(ServeArgs, max_answers),
+     "most bytes of answers that clients have not read yet, all together; requests on top get 503 "
+     "(default: 1073741824)",
+     1, UINT32_MAX},
     {"max-inputs", 0, CLI_OPTION_NUMBER, "N", offsetof(ServeArgs, max_inputs),
      "most texts of a request (default: 2048)", 1, 1u << 20},
     {"max-connections", 0, CLI_OPTION_NUMBER, "N", offsetof(ServeArgs, max_connections),
@@ -91,8 +96,10 @@ static SutraServer *volatile running_server;
 
 static void on_signal(int number)
 {
+    int before = errno;
     (void)number;
     stop_server(running_server);
+    errno = before;
 }
 
 static void catch_signals(const ServerLibrary *library, SutraServer *server)
@@ -248,6 +255,7 @@ static void plan(const ServeArgs *args, uint32_t port, SutraServerOptions *optio
                                     .no_auth = no_auth && strcmp(no_auth, "1") == 0,
                                     .max_body = args->max_body,
                                     .max_inputs = args->max_inputs,
+                                    .max_answers = args->max_answers,
                                     .max_connections = args->max_connections,
                                     .truncate = args->truncate,
                                     .receive_ms = args->receive_ms,

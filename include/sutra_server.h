@@ -46,6 +46,9 @@ typedef struct SutraServerOptions {
     /* As SutraEngineOptions.log; any thread. */
     void (*log)(void *user, int level, const char *line);
     void *user;
+    /* Bytes of answers that are being made or that clients have not read yet, all together; 0: 1
+     * GiB. Requests on top get 503. */
+    uint64_t max_answers;
 } SutraServerOptions;
 
 /* Makes the engine. The options are copied, host and api_key too. Errors: ARGUMENT, MEMORY, LIMIT,

@@ -8,6 +8,7 @@
 
 /* What is larger goes to the worker: about half a millisecond of work. */
 enum { MOST_BODY = 65536, MOST_VALUES = 12288 };
+enum { VALUE_BYTES = 16 }; /* that a float takes in an answer, at most */
 
 typedef struct EmbedCall {
     SuPost post; /* the next step on the loop */
@@ -129,6 +130,14 @@ static void submit(EmbedCall *call)
 {
     SuEmbedRequest *request = &call->request;
     SutraError err = {0};
+    uint64_t dim = request->options.dim ? request->options.dim : call->entry->info.dim;
+    if (!su_exchange_expect(call->exchange, request->num_inputs * dim * VALUE_BYTES)) {
+        su_problem_set(&call->problem, 503, "overloaded", NULL,
+                       "The server has no room for one more answer of this size: others are not "
+                       "read yet.");
+        fail(call);
+        return;
+    }
     call->exchange->work = call;
     SutraStatus status =
         sutra_submit(call->context->engine, call->entry->model, request->inputs,

@@ -38,6 +38,12 @@ static void set_busy(SuConnection *c, bool busy)
     if (!busy) c->owner->freed(c->owner);
 }
 
+static void free_room(SuConnection *c)
+{
+    c->owner->room.used -= c->unsent;
+    c->unsent = 0;
+}
+
 /* Out of the owner's list; the exchange that is parked loses its client. */
 static void end_connection(SuConnection *c)
 {
@@ -52,6 +58,7 @@ static void end_connection(SuConnection *c)
     } else {
         su_exchange_free(exchange);
     }
+    free_room(c);
     event_del(c->readable);
     event_del(c->writable);
     event_del(c->deadline);
@@ -111,6 +118,7 @@ static void send_out(SuConnection *c)
         return;
     }
     if (c->state != SENDING) return;
+    free_room(c);
     if (c->closes) {
         linger(c);
         return;
@@ -163,6 +171,8 @@ static bool put_answer(SuConnection *c, const SuExchange *exchange, SuHttpRespon
     if (is_head || body->size == 0) return true;
     if (body->size <= COPIED_BODY) return evbuffer_add(c->out, body->data, body->size) == 0;
     if (evbuffer_add_reference(c->out, body->data, body->size, free_body, NULL) != 0) return false;
+    c->unsent = body->size;
+    c->owner->room.used += c->unsent;
     *body = (SuReplyText){0};
     return true;
 }
@@ -293,6 +303,7 @@ static bool begin_exchange(SuConnection *c, size_t size)
     }
     exchange->connection = c;
     exchange->received = &c->owner->received;
+    exchange->room = &c->owner->room;
     exchange->respond = respond;
     exchange->head.keep_alive = true;
     if (size) evbuffer_remove(c->in, exchange->head_text, size);
@@ -325,6 +336,25 @@ static void read_head(SuConnection *c, size_t size)
     }
 }
 
+/* Whether what has arrived can still become a head. Who speaks TLS, or ends lines with LF alone,
+ * would wait for an answer until the deadline; false: it is refused at once. */
+static bool can_become_head(SuConnection *c, const struct evbuffer_ptr *from)
+{
+    unsigned char first = 0;
+    struct evbuffer_ptr place = *from;
+    evbuffer_copyout(c->in, &first, 1);
+    if (first == '\r' || (first > ' ' && first < 0x7f)) {
+        if (evbuffer_search(c->in, "\n\n", 2, &place).pos < 0) return true;
+    }
+    if (begin_exchange(c, 0)) {
+        su_exchange_set_id(c->exchange);
+        refuse(c, 400,
+               first == 0x16 ? "This is TLS; the server speaks plain HTTP."
+                             : "This is not an HTTP request whose lines end with CR and LF.");
+    }
+    return false;
+}
+
 /* Looks for the end of a head. False: more bytes are needed. */
 static bool take_head(SuConnection *c)
 {
@@ -350,6 +380,7 @@ static bool take_head(SuConnection *c)
         }
         return true;
     }
+    if (found.pos < 0 && !can_become_head(c, &from)) return true;
     c->searched = there > 3 ? there - 3 : 0;
     if (found.pos < 0) return false;
     read_head(c, size);

@@ -40,6 +40,7 @@ typedef struct SuConnectionOwner {
     bool is_draining;          /* answers close their connection */
     size_t num_open, num_busy; /* busy: from a request's first byte until its answer is out */
     uint64_t received;         /* see max_received */
+    SuAnswerRoom room;
     struct SuConnection *first;
     /* A whole request, to be answered once. */
     void (*handle)(struct SuConnectionOwner *owner, SuExchange *exchange);
@@ -62,6 +63,7 @@ typedef struct SuConnection {
     struct evbuffer *in, *out;
     SuExchange *exchange; /* being received, or parked */
     SuChunked chunked;
+    uint64_t unsent;   /* bytes of the answer in `out`, which take room */
     uint64_t searched; /* bytes of `in` that hold no end of a head */
 } SuConnection;
 

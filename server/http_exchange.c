@@ -18,12 +18,24 @@ SuExchange *su_exchange_create(void)
 void su_exchange_free(SuExchange *exchange)
 {
     if (!exchange) return;
+    if (exchange->room) exchange->room->used -= exchange->expected;
     if (exchange->received) *exchange->received -= exchange->body_capacity;
     su_reply_free(&exchange->response.headers);
     su_reply_free(&exchange->response.body);
     su_free(exchange->head_text);
     su_free(exchange->body_text);
     su_free(exchange);
+}
+
+bool su_exchange_expect(SuExchange *exchange, uint64_t bytes)
+{
+    SuAnswerRoom *room = exchange->room;
+    if (!room) return true;
+    bool is_alone = room->used == 0 || room->most == 0;
+    if (!is_alone && (room->used >= room->most || bytes > room->most - room->used)) return false;
+    room->used += bytes;
+    exchange->expected += bytes;
+    return true;
 }
 
 void su_exchange_answer(SuExchange *exchange)

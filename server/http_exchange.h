@@ -32,6 +32,11 @@ typedef struct SuHttpProblem {
 
 typedef void (*SuProblemWriter)(SuHttpResponse *response, const SuHttpProblem *problem);
 
+/* Memory for answers: what is expected of those to come, and what clients have not read yet. */
+typedef struct SuAnswerRoom {
+    uint64_t used, most; /* bytes; most 0: no limit */
+} SuAnswerRoom;
+
 typedef struct SuExchange {
     SuHttpHead head;
     SuText body;
@@ -49,6 +54,8 @@ typedef struct SuExchange {
     char *head_text; /* [head_size], what head's views lie in */
     char *body_text; /* [body_capacity] */
     size_t body_capacity;
+    SuAnswerRoom *room; /* of all exchanges; NULL: without a limit */
+    uint64_t expected;  /* bytes of room that its answer is to take */
     uint64_t *received; /* of all exchanges: bytes that their bodies take; NULL: not counted */
 } SuExchange;
 
@@ -56,6 +63,9 @@ typedef struct SuExchange {
 SuExchange *su_exchange_create(void);
 void su_exchange_free(SuExchange *exchange);
 
+/* Room for an answer of about so many bytes; false: there is none, so that it is to fail. While
+ * nobody else has any, there is room for each. */
+bool su_exchange_expect(SuExchange *exchange, uint64_t bytes);
 /* Sends exchange->response; status 0 is 200. */
 void su_exchange_answer(SuExchange *exchange);
 /* Sends the problem as the dialect of the path writes it. */

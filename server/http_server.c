@@ -6,10 +6,12 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum { BACKLOG = 1024, ACCEPT_AGAIN_MS = 100 };
+enum { ACCEPTED_AT_ONCE = 64 }; /* then those that are there have their turn */
 
 /* ---- requests ---- */
 
@@ -75,11 +77,11 @@ static void turn_away(int fd)
     close(fd);
 }
 
-/* Takes what has come; false: not now, the process has no more descriptors. */
-static bool accept_all(SuHttpServer *server)
+/* Takes what has come, `most` at most; false: not now, the process has no more descriptors. */
+static bool accept_some(SuHttpServer *server, int most)
 {
     static const int on = 1;
-    for (;;) {
+    while (most-- > 0) {
         int fd = accept4(server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -87,12 +89,13 @@ static bool accept_all(SuHttpServer *server)
                 turn_away(fd);
             else
                 su_connection_open(&server->owner, fd);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            return false;
-        } else if (errno != EINTR && errno != ECONNABORTED) {
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return true;
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            return false;
         }
     }
+    return true;
 }
 
 static void on_accept(evutil_socket_t fd, short what, void *user)
@@ -100,7 +103,7 @@ static void on_accept(evutil_socket_t fd, short what, void *user)
     SuHttpServer *server = user;
     (void)fd;
     (void)what;
-    if (accept_all(server)) return;
+    if (accept_some(server, ACCEPTED_AT_ONCE)) return;
     event_del(server->listener);
     su_loop_after(server->accepts_again, ACCEPT_AGAIN_MS);
 }
@@ -159,7 +162,7 @@ static void on_woken(void *user)
     int stops = server->stops;
     if (stops == 0) return;
     if (!server->owner.is_draining) {
-        if (server->listener) accept_all(server);
+        if (server->listener) accept_some(server, 2 * BACKLOG);
         stop_listening(server);
         server->owner.is_draining = true;
         su_loop_after(server->drained, server->owner.limits.drain_ms);
@@ -186,6 +189,7 @@ SutraStatus su_http_server_open(SuHttpServer *server, const SuHttpOptions *optio
                              .access = {.key = options->key, .host = options->host}};
     server->owner = (SuConnectionOwner){.loop = &server->loop,
                                         .limits = options->limits,
+                                        .room = {.most = options->max_answers},
                                         .handle = handle,
                                         .refuse = refuse,
                                         .freed = on_freed,
@@ -198,6 +202,17 @@ SutraStatus su_http_server_open(SuHttpServer *server, const SuHttpOptions *optio
     if (server->accepts_again && server->drained) return SUTRA_OK;
     su_http_server_close(server);
     SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for the server");
+}
+
+uint32_t su_http_server_fit(SuHttpServer *server)
+{
+    enum { OTHER_FILES = 64 }; /* models, the loop, what the program has */
+    uint32_t *most = &server->owner.limits.max_connections;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < *most + (rlim_t)OTHER_FILES)
+        *most = (uint32_t)(limit.rlim_cur > 2 * OTHER_FILES ? limit.rlim_cur - OTHER_FILES
+                                                            : limit.rlim_cur / 2);
+    return *most;
 }
 
 static SutraStatus resolve(const char *host, uint16_t port, struct addrinfo **list, SutraError *err)
@@ -267,7 +282,13 @@ SutraStatus su_http_server_bind(SuHttpServer *server, const SuHttpOptions *optio
     struct addrinfo *list;
     SU_TRY(resolve(options->host, options->port, &list, err));
     server->access.is_loopback = is_loopback(list->ai_addr);
-    SutraStatus status = listen_at(server, list, options, err);
+    SutraStatus status;
+    if (server->access.is_loopback || options->key || options->no_auth)
+        status = listen_at(server, list, options, err);
+    else
+        status = su_error_set(err, SUTRA_E_ARGUMENT,
+                              "host %s: others reach this address, and there is no API key",
+                              options->host);
     freeaddrinfo(list);
     if (status == SUTRA_OK) write_url(server, options->host);
     return status;

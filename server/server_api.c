@@ -1,5 +1,6 @@
 /* server_api.c - sutra_server.h: options, the parts of a server in the order they are made and
  * ended, and its routes. */
+#include "base/log.h"
 #include "base/memory.h"
 #include "dialect_openai.h"
 #include "health.h"
@@ -44,6 +45,11 @@ static SutraStatus settle_key(SutraServer *server, SutraError *err)
     const char *given = server->options.api_key;
     if (given) {
         if (!*given) SU_RAISE(err, SUTRA_E_ARGUMENT, "the API key is empty");
+        for (const char *c = given; *c; c++)
+            if (*c <= ' ' || *c > '~')
+                SU_RAISE(err, SUTRA_E_ARGUMENT,
+                         "the API key may hold printable ASCII without spaces alone: clients could "
+                         "not send it");
         server->key = su_strdup(given);
         if (!server->key) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for the server");
         return SUTRA_OK;
@@ -68,6 +74,8 @@ static void settle_http(SutraServer *server)
         (SuHttpOptions){.host = server->host,
                         .port = (uint16_t)options->port,
                         .key = server->key,
+                        .max_answers = options->max_answers ? options->max_answers : 1u << 30,
+                        .no_auth = options->no_auth == 1,
                         .table = table,
                         .context = &server->context,
                         .limits = {.max_body = max_body,
@@ -155,6 +163,12 @@ SutraStatus sutra_server_run(SutraServer *server, SutraError *err)
     if (server->has_run) SU_RAISE(err, SUTRA_E_ARGUMENT, "the server has run");
     server->has_run = true;
     SU_TRY(open_first(context, err));
+    uint32_t wanted = context->http.owner.limits.max_connections;
+    uint32_t fit = su_http_server_fit(&context->http);
+    if (fit < wanted)
+        su_log(context->log, context->log_user, SU_LOG_WARNING,
+               "at most %u connections instead of %u: the process may have no more open files", fit,
+               wanted);
     SU_TRY(su_http_server_bind(&context->http, &server->http, err));
     if (server->options.ready)
         server->options.ready(server->options.user, context->http.url,

@@ -1,6 +1,7 @@
 /* Routes, keys, hosts and origins. */
 #include "access.h"
 #include "http_route.h"
+#include "http_server.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -126,6 +127,28 @@ static void an_origin_is_the_servers_own(void **state)
     assert_false(su_access_allows_origin(&head));
 }
 
+static void without_a_key_it_binds_to_the_loopback_alone(void **state)
+{
+    static const struct {
+        const char *host, *key;
+        bool no_auth, good;
+    } rows[] = {{"127.0.0.1", NULL, false, true},
+                {"0.0.0.0", NULL, false, false},
+                {"0.0.0.0", "k", false, true},
+                {"0.0.0.0", NULL, true, true}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        SuHttpOptions options = {
+            .host = rows[i].host, .key = rows[i].key, .no_auth = rows[i].no_auth, .table = table};
+        SuHttpServer server;
+        SutraError err;
+        assert_int_equal(su_http_server_open(&server, &options, &err), SUTRA_OK);
+        assert_int_equal(su_http_server_bind(&server, &options, &err),
+                         rows[i].good ? SUTRA_OK : SUTRA_E_ARGUMENT);
+        su_http_server_close(&server);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +157,7 @@ int main(void)
         cmocka_unit_test(a_key_is_right_as_a_whole),
         cmocka_unit_test(a_loopback_server_has_few_names),
         cmocka_unit_test(an_origin_is_the_servers_own),
+        cmocka_unit_test(without_a_key_it_binds_to_the_loopback_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

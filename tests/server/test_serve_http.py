@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The HTTP layer of `sutra serve` by bare sockets: framing, limits, deadlines, access."""
 
+import contextlib
 import os
 import random
 import re
@@ -136,6 +137,7 @@ class Http(unittest.TestCase):
             (400, b"POST /v1/embeddings HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
             (431, b"GET /health HTTP/1.1\r\n" + host + b"A: b\r\n" * 100 + b"\r\n"),
             (431, b"GET /health HTTP/1.1\r\n" + host + b"A: " + b"b" * 20000 + b"\r\n\r\n"),
+            (400, b"\x16\x03\x01\x02\x00\x01\x00"), (400, b"GET /health HTTP/1.1\n" + b"Host: localhost\n\n"), (400, b" GET"),
             (431, b"GET /" + b"b" * 20000)):
             with self.subTest(data=data[:80]), self.server.connect() as connection:
                 connection.send(data)
@@ -297,6 +299,40 @@ class Limits(unittest.TestCase):
             while sockets(server.process) > before:
                 pass
             self.assertEqual(server.embed("x").status, 200)
+
+
+    def test_answers_that_nobody_reads_take_bounded_memory(self):
+        request = request_bytes("POST", "/v1/embeddings", {"input": ["a"] * 2000})
+        with Server(PROGRAM, "--max-answers", 1 << 20) as server:
+            with server.connect() as lazy:
+                lazy.socket.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    while True:
+                        lazy.socket.send(request)
+                answer = server.embed(["a"] * 2000)
+                while answer.status == 200:  # the kernel still takes answers
+                    answer = server.embed(["a"] * 2000)
+                self.assertEqual((answer.status, answer.json["error"]["code"]), (503, "overloaded"))
+                self.assertEqual(server.request("GET", "/health").status, 200)
+            while server.embed(["a"] * 2000).status != 200:  # until it has seen that the client left
+                pass
+
+    def test_with_few_descriptors_it_takes_fewer_connections(self):
+        with Few(PROGRAM) as server:
+            self.assertRegex(server.lines[0], r"^sutra: at most 50 connections instead of 4096: ")
+            held = [server.connect() for _ in range(60)]
+            self.assertIn(b" 503 ", held[-1].socket.recv(100))
+            self.assertEqual(held[0].request("GET", "/health").status, 200)
+            for connection in held:
+                connection.socket.close()
+
+
+class Few(Server):
+    """One that may open 100 files."""
+
+    def __init__(self, program):
+        super().__init__(program)
+        self.command = ["bash", "-c", 'ulimit -n 100; exec "$@"', "bash", *self.command]
 
 
 class Keys(unittest.TestCase):
