@@ -318,7 +318,7 @@ const CliCommand cli_serve_command = {
     .summary = "answer requests over HTTP, as OpenAI's embeddings API does",
     .details =
         "Serves models to clients of OpenAI's embeddings API (POST /v1/embeddings, GET\n"
-        "/v1/models), and says whether it is well (GET /health, /ready). Prints where it\n"
+        "/v1/models), and says how it is (GET /health, /ready, /metrics). Prints where it\n"
         "listens once it is ready. SIGTERM and SIGINT end it after what has begun is answered.\n"
         "\n"
         "  sutra serve -m all-MiniLM-L6-v2 --alias text-embedding-3-small=all-MiniLM-L6-v2",

@@ -109,6 +109,7 @@ static void send_out(SuConnection *c)
 {
     while (evbuffer_get_length(c->out) > 0) {
         int written = evbuffer_write(c->out, c->fd);
+        if (written > 0) c->owner->bytes_out += (uint64_t)written;
         if (written > 0) continue;
         if (written < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
             if (event_add(c->writable, NULL) != 0) end_connection(c);
@@ -413,6 +414,7 @@ static void advance(SuConnection *c)
 static bool read_in(SuConnection *c)
 {
     int got = evbuffer_read(c->in, c->fd, READ_SIZE);
+    if (got > 0) c->owner->bytes_in += (uint64_t)got;
     if (got > 0) return true;
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return true;
     /* who has sent all it has to say may still read an answer that is on its way */
@@ -493,6 +495,7 @@ bool su_connection_open(SuConnectionOwner *owner, int fd)
     if (c->next) c->next->previous = c;
     owner->first = c;
     owner->num_open++;
+    owner->num_accepted++;
     enter(c);
     set_deadline(c, owner->limits.receive_ms);
     leave(c);

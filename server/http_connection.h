@@ -40,6 +40,7 @@ typedef struct SuConnectionOwner {
     bool is_draining;          /* answers close their connection */
     size_t num_open, num_busy; /* busy: from a request's first byte until its answer is out */
     uint64_t received;         /* see max_received */
+    uint64_t bytes_in, bytes_out, num_accepted, num_refused; /* since it began */
     SuAnswerRoom room;
     struct SuConnection *first;
     /* A whole request, to be answered once. */

@@ -42,8 +42,16 @@ void su_exchange_answer(SuExchange *exchange)
 {
     if (exchange->response.status == 0) exchange->response.status = 200;
     if (!exchange->response.content_type) exchange->response.content_type = "application/json";
+    if (exchange->finished) exchange->finished(exchange);
     if (exchange->connection) exchange->respond(exchange->connection, exchange);
     su_exchange_free(exchange);
+}
+
+static void write_retry_after(SuHttpResponse *response, uint32_t seconds)
+{
+    char number[16];
+    snprintf(number, sizeof number, "%u", seconds ? seconds : 1);
+    su_response_header(response, "Retry-After", number);
 }
 
 void su_exchange_fail(SuExchange *exchange, const SuHttpProblem *problem)
@@ -52,7 +60,7 @@ void su_exchange_fail(SuExchange *exchange, const SuHttpProblem *problem)
     response->body.size = 0;
     response->status = problem->status;
     if (problem->status == 429 || problem->status == 503)
-        su_response_header(response, "Retry-After", "1");
+        write_retry_after(response, problem->retry_after);
     if (problem->status == 401) su_response_header(response, "WWW-Authenticate", "Bearer");
     exchange->write_problem(response, problem);
     su_exchange_answer(exchange);

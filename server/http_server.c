@@ -40,7 +40,8 @@ static void handle(SuConnectionOwner *owner, SuExchange *exchange)
     const SuHttpHead *head = &exchange->head;
     exchange->context = server->context;
     exchange->write_problem = su_route_problem_writer(&server->table, head->path);
-    const SuRoute *route =
+    exchange->finished = server->finished;
+    const SuRoute *route = exchange->route =
         su_route_find(&server->table, head->method, head->path, &exchange->rest, allow);
     if (!su_access_allows_host(&server->access, head))
         fail(exchange, 403, "host_not_allowed",
@@ -62,19 +63,21 @@ static void refuse(SuConnectionOwner *owner, SuExchange *exchange, int status, c
 {
     SuHttpServer *server = (SuHttpServer *)owner;
     exchange->context = server->context;
+    exchange->finished = server->finished;
     exchange->write_problem = su_route_problem_writer(&server->table, exchange->head.path);
     fail(exchange, status, NULL, reason);
 }
 
 /* ---- connections ---- */
 
-static void turn_away(int fd)
+static void turn_away(SuHttpServer *server, int fd)
 {
     static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
                                  "Content-Length: 0\r\nConnection: close\r\n\r\n";
     ssize_t sent = send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)sent;
     close(fd);
+    server->owner.num_refused++;
 }
 
 /* Takes what has come, `most` at most; false: not now, the process has no more descriptors. */
@@ -86,7 +89,7 @@ static bool accept_some(SuHttpServer *server, int most)
         if (fd >= 0) {
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
             if (server->owner.num_open >= server->owner.limits.max_connections)
-                turn_away(fd);
+                turn_away(server, fd);
             else
                 su_connection_open(&server->owner, fd);
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
@@ -185,6 +188,7 @@ SutraStatus su_http_server_open(SuHttpServer *server, const SuHttpOptions *optio
 {
     *server = (SuHttpServer){.table = options->table,
                              .context = options->context,
+                             .finished = options->finished,
                              .listen_fd = -1,
                              .access = {.key = options->key, .host = options->host}};
     server->owner = (SuConnectionOwner){.loop = &server->loop,

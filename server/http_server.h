@@ -19,6 +19,7 @@ typedef struct SuHttpServer {
     SuRouteTable table;
     SuAccess access;
     void *context; /* of every exchange */
+    void (*finished)(SuExchange *exchange);
     int listen_fd;
     struct event *listener, *accepts_again, *drained;
     _Atomic int stops; /* times that it was asked to stop */
@@ -34,6 +35,7 @@ typedef struct SuHttpOptions {
     SuHttpLimits limits;
     SuRouteTable table;
     void *context;
+    void (*finished)(SuExchange *exchange); /* as SuExchange has it */
 } SuHttpOptions;
 
 /* Makes the loop; listens to nothing yet. *server stays where it is. */

@@ -1,9 +1,11 @@
 /* server_api.c - sutra_server.h: options, the parts of a server in the order they are made and
  * ended, and its routes. */
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "dialect_openai.h"
 #include "health.h"
+#include "metrics_page.h"
 #include "server_context.h"
 #include "sutra_server.h"
 
@@ -23,6 +25,7 @@ struct SutraServer {
 static const SuRoute routes[] = {
     {"GET", "/health", su_health, true},
     {"GET", "/ready", su_ready, true},
+    {"GET", "/metrics", su_metrics_page, false},
     {"POST", "/v1/embeddings", su_openai_embeddings, false},
     {"GET", "/v1/models", su_openai_models, false},
     {"GET", "/v1/models/{}", su_openai_model, false},
@@ -66,6 +69,12 @@ static SutraStatus settle_key(SutraServer *server, SutraError *err)
     return SUTRA_OK;
 }
 
+static void finished(SuExchange *exchange)
+{
+    SuServerContext *context = exchange->context;
+    su_metrics_count(&context->metrics, exchange, su_clock_ns());
+}
+
 static void settle_http(SutraServer *server)
 {
     const SutraServerOptions *options = &server->options;
@@ -78,6 +87,7 @@ static void settle_http(SutraServer *server)
                         .no_auth = options->no_auth == 1,
                         .table = table,
                         .context = &server->context,
+                        .finished = finished,
                         .limits = {.max_body = max_body,
                                    .max_received = BODIES * max_body,
                                    .max_head = or_default(options->max_head, 16384),
@@ -97,6 +107,7 @@ static SutraStatus make_parts(SutraServer *server, SutraError *err)
     SuServerContext *context = &server->context;
     SutraModelsOptions models = {
         .struct_size = sizeof models, .log = server->options.log, .log_user = server->options.user};
+    su_metrics_open(&context->metrics, &table);
     context->started = time(NULL);
     context->log = server->options.log;
     context->log_user = server->options.user;

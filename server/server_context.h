@@ -3,6 +3,7 @@
 #define SU_SERVER_CONTEXT_H
 
 #include "http_server.h"
+#include "metrics.h"
 #include "model_table.h"
 #include "worker.h"
 
@@ -19,6 +20,7 @@ typedef struct SuServerContext {
     SuWorker worker;
     SuModelTable models;
     SuEmbedLimits limits;
+    SuMetrics metrics;
     int64_t started; /* seconds since 1970 */
     void (*log)(void *user, int level, const char *line);
     void *log_user;
