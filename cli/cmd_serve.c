@@ -6,6 +6,7 @@
 #include "atomic_file.h"
 #include "commands.h"
 #include "console.h"
+#include "line_queue.h"
 #include "model_session.h"
 #include "sutra_server.h"
 
@@ -25,10 +26,12 @@ typedef struct ServeArgs {
     uint32_t max_body, max_inputs, max_answers, max_connections;
     uint32_t max_queued_tokens;
     uint32_t receive_ms, send_ms, idle_ms, queue_ms, drain_ms;
+    uint32_t log;
     bool truncate;
 } ServeArgs;
 
 enum { MOST_MS = 3600000 };
+enum { LOG_JSON = 2, LOG_TEXT = 3 }; /* places among the words of --log */
 
 static const CliOption own_options[] = {
     {"model", 'm', CLI_OPTION_LIST, "MODEL", offsetof(ServeArgs, models),
@@ -62,6 +65,8 @@ static const CliOption own_options[] = {
     {"max-queued-tokens", 0, CLI_OPTION_NUMBER, "N", offsetof(ServeArgs, max_queued_tokens),
      "most tokens that wait for a thread; requests on top get 429 (default: 4194304)", 1,
      UINT32_MAX},
+    {"log", 0, CLI_OPTION_CHOICE, "off|json|text", offsetof(ServeArgs, log),
+     "write a line about each request to standard error, without its texts (default: off)", 0, 0},
     {"receive-ms", 0, CLI_OPTION_NUMBER, "MS", offsetof(ServeArgs, receive_ms),
      "longest time from a request's first byte to its last; then 408 (default: 30000)", 1, MOST_MS},
     {"send-ms", 0, CLI_OPTION_NUMBER, "MS", offsetof(ServeArgs, send_ms),
@@ -156,17 +161,24 @@ static bool open_library(ServerLibrary *library, SutraError *err)
 
 static void say_ready(void *user, const char *url, const char *made_key)
 {
-    (void)user;
-    if (made_key) cli_message("API key: %s", made_key);
-    fprintf(stderr, "listening on %s\n", url);
-    fflush(stderr);
+    char line[400];
+    if (made_key) {
+        snprintf(line, sizeof line, "sutra: API key: %s", made_key);
+        cli_lines_add(user, line);
+    }
+    snprintf(line, sizeof line, "listening on %s", url);
+    cli_lines_add(user, line);
 }
 
 static void say_line(void *user, int level, const char *line)
 {
-    (void)user;
-    if (level <= 1) cli_message("%s", line);
+    char text[600];
+    if (level > 1) return;
+    snprintf(text, sizeof text, "sutra: %s", line);
+    cli_lines_add(user, text);
 }
+
+static void say_request(void *user, const char *line) { cli_lines_add(user, line); }
 
 /* A model's id: the name it was given by, of a path the last part. */
 static char *model_id(const char *name, const char *path)
@@ -243,7 +255,8 @@ static bool read_port(const char *text, uint32_t *port)
     return *text >= '0' && *text <= '9' && !*end && number <= 65535;
 }
 
-static void plan(const ServeArgs *args, uint32_t port, SutraServerOptions *options)
+static void plan(const ServeArgs *args, uint32_t port, CliLineQueue *lines,
+                 SutraServerOptions *options)
 {
     const char *no_auth = getenv("SUTRA_NO_AUTH"), *key = getenv("SUTRA_API_KEY");
     *options = (SutraServerOptions){.struct_size = sizeof *options,
@@ -264,19 +277,24 @@ static void plan(const ServeArgs *args, uint32_t port, SutraServerOptions *optio
                                     .queue_ms = args->queue_ms,
                                     .drain_ms = args->drain_ms,
                                     .ready = say_ready,
-                                    .log = say_line};
+                                    .log = say_line,
+                                    .user = lines,
+                                    .access = args->log >= LOG_JSON ? say_request : NULL,
+                                    .access_text = args->log == LOG_TEXT};
 }
 
 static SutraStatus serve(ServerLibrary *library, const ServeArgs *args, uint32_t port,
-                         SutraError *err)
+                         CliLineQueue *lines, SutraError *err)
 {
     SutraEngineOptions engine;
     SutraServerOptions options;
     SutraServer *server = NULL;
     SutraStatus status = cli_engine_plan(&args->model, &engine, err);
     if (status != SUTRA_OK) return status;
-    plan(args, port, &options);
+    plan(args, port, lines, &options);
     engine.max_queued_tokens = args->max_queued_tokens;
+    engine.log = say_line;
+    engine.log_user = lines;
     options.engine = &engine;
     cli_hold_signals(true); /* threads of the server leave signals to this one */
     status = library->create(&options, &server, err);
@@ -305,7 +323,10 @@ static int run_serve(const void *given, const CliArguments *rest)
     } else if (!read_port(args->port, &port)) {
         code = cli_usage("serve", "--port %s is not a port: 0 to 65535", args->port);
     } else {
-        bool good = open_library(&library, &err) && serve(&library, args, port, &err) == SUTRA_OK;
+        CliLineQueue *lines = NULL;
+        bool good = open_library(&library, &err) && (lines = cli_lines_open(&err)) &&
+                    serve(&library, args, port, lines, &err) == SUTRA_OK;
+        cli_lines_close(lines);
         if (library.handle) dlclose(library.handle);
         if (!good) code = cli_fail("%s", err.message);
     }

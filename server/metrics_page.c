@@ -124,7 +124,8 @@ static void write_lengths(SuReplyText *body, const SuMetrics *metrics)
 
 static void write_connections(SuReplyText *body, const SuConnectionOwner *owner)
 {
-    one(body, "sutra_open_connections", "gauge", "Connections that are open.", (double)owner->num_open);
+    one(body, "sutra_open_connections", "gauge", "Connections that are open.",
+        (double)owner->num_open);
     one(body, "sutra_connections_total", "counter", "Connections that were accepted.",
         (double)owner->num_accepted);
     one(body, "sutra_connections_refused_total", "counter",

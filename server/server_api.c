@@ -1,5 +1,6 @@
 /* server_api.c - sutra_server.h: options, the parts of a server in the order they are made and
  * ended, and its routes. */
+#include "access_log.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -72,7 +73,12 @@ static SutraStatus settle_key(SutraServer *server, SutraError *err)
 static void finished(SuExchange *exchange)
 {
     SuServerContext *context = exchange->context;
-    su_metrics_count(&context->metrics, exchange, su_clock_ns());
+    char line[SU_ACCESS_LINE_MAX];
+    uint64_t now = su_clock_ns();
+    su_metrics_count(&context->metrics, exchange, now);
+    if (!context->access) return;
+    (context->access_text ? su_access_line_text : su_access_line_json)(exchange, now, line);
+    context->access(context->access_user, line);
 }
 
 static void settle_http(SutraServer *server)
@@ -111,6 +117,9 @@ static SutraStatus make_parts(SutraServer *server, SutraError *err)
     context->started = time(NULL);
     context->log = server->options.log;
     context->log_user = server->options.user;
+    context->access = server->options.access;
+    context->access_user = server->options.user;
+    context->access_text = server->options.access_text == 1;
     SU_TRY(su_http_server_open(&context->http, &server->http, err));
     SU_TRY(su_worker_start(&context->worker, err));
     SU_TRY(

@@ -24,6 +24,9 @@ typedef struct SuServerContext {
     int64_t started; /* seconds since 1970 */
     void (*log)(void *user, int level, const char *line);
     void *log_user;
+    void (*access)(void *user, const char *line); /* as SutraServerOptions; NULL: nobody */
+    void *access_user;
+    bool access_text;
 } SuServerContext;
 
 #endif
