@@ -62,7 +62,7 @@ class Stop(unittest.TestCase):
     def test_requests_in_flight_are_answered(self):
         expected = cli_vectors(PROGRAM, BODY["input"])
         with Server(PROGRAM) as server:
-            connections = [server.connect() for _ in range(200)]
+            connections = [server.connect() for _ in range(500)]
             for connection in connections:
                 connection.send(request_bytes("POST", "/v1/embeddings", BODY))
             server.signal()
