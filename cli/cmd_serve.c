@@ -22,7 +22,7 @@
 typedef struct ServeArgs {
     CliModelArgs model;
     CliTextList models, aliases;
-    const char *host, *port, *api_key;
+    const char *host, *port, *api_key, *cors_origin;
     uint32_t max_body, max_inputs, max_answers, max_connections;
     uint32_t max_queued_tokens;
     uint32_t receive_ms, send_ms, idle_ms, queue_ms, drain_ms;
@@ -49,6 +49,10 @@ static const CliOption own_options[] = {
     {"api-key", 0, CLI_OPTION_TEXT, "KEY", offsetof(ServeArgs, api_key),
      "what clients must send as Authorization: Bearer KEY (default: $SUTRA_API_KEY; where others "
      "reach the server one is made and printed, unless SUTRA_NO_AUTH=1)",
+     0, 0},
+    {"cors-origin", 0, CLI_OPTION_TEXT, "URL", offsetof(ServeArgs, cors_origin),
+     "origins with commas between them whose pages may ask the server from browsers, as "
+     "https://app.example; '*': any (default: none)",
      0, 0},
     {"truncate", 0, CLI_OPTION_FLAG, NULL, offsetof(ServeArgs, truncate),
      "cut texts that are too long, and say so, instead of refusing them", 0, 0},
@@ -258,13 +262,12 @@ static bool read_port(const char *text, uint32_t *port)
 static void plan(const ServeArgs *args, uint32_t port, CliLineQueue *lines,
                  SutraServerOptions *options)
 {
-    const char *no_auth = getenv("SUTRA_NO_AUTH"), *key = getenv("SUTRA_API_KEY");
+    const char *no_auth = getenv("SUTRA_NO_AUTH");
     *options = (SutraServerOptions){.struct_size = sizeof *options,
                                     .host = args->host,
                                     .port = port,
-                                    .api_key = args->api_key ? args->api_key
-                                               : key && *key ? key
-                                                             : NULL,
+                                    .api_key = args->api_key,
+                                    .cors_origins = args->cors_origin,
                                     .no_auth = no_auth && strcmp(no_auth, "1") == 0,
                                     .max_body = args->max_body,
                                     .max_inputs = args->max_inputs,
@@ -341,10 +344,12 @@ const CliCommand cli_serve_command = {
         "Serves models to clients of OpenAI's embeddings API (POST /v1/embeddings, GET\n"
         "/v1/models), and says how it is (GET /health, /ready, /metrics). Prints where it\n"
         "listens once it is ready. SIGTERM and SIGINT end it after what has begun is answered.\n"
+        "Each option may be given as a variable too, --max-body as SUTRA_MAX_BODY; flags as 1.\n"
         "\n"
         "  sutra serve -m all-MiniLM-L6-v2 --alias text-embedding-3-small=all-MiniLM-L6-v2",
     .groups = groups,
     .num_groups = CLI_COUNT(groups),
     .args_size = sizeof(ServeArgs),
+    .reads_environment = true,
     .run = run_serve,
 };

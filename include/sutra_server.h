@@ -55,6 +55,9 @@ typedef struct SutraServerOptions {
      * sent (bytes of bodies), texts, tokens, truncated, seconds, and of those queue_seconds (the
      * longest of its texts), tokenize_seconds (of all), compute_seconds (the longest run). */
     void (*access)(void *user, const char *line);
+    /* Origins with commas between them whose pages browsers let ask (CORS): "https://a.example";
+     * "*": any. Copied. NULL: none but the server's own. */
+    const char *cors_origins;
     uint32_t access_text; /* 1: lines for people instead of JSON */
     uint32_t reserved32;
 } SutraServerOptions;

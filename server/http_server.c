@@ -33,6 +33,43 @@ static void no_route(SuExchange *exchange, const char *allow)
     fail(exchange, 405, "method_not_supported", message);
 }
 
+/* What lets a page of another origin read the answer. True: there is such a page, which may. */
+static bool share(const SuHttpServer *server, SuExchange *exchange)
+{
+    SuReplyText *headers = &exchange->response.headers;
+    SuText origin = su_access_shared_origin(&server->access, &exchange->head);
+    if (server->access.origins) su_reply_string(headers, "Vary: Origin\r\n");
+    if (!origin.data) return false;
+    su_reply_string(headers, "Access-Control-Allow-Origin: ");
+    su_reply_bytes(headers, origin.data, origin.size);
+    su_reply_string(headers, "\r\nAccess-Control-Expose-Headers: Retry-After, X-Request-Id, "
+                             "X-Sutra-Truncated\r\n");
+    return true;
+}
+
+/* A browser asks before it sends a page's request. */
+static bool is_preflight(const SuHttpHead *head)
+{
+    return su_text_is(head->method, "OPTIONS") &&
+           su_http_header(head, "access-control-request-method").data;
+}
+
+static void answer_preflight(SuExchange *exchange)
+{
+    SuHttpResponse *response = &exchange->response;
+    SuText wanted = su_http_header(&exchange->head, "access-control-request-headers");
+    su_response_header(response, "Access-Control-Allow-Methods", "GET, HEAD, POST, DELETE");
+    su_response_header(response, "Access-Control-Max-Age", "600");
+    if (su_http_header(&exchange->head, "access-control-request-private-network").data)
+        su_response_header(response, "Access-Control-Allow-Private-Network", "true");
+    if (wanted.size) {
+        su_reply_string(&response->headers, "Access-Control-Allow-Headers: ");
+        su_reply_bytes(&response->headers, wanted.data, wanted.size);
+        su_reply_string(&response->headers, "\r\n");
+    }
+    su_exchange_answer(exchange);
+}
+
 static void handle(SuConnectionOwner *owner, SuExchange *exchange)
 {
     SuHttpServer *server = (SuHttpServer *)owner;
@@ -43,13 +80,16 @@ static void handle(SuConnectionOwner *owner, SuExchange *exchange)
     exchange->finished = server->finished;
     const SuRoute *route = exchange->route =
         su_route_find(&server->table, head->method, head->path, &exchange->rest, allow);
+    bool is_shared = share(server, exchange);
     if (!su_access_allows_host(&server->access, head))
         fail(exchange, 403, "host_not_allowed",
              "This server is reached as localhost or by its address: the Host header names another "
              "one.");
-    else if (!su_access_allows_origin(head))
+    else if (!su_access_allows_origin(&server->access, head))
         fail(exchange, 403, "origin_not_allowed",
              "Pages of other origins may not ask this server.");
+    else if (is_shared && is_preflight(head))
+        answer_preflight(exchange);
     else if (!(route && route->is_open) && !su_access_has_key(&server->access, head))
         fail(exchange, 401, "invalid_api_key",
              "Incorrect API key provided: send it as Authorization: Bearer KEY.");
@@ -65,6 +105,7 @@ static void refuse(SuConnectionOwner *owner, SuExchange *exchange, int status, c
     exchange->context = server->context;
     exchange->finished = server->finished;
     exchange->write_problem = su_route_problem_writer(&server->table, exchange->head.path);
+    share(server, exchange);
     fail(exchange, status, NULL, reason);
 }
 
@@ -186,11 +227,12 @@ bool su_http_server_is_stopping(const SuHttpServer *server) { return server->sto
 
 SutraStatus su_http_server_open(SuHttpServer *server, const SuHttpOptions *options, SutraError *err)
 {
-    *server = (SuHttpServer){.table = options->table,
-                             .context = options->context,
-                             .finished = options->finished,
-                             .listen_fd = -1,
-                             .access = {.key = options->key, .host = options->host}};
+    *server = (SuHttpServer){
+        .table = options->table,
+        .context = options->context,
+        .finished = options->finished,
+        .listen_fd = -1,
+        .access = {.key = options->key, .host = options->host, .origins = options->origins}};
     server->owner = (SuConnectionOwner){.loop = &server->loop,
                                         .limits = options->limits,
                                         .room = {.most = options->max_answers},

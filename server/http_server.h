@@ -30,6 +30,7 @@ typedef struct SuHttpOptions {
     const char *host;     /* a name or an address */
     uint16_t port;        /* 0: a free one */
     const char *key;      /* NULL: none; borrowed */
+    const char *origins;  /* as SuAccess; borrowed */
     uint64_t max_answers; /* bytes of answers that are expected or not read yet; 0: no limit */
     bool no_auth;         /* elsewhere than on a loopback address without a key too */
     SuHttpLimits limits;

@@ -19,7 +19,7 @@ struct SutraServer {
     SuServerContext context; /* first: what handlers get */
     SutraServerOptions options;
     SuHttpOptions http;
-    char *host, *key; /* key NULL: none */
+    char *host, *key, *origins; /* NULL: none */
     bool made_key, has_run;
 };
 
@@ -89,6 +89,7 @@ static void settle_http(SutraServer *server)
         (SuHttpOptions){.host = server->host,
                         .port = (uint16_t)options->port,
                         .key = server->key,
+                        .origins = server->origins,
                         .max_answers = options->max_answers ? options->max_answers : 1u << 30,
                         .no_auth = options->no_auth == 1,
                         .table = table,
@@ -138,15 +139,17 @@ SutraStatus sutra_server_create(const SutraServerOptions *options, SutraServer *
     if (!server) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for the server");
     server->options = *options;
     server->host = su_strdup(options->host ? options->host : "127.0.0.1");
+    if (options->cors_origins) server->origins = su_strdup(options->cors_origins);
+    bool has_all = server->host && (server->origins || !options->cors_origins);
     SutraStatus status = SUTRA_OK;
-    if (!server->host) status = su_error_set(err, SUTRA_E_MEMORY, "out of memory for the server");
+    if (!has_all) status = su_error_set(err, SUTRA_E_MEMORY, "out of memory for the server");
     if (status == SUTRA_OK) status = settle_key(server, err);
     if (status == SUTRA_OK) {
         settle_http(server);
         status = make_parts(server, err);
     }
     server->options.engine = NULL;
-    server->options.api_key = NULL;
+    server->options.api_key = server->options.cors_origins = NULL;
     if (status == SUTRA_OK)
         *result = server;
     else
@@ -211,5 +214,6 @@ void sutra_server_free(SutraServer *server)
     su_http_server_close(&context->http);
     su_free(server->host);
     su_free(server->key);
+    su_free(server->origins);
     su_free(server);
 }

@@ -8,7 +8,7 @@ import socket
 import struct
 import unittest
 
-from serve_case import Connection, Server, main, parse_arguments, request_bytes
+from serve_case import MODEL, Connection, Server, main, parse_arguments, request_bytes
 
 PROGRAM, ARGUMENTS = parse_arguments()
 TEXT = {"input": "silver music"}
@@ -325,6 +325,47 @@ class Few(Server):
     def __init__(self, program):
         super().__init__(program)
         self.command = ["bash", "-c", 'ulimit -n 100; exec "$@"', "bash", *self.command]
+
+
+class Origins(unittest.TestCase):
+    def test_pages_of_other_origins_have_to_be_named(self):
+        page = "https://app.example"
+        with Server(PROGRAM, "--cors-origin", f"http://other.example,{page}", "--api-key", "k") as server:
+            asked = {"Origin": page, "Access_Control_Request_Method": "POST",
+                     "Access_Control_Request_Headers": "authorization,content-type,x-stainless-os"}
+            before = server.request("OPTIONS", "/v1/embeddings", **asked)
+            self.assertEqual((before.status, before.body), (200, b""))
+            for name, value in (("allow-origin", page), ("allow-headers", asked["Access_Control_Request_Headers"])):
+                self.assertEqual(before.headers[f"access-control-{name}"], value)
+            self.assertIn("POST", before.headers["access-control-allow-methods"])
+            for key, status in (("k", 200), ("wrong", 401)):
+                answer = server.request("POST", "/v1/embeddings", TEXT, Origin=page, Authorization=f"Bearer {key}")
+                self.assertEqual((answer.status, answer.headers["access-control-allow-origin"]), (status, page))
+                self.assertIn("X-Request-Id", answer.headers["access-control-expose-headers"])
+                self.assertEqual(answer.headers["vary"], "Origin")
+            refused = server.request("POST", "/v1/embeddings", b"", Origin=page, Transfer_Encoding="gzip", Content_Length=None)
+            self.assertEqual((refused.status, refused.headers["access-control-allow-origin"]), (501, page))
+            for origin in ("https://app.example:8443", "https://evil.example", "null"):
+                answer = server.request("OPTIONS", "/v1/embeddings", **{**asked, "Origin": origin})
+                self.assertEqual((answer.status, answer.headers.get("access-control-allow-origin")), (403, None))
+            self.assertNotIn("access-control-allow-origin", server.request("GET", "/health").headers)
+        with Server(PROGRAM) as server:
+            self.assertNotIn("vary", server.request("GET", "/health").headers)
+
+
+class Environment(unittest.TestCase):
+    def test_variables_stand_for_options(self):
+        env = {"SUTRA_MODEL": str(MODEL), "SUTRA_ALIAS": "other=base", "SUTRA_MAX_INPUTS": "2", "SUTRA_TRUNCATE": "1", "SUTRA_API_KEY": "k",
+               "SUTRA_LOG": "json", "SUTRA_THREADS": "1", "SUTRA_HOST": "", "SUTRA_PORT": "1"}
+        for options, most in ((), 2), (("--max-inputs", 3), 3):
+            with Server(PROGRAM, *options, model=None, env=env) as server:  # the command has --port 0
+                self.assertEqual(server.host, "127.0.0.1")
+                key = {"Authorization": "Bearer k"}
+                for n in (most, most + 1):
+                    answer = server.request("POST", "/v1/embeddings", {"input": ["night " * 400] * n, "model": "other"}, **key)
+                    self.assertEqual(answer.status, 200 if n == most else 400)
+                self.assertEqual(server.request("GET", "/health").status, 200)
+            self.assertEqual(sum(line.startswith("{") for line in server.lines), 3)
 
 
 class Keys(unittest.TestCase):
