@@ -19,6 +19,7 @@ static void free_connection(SuConnection *c)
     if (c->readable) event_free(c->readable);
     if (c->writable) event_free(c->writable);
     if (c->deadline) event_free(c->deadline);
+    if (c->hung_up) event_free(c->hung_up);
     if (c->in) evbuffer_free(c->in);
     if (c->out) evbuffer_free(c->out);
     if (c->fd >= 0) close(c->fd);
@@ -62,6 +63,7 @@ static void end_connection(SuConnection *c)
     event_del(c->readable);
     event_del(c->writable);
     event_del(c->deadline);
+    event_del(c->hung_up);
     close(c->fd);
     c->fd = -1;
     if (c->previous)
@@ -85,7 +87,9 @@ static void set_reading(SuConnection *c, bool reads)
 {
     if (c->reads == reads || c->is_dead) return;
     c->reads = reads;
-    if ((reads ? event_add(c->readable, NULL) : event_del(c->readable)) != 0) end_connection(c);
+    struct event *wanted = reads ? c->readable : c->hung_up;
+    if (event_del(reads ? c->hung_up : c->readable) != 0 || event_add(wanted, NULL) != 0)
+        end_connection(c);
 }
 
 static void set_deadline(SuConnection *c, uint64_t milliseconds)
@@ -442,6 +446,20 @@ static void on_readable(evutil_socket_t fd, short what, void *user)
     leave(c);
 }
 
+/* While nothing is read. */
+static void on_hung_up(evutil_socket_t fd, short what, void *user)
+{
+    SuConnection *c = user;
+    (void)fd;
+    (void)what;
+    enter(c);
+    if (c->state == SENDING)
+        c->closes = true;
+    else
+        end_connection(c);
+    leave(c);
+}
+
 static void on_writable(evutil_socket_t fd, short what, void *user)
 {
     SuConnection *c = user;
@@ -483,9 +501,10 @@ bool su_connection_open(SuConnectionOwner *owner, int fd)
     c->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, c);
     c->writable = event_new(base, fd, EV_WRITE, on_writable, c);
     c->deadline = evtimer_new(base, on_deadline, c);
+    c->hung_up = event_new(base, fd, EV_CLOSED, on_hung_up, c);
     c->in = evbuffer_new();
     c->out = evbuffer_new();
-    if (!c->readable || !c->writable || !c->deadline || !c->in || !c->out ||
+    if (!c->readable || !c->writable || !c->deadline || !c->hung_up || !c->in || !c->out ||
         event_add(c->readable, NULL) != 0) {
         free_connection(c);
         return false;

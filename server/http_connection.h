@@ -12,7 +12,8 @@
  *
  * While an exchange is parked its client is listened to: when it closes, also its sending half
  * alone, the exchange is told (gone). Requests that it has sent ahead wait in a buffer of at most
- * SU_READ_AHEAD bytes, then in the kernel. */
+ * SU_READ_AHEAD bytes, then in the kernel, and the client's end is still
+ * seen. */
 #ifndef SU_HTTP_CONNECTION_H
 #define SU_HTTP_CONNECTION_H
 
@@ -60,7 +61,7 @@ typedef struct SuConnection {
     int fd, state,
         depth; /* depth: of calls on the connection, the last of which frees a dead one */
     bool is_dead, is_busy, closes, reads;
-    struct event *readable, *writable, *deadline;
+    struct event *readable, *writable, *deadline, *hung_up;
     struct evbuffer *in, *out;
     SuExchange *exchange; /* being received, or parked */
     SuChunked chunked;

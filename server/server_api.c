@@ -123,8 +123,9 @@ static SutraStatus make_parts(SutraServer *server, SutraError *err)
     context->access_text = server->options.access_text == 1;
     SU_TRY(su_http_server_open(&context->http, &server->http, err));
     SU_TRY(su_worker_start(&context->worker, err));
+    SU_TRY(su_worker_start(&context->opener, err));
     SU_TRY(
-        su_model_table_open(&context->models, &context->http.loop, &context->worker, &models, err));
+        su_model_table_open(&context->models, &context->http.loop, &context->opener, &models, err));
     return sutra_engine_create(server->options.engine, &context->engine, err);
 }
 
@@ -206,6 +207,7 @@ void sutra_server_free(SutraServer *server)
 {
     if (!server) return;
     SuServerContext *context = &server->context;
+    su_worker_stop(&context->opener);
     su_worker_stop(&context->worker);
     if (context->http.loop.base) su_loop_flush(&context->http.loop);
     sutra_engine_free(context->engine);

@@ -18,6 +18,7 @@ typedef struct SuServerContext {
     SutraEngine *engine;
     SuHttpServer http;
     SuWorker worker;
+    SuWorker opener; /* opens models, so that large requests for others do not wait */
     SuModelTable models;
     SuEmbedLimits limits;
     SuMetrics metrics;

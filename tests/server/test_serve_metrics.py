@@ -86,6 +86,24 @@ class Counts(unittest.TestCase):
             for name in ("engine_waiting_requests", "held_answer_bytes", "held_request_bytes"):
                 self.assertEqual(seen(f"sutra_{name}"), 0, name)
 
+    def test_a_client_that_sent_ahead_and_left_is_noticed(self):
+        ahead = request_bytes("GET", "/health") * 2500  # more than is read while a request is at work
+        with Server(PROGRAM, "--threads", 1) as server:
+            for i in range(1, 21):
+                clients = [server.connect() for _ in range(8)]
+                for connection in clients:
+                    connection.send(request_bytes("POST", "/v1/embeddings", HEAVY) + ahead)
+                while metrics(server)("sutra_engine_waiting_texts") == 0:
+                    pass
+                for connection in clients:
+                    connection.socket.close()
+                seen = metrics(server)
+                while seen("sutra_requests_abandoned_total") + seen("sutra_requests_total", **POSTED, status="200") < 8 * i:
+                    seen = metrics(server)
+                if seen("sutra_cancelled_texts_total"):
+                    break
+            self.assertGreater(seen("sutra_cancelled_texts_total"), 0)
+
     def test_devices(self):
         core = min(os.sched_getaffinity(0))
         with Server(PROGRAM, "--device", f"cpu@{core},cpu@{core}-{core}") as server:
