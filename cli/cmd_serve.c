@@ -6,10 +6,12 @@
 #include "atomic_file.h"
 #include "commands.h"
 #include "console.h"
+#include "line_queue.h"
 #include "model_session.h"
 #include "sutra_server.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,14 +22,16 @@
 typedef struct ServeArgs {
     CliModelArgs model;
     CliTextList models, aliases;
-    const char *host, *port, *api_key;
-    uint32_t max_body, max_inputs, max_connections;
+    const char *host, *port, *api_key, *cors_origin;
+    uint32_t max_body, max_inputs, max_answers, max_connections;
     uint32_t max_queued_tokens;
     uint32_t receive_ms, send_ms, idle_ms, queue_ms, drain_ms;
+    uint32_t log;
     bool truncate;
 } ServeArgs;
 
 enum { MOST_MS = 3600000 };
+enum { LOG_JSON = 2, LOG_TEXT = 3 }; /* places among the words of --log */
 
 static const CliOption own_options[] = {
     {"model", 'm', CLI_OPTION_LIST, "MODEL", offsetof(ServeArgs, models),
@@ -46,10 +50,18 @@ static const CliOption own_options[] = {
      "what clients must send as Authorization: Bearer KEY (default: $SUTRA_API_KEY; where others "
      "reach the server one is made and printed, unless SUTRA_NO_AUTH=1)",
      0, 0},
+    {"cors-origin", 0, CLI_OPTION_TEXT, "URL", offsetof(ServeArgs, cors_origin),
+     "origins with commas between them whose pages may ask the server from browsers, as "
+     "https://app.example; '*': any (default: none)",
+     0, 0},
     {"truncate", 0, CLI_OPTION_FLAG, NULL, offsetof(ServeArgs, truncate),
      "cut texts that are too long, and say so, instead of refusing them", 0, 0},
     {"max-body", 0, CLI_OPTION_NUMBER, "BYTES", offsetof(ServeArgs, max_body),
      "largest body of a request (default: 16777216)", 1, 1u << 30},
+    {"max-answers", 0, CLI_OPTION_NUMBER, "BYTES", offsetof(ServeArgs, max_answers),
+     "most bytes of answers that clients have not read yet, all together; requests on top get 503 "
+     "(default: 1073741824)",
+     1, UINT32_MAX},
     {"max-inputs", 0, CLI_OPTION_NUMBER, "N", offsetof(ServeArgs, max_inputs),
      "most texts of a request (default: 2048)", 1, 1u << 20},
     {"max-connections", 0, CLI_OPTION_NUMBER, "N", offsetof(ServeArgs, max_connections),
@@ -57,6 +69,8 @@ static const CliOption own_options[] = {
     {"max-queued-tokens", 0, CLI_OPTION_NUMBER, "N", offsetof(ServeArgs, max_queued_tokens),
      "most tokens that wait for a thread; requests on top get 429 (default: 4194304)", 1,
      UINT32_MAX},
+    {"log", 0, CLI_OPTION_CHOICE, "off|json|text", offsetof(ServeArgs, log),
+     "write a line about each request to standard error, without its texts (default: off)", 0, 0},
     {"receive-ms", 0, CLI_OPTION_NUMBER, "MS", offsetof(ServeArgs, receive_ms),
      "longest time from a request's first byte to its last; then 408 (default: 30000)", 1, MOST_MS},
     {"send-ms", 0, CLI_OPTION_NUMBER, "MS", offsetof(ServeArgs, send_ms),
@@ -91,8 +105,10 @@ static SutraServer *volatile running_server;
 
 static void on_signal(int number)
 {
+    int before = errno;
     (void)number;
     stop_server(running_server);
+    errno = before;
 }
 
 static void catch_signals(const ServerLibrary *library, SutraServer *server)
@@ -149,17 +165,24 @@ static bool open_library(ServerLibrary *library, SutraError *err)
 
 static void say_ready(void *user, const char *url, const char *made_key)
 {
-    (void)user;
-    if (made_key) cli_message("API key: %s", made_key);
-    fprintf(stderr, "listening on %s\n", url);
-    fflush(stderr);
+    char line[400];
+    if (made_key) {
+        snprintf(line, sizeof line, "sutra: API key: %s", made_key);
+        cli_lines_add(user, line);
+    }
+    snprintf(line, sizeof line, "listening on %s", url);
+    cli_lines_add(user, line);
 }
 
 static void say_line(void *user, int level, const char *line)
 {
-    (void)user;
-    if (level <= 1) cli_message("%s", line);
+    char text[600];
+    if (level > 1) return;
+    snprintf(text, sizeof text, "sutra: %s", line);
+    cli_lines_add(user, text);
 }
+
+static void say_request(void *user, const char *line) { cli_lines_add(user, line); }
 
 /* A model's id: the name it was given by, of a path the last part. */
 static char *model_id(const char *name, const char *path)
@@ -236,18 +259,19 @@ static bool read_port(const char *text, uint32_t *port)
     return *text >= '0' && *text <= '9' && !*end && number <= 65535;
 }
 
-static void plan(const ServeArgs *args, uint32_t port, SutraServerOptions *options)
+static void plan(const ServeArgs *args, uint32_t port, CliLineQueue *lines,
+                 SutraServerOptions *options)
 {
-    const char *no_auth = getenv("SUTRA_NO_AUTH"), *key = getenv("SUTRA_API_KEY");
+    const char *no_auth = getenv("SUTRA_NO_AUTH");
     *options = (SutraServerOptions){.struct_size = sizeof *options,
                                     .host = args->host,
                                     .port = port,
-                                    .api_key = args->api_key ? args->api_key
-                                               : key && *key ? key
-                                                             : NULL,
+                                    .api_key = args->api_key,
+                                    .cors_origins = args->cors_origin,
                                     .no_auth = no_auth && strcmp(no_auth, "1") == 0,
                                     .max_body = args->max_body,
                                     .max_inputs = args->max_inputs,
+                                    .max_answers = args->max_answers,
                                     .max_connections = args->max_connections,
                                     .truncate = args->truncate,
                                     .receive_ms = args->receive_ms,
@@ -256,19 +280,24 @@ static void plan(const ServeArgs *args, uint32_t port, SutraServerOptions *optio
                                     .queue_ms = args->queue_ms,
                                     .drain_ms = args->drain_ms,
                                     .ready = say_ready,
-                                    .log = say_line};
+                                    .log = say_line,
+                                    .user = lines,
+                                    .access = args->log >= LOG_JSON ? say_request : NULL,
+                                    .access_text = args->log == LOG_TEXT};
 }
 
 static SutraStatus serve(ServerLibrary *library, const ServeArgs *args, uint32_t port,
-                         SutraError *err)
+                         CliLineQueue *lines, SutraError *err)
 {
     SutraEngineOptions engine;
     SutraServerOptions options;
     SutraServer *server = NULL;
     SutraStatus status = cli_engine_plan(&args->model, &engine, err);
     if (status != SUTRA_OK) return status;
-    plan(args, port, &options);
+    plan(args, port, lines, &options);
     engine.max_queued_tokens = args->max_queued_tokens;
+    engine.log = say_line;
+    engine.log_user = lines;
     options.engine = &engine;
     cli_hold_signals(true); /* threads of the server leave signals to this one */
     status = library->create(&options, &server, err);
@@ -297,7 +326,10 @@ static int run_serve(const void *given, const CliArguments *rest)
     } else if (!read_port(args->port, &port)) {
         code = cli_usage("serve", "--port %s is not a port: 0 to 65535", args->port);
     } else {
-        bool good = open_library(&library, &err) && serve(&library, args, port, &err) == SUTRA_OK;
+        CliLineQueue *lines = NULL;
+        bool good = open_library(&library, &err) && (lines = cli_lines_open(&err)) &&
+                    serve(&library, args, port, lines, &err) == SUTRA_OK;
+        cli_lines_close(lines);
         if (library.handle) dlclose(library.handle);
         if (!good) code = cli_fail("%s", err.message);
     }
@@ -310,13 +342,16 @@ const CliCommand cli_serve_command = {
     .summary = "answer requests over HTTP, as OpenAI and Ollama do",
     .details =
         "Serves models to clients of OpenAI's embeddings API (POST /v1/embeddings, GET\n"
-        "/v1/models) and of Ollama's (POST /api/embed, GET /api/tags and others), and says\n"
-        "whether it is well (GET /health, /ready). Prints where it listens once it is ready.\n"
-        "SIGTERM and SIGINT end it after what has begun is answered.\n"
+        "/v1/models), of Ollama's (POST /api/embed, GET /api/tags and others) and of\n"
+        "text-embeddings-inference (POST /embed, /rerank and others), and says how it is (GET\n"
+        "/health, /ready, /metrics). Prints where it listens once it is ready. SIGTERM and\n"
+        "SIGINT end it after what has begun is answered. Each option may be given as a variable\n"
+        "too, --max-body as SUTRA_MAX_BODY; flags as 1.\n"
         "\n"
         "  sutra serve -m all-MiniLM-L6-v2 --alias text-embedding-3-small=all-MiniLM-L6-v2",
     .groups = groups,
     .num_groups = CLI_COUNT(groups),
     .args_size = sizeof(ServeArgs),
+    .reads_environment = true,
     .run = run_serve,
 };

@@ -9,8 +9,10 @@
 #include "sutra.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const CliCommand *const commands[] = {
     &cli_embed_command,  &cli_tokenize_command, &cli_similarity_command, &cli_rerank_command,
@@ -99,8 +101,18 @@ static int run_command(const CliCommand *command, int argc, char **argv)
     return code;
 }
 
+/* What is opened must not become a standard stream that the program was started without: messages
+ * would go into it. Reading and writing those still fails. */
+static void fill_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv)
 {
+    fill_standard_streams();
     cli_catch_signals();
     if (argc < 2) return cli_usage("", "no command given");
     const char *name = argv[1];

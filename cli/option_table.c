@@ -67,23 +67,24 @@ static uint32_t choice_place(const char *words, const char *text, CliSuggestion 
     return 0;
 }
 
-static CliParsed set_choice(const CliCommand *command, const CliOption *option, const char *text,
-                            uint32_t *field)
+/* `shown` is the option as it was given: "--port" or "SUTRA_PORT". */
+static CliParsed set_choice(const CliCommand *command, const CliOption *option, const char *shown,
+                            const char *text, uint32_t *field)
 {
     char store[64];
     CliSuggestion suggestion = {.word = text};
     *field = choice_place(option->value, text, &suggestion, store, sizeof store);
     if (*field) return CLI_PARSED_RUN;
     if (suggestion.best)
-        cli_usage(command->name, "--%s %s is not one of %s; did you mean %s?", option->name, text,
+        cli_usage(command->name, "%s %s is not one of %s; did you mean %s?", shown, text,
                   option->value, suggestion.best);
     else
-        cli_usage(command->name, "--%s %s is not one of %s", option->name, text, option->value);
+        cli_usage(command->name, "%s %s is not one of %s", shown, text, option->value);
     return CLI_PARSED_ERROR;
 }
 
-static CliParsed set_number(const CliCommand *command, const CliOption *option, const char *text,
-                            uint32_t *field)
+static CliParsed set_number(const CliCommand *command, const CliOption *option, const char *shown,
+                            const char *text, uint32_t *field)
 {
     uint64_t number = 0;
     size_t digits = strspn(text, "0123456789");
@@ -91,7 +92,7 @@ static CliParsed set_number(const CliCommand *command, const CliOption *option, 
     for (size_t i = 0; valid && i < digits && number <= UINT32_MAX; i++)
         number = number * 10 + (uint64_t)(text[i] - '0');
     if (!valid || number < option->min || number > option->max) {
-        cli_usage(command->name, "--%s %s is not a whole number from %u to %u", option->name, text,
+        cli_usage(command->name, "%s %s is not a whole number from %u to %u", shown, text,
                   option->min, option->max);
         return CLI_PARSED_ERROR;
     }
@@ -111,8 +112,8 @@ static CliParsed add_to_list(const CliCommand *command, const CliOption *option,
 }
 
 /* `value` is NULL for a flag. */
-static CliParsed set_option(const CliCommand *command, const CliOption *option, const char *value,
-                            unsigned char *field)
+static CliParsed set_option(const CliCommand *command, const CliOption *option, const char *shown,
+                            const char *value, unsigned char *field)
 {
     switch (option->kind) {
     case CLI_OPTION_FLAG:
@@ -122,9 +123,9 @@ static CliParsed set_option(const CliCommand *command, const CliOption *option, 
         *(const char **)(void *)field = value;
         return CLI_PARSED_RUN;
     case CLI_OPTION_NUMBER:
-        return set_number(command, option, value, (uint32_t *)(void *)field);
+        return set_number(command, option, shown, value, (uint32_t *)(void *)field);
     case CLI_OPTION_CHOICE:
-        return set_choice(command, option, value, (uint32_t *)(void *)field);
+        return set_choice(command, option, shown, value, (uint32_t *)(void *)field);
     case CLI_OPTION_LIST:
         return add_to_list(command, option, value, (CliTextList *)(void *)field);
     }
@@ -162,11 +163,56 @@ static CliParsed parse_option(const CliCommand *command, int argc, char **argv, 
         }
         value = argv[++*i];
     }
-    return set_option(command, option, value, args + group->base + option->offset);
+    char shown[64];
+    snprintf(shown, sizeof shown, "--%s", option->name);
+    return set_option(command, option, shown, value, args + group->base + option->offset);
 }
 
-CliParsed cli_parse(const CliCommand *command, int argc, char **argv, void *args,
-                    CliArguments *rest)
+/* ---- the environment ---- */
+
+static CliParsed set_flag(const CliCommand *command, const char *shown, const char *value,
+                          bool *field)
+{
+    *field = strcmp(value, "1") == 0;
+    if (*field || strcmp(value, "0") == 0) return CLI_PARSED_RUN;
+    cli_usage(command->name, "%s %s is neither 0 nor 1", shown, value);
+    return CLI_PARSED_ERROR;
+}
+
+/* What SUTRA_NAME says of an option; nothing: the option stays as it is. */
+static CliParsed read_variable(const CliCommand *command, const CliOption *option,
+                               unsigned char *field)
+{
+    char name[64] = "SUTRA_";
+    size_t size = strlen(name);
+    for (const char *c = option->name; *c && size < sizeof name - 1; c++)
+        name[size++] = (char)(*c == '-' ? '_' : *c >= 'a' && *c <= 'z' ? *c - 32 : *c);
+    name[size] = '\0';
+    const char *value = getenv(name);
+    if (!value || !*value) return CLI_PARSED_RUN;
+    if (option->kind == CLI_OPTION_FLAG)
+        return set_flag(command, name, value, (bool *)(void *)field);
+    return set_option(command, option, name, value, field);
+}
+
+/* Options that may be given once, before the arguments are read (lists false), so that those win;
+ * of the others those that were not given. */
+static CliParsed read_environment(const CliCommand *command, bool lists, unsigned char *args)
+{
+    CliParsed parsed = CLI_PARSED_RUN;
+    for (size_t g = 0; g < command->num_groups; g++)
+        for (size_t i = 0; parsed == CLI_PARSED_RUN && i < command->groups[g].count; i++) {
+            const CliOption *option = &command->groups[g].options[i];
+            unsigned char *field = args + command->groups[g].base + option->offset;
+            if ((option->kind == CLI_OPTION_LIST) != lists) continue;
+            if (lists && ((CliTextList *)(void *)field)->count) continue;
+            parsed = read_variable(command, option, field);
+        }
+    return parsed;
+}
+
+static CliParsed parse_arguments(const CliCommand *command, int argc, char **argv, void *args,
+                                 CliArguments *rest)
 {
     *rest = (CliArguments){.items = argv};
     for (int i = 0; i < argc; i++) {
@@ -182,6 +228,17 @@ CliParsed cli_parse(const CliCommand *command, int argc, char **argv, void *args
         if (parsed != CLI_PARSED_RUN) return parsed;
     }
     return CLI_PARSED_RUN;
+}
+
+CliParsed cli_parse(const CliCommand *command, int argc, char **argv, void *args,
+                    CliArguments *rest)
+{
+    CliParsed parsed = CLI_PARSED_RUN;
+    if (command->reads_environment) parsed = read_environment(command, false, args);
+    if (parsed == CLI_PARSED_RUN) parsed = parse_arguments(command, argc, argv, args, rest);
+    if (parsed == CLI_PARSED_RUN && command->reads_environment)
+        parsed = read_environment(command, true, args);
+    return parsed;
 }
 
 /* Prints `text` from column `column` on, broken at spaces before column 80. */

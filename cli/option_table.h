@@ -59,7 +59,9 @@ typedef struct CliCommand {
     const char *details;   /* paragraphs for --help, each line ended by a newline */
     const CliOptionGroup *groups;
     size_t num_groups;
-    size_t args_size; /* of the arguments struct */
+    size_t args_size;       /* of the arguments struct */
+    bool reads_environment; /* SUTRA_MAX_BODY stands for --max-body where that is not given; of
+                               flags 0 or 1 */
     int (*run)(const void *args, const CliArguments *rest);
 } CliCommand;
 

@@ -46,6 +46,20 @@ typedef struct SutraServerOptions {
     /* As SutraEngineOptions.log; any thread. */
     void (*log)(void *user, int level, const char *line);
     void *user;
+    /* Bytes of answers that are being made or that clients have not read yet, all together; 0: 1
+     * GiB. Requests on top get 503. */
+    uint64_t max_answers;
+    /* Told of each request that is over, a line without a newline; on the thread of
+     * sutra_server_run, which must not wait there. NULL: nobody is. JSON: time, id, method, path
+     * (its first 256 bytes, without the query), status (499: the client left first), received and
+     * sent (bytes of bodies), texts, tokens, truncated, seconds, and of those queue_seconds (the
+     * longest of its texts), tokenize_seconds (of all), compute_seconds (the longest run). */
+    void (*access)(void *user, const char *line);
+    /* Origins with commas between them whose pages browsers let ask (CORS): "https://a.example";
+     * "*": any. Copied. NULL: none but the server's own. */
+    const char *cors_origins;
+    uint32_t access_text; /* 1: lines for people instead of JSON */
+    uint32_t reserved32;
 } SutraServerOptions;
 
 /* Makes the engine. The options are copied, host and api_key too. Errors: ARGUMENT, MEMORY, LIMIT,

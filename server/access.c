@@ -38,11 +38,24 @@ bool su_access_allows_host(const SuAccess *access, const SuHttpHead *head)
            su_text_is(name, "[::1]") || su_text_is_word(name, access->host);
 }
 
-bool su_access_allows_origin(const SuHttpHead *head)
+SuText su_access_shared_origin(const SuAccess *access, const SuHttpHead *head)
+{
+    SuText origin = su_http_header(head, "origin"), none = {0};
+    if (!origin.size || !access->origins) return none;
+    for (const char *at = access->origins; *at;) {
+        size_t size = strcspn(at, ",");
+        bool any = size == 1 && *at == '*';
+        if (any || (origin.size == size && memcmp(origin.data, at, size) == 0)) return origin;
+        at += size + (at[size] == ',');
+    }
+    return none;
+}
+
+bool su_access_allows_origin(const SuAccess *access, const SuHttpHead *head)
 {
     SuText origin = su_http_header(head, "origin"), host = su_http_header(head, "host");
     static const char *const schemes[] = {"http://", "https://"};
-    if (!origin.data) return true;
+    if (!origin.data || su_access_shared_origin(access, head).data) return true;
     if (!host.data) return false;
     for (int i = 0; i < 2; i++) {
         size_t size = strlen(schemes[i]);

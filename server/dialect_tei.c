@@ -430,7 +430,7 @@ static void write_rerank(const SuEmbedAnswer *answer, SuHttpResponse *response)
 {
     static const SuHttpProblem no_raw = {
         424, "unsupported", "raw_scores",
-        "raw_scores: this model gives the sigmoid of its scores, and no raw ones"};
+        "raw_scores: this model gives the sigmoid of its scores, and no raw ones", 0};
     const SutraResultView *view = answer->view;
     bool is_sigmoid = strcmp(answer->model->info.score_activation, "sigmoid") == 0;
     bool raw = answer->request->encoding & RAW_SCORES;
@@ -500,14 +500,14 @@ void su_tei_any(SuExchange *exchange)
 void su_tei_embed_sparse(SuExchange *exchange)
 {
     static const SuHttpProblem none = {424, "unsupported", NULL,
-                                       "no model of this server has a sparse head (SPLADE)"};
+                                       "no model of this server has a sparse head (SPLADE)", 0};
     su_exchange_fail(exchange, &none);
 }
 
 void su_tei_predict(SuExchange *exchange)
 {
-    static const SuHttpProblem none = {424, "unsupported", NULL,
-                                       "no model of this server classifies; /rerank scores pairs"};
+    static const SuHttpProblem none = {
+        424, "unsupported", NULL, "no model of this server classifies; /rerank scores pairs", 0};
     su_exchange_fail(exchange, &none);
 }
 

@@ -3,12 +3,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "engine_counts.h"
 
 #include <stdio.h>
 #include <string.h>
 
 /* What is larger goes to the worker: about half a millisecond of work. */
 enum { MOST_BODY = 65536, MOST_VALUES = 12288 };
+enum { VALUE_BYTES = 16 }; /* that a float takes in an answer, at most */
 
 typedef struct EmbedCall {
     SuPost post; /* the next step on the loop */
@@ -53,6 +55,17 @@ static void fail(EmbedCall *call)
     end_call(call);
 }
 
+/* When to come again to a server that has too much to do: once what waits now is done. */
+static void say_when(EmbedCall *call)
+{
+    const char *code = call->problem.http.code;
+    if (call->problem.http.status != 429 && !(code && strcmp(code, "timeout") == 0)) return;
+    json_t *counts = su_engine_counts(call->context->engine);
+    double waiting = su_engine_count(counts, "waiting", "tokens");
+    call->problem.http.retry_after = su_metrics_wait(&call->context->metrics, (uint64_t)waiting);
+    json_decref(counts);
+}
+
 static void next_on_loop(EmbedCall *call, void (*step)(SuPost *post))
 {
     call->post.run = step;
@@ -72,15 +85,14 @@ static void write_answer(EmbedCall *call)
     SutraResultView view = {.struct_size = sizeof view};
     char number[24];
     if (call->result) sutra_result_view(call->result, &view, NULL);
+    const SuRequestFacts *counted = &call->exchange->facts;
     SuEmbedAnswer facts = {.request = &call->request,
                            .model = call->entry,
                            .view = &view,
+                           .tokens = counted->tokens,
+                           .truncated = counted->truncated_texts,
                            .load_ns = call->load_ns,
                            .total_ns = su_clock_ns() - call->exchange->begin_ns};
-    for (size_t i = 0; i < view.num_items; i++) {
-        facts.tokens += view.items[i].tokens_used;
-        facts.truncated += (view.items[i].flags & SUTRA_ITEM_TRUNCATED) != 0;
-    }
     if (facts.truncated) {
         snprintf(number, sizeof number, "%llu", (unsigned long long)facts.truncated);
         su_response_header(&call->exchange->response, "X-Sutra-Truncated", number);
@@ -97,15 +109,39 @@ static void write_on_worker(SuWork *work)
     next_on_loop(call, on_written);
 }
 
+/* What there is to count, however the request ended. */
+static void count_items(EmbedCall *call)
+{
+    SutraResultView view = {.struct_size = sizeof view};
+    SuRequestFacts facts = {0};
+    bool has_view = call->result && sutra_result_view(call->result, &view, NULL) == SUTRA_OK;
+    if (!has_view && call->err.status == SUTRA_E_CANCELLED)
+        facts.cancelled_texts = call->request.num_inputs;
+    for (size_t i = 0; i < view.num_items; i++) {
+        const SutraItem *item = &view.items[i];
+        facts.tokens += item->tokens_used;
+        facts.truncated_texts += (item->flags & SUTRA_ITEM_TRUNCATED) != 0;
+        facts.cancelled_texts += item->status == SUTRA_E_CANCELLED;
+        facts.tokenize_ns += item->tokenize_ns;
+        if (item->queue_ns > facts.queue_ns) facts.queue_ns = item->queue_ns;
+        if (item->compute_ns > facts.compute_ns) facts.compute_ns = item->compute_ns;
+    }
+    su_metrics_leave(&call->context->metrics, facts.tokens, su_clock_ns());
+    if (call->err.status == SUTRA_OK) facts.texts = view.num_items;
+    call->exchange->facts = facts;
+}
+
 static void on_finished(SuPost *post)
 {
     EmbedCall *call = CALL_OF(post, post);
     SutraResultView view = {.struct_size = sizeof view};
     call->exchange->gone = NULL;
+    count_items(call);
     if (!call->exchange->connection) {
         answer(call);
     } else if (call->err.status != SUTRA_OK || !call->result) {
         su_problem_of_engine(&call->problem, &call->err);
+        say_when(call);
         fail(call);
     } else if (sutra_result_view(call->result, &view, NULL) == SUTRA_OK &&
                view.num_items * view.dim > MOST_VALUES) {
@@ -133,21 +169,43 @@ static void on_gone(SuExchange *exchange)
     sutra_job_cancel(call->job);
 }
 
+/* Numbers of the answer, at most. */
+static uint64_t count_values(const EmbedCall *call)
+{
+    const SuEmbedRequest *request = &call->request;
+    uint64_t dim = request->options.dim ? request->options.dim : call->entry->info.dim, rows = 0;
+    if (request->options.output != SUTRA_OUT_TOKENS) return request->num_inputs * dim;
+    for (size_t i = 0; i < request->num_inputs; i++) {
+        uint64_t most = request->inputs[i].text_size + 64; /* special tokens and a prompt */
+        rows += most < call->entry->info.max_tokens ? most : call->entry->info.max_tokens;
+    }
+    return rows * dim;
+}
+
 static void submit(EmbedCall *call)
 {
     SuEmbedRequest *request = &call->request;
     SutraError err = {0};
     uint32_t most = request->most_tokens;
     if (most && most < call->entry->info.max_tokens) request->options.max_tokens = most;
+    if (!su_exchange_expect(call->exchange, count_values(call) * VALUE_BYTES)) {
+        su_problem_set(&call->problem, 503, "overloaded", NULL,
+                       "The server has no room for one more answer of this size: others are not "
+                       "read yet.");
+        fail(call);
+        return;
+    }
     call->exchange->work = call;
     SutraStatus status =
         sutra_submit(call->context->engine, call->entry->model, request->inputs,
                      request->num_inputs, &request->options, on_done, call, &call->job, &err);
     if (status == SUTRA_OK) {
         call->exchange->gone = on_gone;
+        su_metrics_enter(&call->context->metrics, su_clock_ns());
         return;
     }
     su_problem_of_engine(&call->problem, &err);
+    say_when(call);
     fail(call);
 }
 
@@ -227,7 +285,7 @@ static void read_on_worker(SuWork *work)
 void su_embed_serve(SuExchange *exchange, const SuEmbedDialect *dialect)
 {
     static const SuHttpProblem no_memory = {503, "out_of_memory", NULL,
-                                            "The server is out of memory."};
+                                            "The server is out of memory.", 0};
     EmbedCall *call = su_calloc(1, sizeof *call);
     if (!call) {
         su_exchange_fail(exchange, &no_memory);

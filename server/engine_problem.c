@@ -30,7 +30,7 @@ bool su_problem_set(SuProblem *problem, int status, const char *code, const char
     va_start(args, format);
     vsnprintf(problem->message, sizeof problem->message, format, args);
     va_end(args);
-    problem->http = (SuHttpProblem){status, code, param, problem->message};
+    problem->http = (SuHttpProblem){status, code, param, problem->message, 0};
     return false;
 }
 

@@ -10,7 +10,7 @@ void su_health(SuExchange *exchange)
 
 void su_ready(SuExchange *exchange)
 {
-    static const SuHttpProblem stopping = {503, "stopping", NULL, "The server is stopping."};
+    static const SuHttpProblem stopping = {503, "stopping", NULL, "The server is stopping.", 0};
     const SuServerContext *context = exchange->context;
     if (su_http_server_is_stopping(&context->http)) {
         su_exchange_fail(exchange, &stopping);

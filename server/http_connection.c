@@ -19,6 +19,7 @@ static void free_connection(SuConnection *c)
     if (c->readable) event_free(c->readable);
     if (c->writable) event_free(c->writable);
     if (c->deadline) event_free(c->deadline);
+    if (c->hung_up) event_free(c->hung_up);
     if (c->in) evbuffer_free(c->in);
     if (c->out) evbuffer_free(c->out);
     if (c->fd >= 0) close(c->fd);
@@ -38,6 +39,12 @@ static void set_busy(SuConnection *c, bool busy)
     if (!busy) c->owner->freed(c->owner);
 }
 
+static void free_room(SuConnection *c)
+{
+    c->owner->room.used -= c->unsent;
+    c->unsent = 0;
+}
+
 /* Out of the owner's list; the exchange that is parked loses its client. */
 static void end_connection(SuConnection *c)
 {
@@ -52,9 +59,11 @@ static void end_connection(SuConnection *c)
     } else {
         su_exchange_free(exchange);
     }
+    free_room(c);
     event_del(c->readable);
     event_del(c->writable);
     event_del(c->deadline);
+    event_del(c->hung_up);
     close(c->fd);
     c->fd = -1;
     if (c->previous)
@@ -78,7 +87,9 @@ static void set_reading(SuConnection *c, bool reads)
 {
     if (c->reads == reads || c->is_dead) return;
     c->reads = reads;
-    if ((reads ? event_add(c->readable, NULL) : event_del(c->readable)) != 0) end_connection(c);
+    struct event *wanted = reads ? c->readable : c->hung_up;
+    if (event_del(reads ? c->hung_up : c->readable) != 0 || event_add(wanted, NULL) != 0)
+        end_connection(c);
 }
 
 static void set_deadline(SuConnection *c, uint64_t milliseconds)
@@ -102,6 +113,7 @@ static void send_out(SuConnection *c)
 {
     while (evbuffer_get_length(c->out) > 0) {
         int written = evbuffer_write(c->out, c->fd);
+        if (written > 0) c->owner->bytes_out += (uint64_t)written;
         if (written > 0) continue;
         if (written < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
             if (event_add(c->writable, NULL) != 0) end_connection(c);
@@ -111,6 +123,7 @@ static void send_out(SuConnection *c)
         return;
     }
     if (c->state != SENDING) return;
+    free_room(c);
     if (c->closes) {
         linger(c);
         return;
@@ -163,6 +176,8 @@ static bool put_answer(SuConnection *c, const SuExchange *exchange, SuHttpRespon
     if (is_head || body->size == 0) return true;
     if (body->size <= COPIED_BODY) return evbuffer_add(c->out, body->data, body->size) == 0;
     if (evbuffer_add_reference(c->out, body->data, body->size, free_body, NULL) != 0) return false;
+    c->unsent = body->size;
+    c->owner->room.used += c->unsent;
     *body = (SuReplyText){0};
     return true;
 }
@@ -293,6 +308,7 @@ static bool begin_exchange(SuConnection *c, size_t size)
     }
     exchange->connection = c;
     exchange->received = &c->owner->received;
+    exchange->room = &c->owner->room;
     exchange->respond = respond;
     exchange->head.keep_alive = true;
     if (size) evbuffer_remove(c->in, exchange->head_text, size);
@@ -325,6 +341,25 @@ static void read_head(SuConnection *c, size_t size)
     }
 }
 
+/* Whether what has arrived can still become a head. Who speaks TLS, or ends lines with LF alone,
+ * would wait for an answer until the deadline; false: it is refused at once. */
+static bool can_become_head(SuConnection *c, const struct evbuffer_ptr *from)
+{
+    unsigned char first = 0;
+    struct evbuffer_ptr place = *from;
+    evbuffer_copyout(c->in, &first, 1);
+    if (first == '\r' || (first > ' ' && first < 0x7f)) {
+        if (evbuffer_search(c->in, "\n\n", 2, &place).pos < 0) return true;
+    }
+    if (begin_exchange(c, 0)) {
+        su_exchange_set_id(c->exchange);
+        refuse(c, 400,
+               first == 0x16 ? "This is TLS; the server speaks plain HTTP."
+                             : "This is not an HTTP request whose lines end with CR and LF.");
+    }
+    return false;
+}
+
 /* Looks for the end of a head. False: more bytes are needed. */
 static bool take_head(SuConnection *c)
 {
@@ -350,6 +385,7 @@ static bool take_head(SuConnection *c)
         }
         return true;
     }
+    if (found.pos < 0 && !can_become_head(c, &from)) return true;
     c->searched = there > 3 ? there - 3 : 0;
     if (found.pos < 0) return false;
     read_head(c, size);
@@ -382,6 +418,7 @@ static void advance(SuConnection *c)
 static bool read_in(SuConnection *c)
 {
     int got = evbuffer_read(c->in, c->fd, READ_SIZE);
+    if (got > 0) c->owner->bytes_in += (uint64_t)got;
     if (got > 0) return true;
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return true;
     /* who has sent all it has to say may still read an answer that is on its way */
@@ -406,6 +443,20 @@ static void on_readable(evutil_socket_t fd, short what, void *user)
         else if (c->reads)
             advance(c);
     }
+    leave(c);
+}
+
+/* While nothing is read. */
+static void on_hung_up(evutil_socket_t fd, short what, void *user)
+{
+    SuConnection *c = user;
+    (void)fd;
+    (void)what;
+    enter(c);
+    if (c->state == SENDING)
+        c->closes = true;
+    else
+        end_connection(c);
     leave(c);
 }
 
@@ -450,9 +501,10 @@ bool su_connection_open(SuConnectionOwner *owner, int fd)
     c->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, c);
     c->writable = event_new(base, fd, EV_WRITE, on_writable, c);
     c->deadline = evtimer_new(base, on_deadline, c);
+    c->hung_up = event_new(base, fd, EV_CLOSED, on_hung_up, c);
     c->in = evbuffer_new();
     c->out = evbuffer_new();
-    if (!c->readable || !c->writable || !c->deadline || !c->in || !c->out ||
+    if (!c->readable || !c->writable || !c->deadline || !c->hung_up || !c->in || !c->out ||
         event_add(c->readable, NULL) != 0) {
         free_connection(c);
         return false;
@@ -462,6 +514,7 @@ bool su_connection_open(SuConnectionOwner *owner, int fd)
     if (c->next) c->next->previous = c;
     owner->first = c;
     owner->num_open++;
+    owner->num_accepted++;
     enter(c);
     set_deadline(c, owner->limits.receive_ms);
     leave(c);

@@ -12,7 +12,8 @@
  *
  * While an exchange is parked its client is listened to: when it closes, also its sending half
  * alone, the exchange is told (gone). Requests that it has sent ahead wait in a buffer of at most
- * SU_READ_AHEAD bytes, then in the kernel. */
+ * SU_READ_AHEAD bytes, then in the kernel, and the client's end is still
+ * seen. */
 #ifndef SU_HTTP_CONNECTION_H
 #define SU_HTTP_CONNECTION_H
 
@@ -40,6 +41,8 @@ typedef struct SuConnectionOwner {
     bool is_draining;          /* answers close their connection */
     size_t num_open, num_busy; /* busy: from a request's first byte until its answer is out */
     uint64_t received;         /* see max_received */
+    uint64_t bytes_in, bytes_out, num_accepted, num_refused; /* since it began */
+    SuAnswerRoom room;
     struct SuConnection *first;
     /* A whole request, to be answered once. */
     void (*handle)(struct SuConnectionOwner *owner, SuExchange *exchange);
@@ -58,10 +61,11 @@ typedef struct SuConnection {
     int fd, state,
         depth; /* depth: of calls on the connection, the last of which frees a dead one */
     bool is_dead, is_busy, closes, reads;
-    struct event *readable, *writable, *deadline;
+    struct event *readable, *writable, *deadline, *hung_up;
     struct evbuffer *in, *out;
     SuExchange *exchange; /* being received, or parked */
     SuChunked chunked;
+    uint64_t unsent;   /* bytes of the answer in `out`, which take room */
     uint64_t searched; /* bytes of `in` that hold no end of a head */
 } SuConnection;
 

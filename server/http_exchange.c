@@ -18,6 +18,7 @@ SuExchange *su_exchange_create(void)
 void su_exchange_free(SuExchange *exchange)
 {
     if (!exchange) return;
+    if (exchange->room) exchange->room->used -= exchange->expected;
     if (exchange->received) *exchange->received -= exchange->body_capacity;
     su_reply_free(&exchange->response.headers);
     su_reply_free(&exchange->response.body);
@@ -26,12 +27,31 @@ void su_exchange_free(SuExchange *exchange)
     su_free(exchange);
 }
 
+bool su_exchange_expect(SuExchange *exchange, uint64_t bytes)
+{
+    SuAnswerRoom *room = exchange->room;
+    if (!room) return true;
+    bool is_alone = room->used == 0 || room->most == 0;
+    if (!is_alone && (room->used >= room->most || bytes > room->most - room->used)) return false;
+    room->used += bytes;
+    exchange->expected += bytes;
+    return true;
+}
+
 void su_exchange_answer(SuExchange *exchange)
 {
     if (exchange->response.status == 0) exchange->response.status = 200;
     if (!exchange->response.content_type) exchange->response.content_type = "application/json";
+    if (exchange->finished) exchange->finished(exchange);
     if (exchange->connection) exchange->respond(exchange->connection, exchange);
     su_exchange_free(exchange);
+}
+
+static void write_retry_after(SuHttpResponse *response, uint32_t seconds)
+{
+    char number[16];
+    snprintf(number, sizeof number, "%u", seconds ? seconds : 1);
+    su_response_header(response, "Retry-After", number);
 }
 
 void su_exchange_fail(SuExchange *exchange, const SuHttpProblem *problem)
@@ -40,7 +60,7 @@ void su_exchange_fail(SuExchange *exchange, const SuHttpProblem *problem)
     response->body.size = 0;
     response->status = problem->status;
     if (problem->status == 429 || problem->status == 503)
-        su_response_header(response, "Retry-After", "1");
+        write_retry_after(response, problem->retry_after);
     if (problem->status == 401) su_response_header(response, "WWW-Authenticate", "Bearer");
     exchange->write_problem(response, problem);
     su_exchange_answer(exchange);

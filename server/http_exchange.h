@@ -25,12 +25,25 @@ typedef struct SuHttpResponse {
 /* What a dialect makes an error of. */
 typedef struct SuHttpProblem {
     int status;
-    const char *code;    /* "model_not_found"; NULL: none */
-    const char *param;   /* the field; NULL: none */
-    const char *message; /* a sentence */
+    const char *code;     /* "model_not_found"; NULL: none */
+    const char *param;    /* the field; NULL: none */
+    const char *message;  /* a sentence */
+    uint32_t retry_after; /* seconds, of 429 and 503; 0: 1 */
 } SuHttpProblem;
 
 typedef void (*SuProblemWriter)(SuHttpResponse *response, const SuHttpProblem *problem);
+
+/* What a request came to; of the handler, zero where it has nothing to say. */
+typedef struct SuRequestFacts {
+    uint64_t texts, tokens, truncated_texts; /* of an answer with vectors */
+    uint64_t cancelled_texts;                /* that were not computed: the client had left */
+    uint64_t queue_ns, tokenize_ns, compute_ns;
+} SuRequestFacts;
+
+/* Memory for answers: what is expected of those to come, and what clients have not read yet. */
+typedef struct SuAnswerRoom {
+    uint64_t used, most; /* bytes; most 0: no limit */
+} SuAnswerRoom;
 
 typedef struct SuExchange {
     SuHttpHead head;
@@ -41,14 +54,19 @@ typedef struct SuExchange {
     void *context;     /* of whoever made the server */
     SuProblemWriter write_problem;
     SuHttpResponse response;
-    void (*gone)(struct SuExchange *exchange); /* NULL: nobody wants to know */
-    void *work;                                /* of the handler */
+    SuRequestFacts facts;
+    const struct SuRoute *route;                   /* NULL: none */
+    void (*finished)(struct SuExchange *exchange); /* before the answer goes; NULL: nobody counts */
+    void (*gone)(struct SuExchange *exchange);     /* NULL: nobody wants to know */
+    void *work;                                    /* of the handler */
     /* Of the connection; NULL: the client went away. */
     void (*respond)(void *connection, struct SuExchange *exchange);
     void *connection;
     char *head_text; /* [head_size], what head's views lie in */
     char *body_text; /* [body_capacity] */
     size_t body_capacity;
+    SuAnswerRoom *room; /* of all exchanges; NULL: without a limit */
+    uint64_t expected;  /* bytes of room that its answer is to take */
     uint64_t *received; /* of all exchanges: bytes that their bodies take; NULL: not counted */
 } SuExchange;
 
@@ -56,6 +74,9 @@ typedef struct SuExchange {
 SuExchange *su_exchange_create(void);
 void su_exchange_free(SuExchange *exchange);
 
+/* Room for an answer of about so many bytes; false: there is none, so that it is to fail. While
+ * nobody else has any, there is room for each. */
+bool su_exchange_expect(SuExchange *exchange, uint64_t bytes);
 /* Sends exchange->response; status 0 is 200. */
 void su_exchange_answer(SuExchange *exchange);
 /* Sends the problem as the dialect of the path writes it. */

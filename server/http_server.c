@@ -6,10 +6,12 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum { BACKLOG = 1024, ACCEPT_AGAIN_MS = 100 };
+enum { ACCEPTED_AT_ONCE = 64 }; /* then those that are there have their turn */
 
 /* ---- requests ---- */
 
@@ -31,6 +33,43 @@ static void no_route(SuExchange *exchange, const char *allow)
     fail(exchange, 405, "method_not_supported", message);
 }
 
+/* What lets a page of another origin read the answer. True: there is such a page, which may. */
+static bool share(const SuHttpServer *server, SuExchange *exchange)
+{
+    SuReplyText *headers = &exchange->response.headers;
+    SuText origin = su_access_shared_origin(&server->access, &exchange->head);
+    if (server->access.origins) su_reply_string(headers, "Vary: Origin\r\n");
+    if (!origin.data) return false;
+    su_reply_string(headers, "Access-Control-Allow-Origin: ");
+    su_reply_bytes(headers, origin.data, origin.size);
+    su_reply_string(headers, "\r\nAccess-Control-Expose-Headers: Retry-After, X-Request-Id, "
+                             "X-Sutra-Truncated\r\n");
+    return true;
+}
+
+/* A browser asks before it sends a page's request. */
+static bool is_preflight(const SuHttpHead *head)
+{
+    return su_text_is(head->method, "OPTIONS") &&
+           su_http_header(head, "access-control-request-method").data;
+}
+
+static void answer_preflight(SuExchange *exchange)
+{
+    SuHttpResponse *response = &exchange->response;
+    SuText wanted = su_http_header(&exchange->head, "access-control-request-headers");
+    su_response_header(response, "Access-Control-Allow-Methods", "GET, HEAD, POST, DELETE");
+    su_response_header(response, "Access-Control-Max-Age", "600");
+    if (su_http_header(&exchange->head, "access-control-request-private-network").data)
+        su_response_header(response, "Access-Control-Allow-Private-Network", "true");
+    if (wanted.size) {
+        su_reply_string(&response->headers, "Access-Control-Allow-Headers: ");
+        su_reply_bytes(&response->headers, wanted.data, wanted.size);
+        su_reply_string(&response->headers, "\r\n");
+    }
+    su_exchange_answer(exchange);
+}
+
 static void handle(SuConnectionOwner *owner, SuExchange *exchange)
 {
     SuHttpServer *server = (SuHttpServer *)owner;
@@ -38,15 +77,19 @@ static void handle(SuConnectionOwner *owner, SuExchange *exchange)
     const SuHttpHead *head = &exchange->head;
     exchange->context = server->context;
     exchange->write_problem = su_route_problem_writer(&server->table, head->path);
-    const SuRoute *route =
+    exchange->finished = server->finished;
+    const SuRoute *route = exchange->route =
         su_route_find(&server->table, head->method, head->path, &exchange->rest, allow);
+    bool is_shared = share(server, exchange);
     if (!su_access_allows_host(&server->access, head))
         fail(exchange, 403, "host_not_allowed",
              "This server is reached as localhost or by its address: the Host header names another "
              "one.");
-    else if (!su_access_allows_origin(head))
+    else if (!su_access_allows_origin(&server->access, head))
         fail(exchange, 403, "origin_not_allowed",
              "Pages of other origins may not ask this server.");
+    else if (is_shared && is_preflight(head))
+        answer_preflight(exchange);
     else if (!(route && route->is_open) && !su_access_has_key(&server->access, head))
         fail(exchange, 401, "invalid_api_key",
              "Incorrect API key provided: send it as Authorization: Bearer KEY.");
@@ -60,39 +103,43 @@ static void refuse(SuConnectionOwner *owner, SuExchange *exchange, int status, c
 {
     SuHttpServer *server = (SuHttpServer *)owner;
     exchange->context = server->context;
+    exchange->finished = server->finished;
     exchange->write_problem = su_route_problem_writer(&server->table, exchange->head.path);
+    share(server, exchange);
     fail(exchange, status, NULL, reason);
 }
 
 /* ---- connections ---- */
 
-static void turn_away(int fd)
+static void turn_away(SuHttpServer *server, int fd)
 {
     static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
                                  "Content-Length: 0\r\nConnection: close\r\n\r\n";
     ssize_t sent = send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)sent;
     close(fd);
+    server->owner.num_refused++;
 }
 
-/* Takes what has come; false: not now, the process has no more descriptors. */
-static bool accept_all(SuHttpServer *server)
+/* Takes what has come, `most` at most; false: not now, the process has no more descriptors. */
+static bool accept_some(SuHttpServer *server, int most)
 {
     static const int on = 1;
-    for (;;) {
+    while (most-- > 0) {
         int fd = accept4(server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
             if (server->owner.num_open >= server->owner.limits.max_connections)
-                turn_away(fd);
+                turn_away(server, fd);
             else
                 su_connection_open(&server->owner, fd);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            return false;
-        } else if (errno != EINTR && errno != ECONNABORTED) {
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return true;
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            return false;
         }
     }
+    return true;
 }
 
 static void on_accept(evutil_socket_t fd, short what, void *user)
@@ -100,7 +147,7 @@ static void on_accept(evutil_socket_t fd, short what, void *user)
     SuHttpServer *server = user;
     (void)fd;
     (void)what;
-    if (accept_all(server)) return;
+    if (accept_some(server, ACCEPTED_AT_ONCE)) return;
     event_del(server->listener);
     su_loop_after(server->accepts_again, ACCEPT_AGAIN_MS);
 }
@@ -159,7 +206,7 @@ static void on_woken(void *user)
     int stops = server->stops;
     if (stops == 0) return;
     if (!server->owner.is_draining) {
-        if (server->listener) accept_all(server);
+        if (server->listener) accept_some(server, 2 * BACKLOG);
         stop_listening(server);
         server->owner.is_draining = true;
         su_loop_after(server->drained, server->owner.limits.drain_ms);
@@ -180,12 +227,15 @@ bool su_http_server_is_stopping(const SuHttpServer *server) { return server->sto
 
 SutraStatus su_http_server_open(SuHttpServer *server, const SuHttpOptions *options, SutraError *err)
 {
-    *server = (SuHttpServer){.table = options->table,
-                             .context = options->context,
-                             .listen_fd = -1,
-                             .access = {.key = options->key, .host = options->host}};
+    *server = (SuHttpServer){
+        .table = options->table,
+        .context = options->context,
+        .finished = options->finished,
+        .listen_fd = -1,
+        .access = {.key = options->key, .host = options->host, .origins = options->origins}};
     server->owner = (SuConnectionOwner){.loop = &server->loop,
                                         .limits = options->limits,
+                                        .room = {.most = options->max_answers},
                                         .handle = handle,
                                         .refuse = refuse,
                                         .freed = on_freed,
@@ -198,6 +248,17 @@ SutraStatus su_http_server_open(SuHttpServer *server, const SuHttpOptions *optio
     if (server->accepts_again && server->drained) return SUTRA_OK;
     su_http_server_close(server);
     SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for the server");
+}
+
+uint32_t su_http_server_fit(SuHttpServer *server)
+{
+    enum { OTHER_FILES = 64 }; /* models, the loop, what the program has */
+    uint32_t *most = &server->owner.limits.max_connections;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < *most + (rlim_t)OTHER_FILES)
+        *most = (uint32_t)(limit.rlim_cur > 2 * OTHER_FILES ? limit.rlim_cur - OTHER_FILES
+                                                            : limit.rlim_cur / 2);
+    return *most;
 }
 
 static SutraStatus resolve(const char *host, uint16_t port, struct addrinfo **list, SutraError *err)
@@ -267,7 +328,13 @@ SutraStatus su_http_server_bind(SuHttpServer *server, const SuHttpOptions *optio
     struct addrinfo *list;
     SU_TRY(resolve(options->host, options->port, &list, err));
     server->access.is_loopback = is_loopback(list->ai_addr);
-    SutraStatus status = listen_at(server, list, options, err);
+    SutraStatus status;
+    if (server->access.is_loopback || options->key || options->no_auth)
+        status = listen_at(server, list, options, err);
+    else
+        status = su_error_set(err, SUTRA_E_ARGUMENT,
+                              "host %s: others reach this address, and there is no API key",
+                              options->host);
     freeaddrinfo(list);
     if (status == SUTRA_OK) write_url(server, options->host);
     return status;

@@ -19,6 +19,7 @@ typedef struct SuHttpServer {
     SuRouteTable table;
     SuAccess access;
     void *context; /* of every exchange */
+    void (*finished)(SuExchange *exchange);
     int listen_fd;
     struct event *listener, *accepts_again, *drained;
     _Atomic int stops; /* times that it was asked to stop */
@@ -26,18 +27,26 @@ typedef struct SuHttpServer {
 } SuHttpServer;
 
 typedef struct SuHttpOptions {
-    const char *host; /* a name or an address */
-    uint16_t port;    /* 0: a free one */
-    const char *key;  /* NULL: none; borrowed */
+    const char *host;     /* a name or an address */
+    uint16_t port;        /* 0: a free one */
+    const char *key;      /* NULL: none; borrowed */
+    const char *origins;  /* as SuAccess; borrowed */
+    uint64_t max_answers; /* bytes of answers that are expected or not read yet; 0: no limit */
+    bool no_auth;         /* elsewhere than on a loopback address without a key too */
     SuHttpLimits limits;
     SuRouteTable table;
     void *context;
+    void (*finished)(SuExchange *exchange); /* as SuExchange has it */
 } SuHttpOptions;
 
 /* Makes the loop; listens to nothing yet. *server stays where it is. */
 SutraStatus su_http_server_open(SuHttpServer *server, const SuHttpOptions *options,
                                 SutraError *err);
-/* Binds to the address. Errors: IO, which says why. */
+/* Fewer connections than there may be, when the process may not have as many descriptors: returns
+ * how many. Before it runs. */
+uint32_t su_http_server_fit(SuHttpServer *server);
+/* Binds to the address. Errors: IO, which says why; ARGUMENT (the host has become an address that
+ * others reach, and there is no key). */
 SutraStatus su_http_server_bind(SuHttpServer *server, const SuHttpOptions *options,
                                 SutraError *err);
 /* Whether a host names an address of this machine that no other one reaches. Errors: IO. */

@@ -259,7 +259,7 @@ static void on_opened(SuModelWaiter *waiter)
 void su_ollama_show(SuExchange *exchange)
 {
     static const SuHttpProblem no_memory = {503, "out_of_memory", NULL,
-                                            "the server is out of memory"};
+                                            "the server is out of memory", 0};
     json_t *root;
     SuModelEntry *entry = read_model(exchange, "", &root);
     json_decref(root);
@@ -296,7 +296,7 @@ void su_ollama_delete(SuExchange *exchange)
 {
     static const SuHttpProblem refused = {403, "read_only", NULL,
                                           "models of this server are those that it was started "
-                                          "with, and are not deleted by a request"};
+                                          "with, and are not deleted by a request", 0};
     json_t *root;
     SuModelEntry *entry = read_model(exchange, "", &root);
     json_decref(root);

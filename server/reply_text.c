@@ -1,5 +1,6 @@
 #include "reply_text.h"
 
+#include "base/json_escape.h"
 #include "base/memory.h"
 #include "base/number_text.h"
 
@@ -50,41 +51,16 @@ void su_reply_free(SuReplyText *text)
     *text = (SuReplyText){0};
 }
 
-/* Bytes of the UTF-8 character at the front; 0: it is none. */
-static size_t character_size(const unsigned char *at, size_t left)
-{
-    static const unsigned char least[] = {0x80, 0x80, 0xa0, 0x90},
-                               most[] = {0xbf, 0xbf, 0x9f, 0x8f};
-    if (at[0] < 0x80) return 1;
-    size_t size = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
-    if (at[0] < 0xc2 || at[0] > 0xf4 || left < size) return 0;
-    unsigned char low = at[0] == 0xe0 ? least[2] : at[0] == 0xf0 ? least[3] : 0x80;
-    unsigned char high = at[0] == 0xed ? most[2] : at[0] == 0xf4 ? most[3] : 0xbf;
-    if (at[1] < low || at[1] > high) return 0;
-    for (size_t i = 2; i < size; i++)
-        if ((at[i] & 0xc0) != 0x80) return 0;
-    return size;
-}
-
 void su_reply_json(SuReplyText *text, SuText string)
 {
-    const unsigned char *at = (const unsigned char *)string.data;
-    char escaped[8];
+    enum { LONGEST_ESCAPE = 6 };
     su_reply_bytes(text, "\"", 1);
-    for (size_t i = 0, size; i < string.size; i += size) {
-        size = character_size(at + i, string.size - i);
-        if (size == 0) {
-            size = 1;
-            su_reply_string(text, "\\ufffd");
-        } else if (at[i] == '"' || at[i] == '\\') {
-            snprintf(escaped, sizeof escaped, "\\%c", at[i]);
-            su_reply_string(text, escaped);
-        } else if (at[i] < 0x20 || at[i] == 0x7f) {
-            snprintf(escaped, sizeof escaped, "\\u%04x", at[i]);
-            su_reply_string(text, escaped);
-        } else {
-            su_reply_bytes(text, at + i, size);
-        }
+    while (string.size) {
+        size_t used, piece = string.size < 4096 ? string.size : 4096;
+        char *to = su_reply_room(text, piece * LONGEST_ESCAPE);
+        if (!to) return;
+        text->size += su_json_escape(string.data, string.size, to, piece * LONGEST_ESCAPE, &used);
+        string = (SuText){string.data + used, string.size - used};
     }
     su_reply_bytes(text, "\"", 1);
 }

@@ -1,10 +1,14 @@
 /* server_api.c - sutra_server.h: options, the parts of a server in the order they are made and
  * ended, and its routes. */
+#include "access_log.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "dialect_ollama.h"
 #include "dialect_openai.h"
 #include "dialect_tei.h"
 #include "health.h"
+#include "metrics_page.h"
 #include "ollama_catalogue.h"
 #include "server_context.h"
 #include "sutra_server.h"
@@ -19,13 +23,14 @@ struct SutraServer {
     SuServerContext context; /* first: what handlers get */
     SutraServerOptions options;
     SuHttpOptions http;
-    char *host, *key; /* key NULL: none */
+    char *host, *key, *origins; /* NULL: none */
     bool made_key, has_run;
 };
 
 static const SuRoute routes[] = {
     {"GET", "/health", su_health, true},
     {"GET", "/ready", su_ready, true},
+    {"GET", "/metrics", su_metrics_page, false},
     {"POST", "/v1/embeddings", su_openai_embeddings, false},
     {"GET", "/v1/models", su_openai_models, false},
     {"GET", "/v1/models/{}", su_openai_model, false},
@@ -76,6 +81,11 @@ static SutraStatus settle_key(SutraServer *server, SutraError *err)
     const char *given = server->options.api_key;
     if (given) {
         if (!*given) SU_RAISE(err, SUTRA_E_ARGUMENT, "the API key is empty");
+        for (const char *c = given; *c; c++)
+            if (*c <= ' ' || *c > '~')
+                SU_RAISE(err, SUTRA_E_ARGUMENT,
+                         "the API key may hold printable ASCII without spaces alone: clients could "
+                         "not send it");
         server->key = su_strdup(given);
         if (!server->key) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for the server");
         return SUTRA_OK;
@@ -92,6 +102,17 @@ static SutraStatus settle_key(SutraServer *server, SutraError *err)
     return SUTRA_OK;
 }
 
+static void finished(SuExchange *exchange)
+{
+    SuServerContext *context = exchange->context;
+    char line[SU_ACCESS_LINE_MAX];
+    uint64_t now = su_clock_ns();
+    su_metrics_count(&context->metrics, exchange, now);
+    if (!context->access) return;
+    (context->access_text ? su_access_line_text : su_access_line_json)(exchange, now, line);
+    context->access(context->access_user, line);
+}
+
 static void settle_http(SutraServer *server)
 {
     const SutraServerOptions *options = &server->options;
@@ -100,8 +121,12 @@ static void settle_http(SutraServer *server)
         (SuHttpOptions){.host = server->host,
                         .port = (uint16_t)options->port,
                         .key = server->key,
+                        .origins = server->origins,
+                        .max_answers = options->max_answers ? options->max_answers : 1u << 30,
+                        .no_auth = options->no_auth == 1,
                         .table = table,
                         .context = &server->context,
+                        .finished = finished,
                         .limits = {.max_body = max_body,
                                    .max_received = BODIES * max_body,
                                    .max_head = or_default(options->max_head, 16384),
@@ -121,13 +146,18 @@ static SutraStatus make_parts(SutraServer *server, SutraError *err)
     SuServerContext *context = &server->context;
     SutraModelsOptions models = {
         .struct_size = sizeof models, .log = server->options.log, .log_user = server->options.user};
+    su_metrics_open(&context->metrics, &table);
     context->started = time(NULL);
     context->log = server->options.log;
     context->log_user = server->options.user;
+    context->access = server->options.access;
+    context->access_user = server->options.user;
+    context->access_text = server->options.access_text == 1;
     SU_TRY(su_http_server_open(&context->http, &server->http, err));
     SU_TRY(su_worker_start(&context->worker, err));
+    SU_TRY(su_worker_start(&context->opener, err));
     SU_TRY(
-        su_model_table_open(&context->models, &context->http.loop, &context->worker, &models, err));
+        su_model_table_open(&context->models, &context->http.loop, &context->opener, &models, err));
     return sutra_engine_create(server->options.engine, &context->engine, err);
 }
 
@@ -142,15 +172,17 @@ SutraStatus sutra_server_create(const SutraServerOptions *options, SutraServer *
     if (!server) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for the server");
     server->options = *options;
     server->host = su_strdup(options->host ? options->host : "127.0.0.1");
+    if (options->cors_origins) server->origins = su_strdup(options->cors_origins);
+    bool has_all = server->host && (server->origins || !options->cors_origins);
     SutraStatus status = SUTRA_OK;
-    if (!server->host) status = su_error_set(err, SUTRA_E_MEMORY, "out of memory for the server");
+    if (!has_all) status = su_error_set(err, SUTRA_E_MEMORY, "out of memory for the server");
     if (status == SUTRA_OK) status = settle_key(server, err);
     if (status == SUTRA_OK) {
         settle_http(server);
         status = make_parts(server, err);
     }
     server->options.engine = NULL;
-    server->options.api_key = NULL;
+    server->options.api_key = server->options.cors_origins = NULL;
     if (status == SUTRA_OK)
         *result = server;
     else
@@ -188,6 +220,12 @@ SutraStatus sutra_server_run(SutraServer *server, SutraError *err)
     if (server->has_run) SU_RAISE(err, SUTRA_E_ARGUMENT, "the server has run");
     server->has_run = true;
     SU_TRY(open_first(context, err));
+    uint32_t wanted = context->http.owner.limits.max_connections;
+    uint32_t fit = su_http_server_fit(&context->http);
+    if (fit < wanted)
+        su_log(context->log, context->log_user, SU_LOG_WARNING,
+               "at most %u connections instead of %u: the process may have no more open files", fit,
+               wanted);
     SU_TRY(su_http_server_bind(&context->http, &server->http, err));
     if (server->options.ready)
         server->options.ready(server->options.user, context->http.url,
@@ -202,6 +240,7 @@ void sutra_server_free(SutraServer *server)
 {
     if (!server) return;
     SuServerContext *context = &server->context;
+    su_worker_stop(&context->opener);
     su_worker_stop(&context->worker);
     if (context->http.loop.base) su_loop_flush(&context->http.loop);
     sutra_engine_free(context->engine);
@@ -210,5 +249,6 @@ void sutra_server_free(SutraServer *server)
     su_http_server_close(&context->http);
     su_free(server->host);
     su_free(server->key);
+    su_free(server->origins);
     su_free(server);
 }

@@ -3,6 +3,7 @@
 #define SU_SERVER_CONTEXT_H
 
 #include "http_server.h"
+#include "metrics.h"
 #include "model_table.h"
 #include "worker.h"
 
@@ -17,11 +18,16 @@ typedef struct SuServerContext {
     SutraEngine *engine;
     SuHttpServer http;
     SuWorker worker;
+    SuWorker opener; /* opens models, so that large requests for others do not wait */
     SuModelTable models;
     SuEmbedLimits limits;
+    SuMetrics metrics;
     int64_t started; /* seconds since 1970 */
     void (*log)(void *user, int level, const char *line);
     void *log_user;
+    void (*access)(void *user, const char *line); /* as SutraServerOptions; NULL: nobody */
+    void *access_user;
+    bool access_text;
 } SuServerContext;
 
 #endif

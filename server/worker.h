@@ -1,5 +1,5 @@
-/* worker.h - one thread for what would hold up the loop: opening models, large bodies, large
- * answers. One thing after the other, in the order they came. */
+/* worker.h - a thread for what would hold up the loop: large bodies and answers, or opening models.
+ * One thing after the other, in the order they came. */
 #ifndef SU_WORKER_H
 #define SU_WORKER_H
 

@@ -15,6 +15,8 @@ import langchain_ollama
 import langchain_openai
 import ollama
 import openai
+import prometheus_text
+from prometheus_client import parser as prometheus_parser
 from serve_case import Server, cli_vectors, main, parse_arguments, request_bytes
 
 PROGRAM, ARGUMENTS = parse_arguments()
@@ -91,6 +93,21 @@ class Clients(unittest.TestCase):
                     answer = client.embeddings.create(model="base", input=TEXTS[i % 4])
                     self.assertEqual(as_bytes([answer.data[0].embedding]), [self.expected[i % 4]])
                 self.assertIn(busy.answer().status, (200, 429))
+
+    def test_prometheus(self):
+        with self.server.connect() as connection:
+            answer = connection.request("GET", "/metrics", Authorization=f"Bearer {KEY}")
+        kind = answer.headers["content-type"]
+        families = {family.name: family for family in prometheus_parser.text_string_to_metric_families(answer.body.decode())}
+        self.assertTrue(kind.startswith("text/plain; version=0.0.4"))
+        theirs = [(s.name, s.labels, s.value) for family in families.values() for s in family.samples]
+        own = [(name, dict(labels), value) for (name, labels), value in prometheus_text.parse(answer.body.decode()).items()]
+        for _, labels, _ in own + theirs:  # the client writes 1 as 1.0
+            if "le" in labels:
+                labels["le"] = float(labels["le"])
+        self.assertEqual(theirs, own)
+        self.assertEqual(families["sutra_request_duration_seconds"].type, "histogram")
+        self.assertEqual(families["sutra_texts"].type, "counter")
 
     def test_langchain(self):
         client = langchain_openai.OpenAIEmbeddings(model=NAME, check_embedding_ctx_length=False)

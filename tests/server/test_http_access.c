@@ -1,6 +1,7 @@
 /* Routes, keys, hosts and origins. */
 #include "access.h"
 #include "http_route.h"
+#include "http_server.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -107,6 +108,8 @@ static void a_loopback_server_has_few_names(void **state)
     assert_true(su_access_allows_host(&access, &head));
 }
 
+static const SuAccess own = {.host = "h"};
+
 static void an_origin_is_the_servers_own(void **state)
 {
     static const struct {
@@ -118,12 +121,58 @@ static void an_origin_is_the_servers_own(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         SuHttpHead head = head_of("Host", "h:1");
         head.headers[head.num_headers++] = (SuHttpHeader){text("Origin"), text(rows[i].origin)};
-        assert_int_equal(su_access_allows_origin(&head), rows[i].good);
+        assert_int_equal(su_access_allows_origin(&own, &head), rows[i].good);
     }
     SuHttpHead head = head_of("Host", "h:1");
-    assert_true(su_access_allows_origin(&head));
+    assert_true(su_access_allows_origin(&own, &head));
     head = head_of("Origin", "http://");
-    assert_false(su_access_allows_origin(&head));
+    assert_false(su_access_allows_origin(&own, &head));
+}
+
+static void other_origins_have_to_be_named(void **state)
+{
+    static const struct {
+        const char *origins, *origin;
+        bool good;
+    } rows[] = {{"https://a.example", "https://a.example", true},
+                {"https://a.example", "https://a.example:1", false},
+                {"https://a.example", "https://a.exampl", false},
+                {"https://a.example", "", false},
+                {"https://a.example,http://b", "http://b", true},
+                {"https://a.example,http://b", "https://a.example,http://b", false},
+                {",", "", false},
+                {"*", "null", true},
+                {"", "null", false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        SuAccess access = {.host = "h", .origins = rows[i].origins};
+        SuHttpHead head = head_of("Host", "h:1");
+        head.headers[head.num_headers++] = (SuHttpHeader){text("Origin"), text(rows[i].origin)};
+        assert_int_equal(su_access_allows_origin(&access, &head), rows[i].good);
+        assert_int_equal(su_access_shared_origin(&access, &head).data != NULL, rows[i].good);
+    }
+}
+
+static void without_a_key_it_binds_to_the_loopback_alone(void **state)
+{
+    static const struct {
+        const char *host, *key;
+        bool no_auth, good;
+    } rows[] = {{"127.0.0.1", NULL, false, true},
+                {"0.0.0.0", NULL, false, false},
+                {"0.0.0.0", "k", false, true},
+                {"0.0.0.0", NULL, true, true}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        SuHttpOptions options = {
+            .host = rows[i].host, .key = rows[i].key, .no_auth = rows[i].no_auth, .table = table};
+        SuHttpServer server;
+        SutraError err;
+        assert_int_equal(su_http_server_open(&server, &options, &err), SUTRA_OK);
+        assert_int_equal(su_http_server_bind(&server, &options, &err),
+                         rows[i].good ? SUTRA_OK : SUTRA_E_ARGUMENT);
+        su_http_server_close(&server);
+    }
 }
 
 int main(void)
@@ -134,6 +183,8 @@ int main(void)
         cmocka_unit_test(a_key_is_right_as_a_whole),
         cmocka_unit_test(a_loopback_server_has_few_names),
         cmocka_unit_test(an_origin_is_the_servers_own),
+        cmocka_unit_test(other_origins_have_to_be_named),
+        cmocka_unit_test(without_a_key_it_binds_to_the_loopback_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

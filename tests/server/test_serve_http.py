@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
 """The HTTP layer of `sutra serve` by bare sockets: framing, limits, deadlines, access."""
 
-import os
+import contextlib
 import random
 import re
 import socket
 import struct
 import unittest
-from pathlib import Path
 
-from serve_case import Connection, Server, main, parse_arguments, request_bytes
+from serve_case import MODEL, Connection, Server, main, parse_arguments, request_bytes
 
 PROGRAM, ARGUMENTS = parse_arguments()
 TEXT = {"input": "silver music"}
@@ -136,6 +135,7 @@ class Http(unittest.TestCase):
             (400, b"POST /v1/embeddings HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
             (431, b"GET /health HTTP/1.1\r\n" + host + b"A: b\r\n" * 100 + b"\r\n"),
             (431, b"GET /health HTTP/1.1\r\n" + host + b"A: " + b"b" * 20000 + b"\r\n\r\n"),
+            (400, b"\x16\x03\x01\x02\x00\x01\x00"), (400, b"GET /health HTTP/1.1\n" + b"Host: localhost\n\n"), (400, b" GET"),
             (431, b"GET /" + b"b" * 20000)):
             with self.subTest(data=data[:80]), self.server.connect() as connection:
                 connection.send(data)
@@ -278,14 +278,8 @@ class Limits(unittest.TestCase):
             self.assertEqual(connection.request("GET", "/health").status, 200)
             self.assertTrue(connection.is_closed())
 
-    @unittest.skipUnless(Path("/proc/self/fd").exists(), "no /proc")
     def test_a_client_that_does_not_read_is_dropped(self):
-        def sockets(process):
-            folder = f"/proc/{process.pid}/fd"
-            return sum(os.readlink(f"{folder}/{fd}").startswith("socket:") for fd in os.listdir(folder))
-
         with Server(PROGRAM, "--send-ms", 300) as server, server.connect() as connection:
-            before = sockets(server.process)
             request = request_bytes("POST", "/v1/embeddings", {"input": ["a"] * 2000})
             connection.send(request)
             connection.socket.setblocking(False)
@@ -294,9 +288,84 @@ class Limits(unittest.TestCase):
                     connection.socket.send(request)
             except BlockingIOError:
                 pass
-            while sockets(server.process) > before:
+            while b"\nsutra_open_connections 1\n" not in server.request("GET", "/metrics").body:  # it sees itself alone
                 pass
             self.assertEqual(server.embed("x").status, 200)
+
+
+    def test_answers_that_nobody_reads_take_bounded_memory(self):
+        request = request_bytes("POST", "/v1/embeddings", {"input": ["a"] * 2000})
+        with Server(PROGRAM, "--max-answers", 1 << 20) as server:
+            with server.connect() as lazy:
+                lazy.socket.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    while True:
+                        lazy.socket.send(request)
+                answer = server.embed(["a"] * 2000)
+                while answer.status == 200:  # the kernel still takes answers
+                    answer = server.embed(["a"] * 2000)
+                self.assertEqual((answer.status, answer.json["error"]["code"]), (503, "overloaded"))
+                self.assertEqual(server.request("GET", "/health").status, 200)
+            while server.embed(["a"] * 2000).status != 200:  # until it has seen that the client left
+                pass
+
+    def test_with_few_descriptors_it_takes_fewer_connections(self):
+        with Few(PROGRAM) as server:
+            self.assertRegex(server.lines[0], r"^sutra: at most 50 connections instead of 4096: ")
+            held = [server.connect() for _ in range(60)]
+            self.assertIn(b" 503 ", held[-1].socket.recv(100))
+            self.assertEqual(held[0].request("GET", "/health").status, 200)
+            for connection in held:
+                connection.socket.close()
+
+
+class Few(Server):
+    """One that may open 100 files."""
+
+    def __init__(self, program):
+        super().__init__(program)
+        self.command = ["bash", "-c", 'ulimit -n 100; exec "$@"', "bash", *self.command]
+
+
+class Origins(unittest.TestCase):
+    def test_pages_of_other_origins_have_to_be_named(self):
+        page = "https://app.example"
+        with Server(PROGRAM, "--cors-origin", f"http://other.example,{page}", "--api-key", "k") as server:
+            asked = {"Origin": page, "Access_Control_Request_Method": "POST",
+                     "Access_Control_Request_Headers": "authorization,content-type,x-stainless-os"}
+            before = server.request("OPTIONS", "/v1/embeddings", **asked)
+            self.assertEqual((before.status, before.body), (200, b""))
+            for name, value in (("allow-origin", page), ("allow-headers", asked["Access_Control_Request_Headers"])):
+                self.assertEqual(before.headers[f"access-control-{name}"], value)
+            self.assertIn("POST", before.headers["access-control-allow-methods"])
+            for key, status in (("k", 200), ("wrong", 401)):
+                answer = server.request("POST", "/v1/embeddings", TEXT, Origin=page, Authorization=f"Bearer {key}")
+                self.assertEqual((answer.status, answer.headers["access-control-allow-origin"]), (status, page))
+                self.assertIn("X-Request-Id", answer.headers["access-control-expose-headers"])
+                self.assertEqual(answer.headers["vary"], "Origin")
+            refused = server.request("POST", "/v1/embeddings", b"", Origin=page, Transfer_Encoding="gzip", Content_Length=None)
+            self.assertEqual((refused.status, refused.headers["access-control-allow-origin"]), (501, page))
+            for origin in ("https://app.example:8443", "https://evil.example", "null"):
+                answer = server.request("OPTIONS", "/v1/embeddings", **{**asked, "Origin": origin})
+                self.assertEqual((answer.status, answer.headers.get("access-control-allow-origin")), (403, None))
+            self.assertNotIn("access-control-allow-origin", server.request("GET", "/health").headers)
+        with Server(PROGRAM) as server:
+            self.assertNotIn("vary", server.request("GET", "/health").headers)
+
+
+class Environment(unittest.TestCase):
+    def test_variables_stand_for_options(self):
+        env = {"SUTRA_MODEL": str(MODEL), "SUTRA_ALIAS": "other=base", "SUTRA_MAX_INPUTS": "2", "SUTRA_TRUNCATE": "1", "SUTRA_API_KEY": "k",
+               "SUTRA_LOG": "json", "SUTRA_THREADS": "1", "SUTRA_HOST": "", "SUTRA_PORT": "1"}
+        for options, most in ((), 2), (("--max-inputs", 3), 3):
+            with Server(PROGRAM, *options, model=None, env=env) as server:  # the command has --port 0
+                self.assertEqual(server.host, "127.0.0.1")
+                key = {"Authorization": "Bearer k"}
+                for n in (most, most + 1):
+                    answer = server.request("POST", "/v1/embeddings", {"input": ["night " * 400] * n, "model": "other"}, **key)
+                    self.assertEqual(answer.status, 200 if n == most else 400)
+                self.assertEqual(server.request("GET", "/health").status, 200)
+            self.assertEqual(sum(line.startswith("{") for line in server.lines), 3)
 
 
 class Keys(unittest.TestCase):

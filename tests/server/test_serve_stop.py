@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """How `sutra serve` begins and ends: nothing that it has begun is lost."""
 
+import contextlib
+import os
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import unittest
+from pathlib import Path
 
 from serve_case import MODEL, Server, cli_vectors, main, parse_arguments, request_bytes
 
@@ -31,6 +34,22 @@ class Start(unittest.TestCase):
             self.assertRegex(done.stderr, r"^sutra: serving needs libsutra-server\.so\.0, which cannot be opened: .*\n$")
 
 
+    @unittest.skipUnless(Path("/proc/self/fd").exists(), "no /proc")
+    def test_without_standard_streams_messages_go_into_nothing_else(self):
+        with subprocess.Popen(["bash", "-c", f"exec {PROGRAM} serve -m {MODEL} --port 0 <&- >&- 2>&-"]) as process:
+            folder = f"/proc/{process.pid}/fd"
+            files = {}
+            while not any(name.startswith("socket:") for name in files.values()):  # until it listens
+                self.assertIsNone(process.poll())
+                for fd in os.listdir(folder):
+                    with contextlib.suppress(FileNotFoundError):
+                        files[fd] = os.readlink(f"{folder}/{fd}")
+            for fd in "012":
+                self.assertEqual(os.readlink(f"{folder}/{fd}"), "/dev/null")
+            process.terminate()
+            self.assertEqual(process.wait(), 0)
+
+
 class Stop(unittest.TestCase):
     def test_a_signal_ends_an_idle_server(self):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -43,7 +62,7 @@ class Stop(unittest.TestCase):
     def test_requests_in_flight_are_answered(self):
         expected = cli_vectors(PROGRAM, BODY["input"])
         with Server(PROGRAM) as server:
-            connections = [server.connect() for _ in range(200)]
+            connections = [server.connect() for _ in range(500)]
             for connection in connections:
                 connection.send(request_bytes("POST", "/v1/embeddings", BODY))
             server.signal()
