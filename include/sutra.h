@@ -286,7 +286,7 @@ typedef struct SutraEngineOptions {
     /* Names with commas between them: "cpu" (default), "cuda:0,cuda:1", "cpu@0-7,cpu@8-15" (cores).
      * Batches go to one of several, and where one fails or hangs, to another. */
     const char *devices;
-    uint32_t policy;            /* SUTRA_POLICY_… */
+    uint32_t policy; /* SUTRA_POLICY_… */
     /* How long a text may wait for others to join its batch, with `devices` that are at work on
      * other batches; an idle device, and the processor alone, never wait. 0: not at all, but while
      * no device is free a batch takes in what comes. */

@@ -296,7 +296,8 @@ void su_ollama_delete(SuExchange *exchange)
 {
     static const SuHttpProblem refused = {403, "read_only", NULL,
                                           "models of this server are those that it was started "
-                                          "with, and are not deleted by a request", 0};
+                                          "with, and are not deleted by a request",
+                                          0};
     json_t *root;
     SuModelEntry *entry = read_model(exchange, "", &root);
     json_decref(root);
