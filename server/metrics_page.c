@@ -210,13 +210,13 @@ static void write_devices(SuReplyText *body, const json_t *devices)
         {"sutra_device_hung", "gauge", "Calls that have not come back.", "hung"},
         {"sutra_device_nanoseconds_per_token", "gauge", "Its pace of late.", "ns_per_token"},
     };
-    const json_t *device;
-    size_t d;
     if (json_array_size(devices) == 0) return;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         begin(body, rows[i].name, rows[i].type, rows[i].help);
-        json_array_foreach(devices, d, device)
+        for (size_t d = 0; d < json_array_size(devices); d++) {
+            const json_t *device = json_array_get(devices, d);
             device_sample(body, rows[i].name, device, su_engine_count(device, NULL, rows[i].count));
+        }
     }
 }
 
