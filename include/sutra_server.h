@@ -77,7 +77,7 @@ SUTRA_API SutraStatus sutra_server_add_alias(SutraServer *server, const char *na
                                              SutraError *err);
 
 /* Opens the first model and makes it ready, listens, and serves until it is stopped. Errors:
- * ARGUMENT (no model, or a reranker), IO (the address), and those of sutra_model_open. */
+ * ARGUMENT (no model), IO (the address), and those of sutra_model_open. */
 SUTRA_API SutraStatus sutra_server_run(SutraServer *server, SutraError *err);
 
 /* Any thread, and signal handlers: no more connections, what has begun is answered, then

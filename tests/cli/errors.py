@@ -31,6 +31,7 @@ import time
 from pathlib import Path
 
 NOBODY = 65534
+PATIENCE = 300  # seconds until what hangs is given up
 SOURCE = Path(__file__).resolve().parent.parent.parent
 
 
@@ -245,9 +246,12 @@ def run_row(row, program, model):
                         os.chown(path, NOBODY, NOBODY)
                     if subprocess.run(["test", "-x", program], check=False, **user).returncode:
                         raise Skipped("other users than root cannot run the program here")
-                done = subprocess.run(["bash", "-c", row.command], cwd=work, env=env, stdin=subprocess.DEVNULL,
-                                      capture_output=True, preexec_fn=default_signals, check=False, **user)
-                code, out, err = done.returncode, done.stdout, done.stderr
+                try:
+                    done = subprocess.run(["bash", "-c", row.command], cwd=work, env=env, stdin=subprocess.DEVNULL, timeout=PATIENCE,
+                                          capture_output=True, preexec_fn=default_signals, check=False, **user)
+                    code, out, err = done.returncode, done.stdout, done.stderr
+                except subprocess.TimeoutExpired as hung:
+                    code, out, err = "none: it does not end", hung.stdout or b"", hung.stderr or b""
             after = folder.listing()
             left = os.listdir(Path(top, "tmp"))
         finally:
