@@ -144,7 +144,8 @@ static void on_finished(SuPost *post)
         say_when(call);
         fail(call);
     } else if (sutra_result_view(call->result, &view, NULL) == SUTRA_OK &&
-               view.num_items * view.dim > MOST_VALUES) {
+               (view.offsets ? view.offsets[view.num_items] : view.num_items) * view.dim >
+                   MOST_VALUES) {
         next_on_worker(call, write_on_worker);
     } else {
         write_answer(call);
