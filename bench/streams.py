@@ -2,14 +2,16 @@
 """Streams of text through sutra.h: how soon a chunk has its vector, and that memory stays as it is.
 
 usage: bench/streams.py --model FOLDER [--streams 8] [--tokens 256] [--seconds 20] [--share 0.5] [--threads 2]
-                        [--bytes 1000000000] [--piece 4096] [--small-model FOLDER] [--dim 384]
+                        [--bytes 1000000000] [--piece 4096] [--small-model FOLDER] [--dim 384] [--seed 1]
                         [--library build/release/libsutra.so]
 
 Four parts:
   alone     one text of --tokens tokens in one call, again and again, and with a pause of 10 ms between two: what a chunk
             takes when nothing else is at work
   latency   N streams at once, each with a thread that pushes and one that takes. First as fast as they can, which gives the
-            rate that the machine has; then each at an N-th of `--share` of that. Times are the library's: from the call that
+            rate that the machine has; then each at an N-th of `--share` of that, in pieces of 256 bytes: begun by chance
+            (--seed) within the time that a chunk takes to arrive, and all at once, so that their chunks come together: the
+            worst that N streams can do. Times are the library's: from the call that
             found a chunk complete until its vector was there; chunks that only the end of the text decides are left out
   slow      one stream whose consumer sleeps 20 ms a chunk while its producer would push without end
   long      one stream of --bytes of text, pushed in pieces of --piece bytes, through --small-model (a tiny one of the tests:
@@ -21,6 +23,7 @@ half of the first's. Needs numpy.
 
 import argparse
 import ctypes as C
+import random
 import sys
 import threading
 import time
@@ -112,8 +115,9 @@ class Stream:
         self.lib.sutra_stream_free(self.handle)
 
 
-def paced(text, piece, rate, seconds):
-    """Pieces for so many seconds, at `rate` bytes a second; 0: as fast as they are taken."""
+def paced(text, piece, rate, seconds, late=0):
+    """Pieces for so many seconds, at `rate` bytes a second; 0: as fast as they are taken. The first comes `late` seconds late."""
+    time.sleep(late)
     begun, sent, at = time.monotonic(), 0, 0
     while time.monotonic() - begun < seconds:
         yield text[at:at + piece]
@@ -124,8 +128,9 @@ def paced(text, piece, rate, seconds):
             time.sleep(ahead)
 
 
-def run_streams(sutra, args, rate):
-    """(bytes a second, tokens a second, sorted latencies in ms)"""
+def run_streams(sutra, args, rate, most_late=0):
+    """(bytes a second, tokens a second, sorted latencies in ms); a stream begins up to `most_late` seconds late, by chance."""
+    chance = random.Random(args.seed)
     text, latencies = make_text(1 << 20), []
     streams = []
 
@@ -137,7 +142,8 @@ def run_streams(sutra, args, rate):
     begun = time.monotonic()
     for i, stream in enumerate(streams):
         shift = i * 10007
-        stream.run(paced(text[shift:] + text[:shift], 256, rate / args.streams, args.seconds))
+        stream.run(paced(text[shift:] + text[:shift], 256, rate / args.streams, args.seconds,
+                         chance.uniform(0, most_late)))
     for stream in streams:
         stream.close()
     took = time.monotonic() - begun
@@ -156,8 +162,11 @@ def measure_latency(args):
           "| streams | chunks | tokens/s | p50, ms | p99, ms | longest, ms |\n|---|---|---|---|---|---|")
     most, tokens, latencies = run_streams(sutra, args, 0)
     print_latency("as fast as they can", tokens, latencies)
-    _, tokens, latencies = run_streams(sutra, args, args.share * most)
-    print_latency(f"{100 * args.share:.0f} % of that", tokens, latencies)
+    rate = args.share * most
+    chunk = args.streams * args.tokens * most / tokens / rate  # seconds that one takes to arrive
+    for name, most_late in (("begun within a chunk's time", chunk), ("begun at once", 0)):
+        _, tokens, latencies = run_streams(sutra, args, rate, most_late)
+        print_latency(f"{100 * args.share:.0f} % of that, {name}", tokens, latencies)
     sutra.close()
 
 
@@ -247,6 +256,7 @@ def main():
     parser.add_argument("--bytes", type=int, default=10 ** 9)
     parser.add_argument("--piece", type=int, default=4096)
     parser.add_argument("--dim", type=int, default=384)
+    parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     measure_alone(args)
     print()

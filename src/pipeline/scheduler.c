@@ -15,6 +15,7 @@ enum {
     SMALLEST_BATCH = 32, /* tokens */
     DEVICE_SHARE = 4,    /* of its full batch, which a device gets if there is as much */
     MANY_TEXTS = 32,     /* and two a thread: balanced well enough without a team's barriers */
+    ENOUGH_TOKENS = 256, /* for a team: what has as many does not wait for requests behind it */
     SPINS = 2000         /* some 25 µs: between two small requests of one caller */
 };
 
@@ -381,7 +382,7 @@ static void lead_team(SuScheduler *s, bool one_long)
         pthread_mutex_lock(&s->lock);
         list_windows(s, worker);
         left = s->list.tokens;
-        more = !one_long && claimed < goal && is_small(s) &&
+        more = !one_long && claimed < goal && claimed < ENOUGH_TOKENS && is_small(s) &&
                su_request_list_claim(&s->list, &kind, goal - claimed, &share);
         claimed += left - s->list.tokens;
     }
