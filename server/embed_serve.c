@@ -11,6 +11,7 @@
 /* What is larger goes to the worker: about half a millisecond of work. */
 enum { MOST_BODY = 65536, MOST_VALUES = 12288 };
 enum { VALUE_BYTES = 16 }; /* that a float takes in an answer, at most */
+enum { WAITING_NS = 100000000 };
 
 typedef struct EmbedCall {
     SuPost post; /* the next step on the loop */
@@ -55,15 +56,25 @@ static void fail(EmbedCall *call)
     end_call(call);
 }
 
+/* Of a tenth of a second ago at most: those who are sent away come in great numbers. */
+static uint64_t waiting_tokens(SuServerContext *context)
+{
+    uint64_t now = su_clock_ns();
+    if (now < context->waiting_until_ns) return context->waiting_tokens;
+    json_t *counts = su_engine_counts(context->engine);
+    context->waiting_tokens = (uint64_t)su_engine_count(counts, "waiting", "tokens");
+    context->waiting_until_ns = now + WAITING_NS;
+    json_decref(counts);
+    return context->waiting_tokens;
+}
+
 /* When to come again to a server that has too much to do: once what waits now is done. */
 static void say_when(EmbedCall *call)
 {
     const char *code = call->problem.http.code;
     if (call->problem.http.status != 429 && !(code && strcmp(code, "timeout") == 0)) return;
-    json_t *counts = su_engine_counts(call->context->engine);
-    double waiting = su_engine_count(counts, "waiting", "tokens");
-    call->problem.http.retry_after = su_metrics_wait(&call->context->metrics, (uint64_t)waiting);
-    json_decref(counts);
+    uint64_t waiting = waiting_tokens(call->context);
+    call->problem.http.retry_after = su_metrics_wait(&call->context->metrics, waiting);
 }
 
 static void next_on_loop(EmbedCall *call, void (*step)(SuPost *post))

@@ -22,7 +22,9 @@ typedef struct SuServerContext {
     SuModelTable models;
     SuEmbedLimits limits;
     SuMetrics metrics;
-    int64_t started; /* seconds since 1970 */
+    uint64_t waiting_tokens,
+        waiting_until_ns; /* tokens in the engine's queue, as good until then */
+    int64_t started;      /* seconds since 1970 */
     void (*log)(void *user, int level, const char *line);
     void *log_user;
     void (*access)(void *user, const char *line); /* as SutraServerOptions; NULL: nobody */

@@ -28,20 +28,6 @@ static void open_devices(const char *devices, uint32_t policy, uint32_t timeout_
     fault_engine_open(&fault, PLUGINS, devices, &options);
 }
 
-static void add(const char *device)
-{
-    SutraError err = {0};
-    if (sutra_engine_add_device(fault.tiny.engine, device, &err) != SUTRA_OK)
-        fail_msg("%s", err.message);
-}
-
-static void drop(const char *device)
-{
-    SutraError err = {0};
-    if (sutra_engine_remove_device(fault.tiny.engine, device, &err) != SUTRA_OK)
-        fail_msg("%s", err.message);
-}
-
 static SutraStatus embed_one(const SutraModel *model, const SutraEmbedOptions *options)
 {
     const SutraInput input = text_input("a b c");
@@ -83,14 +69,14 @@ static void an_output_that_is_refused_is_no_reason_against_others(void **state)
         assert_int_equal(embed_one(fault.tiny.model, &tokens), SUTRA_E_UNSUPPORTED);
     fault_check_bytes(&fault, 5);
     fault_switch(1)->lanes = 1;
-    add("fault:1");
+    fault_add_device(&fault, "fault:1");
     assert_int_equal(embed_one(fault.tiny.model, &tokens), SUTRA_OK);
     fault_switch(0)->refused_outputs = 0; /* it is not asked again */
     uint64_t failed = fault_count(&fault, "fault:0", "retried_texts");
     for (int i = 0; i < 4; i++) assert_int_equal(embed_one(fault.tiny.model, &tokens), SUTRA_OK);
     assert_int_equal(fault_count(&fault, "fault:0", "retried_texts"), failed);
     fault_check_bytes(&fault, 50);
-    drop("fault:1");
+    fault_drop_device(&fault, "fault:1");
     assert_int_equal(embed_one(fault.tiny.model, &tokens), SUTRA_E_UNSUPPORTED);
     fault_engine_close(&fault);
 }
@@ -109,7 +95,7 @@ static void a_run_that_is_refused_is_no_reason_against_others(void **state)
     fault_switch(0)->refuses_ranges = 1;
     assert_int_equal(embed_one(fault.tiny.model, &ranged), SUTRA_E_UNSUPPORTED);
     fault_check_bytes(&fault, 5);
-    add("fault:1");
+    fault_add_device(&fault, "fault:1");
     assert_int_equal(embed_one(fault.tiny.model, &ranged), SUTRA_OK);
     fault_engine_close(&fault);
 }
@@ -197,8 +183,8 @@ static void preferences_are_bounded(void **state)
     open_devices("fault:0", 0, 0);
     fault_switch(1)->lanes = 1;
     fault_switch(1)->preferred_tokens = UINT32_MAX;
-    add("fault:1");
-    drop("fault:0");
+    fault_add_device(&fault, "fault:1");
+    fault_drop_device(&fault, "fault:0");
     for (int i = 0; i < 3; i++) fault_check_bytes(&fault, 100);
     assert_int_equal(fault_count(&fault, "fault:1", "failed_runs"), 0);
     fault_engine_close(&fault);
@@ -282,9 +268,9 @@ static void only_numbers_for_the_same_text_refute_nan(void **state)
 {
     (void)state;
     open_devices("fault:0,fault:1", SUTRA_POLICY_ROUND_ROBIN, 0);
-    drop("fault:1");
+    fault_drop_device(&fault, "fault:1");
     fault_switch(1)->preferred_tokens = 512;
-    add("fault:1");
+    fault_add_device(&fault, "fault:1");
     static const char text[] = "a b c d e f g h i j k l m n o p q r s t u v w x y z";
     static SutraInput inputs[TEXTS];
     static SutraItem items[TEXTS];
@@ -310,7 +296,7 @@ static void only_numbers_for_the_same_text_refute_nan(void **state)
 static void *drop_first(void *arg)
 {
     (void)arg;
-    drop("fault:0");
+    fault_drop_device(&fault, "fault:0");
     return NULL;
 }
 
@@ -329,7 +315,7 @@ static void a_device_may_go_while_a_model_is_prepared(void **state)
     pthread_join(caller, NULL);
     for (int i = 0; i < 10; i++) fault_check_bytes(&fault, 100);
     assert_true(fault_count(&fault, "fault:2", "runs") > 0);
-    drop("fault:2");
+    fault_drop_device(&fault, "fault:2");
     fault_engine_close(&fault);
 }
 
@@ -345,7 +331,7 @@ static void models_go_while_a_removed_device_hangs(void **state)
     fault_check_bytes(&fault, 10);
     fault_switch(0)->mode = FAULT_HANG;
     while (fault_count(&fault, "fault:0", "hung") == 0) fault_check_bytes(&fault, 100);
-    drop("fault:0");
+    fault_drop_device(&fault, "fault:0");
     sutra_model_free(other);
     assert_int_equal(fault_switch(0)->early_unloads, 0);
     fault_engine_close(&fault);

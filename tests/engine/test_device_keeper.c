@@ -27,20 +27,6 @@ static void open_devices(const char *devices, uint32_t timeout_ms)
     fault_engine_open(&fault, PLUGINS, devices, &options);
 }
 
-static void add(const char *device)
-{
-    SutraError err = {0};
-    if (sutra_engine_add_device(fault.tiny.engine, device, &err) != SUTRA_OK)
-        fail_msg("%s", err.message);
-}
-
-static void drop(const char *device)
-{
-    SutraError err = {0};
-    if (sutra_engine_remove_device(fault.tiny.engine, device, &err) != SUTRA_OK)
-        fail_msg("%s", err.message);
-}
-
 /* ---- loads ---- */
 
 static void batches_go_elsewhere_while_a_device_loads(void **state)
@@ -49,7 +35,7 @@ static void batches_go_elsewhere_while_a_device_loads(void **state)
     open_devices("fault:0", HOUR_MS);
     fault_check_bytes(&fault, 50);
     fault_switch(1)->mode = FAULT_LOAD_HANG;
-    add("fault:1");
+    fault_add_device(&fault, "fault:1");
     for (int i = 0; i < 5; i++) fault_check_bytes(&fault, 100);
     assert_int_equal(fault_count(&fault, "fault:1", "loading"), 2);
     assert_int_equal(fault_count(&fault, "fault:1", "texts"), 0);
@@ -76,8 +62,8 @@ static void a_load_is_no_run(void **state)
     fault_check_bytes(&fault, 1);
     fault_switch(1)->slow_us = RUN_MS * 1500;
     fault_switch(1)->mode = FAULT_LOAD_SLOW;
-    add("fault:1");
-    drop("fault:0");
+    fault_add_device(&fault, "fault:1");
+    fault_drop_device(&fault, "fault:0");
     if (sutra_embed_into(fault.tiny.engine, fault.tiny.model, &input, 1, NULL, row, sizeof row,
                          NULL, &err) != SUTRA_OK)
         fail_msg("%s", err.message);
@@ -91,7 +77,7 @@ static void a_load_behind_the_batches_has_a_limit(void **state)
     open_devices("fault:0", 100);
     fault_check_bytes(&fault, 1);
     fault_switch(1)->mode = FAULT_LOAD_HANG;
-    add("fault:1");
+    fault_add_device(&fault, "fault:1");
     while (!fault_is(&fault, "fault:1", "quarantined")) fault_check_bytes(&fault, 1);
     assert_int_equal(fault_count(&fault, "fault:1", "loading"), 0);
     assert_true(fault_count(&fault, "fault:1", "hung") > 0);
@@ -109,9 +95,9 @@ static void what_loads_may_go(void **state)
         open_devices("fault:0", HOUR_MS);
         fault_check_bytes(&fault, 50);
         fault_switch(1)->mode = FAULT_LOAD_HANG;
-        add("fault:1");
+        fault_add_device(&fault, "fault:1");
         while (!fault_switch(1)->hanging) fault_check_bytes(&fault, 50);
-        if (removed) drop("fault:1");
+        if (removed) fault_drop_device(&fault, "fault:1");
         fault_check_bytes(&fault, 50);
         tiny_engine_close(&fault.tiny);
         sutra_engine_free(fault.plain);
@@ -135,10 +121,10 @@ static void a_load_that_is_nearly_done_is_waited_for(void **state)
         fault_check_bytes(&fault, 50);
         fault_switch(1)->slow_us = 200000;
         fault_switch(1)->mode = FAULT_LOAD_SLOW;
-        add("fault:1");
+        fault_add_device(&fault, "fault:1");
         while (fault_count(&fault, "fault:1", "loading") == 0 && !fault_switch(1)->loads)
             fault_check_bytes(&fault, 50);
-        if (removed) drop("fault:1");
+        if (removed) fault_drop_device(&fault, "fault:1");
         if (removed) assert_int_equal(fault_switch(1)->loads, 1);
         fault_engine_close(&fault);
         assert_int_equal(fault_switch(1)->loads, 1);
@@ -153,11 +139,11 @@ static void a_load_that_fails_harms_no_batch(void **state)
     open_devices("fault:0", 0);
     fault_check_bytes(&fault, 50);
     fault_switch(1)->mode = FAULT_EMPTY;
-    add("fault:1");
+    fault_add_device(&fault, "fault:1");
     while (fault_count(&fault, "fault:1", "failed_runs") == 0) fault_check_bytes(&fault, 50);
     fault_switch(1)->mode = FAULT_REFUSES;
-    drop("fault:1");
-    add("fault:1");
+    fault_drop_device(&fault, "fault:1");
+    fault_add_device(&fault, "fault:1");
     for (int i = 0; i < 5; i++) fault_check_bytes(&fault, 50);
     assert_true(fault_is(&fault, "fault:1", "ready"));
     fault_engine_close(&fault);
@@ -288,7 +274,7 @@ static void each_device_gets_pieces_of_its_own_size(void **state)
                 fail_msg("%s", err.message);
         } else {
             fault_check_bytes(&fault, 100);
-            add("fault:1");
+            fault_add_device(&fault, "fault:1");
         }
         for (int turn = 0; turn < TURNS && fault_switch(1)->largest_run <= LARGE / 2; turn++)
             fault_check_bytes(&fault, TEXTS);

@@ -45,6 +45,20 @@ void fault_engine_close(FaultEngine *fault)
     sutra_engine_free(fault->plain);
 }
 
+void fault_add_device(FaultEngine *fault, const char *device)
+{
+    SutraError err = {0};
+    if (sutra_engine_add_device(fault->tiny.engine, device, &err) != SUTRA_OK)
+        fail_msg("%s", err.message);
+}
+
+void fault_drop_device(FaultEngine *fault, const char *device)
+{
+    SutraError err = {0};
+    if (sutra_engine_remove_device(fault->tiny.engine, device, &err) != SUTRA_OK)
+        fail_msg("%s", err.message);
+}
+
 void fault_check_bytes(FaultEngine *fault, size_t n)
 {
     static char texts[MOST_TEXTS][TEXT];

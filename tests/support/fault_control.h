@@ -22,6 +22,9 @@ void fault_engine_close(FaultEngine *fault);
 /* The plugin is open. */
 FaultDevice *fault_switch(uint32_t device);
 
+void fault_add_device(FaultEngine *fault, const char *device);
+void fault_drop_device(FaultEngine *fault, const char *device);
+
 /* Embeds n texts of some tokens each with both engines: the bytes must be equal. A patient one does
  * so until no device was late. */
 void fault_check_bytes(FaultEngine *fault, size_t n);
