@@ -23,7 +23,7 @@ struct SutraJob {
     size_t cost;        /* bytes of text / 4, an estimate of its tokens */
     SutraDone callback;
     void *user;
-    SutraJob *next; /* of the notifier's */
+    SutraJob *next; /* of the notifier's; of those that wait for room */
     SuJobQueue *queue;
     bool ended; /* guarded by the queue's lock */
     _Atomic int owners;
@@ -41,6 +41,7 @@ struct SuJobQueue {
     pthread_mutex_t lock;
     pthread_cond_t room, finished; /* for submitters; for the notifier, and the end of the engine */
     SutraJob *first, *last;        /* finished, their callbacks to be called */
+    SutraJob *line;                /* that wait for room, by `next`: the first one goes first */
     uint64_t max_cost, cost;
     size_t outstanding; /* jobs that are not over, calls that cancel one, who entered */
     bool stop, notifying;
@@ -190,7 +191,7 @@ void su_job_queue_free(SuJobQueue *queue)
     su_job_queue_release(queue);
 }
 
-/* ---- submission ---- */
+/* ---- copies ---- */
 
 static void *copy_bytes(SuArena *arena, const void *from, size_t size)
 {
@@ -227,24 +228,47 @@ static SutraJob *copy_job(SuArena *arena, const SutraInput *inputs, size_t n,
     return job;
 }
 
+/* ---- room; lock is held ---- */
+
+static bool has_room(const SuJobQueue *queue, const SutraJob *job)
+{
+    return !queue->cost || queue->cost + job->cost <= queue->max_cost;
+}
+
+/* Small jobs do not keep a large one waiting for ever. */
+static SutraStatus wait_in_line(SuJobQueue *queue, SutraJob *job, uint64_t timeout_ns,
+                                SutraError *err)
+{
+    struct timespec end = su_deadline_after(timeout_ns);
+    bool in_time = true;
+    SutraJob **place = &queue->line;
+    while (*place) place = &(*place)->next;
+    *place = job;
+    while (in_time && !queue->stop && (queue->line != job || !has_room(queue, job)))
+        in_time = su_deadline_wait(&queue->room, &queue->lock, timeout_ns ? &end : NULL);
+    for (place = &queue->line; *place != job;) place = &(*place)->next;
+    *place = job->next;
+    job->next = NULL;
+    pthread_cond_broadcast(&queue->room);
+    if (!in_time)
+        SU_RAISE(err, SUTRA_E_TIMEOUT,
+                 "the queue, full with %llu tokens, had no room within the job's timeout",
+                 (unsigned long long)queue->cost);
+    return SUTRA_OK;
+}
+
 /* Waits for room, or fails. The notifier, in a callback, never waits: the engine's end waits for
- * it. lock is held. */
-static SutraStatus admit(SuJobQueue *queue, const SutraJob *job, const SutraEmbedOptions *options,
+ * it. */
+static SutraStatus admit(SuJobQueue *queue, SutraJob *job, const SutraEmbedOptions *options,
                          SutraError *err)
 {
-    bool may_wait = !queue->notifying || !pthread_equal(pthread_self(), queue->notifier);
-    struct timespec end = su_deadline_after(options->timeout_ns);
-    bool in_time = true;
-    while (!queue->stop && queue->cost && queue->cost + job->cost > queue->max_cost) {
-        if (options->when_full == SUTRA_WHEN_FULL_FAIL || !may_wait)
-            SU_RAISE(err, SUTRA_E_BUSY, "the queue holds %llu tokens, its limit is %llu",
-                     (unsigned long long)queue->cost, (unsigned long long)queue->max_cost);
-        if (!in_time)
-            SU_RAISE(err, SUTRA_E_TIMEOUT,
-                     "the queue, full with %llu tokens, had no room within the job's timeout",
-                     (unsigned long long)queue->cost);
-        in_time = su_deadline_wait(&queue->room, &queue->lock, options->timeout_ns ? &end : NULL);
-    }
+    bool may_wait = options->when_full != SUTRA_WHEN_FULL_FAIL &&
+                    !(queue->notifying && pthread_equal(pthread_self(), queue->notifier));
+    if (!may_wait && !queue->stop && !has_room(queue, job))
+        SU_RAISE(err, SUTRA_E_BUSY, "the queue holds %llu tokens, its limit is %llu",
+                 (unsigned long long)queue->cost, (unsigned long long)queue->max_cost);
+    if (may_wait && !queue->stop && (queue->line || !has_room(queue, job)))
+        SU_TRY(wait_in_line(queue, job, options->timeout_ns, err));
     if (queue->stop) SU_RAISE(err, SUTRA_E_CANCELLED, "the engine is being freed");
     if (job->callback && !queue->notifying) {
         if (pthread_create(&queue->notifier, NULL, notify, queue) != 0)
@@ -255,6 +279,8 @@ static SutraStatus admit(SuJobQueue *queue, const SutraJob *job, const SutraEmbe
     queue->outstanding++;
     return SUTRA_OK;
 }
+
+/* ---- submission ---- */
 
 static SutraStatus create_job(SuJobQueue *queue, const SutraModel *model, const SutraInput *inputs,
                               size_t n, const SuEmbedPlan *plan, SutraJob **out, SutraError *err)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -189,6 +190,40 @@ static void a_full_queue_is_busy_from_a_callback(void **state)
     finish(fills);
 }
 
+static void *submit_large(void *tiny)
+{
+    int32_t ids[LARGE] = {2};
+    SutraInput large = {.token_ids = ids, .num_token_ids = LARGE};
+    return submit(tiny, &large, 1);
+}
+
+/* There is room for a small job all the time, and for the large one at the end alone. */
+static void those_who_wait_for_room_go_in_turn(void **state)
+{
+    TinyEngine *f = *state;
+    const SutraEmbedOptions options = {.struct_size = sizeof options, .timeout_ns = 1000000};
+    SutraInput small = text_input("a");
+    SutraStatus status = SUTRA_OK;
+    pthread_t thread;
+    void *large = NULL;
+    engine_gate_close(&gate, f);
+    SutraJob *fills = submit_large(f);
+    assert_int_equal(pthread_create(&thread, NULL, submit_large, f), 0);
+    for (int i = 0; i < 2000 && status == SUTRA_OK; i++) { /* until the large one is in line */
+        SutraJob *job = NULL;
+        status = sutra_submit(f->engine, f->model, &small, 1, &options, NULL, NULL, &job, NULL);
+        if (!job) break;
+        sutra_job_cancel(job);
+        sutra_job_free(job);
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    }
+    engine_gate_open(&gate);
+    pthread_join(thread, &large);
+    finish(fills);
+    finish(large);
+    assert_int_equal(status, SUTRA_E_TIMEOUT);
+}
+
 /* Without an end to what callbacks submit, freeing the engine would never return. */
 static void an_engine_that_is_freed_takes_no_more_jobs(void **state)
 {
@@ -355,6 +390,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_callback_may_submit_as_much_as_its_job_took, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_full_queue_is_busy_from_a_callback, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(those_who_wait_for_room_go_in_turn, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_failing_input_leaves_the_other_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_job_that_has_no_result_gives_null, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_call_that_fails_as_a_whole_fills_the_items, set_up,

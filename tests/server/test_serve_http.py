@@ -288,8 +288,10 @@ class Limits(unittest.TestCase):
                     connection.socket.send(request)
             except BlockingIOError:
                 pass
-            while b"\nsutra_open_connections 1\n" not in server.request("GET", "/metrics").body:  # it sees itself alone
-                pass
+            answer = server.request("GET", "/metrics")
+            while b"\nsutra_open_connections 1\n" not in answer.body:  # it sees itself alone
+                self.assertEqual(answer.status, 200)
+                answer = server.request("GET", "/metrics")
             self.assertEqual(server.embed("x").status, 200)
 
 
