@@ -116,6 +116,11 @@ typedef struct SutraStreamOptions {
     uint32_t max_chunks; /* decided and not yet taken; 0: 16; at most 65,536 */
     uint64_t max_bytes;  /* pushed and in no chunk yet; at least 32 max_tokens + 1,024, with which a
                             chunk can always be decided; 0: twice that, at least 64 KiB */
+    /* Told, by any thread, that a chunk more is done; sutra_stream_next with timeout_ns 0 then says
+     * whether it is the next one. Must return at once and call nothing of the stream. Not called
+     * once sutra_stream_cancel or sutra_stream_free has returned. NULL: nobody is. */
+    void (*ready)(void *user);
+    void *user;
 } SutraStreamOptions;
 
 /* Borrowed from the stream: text and vector until its next sutra_stream_next or sutra_stream_free.

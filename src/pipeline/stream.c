@@ -136,6 +136,8 @@ static SutraStatus plan_chunks(const SutraModel *model, const SutraStreamOptions
         SU_RAISE(err, SUTRA_E_ARGUMENT, "max_chunks %u is more than %d", o->max_chunks,
                  MOST_CHUNKS);
     plan->prompt_name = o->prompt_name;
+    plan->ready = o->ready;
+    plan->user = o->user;
     plan->max_chunks = o->max_chunks ? o->max_chunks : DEFAULT_CHUNKS;
     return su_chunker_create(model->tokenizer, &rule, &plan->chunker, err);
 }
@@ -233,6 +235,7 @@ static void on_finished(SuRequest *request)
     if (slot->latency_ns > stream->stats.most_latency_ns)
         stream->stats.most_latency_ns = slot->latency_ns;
     pthread_cond_broadcast(&stream->changed);
+    if (stream->ready && !stream->cancelled) stream->ready(stream->user);
     pthread_mutex_unlock(&stream->lock);
     su_job_queue_leave(stream->queue);
     release(stream);

@@ -41,6 +41,8 @@ struct SutraStream {
     uint64_t timeout_ns;
     uint8_t priority;
     const char *prompt_name;
+    void (*ready)(void *user); /* NULL: nobody is told */
+    void *user;
     SuChunker *chunker;
     size_t base; /* tokens of a chunk without text */
     size_t max_chunks, max_bytes;

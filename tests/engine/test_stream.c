@@ -3,8 +3,10 @@
 #include "support/stream_case.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +53,81 @@ static void chunks_and_vectors_are_those_of_the_whole_text(void **state)
         assert_int_equal(stream_check(*state, text, size, 0, &options, &taken, 0), taken.n);
         sutra_stream_free(stream);
     }
+}
+
+/* ---- without waiting ---- */
+
+typedef struct Bell {
+    sem_t rung;
+    _Atomic bool is_over; /* nobody may ring any more */
+    _Atomic int late;
+} Bell;
+
+static void ring(void *user)
+{
+    Bell *bell = user;
+    bell->late += bell->is_over;
+    sem_post(&bell->rung);
+}
+
+/* Who never waits in a call of the stream is told when to come. */
+static void who_waits_for_the_bell_alone_gets_all_chunks(void **state)
+{
+    static char text[LONGEST];
+    static StreamTaken taken;
+    uint32_t random = 11;
+    Bell bell = {.is_over = false};
+    sem_init(&bell.rung, 0, 0);
+    size_t size = stream_text(&random, text, LONGEST), pushed = 0;
+    SutraStreamOptions options = {.struct_size = sizeof options,
+                                  .max_tokens = 16,
+                                  .max_chunks = 3,
+                                  .ready = ring,
+                                  .user = &bell};
+    SutraStream *stream = stream_open(*state, &options);
+    taken.n = 0;
+    taken.end = SUTRA_E_TIMEOUT;
+    while (taken.end == SUTRA_E_TIMEOUT) {
+        size_t now = 0;
+        sutra_stream_push(stream, text + pushed, size - pushed, 0, &now, NULL);
+        pushed += now;
+        if (pushed == size) sutra_stream_finish(stream, NULL);
+        size_t before = taken.n;
+        while (stream_take(stream, 0, text, &taken)) continue;
+        if (taken.end == SUTRA_E_TIMEOUT && now == 0 && taken.n == before) sem_wait(&bell.rung);
+    }
+    assert_int_equal(taken.end, SUTRA_E_END);
+    assert_int_equal(stream_check(*state, text, size, 0, &options, &taken, 0), taken.n);
+    sutra_stream_free(stream);
+    sem_destroy(&bell.rung);
+}
+
+static void nobody_rings_after_a_cancel(void **state)
+{
+    static char text[LONGEST];
+    uint32_t random = 12;
+    Bell bell = {.is_over = false};
+    sem_init(&bell.rung, 0, 0);
+    size_t size = stream_text(&random, text, LONGEST);
+    const SutraStreamOptions options = {
+        .struct_size = sizeof options, .max_tokens = 16, .ready = ring, .user = &bell};
+    for (int turn = 0; turn < 50; turn++) {
+        SutraStream *stream = stream_open(*state, &options);
+        sutra_stream_push(stream, text, size, 0, NULL, NULL);
+        if (turn % 2) sem_wait(&bell.rung);
+        sutra_stream_cancel(stream);
+        bell.is_over = true;
+        const SutraInput input = text_input("a b");
+        SutraResult *result = NULL;
+        TinyEngine *f = *state; /* chunks that were at work are done when this is */
+        assert_int_equal(sutra_embed(f->engine, f->model, &input, 1, NULL, &result, NULL),
+                         SUTRA_OK);
+        sutra_result_free(result);
+        sutra_stream_free(stream);
+        bell.is_over = false;
+    }
+    assert_int_equal(bell.late, 0);
+    sem_destroy(&bell.rung);
 }
 
 static void ranges_are_copied(void **state)
@@ -284,6 +361,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(chunks_and_vectors_are_those_of_the_whole_text),
+        cmocka_unit_test(who_waits_for_the_bell_alone_gets_all_chunks),
+        cmocka_unit_test(nobody_rings_after_a_cancel),
         cmocka_unit_test(ranges_are_copied),
         cmocka_unit_test(a_flush_is_the_end_of_a_text),
         cmocka_unit_test(the_text_after_a_flush_begins_anew),
