@@ -6,10 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { HEAD, BODY, PARKED, SENDING, LINGERING };
+enum { HEAD, BODY, PARKED, SENDING, LINGERING, TUNNEL };
 enum { LINGER_MS = 2000, READ_SIZE = 65536, COPIED_BODY = 8192 };
 
 static void enter(SuConnection *c) { c->depth++; }
@@ -51,8 +50,10 @@ static void end_connection(SuConnection *c)
     if (c->is_dead) return;
     SuConnectionOwner *owner = c->owner;
     SuExchange *exchange = c->exchange;
+    SuTunnel *tunnel = c->tunnel;
     c->is_dead = true;
     c->exchange = NULL;
+    c->tunnel = NULL;
     if (exchange && c->state == PARKED) {
         exchange->connection = NULL;
         if (exchange->gone) exchange->gone(exchange);
@@ -73,6 +74,10 @@ static void end_connection(SuConnection *c)
     if (c->next) c->next->previous = c->previous;
     owner->num_open--;
     set_busy(c, false);
+    if (tunnel) {
+        tunnel->connection = NULL;
+        tunnel->closed(tunnel);
+    }
     owner->freed(owner);
 }
 
@@ -113,8 +118,13 @@ static void send_out(SuConnection *c)
 {
     while (evbuffer_get_length(c->out) > 0) {
         int written = evbuffer_write(c->out, c->fd);
-        if (written > 0) c->owner->bytes_out += (uint64_t)written;
-        if (written > 0) continue;
+        if (written > 0) {
+            c->owner->bytes_out += (uint64_t)written;
+            /* a tunnel's client need not keep up, but has to read */
+            if (c->state == TUNNEL) set_deadline(c, c->owner->limits.send_ms);
+            if (c->is_dead) return;
+            continue;
+        }
         if (written < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
             if (event_add(c->writable, NULL) != 0) end_connection(c);
             return;
@@ -122,32 +132,18 @@ static void send_out(SuConnection *c)
         end_connection(c);
         return;
     }
-    if (c->state != SENDING) return;
+    if (c->state == TUNNEL) set_deadline(c, c->owner->limits.idle_ms);
+    if (c->state != SENDING && c->state != TUNNEL) return;
     free_room(c);
     if (c->closes) {
         linger(c);
         return;
     }
+    if (c->state == TUNNEL) return;
     c->state = HEAD;
     c->searched = 0;
     set_busy(c, false);
     set_deadline(c, c->owner->limits.idle_ms);
-}
-
-static const char *date_of(SuConnectionOwner *owner)
-{
-    static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    time_t now = time(NULL);
-    struct tm parts;
-    if (now == owner->date_second || !gmtime_r(&now, &parts)) return owner->date;
-    owner->date_second = now;
-    snprintf(owner->date, sizeof owner->date, "%s, %02u %s %04u %02u:%02u:%02u GMT",
-             days[parts.tm_wday % 7], (unsigned)parts.tm_mday % 100, months[parts.tm_mon % 12],
-             (unsigned)(parts.tm_year + 1900) % 10000, (unsigned)parts.tm_hour % 100,
-             (unsigned)parts.tm_min % 100, (unsigned)parts.tm_sec % 100);
-    return owner->date;
 }
 
 static void free_body(const void *data, size_t size, void *user)
@@ -162,15 +158,19 @@ static bool put_answer(SuConnection *c, const SuExchange *exchange, SuHttpRespon
 {
     SuReplyText *body = &response->body;
     bool is_head = su_text_is(exchange->head.method, "HEAD");
+    if (response->status == 101)
+        return evbuffer_add_printf(c->out, "HTTP/1.1 101 %s\r\nX-Request-Id: %s\r\n%.*s\r\n",
+                                   su_http_reason(101), exchange->id, (int)response->headers.size,
+                                   response->headers.data) >= 0;
     const char *connection = c->closes               ? "Connection: close\r\n"
                              : exchange->head.is_old ? "Connection: keep-alive\r\n"
                                                      : "";
     if (evbuffer_add_printf(c->out,
                             "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\n"
                             "Content-Length: %zu\r\nX-Request-Id: %s\r\n%s%.*s\r\n",
-                            response->status, su_http_reason(response->status), date_of(c->owner),
-                            response->content_type, body->size, exchange->id, connection,
-                            (int)response->headers.size,
+                            response->status, su_http_reason(response->status),
+                            su_http_date(&c->owner->date), response->content_type, body->size,
+                            exchange->id, connection, (int)response->headers.size,
                             response->headers.data ? response->headers.data : "") < 0)
         return false;
     if (is_head || body->size == 0) return true;
@@ -202,7 +202,14 @@ static void respond(void *connection, SuExchange *exchange)
         leave(c);
         return;
     }
-    if (put_answer(c, exchange, response))
+    bool is_put = put_answer(c, exchange, response);
+    if (is_put && response->status == 101) {
+        c->state = TUNNEL;
+        c->closes = false;
+        c->tunnel = exchange->tunnel;
+        c->tunnel->connection = c;
+    }
+    if (is_put)
         send_out(c);
     else
         end_connection(c);
@@ -404,11 +411,13 @@ static void advance(SuConnection *c)
             goes_on = whole || c->state != BODY;
             if (whole && !c->is_dead) hand_over(c);
         } else {
+            if (c->state == TUNNEL && evbuffer_get_length(c->in) > 0)
+                c->tunnel->received(c->tunnel, c->in);
             goes_on = false;
         }
     }
     if (c->is_dead) return;
-    bool waits = c->state == PARKED || c->state == SENDING;
+    bool waits = c->state == PARKED || c->state == SENDING || c->state == TUNNEL;
     set_reading(c, !waits || evbuffer_get_length(c->in) < SU_READ_AHEAD);
 }
 
@@ -438,6 +447,9 @@ static void on_readable(evutil_socket_t fd, short what, void *user)
     (void)what;
     enter(c);
     if (read_in(c)) {
+        c->is_quiet = false;
+        if (c->state == TUNNEL && evbuffer_get_length(c->out) == 0)
+            set_deadline(c, c->owner->limits.idle_ms);
         if (c->state == LINGERING)
             evbuffer_drain(c->in, evbuffer_get_length(c->in));
         else if (c->reads)
@@ -467,6 +479,8 @@ static void on_writable(evutil_socket_t fd, short what, void *user)
     (void)what;
     enter(c);
     send_out(c);
+    if (c->tunnel && c->state == TUNNEL && evbuffer_get_length(c->out) == 0)
+        c->tunnel->sent(c->tunnel);
     if (!c->is_dead) advance(c);
     leave(c);
 }
@@ -477,7 +491,11 @@ static void on_deadline(evutil_socket_t fd, short what, void *user)
     (void)fd;
     (void)what;
     enter(c);
-    if (c->is_busy && (c->state == HEAD || c->state == BODY)) {
+    if (c->state == TUNNEL && !c->is_quiet && evbuffer_get_length(c->out) == 0) {
+        c->is_quiet = true;
+        set_deadline(c, c->owner->limits.idle_ms);
+        if (c->tunnel) c->tunnel->quiet(c->tunnel);
+    } else if (c->is_busy && (c->state == HEAD || c->state == BODY)) {
         if (c->state == BODY || begin_exchange(c, 0)) {
             if (!*c->exchange->id) su_exchange_set_id(c->exchange);
             refuse(c, 408, "The request took too long to arrive.");
@@ -526,5 +544,55 @@ void su_connection_drain(SuConnection *c)
     enter(c);
     if (c->state == HEAD && read_in(c)) advance(c);
     if (!c->is_dead && !c->is_busy) end_connection(c);
+    leave(c);
+}
+
+/* ---- tunnels ---- */
+
+void su_connection_stop(SuConnection *c)
+{
+    enter(c);
+    if (c->tunnel) c->tunnel->stops(c->tunnel);
+    leave(c);
+}
+
+bool su_tunnel_send(SuTunnel *tunnel, const void *bytes, size_t size)
+{
+    SuConnection *c = tunnel->connection;
+    if (!c || c->state != TUNNEL) return false;
+    enter(c);
+    bool is_first = evbuffer_get_length(c->out) == 0;
+    if (evbuffer_add(c->out, bytes, size) != 0) {
+        end_connection(c);
+    } else if (is_first) {
+        set_deadline(c, c->owner->limits.send_ms);
+        if (!c->is_dead) send_out(c);
+    }
+    bool is_open = !c->is_dead;
+    leave(c);
+    return is_open;
+}
+
+size_t su_tunnel_unsent(const SuTunnel *tunnel)
+{
+    return tunnel->connection ? evbuffer_get_length(tunnel->connection->out) : 0;
+}
+
+void su_tunnel_resume(SuTunnel *tunnel)
+{
+    SuConnection *c = tunnel->connection;
+    if (!c || c->depth > 0) return; /* whoever is at work with it goes on */
+    enter(c);
+    advance(c);
+    leave(c);
+}
+
+void su_tunnel_end(SuTunnel *tunnel)
+{
+    SuConnection *c = tunnel->connection;
+    if (!c || c->state != TUNNEL) return;
+    enter(c);
+    c->closes = true;
+    if (evbuffer_get_length(c->out) == 0) linger(c);
     leave(c);
 }

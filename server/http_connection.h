@@ -10,6 +10,10 @@
  * request is closed after idle_ms. PARKED has none: the handler sees to that. LINGERING reads what
  * the client still sends, so that it gets to read the answer before the connection is reset.
  *
+ * An answer of 101 makes it a tunnel's, which counts as a request until it is closed:
+ *
+ *   PARKED ──► TUNNEL ──► closed
+ *
  * While an exchange is parked its client is listened to: when it closes, also its sending half
  * alone, the exchange is told (gone). Requests that it has sent ahead wait in a buffer of at most
  * SU_READ_AHEAD bytes, then in the kernel, and the client's end is still
@@ -18,9 +22,9 @@
 #define SU_HTTP_CONNECTION_H
 
 #include "event_loop.h"
+#include "http_date.h"
 #include "http_exchange.h"
-
-#include <event2/buffer.h>
+#include "http_tunnel.h"
 
 enum { SU_READ_AHEAD = 65536 };
 
@@ -51,8 +55,7 @@ typedef struct SuConnectionOwner {
                    const char *reason);
     /* num_open or num_busy is less than it was. */
     void (*freed)(struct SuConnectionOwner *owner);
-    int64_t date_second; /* of `date`, the header */
-    char date[40];
+    SuHttpDate date;
 } SuConnectionOwner;
 
 typedef struct SuConnection {
@@ -60,10 +63,11 @@ typedef struct SuConnection {
     SuConnectionOwner *owner;
     int fd, state,
         depth; /* depth: of calls on the connection, the last of which frees a dead one */
-    bool is_dead, is_busy, closes, reads;
+    bool is_dead, is_busy, closes, reads, is_quiet; /* is_quiet: its tunnel was told */
     struct event *readable, *writable, *deadline, *hung_up;
     struct evbuffer *in, *out;
     SuExchange *exchange; /* being received, or parked */
+    SuTunnel *tunnel;     /* NULL: it is HTTP's */
     SuChunked chunked;
     uint64_t unsent;   /* bytes of the answer in `out`, which take room */
     uint64_t searched; /* bytes of `in` that hold no end of a head */
@@ -73,6 +77,8 @@ typedef struct SuConnection {
 bool su_connection_open(SuConnectionOwner *owner, int fd);
 /* At once; a parked exchange is told. */
 void su_connection_close(SuConnection *connection);
+/* Tells its tunnel that the server is to end. */
+void su_connection_stop(SuConnection *connection);
 /* Takes what has arrived; closes the connection unless a request has begun. */
 void su_connection_drain(SuConnection *connection);
 

@@ -110,6 +110,7 @@ const char *su_http_reason(int status)
         int status;
         const char *reason;
     } reasons[] = {
+        {101, "Switching Protocols"},
         {200, "OK"},
         {400, "Bad Request"},
         {401, "Unauthorized"},
@@ -122,6 +123,7 @@ const char *su_http_reason(int status)
         {417, "Expectation Failed"},
         {422, "Unprocessable Content"},
         {424, "Failed Dependency"},
+        {426, "Upgrade Required"},
         {429, "Too Many Requests"},
         {431, "Request Header Fields Too Large"},
         {500, "Internal Server Error"},

@@ -59,6 +59,7 @@ typedef struct SuExchange {
     void (*finished)(struct SuExchange *exchange); /* before the answer goes; NULL: nobody counts */
     void (*gone)(struct SuExchange *exchange);     /* NULL: nobody wants to know */
     void *work;                                    /* of the handler */
+    struct SuTunnel *tunnel; /* with status 101: has the connection after the answer */
     /* Of the connection; NULL: the client went away. */
     void (*respond)(void *connection, struct SuExchange *exchange);
     void *connection;

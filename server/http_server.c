@@ -167,6 +167,14 @@ static void close_all(SuHttpServer *server)
     while (server->owner.first) su_connection_close(server->owner.first);
 }
 
+static void stop_tunnels(SuHttpServer *server)
+{
+    for (struct SuConnection *c = server->owner.first, *next; c; c = next) {
+        next = c->next;
+        su_connection_stop(c);
+    }
+}
+
 /* When no request is at hand, or time is up. */
 static void on_drained(evutil_socket_t fd, short what, void *user)
 {
@@ -209,6 +217,7 @@ static void on_woken(void *user)
         if (server->listener) accept_some(server, 2 * BACKLOG);
         stop_listening(server);
         server->owner.is_draining = true;
+        stop_tunnels(server);
         su_loop_after(server->drained, server->owner.limits.drain_ms);
         on_freed(&server->owner);
     }
@@ -238,8 +247,7 @@ SutraStatus su_http_server_open(SuHttpServer *server, const SuHttpOptions *optio
                                         .room = {.most = options->max_answers},
                                         .handle = handle,
                                         .refuse = refuse,
-                                        .freed = on_freed,
-                                        .date_second = -1};
+                                        .freed = on_freed};
     SU_TRY(su_loop_open(&server->loop, err));
     server->loop.woken = on_woken;
     server->loop.user = server;
