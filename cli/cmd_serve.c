@@ -23,7 +23,7 @@ typedef struct ServeArgs {
     CliModelArgs model;
     CliTextList models, aliases;
     const char *host, *port, *api_key, *cors_origin;
-    uint32_t max_body, max_inputs, max_answers, max_connections;
+    uint32_t max_body, max_inputs, max_answers, max_connections, max_streams;
     uint32_t max_queued_tokens;
     uint32_t receive_ms, send_ms, idle_ms, queue_ms, drain_ms;
     uint32_t log;
@@ -66,6 +66,8 @@ static const CliOption own_options[] = {
      "most texts of a request (default: 2048)", 1, 1u << 20},
     {"max-connections", 0, CLI_OPTION_NUMBER, "N", offsetof(ServeArgs, max_connections),
      "most connections; what comes on top gets 503 (default: 4096)", 1, 1u << 20},
+    {"max-streams", 0, CLI_OPTION_NUMBER, "N", offsetof(ServeArgs, max_streams),
+     "most WebSocket streams; what comes on top gets 503 (default: 256)", 1, 65536},
     {"max-queued-tokens", 0, CLI_OPTION_NUMBER, "N", offsetof(ServeArgs, max_queued_tokens),
      "most tokens that wait for a thread; requests on top get 429 (default: 4194304)", 1,
      UINT32_MAX},
@@ -272,6 +274,7 @@ static void plan(const ServeArgs *args, uint32_t port, CliLineQueue *lines,
                                     .max_body = args->max_body,
                                     .max_inputs = args->max_inputs,
                                     .max_answers = args->max_answers,
+                                    .max_streams = args->max_streams,
                                     .max_connections = args->max_connections,
                                     .truncate = args->truncate,
                                     .receive_ms = args->receive_ms,

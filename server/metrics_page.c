@@ -264,6 +264,8 @@ void su_metrics_page(SuExchange *exchange)
     write_requests(body, &context->metrics);
     write_lengths(body, &context->metrics);
     write_connections(body, &context->http.owner);
+    one(body, "sutra_open_streams", "gauge", "WebSocket streams that are open.",
+        context->num_streams);
     write_engine(body, counts);
     write_devices(body, json_object_get(counts, "devices"));
     write_process(body, context->started);

@@ -11,6 +11,7 @@
 #include "metrics_page.h"
 #include "ollama_catalogue.h"
 #include "server_context.h"
+#include "stream_socket.h"
 #include "sutra_server.h"
 #include "tei_info.h"
 
@@ -34,6 +35,7 @@ static const SuRoute routes[] = {
     {"POST", "/v1/embeddings", su_openai_embeddings, false},
     {"GET", "/v1/models", su_openai_models, false},
     {"GET", "/v1/models/{}", su_openai_model, false},
+    {"GET", "/v1/stream", su_stream_socket, false},
     {"GET", "/ping", su_health, true},
     {"GET", "/info", su_tei_info, false},
     {"POST", "/embed", su_tei_embed, false},
@@ -135,6 +137,7 @@ static void settle_http(SutraServer *server)
                                    .send_ms = or_default(options->send_ms, 60000),
                                    .idle_ms = or_default(options->idle_ms, 75000),
                                    .drain_ms = or_default(options->drain_ms, 25000)}};
+    server->context.max_streams = or_default(options->max_streams, 256);
     server->context.limits =
         (SuEmbedLimits){.max_inputs = or_default(options->max_inputs, 2048),
                         .truncates = options->truncate == 1,

@@ -22,6 +22,7 @@ typedef struct SuServerContext {
     SuModelTable models;
     SuEmbedLimits limits;
     SuMetrics metrics;
+    uint32_t num_streams, max_streams; /* of /v1/stream: open, and at most */
     uint64_t waiting_tokens,
         waiting_until_ns; /* tokens in the engine's queue, as good until then */
     int64_t started;      /* seconds since 1970 */

@@ -1,0 +1,447 @@
+#include "stream_socket.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "json_body.h"
+#include "server_context.h"
+#include "stream_message.h"
+#include "websocket.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+enum {
+    MOST_MESSAGE = 1 << 20,  /* bytes */
+    MOST_WAITING = 1 << 18,  /* bytes of text, before the client is not read from for a while */
+    MOST_UNSENT = 1 << 18,   /* bytes, before no more chunks are taken */
+    MOST_AT_A_TIME = 1 << 18 /* bytes that a step writes, about */
+};
+
+/* What the client wants done, in this order, once the text before it is with the stream. */
+enum { FLUSH = 1, FINISH = 2 };
+
+/* A stream's life: IDLE ──start, text──► OPENING ──► OPEN ──end──► IDLE; ENDING: closed by us. */
+typedef enum State { IDLE, OPENING, OPEN, ENDING } State;
+
+typedef struct StreamCall {
+    SuWebSocket ws; /* first */
+    SuServerContext *context;
+    State state;
+    bool is_closed, is_stopping;
+    SuStreamWish wish;
+    SuModelWaiter waiter;
+    SuModelEntry *entry;
+    bool uses_model;
+    SuReplyText incoming; /* text that came while a step was at work */
+    int wanted;           /* FLUSH, FINISH */
+
+    /* A step: on the worker, one at a time; is_working says that these are its own. */
+    SuWork work;
+    SuPost done;
+    bool is_working;
+    SutraStream *stream;
+    SuReplyText text; /* to be pushed, from `pushed` on */
+    size_t pushed;
+    int wanted_now;
+    SuReplyText lines; /* messages, a line each */
+    bool has_more;     /* another step would find something to do */
+    bool is_over;      /* the last message was "end" */
+    SuProblem problem; /* of the stream; its status 0: none */
+
+    /* Chunks that are done: by the engine's threads. */
+    SuPost ready;
+    _Atomic bool is_posted; /* `ready` is at the loop */
+    bool is_ready;
+} StreamCall;
+
+#define CALL_OF(member_pointer, member) \
+    ((StreamCall *)(void *)((char *)(member_pointer)-offsetof(StreamCall, member)))
+
+/* ---- the end ---- */
+
+static void end_stream(StreamCall *call)
+{
+    sutra_stream_free(call->stream);
+    call->stream = NULL;
+    if (call->uses_model) su_model_entry_done(call->entry, SU_KEEP_ALIVE_EVER);
+    call->uses_model = false;
+    json_decref(call->wish.document);
+    call->wish = SU_STREAM_WISH_DEFAULT;
+    call->text.size = call->pushed = 0;
+    call->wanted = call->wanted_now = 0;
+}
+
+/* When nobody has it any more: neither the connection nor a step, a post, or a model's opening. */
+static void free_if_done(StreamCall *call)
+{
+    if (!call->is_closed || call->is_working || call->state == OPENING) return;
+    end_stream(call);
+    if (atomic_load(&call->is_posted)) return; /* on_ready comes again */
+    call->context->num_streams--;
+    su_reply_free(&call->incoming);
+    su_reply_free(&call->text);
+    su_reply_free(&call->lines);
+    su_websocket_free(&call->ws);
+    su_free(call);
+}
+
+static void send_lines(StreamCall *call)
+{
+    SuReplyText *lines = &call->lines;
+    size_t begin = 0;
+    for (size_t i = 0; i < lines->size; i++) {
+        if (lines->data[i] != '\n') continue;
+        su_websocket_send(&call->ws, (SuText){lines->data + begin, i - begin});
+        begin = i + 1;
+    }
+    lines->size = 0;
+}
+
+static void fail(StreamCall *call)
+{
+    if (call->state == ENDING) return;
+    uint16_t code = call->problem.http.status >= 500 ? SU_CLOSE_FAILED : SU_CLOSE_POLICY;
+    call->state = ENDING;
+    su_stream_write_error(&call->lines, &call->problem.http);
+    send_lines(call);
+    su_websocket_close(&call->ws, code, call->problem.http.code ? call->problem.http.code : "");
+}
+
+/* ---- a step: text in, chunks out; on the worker ---- */
+
+static void note(StreamCall *call, const SutraError *err)
+{
+    if (call->problem.http.status == 0) su_problem_of_engine(&call->problem, err);
+}
+
+/* What does not fit waits until chunks were taken. */
+static void push(StreamCall *call)
+{
+    SutraError err = {0};
+    size_t taken = 0;
+    SutraStatus status = SUTRA_OK;
+    if (call->pushed < call->text.size) {
+        status = sutra_stream_push(call->stream, call->text.data + call->pushed,
+                                   call->text.size - call->pushed, 0, &taken, &err);
+        call->pushed += taken;
+    }
+    if (status == SUTRA_E_BUSY) return;
+    if (status == SUTRA_OK && (call->wanted_now & FLUSH))
+        status = sutra_stream_flush(call->stream, &err);
+    if (status == SUTRA_OK && (call->wanted_now & FINISH))
+        status = sutra_stream_finish(call->stream, &err);
+    call->wanted_now = 0;
+    if (status != SUTRA_OK) note(call, &err);
+}
+
+static void write_end(StreamCall *call)
+{
+    SutraStreamStats stats = {.struct_size = sizeof stats};
+    uint32_t dim = call->wish.dim ? call->wish.dim : call->entry->info.dim;
+    SutraError err = {0};
+    float *row = call->wish.aggregate ? su_alloc(dim, sizeof *row) : NULL;
+    sutra_stream_stats(call->stream, &stats, NULL);
+    bool wants_row = call->wish.aggregate && stats.chunks > 0;
+    SutraStatus status = SUTRA_OK;
+    if (wants_row && !row)
+        status = su_error_set(&err, SUTRA_E_MEMORY, "out of memory for the aggregate");
+    else if (wants_row)
+        status = sutra_stream_aggregate(call->stream, row, dim * sizeof *row, &err);
+    su_stream_write_end(&call->lines, &call->wish, &stats,
+                        wants_row && status == SUTRA_OK ? row : NULL, dim,
+                        status == SUTRA_OK ? NULL : &err);
+    su_free(row);
+    call->is_over = true;
+}
+
+static void take_chunks(StreamCall *call)
+{
+    SutraStreamChunk chunk = {.struct_size = sizeof chunk};
+    uint32_t dim = call->wish.dim ? call->wish.dim : call->entry->info.dim;
+    SutraError err = {0};
+    SutraStatus status = SUTRA_OK;
+    while (call->lines.size < MOST_AT_A_TIME && !call->lines.failed) {
+        status = sutra_stream_next(call->stream, 0, &chunk, &err);
+        if (!chunk.text) break;
+        su_stream_write_chunk(&call->lines, &call->wish, &chunk, dim, &err);
+        call->has_more = true; /* there is room for text again */
+    }
+    if (status == SUTRA_E_END)
+        write_end(call);
+    else if (status != SUTRA_OK && status != SUTRA_E_TIMEOUT && !chunk.text)
+        note(call, &err);
+}
+
+static void on_stepped(SuPost *post);
+
+static void step(SuWork *work)
+{
+    StreamCall *call = CALL_OF(work, work);
+    call->has_more = false;
+    push(call);
+    take_chunks(call);
+    if (call->lines.failed && call->problem.http.status == 0)
+        su_problem_set(&call->problem, 503, "out_of_memory", NULL, "The server is out of memory.");
+    call->done.run = on_stepped;
+    su_loop_post(&call->context->http.loop, &call->done);
+}
+
+/* ---- the loop ---- */
+
+/* Gives the worker a step if there is something to do, and the client reads. */
+static void go_on(StreamCall *call)
+{
+    SuReplyText *text = &call->text, *incoming = &call->incoming;
+    if (call->is_working || call->state != OPEN) return;
+    if (call->pushed == text->size && call->wanted_now == 0) {
+        SuReplyText empty = *text;
+        *text = *incoming;
+        *incoming = empty;
+        incoming->size = call->pushed = 0;
+        call->wanted_now = call->wanted;
+        call->wanted = 0;
+        call->has_more |= text->size > 0 || call->wanted_now;
+    }
+    su_websocket_pause(&call->ws, incoming->size >= MOST_WAITING || call->wanted);
+    if (call->is_working) return; /* resuming has brought something, and begun */
+    if (su_websocket_unsent(&call->ws) > MOST_UNSENT) return;
+    if (!call->has_more && !call->is_ready) return;
+    call->is_ready = false;
+    call->is_working = true;
+    call->work.run = step;
+    su_worker_give(&call->context->worker, &call->work);
+}
+
+static void count(StreamCall *call)
+{
+    SutraStreamStats stats = {.struct_size = sizeof stats};
+    sutra_stream_stats(call->stream, &stats, NULL);
+    call->context->metrics.texts += stats.taken - stats.failed;
+    call->context->metrics.tokens += stats.tokens;
+}
+
+static void on_stepped(SuPost *post)
+{
+    StreamCall *call = CALL_OF(post, done);
+    call->is_working = false;
+    if (call->is_closed) {
+        free_if_done(call);
+        return;
+    }
+    send_lines(call);
+    if (call->problem.http.status) {
+        fail(call);
+    } else if (call->is_over) {
+        count(call);
+        call->is_over = false;
+        call->state = IDLE;
+        end_stream(call);
+        if (call->is_stopping)
+            su_websocket_close(&call->ws, SU_CLOSE_AWAY, "the server is being stopped");
+        else
+            su_websocket_pause(&call->ws, false);
+    }
+    go_on(call);
+}
+
+static void on_ready(SuPost *post)
+{
+    StreamCall *call = CALL_OF(post, ready);
+    atomic_store(&call->is_posted, false);
+    call->is_ready = true;
+    if (call->is_closed)
+        free_if_done(call);
+    else
+        go_on(call);
+}
+
+/* On a thread of the engine, which may still be in here when the stream is free. */
+static void tell_ready(void *user)
+{
+    StreamCall *call = user;
+    if (!atomic_exchange(&call->is_posted, true))
+        su_loop_post(&call->context->http.loop, &call->ready);
+}
+
+/* ---- opening ---- */
+
+static void open_stream(StreamCall *call)
+{
+    const SuStreamWish *wish = &call->wish;
+    SutraError err = {0};
+    const SutraEmbedOptions embed = {.struct_size = sizeof embed,
+                                     .dim = wish->dim,
+                                     .normalize = wish->normalize ? SUTRA_NORMALIZE_YES
+                                                                  : SUTRA_NORMALIZE_NO};
+    const SutraStreamOptions options = {
+        .struct_size = sizeof options,
+        .by = (SutraChunkBy)wish->by,
+        .max_tokens = wish->max_tokens,
+        .overlap = wish->overlap,
+        .prompt_name = wish->prompt_name.data,
+        .embed = &embed,
+        .aggregate = wish->aggregate ? (SutraAggregate)(wish->aggregate - 1) : SUTRA_AGGREGATE_MEAN,
+        .ready = tell_ready,
+        .user = call};
+    if (sutra_stream_open(call->context->engine, call->entry->model, &options, &call->stream,
+                          &err) != SUTRA_OK) {
+        su_problem_of_engine(&call->problem, &err);
+        fail(call);
+        return;
+    }
+    uint32_t dim = wish->dim ? wish->dim : call->entry->info.dim;
+    uint32_t most = wish->max_tokens ? wish->max_tokens : call->entry->info.max_tokens;
+    call->state = OPEN;
+    su_stream_write_started(&call->lines, call->entry->id, dim, most);
+    send_lines(call);
+    go_on(call);
+}
+
+static void on_opened(SuModelWaiter *waiter)
+{
+    StreamCall *call = CALL_OF(waiter, waiter);
+    SuModelEntry *entry = call->entry;
+    call->state = IDLE;
+    if (call->is_closed) {
+        free_if_done(call);
+    } else if (entry->model) {
+        call->uses_model = true;
+        su_model_entry_use(entry);
+        open_stream(call);
+    } else {
+        su_log(call->context->log, call->context->log_user, SU_LOG_WARNING,
+               "model %s cannot be opened: %s", entry->id, entry->err.message);
+        su_problem_set(&call->problem, 503, "model_not_available", "model",
+                       "The model `%.100s` cannot be opened now; the server's log says why.",
+                       entry->id);
+        fail(call);
+    }
+}
+
+static void begin(StreamCall *call)
+{
+    SuText name = call->wish.model;
+    call->entry = su_model_table_find(&call->context->models, name);
+    if (!call->entry) {
+        su_problem_set(&call->problem, 404, "model_not_found", "model",
+                       "The model `%.*s` does not exist; GET /v1/models lists those that do.",
+                       (int)(name.size < 200 ? name.size : 200), name.data);
+        fail(call);
+        return;
+    }
+    call->state = OPENING;
+    call->waiter.opened = on_opened;
+    su_model_entry_want(call->entry, &call->waiter);
+}
+
+/* ---- messages ---- */
+
+static void take_text(StreamCall *call, SuText bytes)
+{
+    if (call->state == IDLE) begin(call);
+    su_reply_bytes(&call->incoming, bytes.data, bytes.size);
+    if (call->incoming.failed) {
+        su_problem_set(&call->problem, 503, "out_of_memory", NULL, "The server is out of memory.");
+        fail(call);
+    }
+}
+
+static void take_message(StreamCall *call, SuText message)
+{
+    SuStreamVerb verb;
+    json_t *document = NULL;
+    if (!su_stream_message_read(message, &verb, &document, &call->problem)) {
+        json_decref(document);
+        fail(call);
+        return;
+    }
+    if (verb == SU_STREAM_START) {
+        if (call->state != IDLE) {
+            json_decref(document);
+            su_problem_set(
+                &call->problem, 400, "invalid_message", "type",
+                "A stream has started already: \"finish\" it, and wait for its \"end\".");
+            fail(call);
+        } else if (su_stream_wish_read(document, &call->wish, &call->problem)) {
+            begin(call);
+        } else {
+            fail(call);
+        }
+        return;
+    }
+    if (verb == SU_STREAM_TEXT)
+        take_text(call, su_json_text(json_object_get(document, "text")));
+    else
+        take_text(call, (SuText){"", 0});
+    if (verb == SU_STREAM_FLUSH) call->wanted |= FLUSH;
+    if (verb == SU_STREAM_FINISH) call->wanted |= FINISH;
+    json_decref(document);
+}
+
+static void on_message(SuWebSocket *ws, bool is_text, SuText message)
+{
+    StreamCall *call = (StreamCall *)ws;
+    if (call->state == ENDING || call->is_stopping) return;
+    if (is_text)
+        take_message(call, message);
+    else
+        take_text(call, message);
+    /* what comes after a flush or the end waits until that is done */
+    if (call->state == OPENING || call->wanted) su_websocket_pause(ws, true);
+    go_on(call);
+}
+
+static void on_sent(SuWebSocket *ws) { go_on((StreamCall *)ws); }
+
+/* What is there of the text is all of it. */
+static void on_stops(SuWebSocket *ws)
+{
+    StreamCall *call = (StreamCall *)ws;
+    call->is_stopping = true;
+    if (call->state == IDLE) su_websocket_close(ws, SU_CLOSE_AWAY, "the server is being stopped");
+    call->wanted |= FINISH;
+    go_on(call);
+}
+
+static void on_closed(SuWebSocket *ws)
+{
+    StreamCall *call = (StreamCall *)ws;
+    call->is_closed = true;
+    if (call->stream && !call->is_working) count(call);
+    free_if_done(call);
+}
+
+void su_stream_socket(SuExchange *exchange)
+{
+    SuServerContext *context = exchange->context;
+    SuHttpProblem problem;
+    if (!su_websocket_accept(exchange, &problem)) {
+        su_exchange_fail(exchange, &problem);
+        return;
+    }
+    StreamCall *call = NULL;
+    if (context->num_streams < context->max_streams) call = su_calloc(1, sizeof *call);
+    if (!call || !su_websocket_open(&call->ws, MOST_MESSAGE)) {
+        problem = (SuHttpProblem){503, "overloaded", NULL,
+                                  "The server has as many streams as it takes.", 0};
+        su_free(call);
+        exchange->response.headers.size = 0;
+        su_exchange_fail(exchange, &problem);
+        return;
+    }
+    call->context = context;
+    call->wish = SU_STREAM_WISH_DEFAULT;
+    call->ready.run = on_ready;
+    call->ws.message = on_message;
+    call->ws.sent = on_sent;
+    call->ws.stops = on_stops;
+    call->ws.closed = on_closed;
+    context->num_streams++;
+    call->is_working = true; /* so that it stays until this returns */
+    exchange->tunnel = &call->ws.tunnel;
+    su_exchange_answer(exchange);
+    call->is_working = false;
+    if (!call->ws.tunnel.connection) call->is_closed = true;
+    free_if_done(call);
+}
