@@ -44,6 +44,12 @@ static void free_room(SuConnection *c)
     c->unsent = 0;
 }
 
+static void tell_closed(SuPost *post)
+{
+    SuTunnel *tunnel = (SuTunnel *)(void *)((char *)post - offsetof(SuTunnel, post));
+    tunnel->closed(tunnel);
+}
+
 /* Out of the owner's list; the exchange that is parked loses its client. */
 static void end_connection(SuConnection *c)
 {
@@ -76,7 +82,8 @@ static void end_connection(SuConnection *c)
     set_busy(c, false);
     if (tunnel) {
         tunnel->connection = NULL;
-        tunnel->closed(tunnel);
+        tunnel->post.run = tell_closed;
+        su_loop_post(owner->loop, &tunnel->post);
     }
     owner->freed(owner);
 }
@@ -208,6 +215,7 @@ static void respond(void *connection, SuExchange *exchange)
         c->closes = false;
         c->tunnel = exchange->tunnel;
         c->tunnel->connection = c;
+        c->tunnel->was_open = true;
     }
     if (is_put)
         send_out(c);

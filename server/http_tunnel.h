@@ -5,19 +5,24 @@
 #ifndef SU_HTTP_TUNNEL_H
 #define SU_HTTP_TUNNEL_H
 
+#include "event_loop.h"
+
 #include <event2/buffer.h>
 #include <stdbool.h>
 
 typedef struct SuTunnel {
     struct SuConnection *connection; /* NULL: not yet, or no more */
+    bool was_open;                   /* it had a connection, so that `closed` comes */
+    SuPost post;
     /* Bytes have come; takes out of `in` what it wants now. When much is left there, no more is
      * read until su_tunnel_resume. */
     void (*received)(struct SuTunnel *tunnel, struct evbuffer *in);
     void (*sent)(struct SuTunnel *tunnel); /* all that was given has left */
     /* Nothing came for idle_ms. After as long again it is closed. */
     void (*quiet)(struct SuTunnel *tunnel);
-    void (*stops)(struct SuTunnel *tunnel);  /* the server is to end */
-    void (*closed)(struct SuTunnel *tunnel); /* once; it has no connection then */
+    void (*stops)(struct SuTunnel *tunnel); /* the server is to end */
+    /* Once, when it has no connection any more; by the loop, from within no other call. */
+    void (*closed)(struct SuTunnel *tunnel);
 } SuTunnel;
 
 /* A client that reads none of it for send_ms is dropped. False: there is no connection, or no

@@ -442,6 +442,6 @@ void su_stream_socket(SuExchange *exchange)
     exchange->tunnel = &call->ws.tunnel;
     su_exchange_answer(exchange);
     call->is_working = false;
-    if (!call->ws.tunnel.connection) call->is_closed = true;
+    if (!call->ws.tunnel.was_open) call->is_closed = true;
     free_if_done(call);
 }

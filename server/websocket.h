@@ -3,8 +3,8 @@
  *   su_websocket_accept ──► answer 101 with ws->tunnel ──► message … ──► closed
  *
  * Pings are answered, and sent to a client that is silent; text that is not UTF-8 and messages over
- * the limit close the connection with 1007 and 1009. All of it on the loop's thread. `message` and
- * `closed` may be called from within each other function here. */
+ * the limit close the connection with 1007 and 1009. All of it on the loop's thread. Whatever is called
+ * here, `closed` comes later, by the loop. */
 #ifndef SU_WEBSOCKET_H
 #define SU_WEBSOCKET_H
 
