@@ -111,6 +111,7 @@ const char *su_http_reason(int status)
         const char *reason;
     } reasons[] = {
         {200, "OK"},
+        {304, "Not Modified"},
         {400, "Bad Request"},
         {401, "Unauthorized"},
         {403, "Forbidden"},
