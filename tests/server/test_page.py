@@ -7,6 +7,7 @@ import importlib.util
 import json
 import re
 import shutil
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
@@ -111,6 +112,15 @@ class Numbers(PageCase):
                     page.wait("new Promise(resolve => requestAnimationFrame(() => resolve(true)))")
                     self.check_contrast(page)
                     self.check_quiet(page, self.server)
+
+    def test_it_is_light_and_asks_for_its_own_files_alone(self):
+        page = self.open(self.server)
+        page.wait("document.querySelector('#all-flight').textContent !== '–'")
+        asked = {url.removeprefix(self.server.url) for url in page.requests}
+        files = {path for path in asked if path.startswith("/page/")}
+        self.assertEqual(asked - files, {"/", "/v1/models", "/metrics"})
+        self.assertLess(sum(len(self.server.request("GET", path, Accept="text/html").body) for path in files | {"/"}), 64 << 10)
+        self.check_quiet(page, self.server)
 
     def test_neighbours_of_any_text(self):
         page = self.open(self.server)
@@ -260,6 +270,63 @@ class Files(PageCase):
             self.assertFalse(page.evaluate("document.querySelector('#problem').hidden"))
         self.check_axe(page)
         self.check_quiet(page, self.server)
+
+
+class Docs(PageCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.server = cls.enterClassContext(Server(PROGRAM, "--api-key", "sk-1"))
+        cls.api = cls.server.request("GET", "/openapi.json").json
+        cls.names = [operation["operationId"] for methods in cls.api["paths"].values() for operation in methods.values()]
+
+    def open_docs(self, **options):
+        return self.open(self.server, "/docs", f"document.querySelectorAll('.operation').length === {len(self.names)}", **options)
+
+    def test_it_shows_all_operations_and_their_fields(self):
+        for width in WIDTHS:
+            for dark in (False, True):
+                with self.subTest(width=width, dark=dark):
+                    page = self.open_docs(width=width, dark=dark)
+                    self.assertEqual(sorted(page.evaluate("[...document.querySelectorAll('.operation')].map(panel => panel.id)")), sorted(self.names))
+                    page.evaluate("document.querySelector('#embeddings details').open = true")
+                    self.check_axe(page)
+                    self.check_fits(page)
+                    self.check_quiet(page, self.server)
+        fields = page.texts("#embeddings .wide tbody code")
+        self.assertEqual(fields[:9], list(self.api["components"]["schemas"]["EmbeddingsRequest"]["properties"]))
+        self.assertIn("data[].embedding", fields)
+
+    def test_operations_are_found_by_words(self):
+        page = self.open_docs()
+        page.evaluate("document.querySelector('#find').focus()")
+        page.type("source_sentence cosines")
+        shown = "[...document.querySelectorAll('.operation:not([hidden])')].map(panel => panel.id)"
+        self.assertEqual(page.evaluate(shown), ["tei_similarity", "tei_any", "tei_invocations"])
+        page.type(" nothing of the kind")
+        self.assertEqual(page.evaluate(f"[{shown}.length, document.querySelector('#none').hidden]"), [0, False])
+
+    def test_requests_are_sent_and_are_what_the_curl_line_says(self):
+        page = self.open_docs()
+        page.click("#embeddings summary")
+        page.click("#embeddings button[type=submit]")
+        answered = "document.querySelector('#embeddings pre[role=status]').textContent"
+        page.wait(f"{answered}.startsWith('401 Unauthorized')")
+        page.evaluate("document.querySelector('#key').focus()")
+        page.type("sk-1")
+        page.evaluate("(area => { area.value = '{\"input\": \"it\\'s\"}'; area.dispatchEvent(new Event('input', {bubbles: true})); })(document.querySelector('#embeddings textarea'))")
+        page.evaluate("document.querySelector('#embeddings textarea').focus()")
+        page.press("Tab", "Tab", "Enter")
+        page.wait(f"{answered}.startsWith('200 OK')")
+        self.assertIn('"object":"embedding"', page.text("#embeddings pre[role=status]"))
+        line = page.text("#embeddings form pre code")
+        done = subprocess.run(["sh", "-c", line.replace("curl", 'printf "%s\\n"', 1)], capture_output=True, text=True, check=True, env={"SUTRA_API_KEY": "sk-1"})
+        self.assertEqual(done.stdout.split("\n")[:-1], [f"{self.server.url}/v1/embeddings", "-H", "Authorization: Bearer sk-1", "-d", '{"input": "it\'s"}'])
+        page.click("#model summary")
+        page.evaluate("(input => { input.value = 'base'; input.dispatchEvent(new Event('input', {bubbles: true})); })(document.querySelector('#model input'))")
+        page.click("#model button[type=submit]")
+        page.wait("document.querySelector('#model pre[role=status]').textContent.startsWith('200 OK')")
+        self.check_quiet(page, self.server, errors=["status of 401"])
 
 
 class Trouble(PageCase):
