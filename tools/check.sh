@@ -157,6 +157,8 @@ full() {
     need "Python, page and API of the server" tools/setup.sh python tests/server/page.txt
     step "page of the server" .venv/bin/python -B tests/server/test_page.py --program build/release/sutra
     step "API of the server against its description" .venv/bin/python -B tests/server/test_openapi.py --program build/release/sutra
+    need "nginx" tools/setup.sh nginx
+    step "server behind nginx" python3 -B tests/server/test_proxy.py --program build/release/sutra --nginx .cache/nginx/usr/sbin/nginx
     step "lint" tools/lint.sh check
     arm64
     fuzz 45
