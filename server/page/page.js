@@ -15,7 +15,7 @@ const EXAMPLE = [
 const $ = id => document.getElementById(id);
 const plural = (n, one, many = one + "s") => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
 const brief = text => text.length > 120 ? text.slice(0, 119) + "…" : text;
-const figure = x => !Number.isFinite(x) ? "–" : x >= 100 ? Math.round(x).toLocaleString("en") : x >= 10 ? x.toFixed(1) : x.toFixed(2);
+const figure = x => !Number.isFinite(x) ? "–" : x === 0 ? "0" : x >= 100 ? Math.round(x).toLocaleString("en") : x >= 10 ? x.toFixed(1) : x.toFixed(2);
 const pause = () => new Promise(resolve => setTimeout(resolve));
 
 let texts = [], vectors = [], running = null;
@@ -34,6 +34,7 @@ function showServer(state, words) {
 }
 
 function fail(error) {
+  $(error.status === 401 ? "key-form" : "status").after($("problem"));
   if (error.status === 401) {
     const had = storedKey() !== "";
     storeKey("");

@@ -1,7 +1,7 @@
 // point_map.js - texts as points of a plane, with their words on hover and focus; arrow keys go to the next point that way.
 
 const SVG = "http://www.w3.org/2000/svg";
-const MARGIN = 28, WITH_NUMBERS = 40, SMALL_DOTS = 200;
+const MARGIN = 28, WITH_NUMBERS = 24, SMALL_DOTS = 200;
 
 function make(name, attributes) {
   const element = document.createElementNS(SVG, name);

@@ -184,7 +184,7 @@ class Numbers(PageCase):
         page.wait("document.querySelector('#all-tokens').textContent !== '–'")
         page.evaluate("document.querySelector('#repeat').checked = true")
         page.click("#embed")
-        page.wait("parseInt(document.querySelector('#own-note').textContent) > 10 && document.querySelector('#all-tokens').textContent !== '0.00'")
+        page.wait("parseInt(document.querySelector('#own-note').textContent) > 10 && document.querySelector('#all-tokens').textContent !== '0'")
         page.click("#embed")
         page.wait(BUSY_OVER)
         self.assertEqual(page.text("#status"), "Stopped.")

@@ -17,7 +17,7 @@ def routes():
     """{(method, pattern): asks for no key} of the table in server_api.c; {…} of a documented path is {} there."""
     table = re.search(r"SuRoute routes\[\] = \{(.*?)\n\};", (SOURCE / "server/server_api.c").read_text(), re.S)[1]
     return {(method, pattern): is_open == "true"
-            for method, pattern, is_open in re.findall(r'\{\s*"(\w+)",\s*"([^"]+)",\s*\w+,\s*(true|false)\s*\}', table)}
+            for method, pattern, is_open in re.findall(r'\{\s*"(\w+)",\s*"([^"]+)",\s*\w+,\s*(true|false)[^}]*\}', table)}
 
 
 def pattern_of(path):
