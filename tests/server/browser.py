@@ -157,13 +157,12 @@ class Page:
         while True:
             try:
                 value = self.evaluate(condition)
+                if value:
+                    return value
+                self.evaluate("new Promise(resolve => setTimeout(resolve, 10))")
             except RuntimeError as error:
                 if "context" not in str(error).lower() and "navigated" not in str(error).lower():
                     raise
-                value = None
-            if value:
-                return value
-            self.evaluate("new Promise(resolve => setTimeout(resolve, 10))")
 
     def text(self, selector):
         return self.evaluate(f"document.querySelector({json.dumps(selector)}).textContent")
