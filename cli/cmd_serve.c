@@ -27,7 +27,7 @@ typedef struct ServeArgs {
     uint32_t max_queued_tokens;
     uint32_t receive_ms, send_ms, idle_ms, queue_ms, drain_ms;
     uint32_t log;
-    bool truncate;
+    bool truncate, no_page;
 } ServeArgs;
 
 enum { MOST_MS = 3600000 };
@@ -56,6 +56,8 @@ static const CliOption own_options[] = {
      0, 0},
     {"truncate", 0, CLI_OPTION_FLAG, NULL, offsetof(ServeArgs, truncate),
      "cut texts that are too long, and say so, instead of refusing them", 0, 0},
+    {"no-page", 0, CLI_OPTION_FLAG, NULL, offsetof(ServeArgs, no_page),
+     "no page for browsers at / and /docs", 0, 0},
     {"max-body", 0, CLI_OPTION_NUMBER, "BYTES", offsetof(ServeArgs, max_body),
      "largest body of a request (default: 16777216)", 1, 1u << 30},
     {"max-answers", 0, CLI_OPTION_NUMBER, "BYTES", offsetof(ServeArgs, max_answers),
@@ -286,7 +288,8 @@ static void plan(const ServeArgs *args, uint32_t port, CliLineQueue *lines,
                                     .log = say_line,
                                     .user = lines,
                                     .access = args->log >= LOG_JSON ? say_request : NULL,
-                                    .access_text = args->log == LOG_TEXT};
+                                    .access_text = args->log == LOG_TEXT,
+                                    .no_page = args->no_page};
 }
 
 static SutraStatus serve(ServerLibrary *library, const ServeArgs *args, uint32_t port,
@@ -347,7 +350,8 @@ const CliCommand cli_serve_command = {
         "Serves models to clients of OpenAI's embeddings API (POST /v1/embeddings, GET\n"
         "/v1/models), of Ollama's (POST /api/embed, GET /api/tags and others) and of\n"
         "text-embeddings-inference (POST /embed, /rerank and others), and says how it is (GET\n"
-        "/health, /ready, /metrics). Prints where it listens once it is ready. SIGTERM and\n"
+        "/health, /ready, /metrics). Browsers get a page at / and the API's description at /docs\n"
+        "(/openapi.json for programs). Prints where it listens once it is ready. SIGTERM and\n"
         "SIGINT end it after what has begun is answered. Each option may be given as a variable\n"
         "too, --max-body as SUTRA_MAX_BODY; flags as 1.\n"
         "\n"

@@ -59,7 +59,9 @@ typedef struct SutraServerOptions {
      * "*": any. Copied. NULL: none but the server's own. */
     const char *cors_origins;
     uint32_t access_text; /* 1: lines for people instead of JSON */
+    uint32_t no_page;     /* 1: no page for browsers at / and /docs */
     uint32_t max_streams; /* of /v1/stream at a time; on top 503; 0: 256 */
+    uint32_t reserved32;
 } SutraServerOptions;
 
 /* Makes the engine. The options are copied, host and api_key too. Errors: ARGUMENT, MEMORY, LIMIT,

@@ -164,7 +164,7 @@ static void free_body(const void *data, size_t size, void *user)
 static bool put_answer(SuConnection *c, const SuExchange *exchange, SuHttpResponse *response)
 {
     SuReplyText *body = &response->body;
-    bool is_head = su_text_is(exchange->head.method, "HEAD");
+    bool has_body = response->status != 304 && !su_text_is(exchange->head.method, "HEAD");
     if (response->status == 101)
         return evbuffer_add_printf(c->out, "HTTP/1.1 101 %s\r\nX-Request-Id: %s\r\n%.*s\r\n",
                                    su_http_reason(101), exchange->id, (int)response->headers.size,
@@ -180,7 +180,7 @@ static bool put_answer(SuConnection *c, const SuExchange *exchange, SuHttpRespon
                             exchange->id, connection, (int)response->headers.size,
                             response->headers.data ? response->headers.data : "") < 0)
         return false;
-    if (is_head || body->size == 0) return true;
+    if (!has_body || body->size == 0) return true;
     if (body->size <= COPIED_BODY) return evbuffer_add(c->out, body->data, body->size) == 0;
     if (evbuffer_add_reference(c->out, body->data, body->size, free_body, NULL) != 0) return false;
     c->unsent = body->size;

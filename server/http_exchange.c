@@ -112,6 +112,7 @@ const char *su_http_reason(int status)
     } reasons[] = {
         {101, "Switching Protocols"},
         {200, "OK"},
+        {304, "Not Modified"},
         {400, "Bad Request"},
         {401, "Unauthorized"},
         {403, "Forbidden"},

@@ -16,7 +16,7 @@
 enum { SU_REQUEST_ID_MAX = 128 };
 
 typedef struct SuHttpResponse {
-    int status;
+    int status;               /* 304: the body is not sent, but its size is, as of HEAD */
     const char *content_type; /* static */
     SuReplyText headers;      /* "Name: value\r\n" … besides those that every answer has */
     SuReplyText body;

@@ -7,7 +7,7 @@
 
 #include "http_route.h"
 
-enum { SU_METRIC_ROUTES = 64, SU_METRIC_STATUSES = 26, SU_METRIC_BUCKETS = 20 };
+enum { SU_METRIC_ROUTES = 64, SU_METRIC_STATUSES = 27, SU_METRIC_BUCKETS = 20 };
 
 /* Values up to bounds[i], and more than bounds[i - 1], are in counts[i]; the last count is of those
  * above all bounds. Bounds are of the unit that is counted in; `scale` of them are one of the unit

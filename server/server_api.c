@@ -14,6 +14,7 @@
 #include "stream_socket.h"
 #include "sutra_server.h"
 #include "tei_info.h"
+#include "web_page.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -44,7 +45,10 @@ static const SuRoute routes[] = {
     {"POST", "/similarity", su_tei_similarity, false},
     {"POST", "/rerank", su_tei_rerank, false},
     {"POST", "/predict", su_tei_predict, false},
-    {"GET", "/", su_ollama_root, true},
+    {"GET", "/", su_web_root, true},
+    {"GET", "/page/{}", su_web_file, true},
+    {"GET", "/docs", su_web_docs, true},
+    {"GET", "/openapi.json", su_web_openapi, true},
     {"POST", "/", su_tei_any, false},
     {"POST", "/invocations", su_tei_any, false},
     {"POST", "/embeddings", su_openai_embeddings, false},
@@ -156,6 +160,7 @@ static SutraStatus make_parts(SutraServer *server, SutraError *err)
     context->access = server->options.access;
     context->access_user = server->options.user;
     context->access_text = server->options.access_text == 1;
+    context->no_page = server->options.no_page == 1;
     SU_TRY(su_http_server_open(&context->http, &server->http, err));
     SU_TRY(su_worker_start(&context->worker, err));
     SU_TRY(su_worker_start(&context->opener, err));

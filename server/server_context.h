@@ -31,6 +31,7 @@ typedef struct SuServerContext {
     void (*access)(void *user, const char *line); /* as SutraServerOptions; NULL: nobody */
     void *access_user;
     bool access_text;
+    bool no_page; /* browsers get what other clients get */
 } SuServerContext;
 
 #endif

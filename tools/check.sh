@@ -149,11 +149,16 @@ arm64() {
 }
 
 full() {
-    set_up lint arm
+    set_up lint arm browser
     need "build, tsan" build tsan
     tests tsan
     need "Python, clients of the server" tools/setup.sh python tests/server/clients.txt
     step "clients of the server" .venv/bin/python -B tests/server/test_clients.py --program build/release/sutra
+    need "Python, page and API of the server" tools/setup.sh python tests/server/page.txt
+    step "page of the server" .venv/bin/python -B tests/server/test_page.py --program build/release/sutra
+    step "API of the server against its description" .venv/bin/python -B tests/server/test_openapi.py --program build/release/sutra
+    need "nginx" tools/setup.sh nginx
+    step "server behind nginx" python3 -B tests/server/test_proxy.py --program build/release/sutra --nginx .cache/nginx/usr/sbin/nginx
     step "lint" tools/lint.sh check
     arm64
     fuzz 45

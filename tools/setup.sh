@@ -8,6 +8,7 @@
 #                                       (YES=1, or root without a terminal: no question)
 #   tools/setup.sh python FILE          .venv with the pinned packages of a requirements file
 #   tools/setup.sh model                the default model; .cache/model then links to its folder
+#   tools/setup.sh nginx                Debian's nginx, unpacked into .cache/nginx and not installed: it would start
 #   tools/setup.sh arm64                Debian's arm64-libraries for the preset arm64, unpacked into .cache/arm64
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -134,6 +135,16 @@ setup_arm64() {
     printf '%s\n' "$packages" >"$folder/unpacked"
 }
 
+setup_nginx() {
+    local folder=.cache/nginx
+    [ -x "$folder/usr/sbin/nginx" ] && return
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    (cd "$folder" && apt-get -q -o "APT::Sandbox::User=$(id -un)" download nginx) || die "apt-get has no nginx"
+    dpkg-deb -x "$folder"/nginx_*.deb "$folder"
+    rm "$folder"/nginx_*.deb
+}
+
 # The folder of the model in the cache; fails when it is not there.
 model_folder() {
     "$program" info --json -m "$model" 2>/dev/null |
@@ -159,6 +170,7 @@ require) require "$@" ;;
 packages) install_packages "$@" ;;
 python) setup_python "$1" ;;
 model) setup_model ;;
+nginx) setup_nginx ;;
 arm64) setup_arm64 ;;
-*) die "usage: tools/setup.sh list|require|packages GROUP ... | python FILE | model | arm64" ;;
+*) die "usage: tools/setup.sh list|require|packages GROUP ... | python FILE | model | nginx | arm64" ;;
 esac

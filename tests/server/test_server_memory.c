@@ -55,14 +55,14 @@ static size_t ask(const char *request, size_t size, char *answer, size_t capacit
     return got;
 }
 
-static void ask_while_memory_fails(const char *path, const char *body, size_t size)
+static void ask_while_memory_fails(const char *line, const char *body, size_t size)
 {
     static char answer[1 << 16];
     char *request = malloc(size + 200);
     int head = sprintf(request,
-                       "POST %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                       "%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
                        "Content-Length: %zu\r\n\r\n",
-                       path, size);
+                       line, size);
     memcpy(request + head, body, size);
     size += (size_t)head;
     bool failed = true;
@@ -87,8 +87,9 @@ static void a_server_survives_every_failure(void **state)
     static char large[70000];
     memset(large, ' ', sizeof large);
     memcpy(large, "{\"input\":\"x\"}", 13);
-    ask_while_memory_fails("/v1/embeddings", "{\"input\":[\"a\",\"b\"]}", 19);
-    ask_while_memory_fails("/v1/embeddings", large, sizeof large);
+    ask_while_memory_fails("POST /v1/embeddings", "{\"input\":[\"a\",\"b\"]}", 19);
+    ask_while_memory_fails("POST /v1/embeddings", large, sizeof large);
+    ask_while_memory_fails("GET /page/page.js", "", 0);
 }
 
 /* Each answer has the model closed, so that all of it is opened again. */
@@ -97,9 +98,9 @@ static void so_does_one_whose_models_come_and_go(void **state)
     static const char timed[] = "{\"input\":\"x\",\"keep_alive\":\"1ms\"}";
     static const char closing[] = "{\"input\":\"x\",\"keep_alive\":0}";
     (void)state;
-    ask_while_memory_fails("/api/embed", timed, sizeof timed - 1);
-    ask_while_memory_fails("/api/embed", closing, sizeof closing - 1);
-    ask_while_memory_fails("/api/show", "{\"model\":\"base\"}", 16);
+    ask_while_memory_fails("POST /api/embed", timed, sizeof timed - 1);
+    ask_while_memory_fails("POST /api/embed", closing, sizeof closing - 1);
+    ask_while_memory_fails("POST /api/show", "{\"model\":\"base\"}", 16);
 }
 
 static void a_server_is_not_made_without_memory(void **state)

@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""server/openapi.json is about the routes that there are, no more and no fewer."""
+
+import json
+import re
+import subprocess
+import unittest
+
+from serve_case import SOURCE, Server, main, parse_arguments
+
+PROGRAM, ARGUMENTS = parse_arguments()
+DOCUMENT = json.loads((SOURCE / "server/openapi.json").read_text())
+OPERATIONS = {(method.upper(), path): operation for path, methods in DOCUMENT["paths"].items() for method, operation in methods.items()}
+
+
+def routes():
+    """{(method, pattern): asks for no key} of the table in server_api.c; {…} of a documented path is {} there."""
+    table = re.search(r"SuRoute routes\[\] = \{(.*?)\n\};", (SOURCE / "server/server_api.c").read_text(), re.S)[1]
+    return {(method, pattern): is_open == "true"
+            for method, pattern, is_open in re.findall(r'\{\s*"(\w+)",\s*"([^"]+)",\s*\w+,\s*(true|false)[^}]*\}', table)}
+
+
+def pattern_of(path):
+    return re.sub(r"\{\w+\}$", "{}", path)
+
+
+def references(value):
+    if isinstance(value, dict):
+        yield from ([value["$ref"]] if "$ref" in value else [])
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from references(item)
+
+
+class Document(unittest.TestCase):
+    def test_it_has_the_routes_of_the_table(self):
+        table = routes()
+        self.assertGreater(len(table), 20)
+        self.assertEqual({(method, pattern_of(path)) for method, path in OPERATIONS}, set(table))
+        for (method, path), operation in OPERATIONS.items():
+            is_open = table[method, pattern_of(path)]
+            self.assertEqual(operation.get("security"), [] if is_open else None, path)
+            self.assertEqual("401" in operation["responses"], not is_open, path)
+
+    def test_it_is_whole(self):
+        version = subprocess.run([PROGRAM, "--version"], capture_output=True, check=True, text=True).stdout.split()[1]
+        self.assertEqual((DOCUMENT["openapi"], DOCUMENT["info"]["version"]), ("3.1.0", version))
+        names = [operation["operationId"] for operation in OPERATIONS.values()]
+        self.assertEqual(len(set(names)), len(names))
+        tags = {tag["name"] for tag in DOCUMENT["tags"]}
+        used = set(references(DOCUMENT))
+        for reference in used:
+            part = DOCUMENT
+            for name in reference.removeprefix("#/").split("/"):
+                part = part[name]
+        for kind in ("schemas", "responses", "headers"):
+            self.assertEqual({f"#/components/{kind}/{name}" for name in DOCUMENT["components"][kind]} - used, set())
+        for (method, path), operation in OPERATIONS.items():
+            self.assertTrue(operation["summary"] and set(operation["tags"]) <= tags, path)
+            self.assertEqual("requestBody" in operation, method in ("POST", "DELETE"), path)
+            self.assertEqual([p["name"] for p in operation.get("parameters", [])], re.findall(r"\{(\w+)\}", path))
+
+    def test_the_server_takes_its_methods_and_its_examples(self):
+        with Server(PROGRAM) as server:
+            for path, methods in DOCUMENT["paths"].items():
+                there = re.sub(r"\{\w+\}", "x", path)
+                allowed = set(server.request("PATCH", there).headers["allow"].split(", "))
+                self.assertEqual(allowed - {"HEAD"}, {method.upper() for method in methods}, path)
+            for (method, path), operation in OPERATIONS.items():
+                content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+                parameters = {p["name"]: p.get("example", "base") for p in operation.get("parameters", [])}
+                answer = server.request(method, path.format(**parameters), content.get("example"))
+                self.assertIn(str(answer.status), operation["responses"], path)
+                if "200" in operation["responses"] and "MiniLM" not in str(content) and "erank" not in path:
+                    self.assertEqual(answer.status, 200, (path, answer.body))
+
+
+if __name__ == "__main__":
+    main(ARGUMENTS)
