@@ -520,13 +520,13 @@ SUTRA_API SutraStatus sutra_rerank(SutraEngine *engine, const SutraModel *model,
 
 /* Queues a request and returns. done may be NULL when the job is waited for; job may be NULL when
  * done is given. When max_queued_tokens are queued, it waits for room or fails with BUSY, as
- * when_full says; those that wait go in the order they came. A job no longer counts when its callback is called, which may thus submit as much
- * as its job took, nor does it hold its model. A callback that submits to its own engine never
- * waits: there a full queue is BUSY whatever when_full says. Texts of jobs and of calls meet in one
- * batch; jobs of a higher priority come first, else what came first. Errors: ARGUMENT, BUSY,
- * CANCELLED (the engine is being freed), LIMIT (no thread could be started), MEMORY, TIMEOUT (no
- * room within timeout_ns), and what sutra_embed says of its options; inputs that are not valid fail
- * in the job. */
+ * when_full says; those that wait go in the order they came. A job no longer counts when its
+ * callback is called, which may thus submit as much as its job took, nor does it hold its model. A
+ * callback that submits to its own engine never waits: there a full queue is BUSY whatever
+ * when_full says. Texts of jobs and of calls meet in one batch; jobs of a higher priority come
+ * first, else what came first. Errors: ARGUMENT, BUSY, CANCELLED (the engine is being freed), LIMIT
+ * (no thread could be started), MEMORY, TIMEOUT (no room within timeout_ns), and what sutra_embed
+ * says of its options; inputs that are not valid fail in the job. */
 SUTRA_API SutraStatus sutra_submit(SutraEngine *engine, const SutraModel *model,
                                    const SutraInput *inputs, size_t n,
                                    const SutraEmbedOptions *options, SutraDone done, void *user,
