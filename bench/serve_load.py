@@ -2,6 +2,7 @@
 """Many clients of `sutra serve`, one passage a request, beside the library's one call and beside other servers.
 
 usage: bench/serve_load.py -i TEXTS [-n 1000] [--clients 64,256] [--rounds 5] [-m .cache/model] [--dim 384] [--threads N]
+                           [--most-tokens 250]
                            [--program build/release/sutra] [--library build/release/libsutra.so]
                            [--peer NAME=http://HOST:PORT/PATH,MODEL …]
 
@@ -11,9 +12,10 @@ thread of this process: what that takes, of the same cores, is part of each serv
 OpenAI's POST /v1/embeddings, started beforehand, such as
   infinity_emb v2 --model-id FOLDER --engine torch --device cpu --dtype float32 --no-bettertransformer --port 7997
     (--peer infinity=http://127.0.0.1:7997/embeddings,NAME)
-  llama-server -m MODEL.gguf --embedding --pooling mean -np 64 -c 32768 -b 2048 -ub 2048 --port 8082
+  llama-server -m MODEL.gguf --embedding --pooling mean -np 64 -c 32768 -b 2048 -ub 2048
+      --threads-http 300 --port 8082
     (--peer llama.cpp=http://127.0.0.1:8082/v1/embeddings,x)
-Prints requests/s (median of the rounds and range), p50 and p99 of a request over all rounds, the rate beside the library's
+Texts of more tokens are left out, as some peers refuse what they cannot take whole. Prints requests/s (median of the rounds and range), p50 and p99 of a request over all rounds, the rate beside the library's
 one call (median of the rounds' ratios), the smallest cosine to the library's vectors; and for Sutra the p99 beside three
 times what the clients' tokens take at the library's pace. Needs numpy.
 """
@@ -42,20 +44,41 @@ from sutra_ctypes import Sutra  # noqa: E402
 class Client:
     """One connection, and the request that it waits for."""
 
-    def __init__(self, address):
-        self.socket = socket.create_connection(address)
+    def __init__(self, address, selector):
+        self.address, self.selector, self.socket = address, selector, None
+        self.buffer, self.number, self.begun, self.request = b"", None, 0.0, b""
+        self.cut = 0  # answers that ended too early, and were asked for again
+        self.connect()
+
+    def connect(self):
+        """Some servers end a connection after so many requests."""
+        if self.socket:
+            self.selector.unregister(self.socket)
+            self.socket.close()
+        self.socket = socket.create_connection(self.address)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.buffer, self.number, self.begun = b"", None, 0.0
+        self.selector.register(self.socket, selectors.EVENT_READ, self)
 
     def send(self, number, request):
-        self.number, self.begun, self.buffer = number, time.perf_counter(), b""
-        self.socket.sendall(request)
+        self.number, self.begun, self.buffer, self.request = number, time.perf_counter(), b"", request
+        try:
+            self.socket.sendall(request)
+        except ConnectionError:
+            self.connect()
+            self.socket.sendall(request)
 
     def answer(self):
         """(status, body), or None: there is more to come."""
-        data = self.socket.recv(1 << 18)
+        try:
+            data = self.socket.recv(1 << 18)
+        except ConnectionError:
+            data = b""
         if not data:
-            raise EOFError("a server closed a connection")
+            self.cut += bool(self.buffer)
+            self.connect()
+            self.buffer = b""
+            self.socket.sendall(self.request)
+            return None
         self.buffer += data
         head, found, body = self.buffer.partition(b"\r\n\r\n")
         if not found:
@@ -79,12 +102,11 @@ class Client:
 
 def load(address, requests, clients):
     """(seconds in all, [seconds], [body])"""
-    connections = [Client(address) for _ in range(min(clients, len(requests)))]
-    times, bodies, left = [0.0] * len(requests), [b""] * len(requests), iter(enumerate(requests))
     selector = selectors.DefaultSelector()
+    connections = [Client(address, selector) for _ in range(min(clients, len(requests)))]
+    times, bodies, left = [0.0] * len(requests), [b""] * len(requests), iter(enumerate(requests))
     begun = time.perf_counter()
     for client in connections:
-        selector.register(client.socket, selectors.EVENT_READ, client)
         client.send(*next(left))
     open_requests = len(connections)
     while open_requests:
@@ -103,6 +125,9 @@ def load(address, requests, clients):
             else:
                 open_requests -= 1
     took = time.perf_counter() - begun
+    cut = sum(client.cut for client in connections)
+    if cut:
+        print(f"{address[0]}:{address[1]}: {cut} of {len(requests)} answers were cut short, and asked for again", flush=True)
     for client in connections:
         client.socket.close()
     return took, times, bodies
@@ -171,16 +196,20 @@ def main():
     parser.add_argument("-m", "--model", default=str(ROOT / ".cache/model"))
     parser.add_argument("-i", "--input", required=True)
     parser.add_argument("-n", type=int, default=1000)
+    parser.add_argument("--most-tokens", type=int, default=250)
     parser.add_argument("--dim", type=int, default=384)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--clients", default="64,256")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peer", action="append", default=[])
     args = parser.parse_args()
-    with open(args.input, encoding="utf-8") as file:
-        texts = [line.rstrip("\n") for line, _ in zip(file, range(args.n))]
     library = Sutra(args.library, args.model, args.threads, 0, args.dim)
     library.options.max_tokens = 0
+    texts = []
+    with open(args.input, encoding="utf-8") as file:
+        for line in file:
+            if len(texts) < args.n and library.count_tokens(library.inputs([line[:-1]])) <= args.most_tokens:
+                texts.append(line[:-1])
     print(f"{len(texts)} texts, {library.count_tokens(library.inputs(texts)) / len(texts):.1f} tokens each", flush=True)
     threads = ("--threads", args.threads) if args.threads else ()
     with Server(args.program, "--truncate", *threads, model=args.model) as server:
