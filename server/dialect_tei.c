@@ -1,8 +1,8 @@
 #include "dialect_tei.h"
 
 #include "base/memory.h"
-#include "embed_serve.h"
 #include "json_body.h"
+#include "request_fields.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -13,132 +13,62 @@ enum { RAW_SCORES = 1, RETURN_TEXT = 2, SIMILARITY = 4 }; /* in request->encodin
 
 /* ---- fields ---- */
 
-typedef struct Reading {
-    const SuEmbedLimits *limits;
-    SuEmbedRequest *request;
-    SuProblem *problem;
-    SuText prompt; /* data NULL: none is named */
-} Reading;
-
-typedef struct Field {
-    const char *name;
-    bool (*read)(Reading *r, const json_t *value);
-    bool must_be;
-} Field;
-
-static bool refuse(Reading *r, const char *field, const char *wanted)
+static bool refuse_empty(const SuReading *r, const char *field)
 {
-    return su_problem_set(r->problem, 422, NULL, field, "`%s` must be %s", field, wanted);
+    return su_problem_set(r->problem, 413, "empty", field, "`%s` cannot be empty", field);
 }
 
-static bool make_inputs(Reading *r, size_t n, const char *field)
+static bool refuse_many(const SuReading *r, const char *field, size_t n)
 {
-    if (n == 0)
-        return su_problem_set(r->problem, 413, "empty", field, "`%s` cannot be empty", field);
-    if (n > r->limits->max_inputs)
-        return su_problem_set(r->problem, 413, "batch_size", field,
-                              "batch size %zu > maximum allowed batch size %u", n,
-                              r->limits->max_inputs);
-    r->request->inputs = su_calloc(n, sizeof *r->request->inputs);
-    if (!r->request->inputs)
-        return su_problem_set(r->problem, 503, "out_of_memory", NULL,
-                              "the server is out of memory");
-    r->request->num_inputs = n;
-    return true;
+    return su_problem_set(r->problem, 413, "batch_size", field,
+                          "batch size %zu > maximum allowed batch size %u", n,
+                          r->limits->max_inputs);
 }
 
-/* Texts go to inputs from `first` on. */
-static bool read_texts(Reading *r, const json_t *list, size_t first, const char *field)
-{
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *item = json_array_get(list, i);
-        SuText text = su_json_text(item);
-        if (!json_is_string(item)) return refuse(r, field, "a text or a list of texts");
-        r->request->inputs[first + i] = (SutraInput){.text = text.data, .text_size = text.size};
-    }
-    return true;
-}
+static const SuFieldWords words = {.status = 422,
+                                   .quote = "`",
+                                   .end = "",
+                                   .unknown = {"unknown field `", "`"},
+                                   .missing = {"missing field `", "`"},
+                                   .too_many = refuse_many,
+                                   .empty = refuse_empty};
 
-static bool read_inputs(Reading *r, const json_t *value)
-{
-    SuText text = su_json_text(value);
-    if (json_is_array(value))
-        return make_inputs(r, json_array_size(value), "inputs") &&
-               read_texts(r, value, 0, "inputs");
-    if (!json_is_string(value)) return refuse(r, "inputs", "a text or a list of texts");
-    if (!make_inputs(r, 1, "inputs")) return false;
-    r->request->inputs[0] = (SutraInput){.text = text.data, .text_size = text.size};
-    return true;
-}
-
-static bool read_model(Reading *r, const json_t *value)
-{
-    r->request->model = su_json_text(value);
-    return json_is_string(value) || refuse(r, "model", "a model's name");
-}
-
-static bool read_truncate(Reading *r, const json_t *value)
-{
-    r->request->options.truncation =
-        json_is_true(value) ? SUTRA_TRUNCATE_MODEL : SUTRA_TRUNCATE_ERROR;
-    return json_is_boolean(value) || refuse(r, "truncate", "true or false");
-}
-
-static bool read_direction(Reading *r, const json_t *value)
+static bool read_direction(SuReading *r, const json_t *value)
 {
     SuText text = su_json_text(value);
     if (json_is_string(value) && su_text_is_word(text, "right")) return true;
-    return refuse(r, "truncation_direction", "\"right\": this server cuts texts at their end");
+    return su_field_refuse(r, "\"right\": this server cuts texts at their end");
 }
 
-static bool read_prompt_name(Reading *r, const json_t *value)
+static bool read_flag(SuReading *r, const json_t *value, uint32_t flag)
 {
-    r->prompt = su_json_text(value);
-    return (json_is_string(value) && !memchr(r->prompt.data, 0, r->prompt.size)) ||
-           refuse(r, "prompt_name", "the name of a prompt");
+    bool is_set;
+    bool good = su_field_flag(r, value, &is_set);
+    if (is_set) r->request->encoding |= flag;
+    return good;
 }
 
-static bool read_normalize(Reading *r, const json_t *value)
+static bool read_raw_scores(SuReading *r, const json_t *value)
 {
-    r->request->options.normalize = json_is_true(value) ? SUTRA_NORMALIZE_YES : SUTRA_NORMALIZE_NO;
-    return json_is_boolean(value) || refuse(r, "normalize", "true or false");
+    return read_flag(r, value, RAW_SCORES);
 }
 
-static bool read_dimensions(Reading *r, const json_t *value)
+static bool read_return_text(SuReading *r, const json_t *value)
 {
-    json_int_t number = json_integer_value(value);
-    r->request->options.dim = (uint32_t)number;
-    return (json_is_integer(value) && number > 0 && number <= 1 << 20) ||
-           refuse(r, "dimensions", "a whole number from 1");
+    return read_flag(r, value, RETURN_TEXT);
 }
 
-static bool read_flag(Reading *r, const json_t *value, const char *field, uint32_t flag)
+static bool read_documents(SuReading *r, const json_t *texts)
 {
-    if (json_is_true(value)) r->request->encoding |= flag;
-    return json_is_boolean(value) || refuse(r, field, "true or false");
-}
-
-static bool read_raw_scores(Reading *r, const json_t *value)
-{
-    return read_flag(r, value, "raw_scores", RAW_SCORES);
-}
-
-static bool read_return_text(Reading *r, const json_t *value)
-{
-    return read_flag(r, value, "return_text", RETURN_TEXT);
-}
-
-static bool read_document(Reading *r, const json_t *texts)
-{
-    if (!json_is_array(texts)) return refuse(r, "texts", "a list of texts");
-    return make_inputs(r, json_array_size(texts), "texts") && read_texts(r, texts, 0, "texts");
+    if (!json_is_array(texts)) return su_field_refuse(r, "a list of texts");
+    return su_field_inputs(r, texts);
 }
 
 /* After the texts, which become what they are pairs with. */
-static bool read_query(Reading *r, const json_t *value)
+static bool read_query(SuReading *r, const json_t *value)
 {
     SuText query = su_json_text(value);
-    if (!json_is_string(value)) return refuse(r, "query", "a text");
+    if (!json_is_string(value)) return su_field_refuse(r, "a text");
     for (size_t i = 0; i < r->request->num_inputs; i++) {
         SutraInput *input = &r->request->inputs[i];
         *input = (SutraInput){.text = query.data,
@@ -149,91 +79,64 @@ static bool read_query(Reading *r, const json_t *value)
     return true;
 }
 
-static const Field *find_field(const Field *fields, const char *name)
-{
-    while (fields->name && strcmp(fields->name, name) != 0) fields++;
-    return fields->name ? fields : NULL;
-}
-
-/* All fields of an object, in the order of the table; null is as if it were not there. */
-static bool read_fields(Reading *r, const json_t *object, const Field *fields)
-{
-    const char *name;
-    json_t *value;
-    json_object_foreach((json_t *)object, name, value)
-    {
-        if (!find_field(fields, name))
-            return su_problem_set(r->problem, 422, NULL, NULL, "unknown field `%.100s`", name);
-    }
-    for (; fields->name; fields++) {
-        value = json_object_get(object, fields->name);
-        if ((!value || json_is_null(value)) && fields->must_be)
-            return su_problem_set(r->problem, 422, NULL, fields->name, "missing field `%s`",
-                                  fields->name);
-        if (value && !json_is_null(value) && !fields->read(r, value)) return false;
-    }
-    return true;
-}
-
-static bool read_sentences(Reading *r, const json_t *value)
+static bool read_sentences(SuReading *r, const json_t *value)
 {
     const json_t *source = json_object_get(value, "source_sentence");
     const json_t *sentences = json_object_get(value, "sentences");
     SuText text = su_json_text(source);
     if (!json_is_object(value) || json_object_size(value) != 2 || !json_is_string(source) ||
         !json_is_array(sentences))
-        return refuse(r, "inputs",
-                      "an object with a text `source_sentence` and a list `sentences`");
-    if (json_array_size(sentences) == 0)
-        return su_problem_set(r->problem, 413, "empty", "inputs", "`sentences` cannot be empty");
-    if (!make_inputs(r, json_array_size(sentences) + 1, "sentences")) return false;
+        return su_field_refuse(r, "an object with a text `source_sentence` and a list `sentences`");
+    r->field = "sentences";
+    if (json_array_size(sentences) == 0) return refuse_empty(r, r->field);
+    if (!su_field_make_inputs(r, json_array_size(sentences) + 1)) return false;
     r->request->inputs[0] = (SutraInput){.text = text.data, .text_size = text.size};
-    return read_texts(r, sentences, 1, "sentences");
+    return su_field_texts(r, sentences, 1);
 }
 
-static bool read_parameters(Reading *r, const json_t *value)
+static bool read_parameters(SuReading *r, const json_t *value)
 {
-    static const Field fields[] = {{"truncate", read_truncate, false},
-                                   {"truncation_direction", read_direction, false},
-                                   {"prompt_name", read_prompt_name, false},
-                                   {NULL, NULL, false}};
-    if (!json_is_object(value)) return refuse(r, "parameters", "an object");
-    return read_fields(r, value, fields);
+    static const SuField fields[] = {{"truncate", su_field_truncate, false},
+                                     {"truncation_direction", read_direction, false},
+                                     {"prompt_name", su_field_prompt_name, false},
+                                     {NULL, NULL, false}};
+    if (!json_is_object(value)) return su_field_refuse(r, "an object");
+    return su_fields_read(r, value, fields);
 }
 
-static const Field embed_fields[] = {{"inputs", read_inputs, true},
-                                     {"model", read_model, false},
-                                     {"truncate", read_truncate, false},
-                                     {"truncation_direction", read_direction, false},
-                                     {"prompt_name", read_prompt_name, false},
-                                     {"normalize", read_normalize, false},
-                                     {"dimensions", read_dimensions, false},
-                                     {NULL, NULL, false}};
-static const Field token_fields[] = {{"inputs", read_inputs, true},
-                                     {"model", read_model, false},
-                                     {"truncate", read_truncate, false},
-                                     {"truncation_direction", read_direction, false},
-                                     {"prompt_name", read_prompt_name, false},
-                                     {NULL, NULL, false}};
-static const Field similarity_fields[] = {{"inputs", read_sentences, true},
-                                          {"model", read_model, false},
-                                          {"parameters", read_parameters, false},
-                                          {NULL, NULL, false}};
-static const Field rerank_fields[] = {{"texts", read_document, true},
-                                      {"query", read_query, true},
-                                      {"model", read_model, false},
-                                      {"truncate", read_truncate, false},
-                                      {"truncation_direction", read_direction, false},
-                                      {"raw_scores", read_raw_scores, false},
-                                      {"return_text", read_return_text, false},
-                                      {NULL, NULL, false}};
+static const SuField embed_fields[] = {{"inputs", su_field_inputs, true},
+                                       {"model", su_field_model, false},
+                                       {"truncate", su_field_truncate, false},
+                                       {"truncation_direction", read_direction, false},
+                                       {"prompt_name", su_field_prompt_name, false},
+                                       {"normalize", su_field_normalize, false},
+                                       {"dimensions", su_field_dimensions, false},
+                                       {NULL, NULL, false}};
+static const SuField token_fields[] = {{"inputs", su_field_inputs, true},
+                                       {"model", su_field_model, false},
+                                       {"truncate", su_field_truncate, false},
+                                       {"truncation_direction", read_direction, false},
+                                       {"prompt_name", su_field_prompt_name, false},
+                                       {NULL, NULL, false}};
+static const SuField similarity_fields[] = {{"inputs", read_sentences, true},
+                                            {"model", su_field_model, false},
+                                            {"parameters", read_parameters, false},
+                                            {NULL, NULL, false}};
+static const SuField rerank_fields[] = {{"texts", read_documents, true},
+                                        {"query", read_query, true},
+                                        {"model", su_field_model, false},
+                                        {"truncate", su_field_truncate, false},
+                                        {"truncation_direction", read_direction, false},
+                                        {"raw_scores", read_raw_scores, false},
+                                        {"return_text", read_return_text, false},
+                                        {NULL, NULL, false}};
 
 /* NULL fields: those that the body is of. */
-static bool read_body(const SuEmbedLimits *limits, SuText body, const Field *fields,
+static bool read_body(const SuEmbedLimits *limits, SuText body, const SuField *fields,
                       SuEmbedRequest *request, SuProblem *problem)
 {
-    Reading r = {.limits = limits, .request = request, .problem = problem};
-    json_t *root = request->document = su_json_body_read(body, problem);
+    SuReading r = {.words = &words, .limits = limits, .request = request, .problem = problem};
+    const json_t *root = su_fields_document(&r, body);
     if (!root) return false;
     if (!fields) {
         bool is_similarity = json_is_object(json_object_get(root, "inputs"));
@@ -246,10 +149,7 @@ static bool read_body(const SuEmbedLimits *limits, SuText body, const Field *fie
     if (fields == rerank_fields) request->options.output = SUTRA_OUT_SCORES;
     if (fields == token_fields) request->options.output = SUTRA_OUT_TOKENS;
     if (request->options.output) request->options.normalize = SUTRA_NORMALIZE_NO;
-    if (!read_fields(&r, root, fields)) return false;
-    for (size_t i = 0; r.prompt.data && i < request->num_inputs; i++)
-        request->inputs[i].prompt_name = r.prompt.data;
-    return true;
+    return su_fields_read(&r, root, fields);
 }
 
 static bool read_embed(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
