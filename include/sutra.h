@@ -379,6 +379,7 @@ typedef struct SutraTokensView {
     const uint32_t *begin, *end; /* offsets into the text in Unicode code points, as `tokenizers`
                                     counts them; 0, 0 of special tokens */
     const uint32_t *tokens_seen; /* [num_items] before truncation */
+    const uint8_t *special; /* [cu_seqlens[num_items]] 1: no token of the text, put around it */
 } SutraTokensView;
 
 /* Called once a job, on an engine thread.
@@ -447,6 +448,18 @@ SUTRA_API SutraStatus sutra_tokenize(const SutraModel *model, const SutraInput *
 SUTRA_API SutraStatus sutra_tokens_view(const SutraTokens *tokens, SutraTokensView *view,
                                         SutraError *err);
 SUTRA_API void sutra_tokens_free(SutraTokens *tokens);
+
+/* The text of n token ids by the decoder of the model's tokenizer, as `tokenizers` decodes: ids
+ * that are no token's are passed over, and where skip_special is 1 those of special tokens. *text
+ * is UTF-8, *size bytes and a NUL behind them, and the caller's (sutra_text_free). Errors: ARGUMENT,
+ * UNSUPPORTED (names the decoder), LIMIT (an expression of it takes too long), MEMORY. */
+SUTRA_API SutraStatus sutra_decode(const SutraModel *model, const int32_t *token_ids, size_t n,
+                                   int skip_special, char **text, size_t *size, SutraError *err);
+SUTRA_API void sutra_text_free(char *text);
+
+/* A token as the vocabulary has it ("##ing"), *size bytes without a NUL, borrowed from the model;
+ * NULL: no token has the id. */
+SUTRA_API const char *sutra_model_token(const SutraModel *model, int32_t id, size_t *size);
 
 /* ---- engine ---- */
 
