@@ -160,13 +160,15 @@ static void write_embeddings(const SuEmbedAnswer *answer, SuHttpResponse *respon
 
 void su_ollama_embed(SuExchange *exchange)
 {
-    static const SuEmbedDialect dialect = {read_embed, find_model, write_embed};
+    static const SuEmbedDialect dialect = {
+        .read = read_embed, .find = find_model, .write = write_embed};
     su_embed_serve(exchange, &dialect);
 }
 
 void su_ollama_embeddings(SuExchange *exchange)
 {
-    static const SuEmbedDialect dialect = {read_embeddings, find_model, write_embeddings};
+    static const SuEmbedDialect dialect = {
+        .read = read_embeddings, .find = find_model, .write = write_embeddings};
     su_embed_serve(exchange, &dialect);
 }
 

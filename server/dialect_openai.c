@@ -123,7 +123,8 @@ static SuModelEntry *find_model(const SuModelTable *models, const SuEmbedRequest
 
 void su_openai_embeddings(SuExchange *exchange)
 {
-    static const SuEmbedDialect dialect = {read_request, find_model, write_answer};
+    static const SuEmbedDialect dialect = {
+        .read = read_request, .find = find_model, .write = write_answer};
     su_embed_serve(exchange, &dialect);
 }
 

@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RAW_SCORES = 1, RETURN_TEXT = 2, SIMILARITY = 4 }; /* in request->encoding */
+enum { RETURN_TEXT = 1, SIMILARITY = 2, SINGLE = 4 }; /* in request->encoding */
 
 /* ---- fields ---- */
 
 static bool refuse_empty(const SuReading *r, const char *field)
 {
-    return su_problem_set(r->problem, 413, "empty", field, "`%s` cannot be empty", field);
+    return su_problem_set(r->problem, 400, "empty", field, "`%s` cannot be empty", field);
 }
 
 static bool refuse_many(const SuReading *r, const char *field, size_t n)
@@ -25,7 +25,7 @@ static bool refuse_many(const SuReading *r, const char *field, size_t n)
                           r->limits->max_inputs);
 }
 
-static const SuFieldWords words = {.status = 422,
+const SuFieldWords su_tei_words = {.status = 422,
                                    .quote = "`",
                                    .end = "",
                                    .unknown = {"unknown field `", "`"},
@@ -33,29 +33,33 @@ static const SuFieldWords words = {.status = 422,
                                    .too_many = refuse_many,
                                    .empty = refuse_empty};
 
+/* After `truncate`: what is not cut is cut at no side. */
 static bool read_direction(SuReading *r, const json_t *value)
 {
     SuText text = su_json_text(value);
-    if (json_is_string(value) && su_text_is_word(text, "right")) return true;
-    return su_field_refuse(r, "\"right\": this server cuts texts at their end");
-}
-
-static bool read_flag(SuReading *r, const json_t *value, uint32_t flag)
-{
-    bool is_set;
-    bool good = su_field_flag(r, value, &is_set);
-    if (is_set) r->request->encoding |= flag;
-    return good;
+    SutraEmbedOptions *options = &r->request->options;
+    bool left = json_is_string(value) && su_text_is_word(text, "left");
+    if (!left && !(json_is_string(value) && su_text_is_word(text, "right")))
+        return su_field_refuse(r, "\"left\" or \"right\"");
+    if (options->truncation != SUTRA_TRUNCATE_ERROR)
+        options->truncation = left ? SUTRA_TRUNCATE_LEFT : SUTRA_TRUNCATE_RIGHT;
+    return true;
 }
 
 static bool read_raw_scores(SuReading *r, const json_t *value)
 {
-    return read_flag(r, value, RAW_SCORES);
+    bool is_set;
+    bool good = su_field_flag(r, value, &is_set);
+    r->request->options.raw_scores = is_set;
+    return good;
 }
 
 static bool read_return_text(SuReading *r, const json_t *value)
 {
-    return read_flag(r, value, RETURN_TEXT);
+    bool is_set;
+    bool good = su_field_flag(r, value, &is_set);
+    if (is_set) r->request->encoding |= RETURN_TEXT;
+    return good;
 }
 
 static bool read_documents(SuReading *r, const json_t *texts)
@@ -104,6 +108,41 @@ static bool read_parameters(SuReading *r, const json_t *value)
     return su_fields_read(r, value, fields);
 }
 
+static bool refuse_alone(const SuReading *r)
+{
+    return su_problem_set(r->problem, 424, "unsupported", r->field,
+                          "this server scores pairs of texts, [text, text], not texts alone");
+}
+
+/* [text, text]; [text] is a text alone. */
+static bool read_sequence(SuReading *r, const json_t *value, size_t i)
+{
+    SutraInput *input = &r->request->inputs[i];
+    const json_t *text = json_array_get(value, 0), *pair = json_array_get(value, 1);
+    size_t n = json_array_size(value);
+    if (n < 1 || n > 2 || !json_is_string(text) || (n == 2 && !json_is_string(pair)))
+        return su_field_refuse(r, "a text, a pair of texts, or a list of lists of one or two");
+    if (n == 1) return refuse_alone(r);
+    *input = (SutraInput){.text = json_string_value(text),
+                          .text_size = json_string_length(text),
+                          .pair = json_string_value(pair),
+                          .pair_size = json_string_length(pair)};
+    return true;
+}
+
+static bool read_sequences(SuReading *r, const json_t *value)
+{
+    if (json_is_string(value)) return refuse_alone(r);
+    if (!json_is_array(json_array_get(value, 0))) {
+        r->request->encoding |= SINGLE;
+        return su_field_make_inputs(r, 1) && read_sequence(r, value, 0);
+    }
+    if (!su_field_make_inputs(r, json_array_size(value))) return false;
+    for (size_t i = 0; i < json_array_size(value); i++)
+        if (!read_sequence(r, json_array_get(value, i), i)) return false;
+    return true;
+}
+
 static const SuField embed_fields[] = {{"inputs", su_field_inputs, true},
                                        {"model", su_field_model, false},
                                        {"truncate", su_field_truncate, false},
@@ -130,12 +169,17 @@ static const SuField rerank_fields[] = {{"texts", read_documents, true},
                                         {"raw_scores", read_raw_scores, false},
                                         {"return_text", read_return_text, false},
                                         {NULL, NULL, false}};
+static const SuField predict_fields[] = {
+    {"inputs", read_sequences, true},       {"model", su_field_model, false},
+    {"truncate", su_field_truncate, false}, {"truncation_direction", read_direction, false},
+    {"raw_scores", read_raw_scores, false}, {NULL, NULL, false}};
 
 /* NULL fields: those that the body is of. */
 static bool read_body(const SuEmbedLimits *limits, SuText body, const SuField *fields,
                       SuEmbedRequest *request, SuProblem *problem)
 {
-    SuReading r = {.words = &words, .limits = limits, .request = request, .problem = problem};
+    SuReading r = {
+        .words = &su_tei_words, .limits = limits, .request = request, .problem = problem};
     const json_t *root = su_fields_document(&r, body);
     if (!root) return false;
     if (!fields) {
@@ -146,7 +190,8 @@ static bool read_body(const SuEmbedLimits *limits, SuText body, const SuField *f
         if (is_similarity) request->encoding |= SIMILARITY;
     }
     request->options.normalize = SUTRA_NORMALIZE_YES;
-    if (fields == rerank_fields) request->options.output = SUTRA_OUT_SCORES;
+    if (fields == rerank_fields || fields == predict_fields)
+        request->options.output = SUTRA_OUT_SCORES;
     if (fields == token_fields) request->options.output = SUTRA_OUT_TOKENS;
     if (request->options.output) request->options.normalize = SUTRA_NORMALIZE_NO;
     return su_fields_read(&r, root, fields);
@@ -176,6 +221,12 @@ static bool read_rerank(const SuEmbedLimits *limits, SuText body, SuEmbedRequest
     return read_body(limits, body, rerank_fields, request, problem);
 }
 
+static bool read_predict(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
+                         SuProblem *problem)
+{
+    return read_body(limits, body, predict_fields, request, problem);
+}
+
 static bool read_any(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
                      SuProblem *problem)
 {
@@ -196,8 +247,8 @@ static SuModelEntry *first_reranker(const SuModelTable *models)
     return closed;
 }
 
-static SuModelEntry *find_model(const SuModelTable *models, const SuEmbedRequest *request,
-                                SuProblem *problem)
+SuModelEntry *su_tei_find(const SuModelTable *models, const SuEmbedRequest *request,
+                          SuProblem *problem)
 {
     SuText name = request->model;
     SuModelEntry *entry = NULL;
@@ -296,6 +347,14 @@ static void write_similarity(const SuEmbedAnswer *answer, SuHttpResponse *respon
     su_reply_string(&response->body, "]");
 }
 
+/* As the request wants it: raw, or between 0 and 1 whatever the model makes of it. */
+static float score_of(const SuEmbedAnswer *answer, size_t i)
+{
+    float score = *row_of(answer->view, i);
+    bool is_sigmoid = strcmp(answer->model->info.score_activation, "sigmoid") == 0;
+    return answer->request->options.raw_scores || is_sigmoid ? score : 1 / (1 + expf(-score));
+}
+
 typedef struct Rank {
     float score;
     size_t index;
@@ -328,30 +387,32 @@ static void write_ranks(const SuEmbedRequest *request, const Rank *ranks, SuRepl
 
 static void write_rerank(const SuEmbedAnswer *answer, SuHttpResponse *response)
 {
-    static const SuHttpProblem no_raw = {
-        424, "unsupported", "raw_scores",
-        "raw_scores: this model gives the sigmoid of its scores, and no raw ones", 0};
     const SutraResultView *view = answer->view;
-    bool is_sigmoid = strcmp(answer->model->info.score_activation, "sigmoid") == 0;
-    bool raw = answer->request->encoding & RAW_SCORES;
-    if (raw && is_sigmoid) {
-        response->status = no_raw.status;
-        su_tei_problem(response, &no_raw);
-        return;
-    }
     Rank *ranks = su_alloc(view->num_items, sizeof *ranks);
     if (!ranks) {
         response->body.failed = true;
         return;
     }
-    for (size_t i = 0; i < view->num_items; i++) {
-        float score = *row_of(view, i);
-        ranks[i] = (Rank){raw || is_sigmoid ? score : 1 / (1 + expf(-score)), i};
-    }
+    for (size_t i = 0; i < view->num_items; i++) ranks[i] = (Rank){score_of(answer, i), i};
     qsort(ranks, view->num_items, sizeof *ranks, compare);
     write_headers(answer, response);
     write_ranks(answer->request, ranks, &response->body);
     su_free(ranks);
+}
+
+/* A reranker has one label. */
+static void write_predict(const SuEmbedAnswer *answer, SuHttpResponse *response)
+{
+    SuReplyText *body = &response->body;
+    bool is_single = answer->request->encoding & SINGLE;
+    write_headers(answer, response);
+    if (!is_single) su_reply_string(body, "[");
+    for (size_t i = 0; i < answer->view->num_items; i++) {
+        su_reply_string(body, i ? ",[{\"score\":" : "[{\"score\":");
+        su_reply_float(body, score_of(answer, i));
+        su_reply_string(body, ",\"label\":\"LABEL_0\"}]");
+    }
+    if (!is_single) su_reply_string(body, "]");
 }
 
 static void write_any(const SuEmbedAnswer *answer, SuHttpResponse *response)
@@ -368,31 +429,36 @@ static void write_any(const SuEmbedAnswer *answer, SuHttpResponse *response)
 
 void su_tei_embed(SuExchange *exchange)
 {
-    static const SuEmbedDialect dialect = {read_embed, find_model, write_embed};
+    static const SuEmbedDialect dialect = {
+        .read = read_embed, .find = su_tei_find, .write = write_embed};
     su_embed_serve(exchange, &dialect);
 }
 
 void su_tei_embed_all(SuExchange *exchange)
 {
-    static const SuEmbedDialect dialect = {read_embed_all, find_model, write_embed_all};
+    static const SuEmbedDialect dialect = {
+        .read = read_embed_all, .find = su_tei_find, .write = write_embed_all};
     su_embed_serve(exchange, &dialect);
 }
 
 void su_tei_similarity(SuExchange *exchange)
 {
-    static const SuEmbedDialect dialect = {read_similarity, find_model, write_similarity};
+    static const SuEmbedDialect dialect = {
+        .read = read_similarity, .find = su_tei_find, .write = write_similarity};
     su_embed_serve(exchange, &dialect);
 }
 
 void su_tei_rerank(SuExchange *exchange)
 {
-    static const SuEmbedDialect dialect = {read_rerank, find_model, write_rerank};
+    static const SuEmbedDialect dialect = {
+        .read = read_rerank, .find = su_tei_find, .write = write_rerank};
     su_embed_serve(exchange, &dialect);
 }
 
 void su_tei_any(SuExchange *exchange)
 {
-    static const SuEmbedDialect dialect = {read_any, find_model, write_any};
+    static const SuEmbedDialect dialect = {
+        .read = read_any, .find = su_tei_find, .write = write_any};
     exchange->write_problem = su_tei_problem; /* "/" is no prefix of its own */
     su_embed_serve(exchange, &dialect);
 }
@@ -406,9 +472,9 @@ void su_tei_embed_sparse(SuExchange *exchange)
 
 void su_tei_predict(SuExchange *exchange)
 {
-    static const SuHttpProblem none = {
-        424, "unsupported", NULL, "no model of this server classifies; /rerank scores pairs", 0};
-    su_exchange_fail(exchange, &none);
+    static const SuEmbedDialect dialect = {
+        .read = read_predict, .find = su_tei_find, .write = write_predict};
+    su_embed_serve(exchange, &dialect);
 }
 
 /* ---- errors ---- */
@@ -420,13 +486,14 @@ void su_tei_problem(SuHttpResponse *response, const SuHttpProblem *problem)
     bool unsupported = strcmp(code, "unsupported") == 0;
     if (too_long) response->status = 413;
     if (unsupported) response->status = 424;
-    if (response->status == 400 && !too_long) response->status = 422;
-    const char *type = response->status == 424      ? "backend"
-                       : response->status == 429    ? "overloaded"
-                       : response->status == 503    ? "unhealthy"
-                       : response->status >= 500    ? "backend"
-                       : strcmp(code, "empty") == 0 ? "empty"
-                                                    : "validation";
+    bool empty = strcmp(code, "empty") == 0;
+    if (response->status == 400 && !empty) response->status = 422;
+    const char *type = response->status == 424   ? "backend"
+                       : response->status == 429 ? "overloaded"
+                       : response->status == 503 ? "unhealthy"
+                       : response->status >= 500 ? "backend"
+                       : empty                   ? "empty"
+                                                 : "validation";
     const char *message = problem->message ? problem->message : su_http_reason(response->status);
     su_reply_string(&response->body, "{\"error\":");
     su_reply_json(&response->body, (SuText){message, strlen(message)});

@@ -13,6 +13,7 @@
 #include "server_context.h"
 #include "sutra_server.h"
 #include "tei_info.h"
+#include "tei_tokens.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -42,6 +43,8 @@ static const SuRoute routes[] = {
     {"POST", "/similarity", su_tei_similarity, false},
     {"POST", "/rerank", su_tei_rerank, false},
     {"POST", "/predict", su_tei_predict, false},
+    {"POST", "/tokenize", su_tei_tokenize, false},
+    {"POST", "/decode", su_tei_decode, false},
     {"GET", "/", su_ollama_root, true},
     {"POST", "/", su_tei_any, false},
     {"POST", "/invocations", su_tei_any, false},
@@ -60,10 +63,11 @@ static const SuRoute routes[] = {
 
 /* "/embed" is the prefix of "/embeddings", which is OpenAI's. */
 static const SuProblemRoute problems[] = {
-    {"/api/", su_ollama_problem}, {"/embeddings", su_openai_problem},
-    {"/embed", su_tei_problem},   {"/similarity", su_tei_problem},
-    {"/rerank", su_tei_problem},  {"/predict", su_tei_problem},
-    {"/info", su_tei_problem},    {"/invocations", su_tei_problem},
+    {"/api/", su_ollama_problem},  {"/embeddings", su_openai_problem},
+    {"/embed", su_tei_problem},    {"/similarity", su_tei_problem},
+    {"/rerank", su_tei_problem},   {"/predict", su_tei_problem},
+    {"/tokenize", su_tei_problem}, {"/decode", su_tei_problem},
+    {"/info", su_tei_problem},     {"/invocations", su_tei_problem},
     {"", su_openai_problem}};
 
 static const SuRouteTable table = {routes, sizeof routes / sizeof *routes, problems,

@@ -21,7 +21,7 @@ typedef struct Pieces {
 static void put(Pieces *to, const char *bytes, size_t size)
 {
     size_t needed;
-    if (to->failed || size == 0) return;
+    if (to->failed || !bytes || size == 0) return;
     to->failed = su_add_overflows(to->size, size, &needed);
     if (!to->failed && needed > to->capacity) {
         size_t capacity = needed > SIZE_MAX / 2 ? needed : needed * 2;
@@ -32,7 +32,7 @@ static void put(Pieces *to, const char *bytes, size_t size)
             to->capacity = capacity;
         }
     }
-    if (to->failed) return;
+    if (to->failed || !to->bytes) return;
     memcpy(to->bytes + to->size, bytes, size);
     to->size = needed;
 }

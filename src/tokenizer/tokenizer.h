@@ -45,7 +45,8 @@ typedef struct SuEncoding {
 /* `where` (a path) begins error messages. json and vocab are not needed after the call. Ids may
  * have gaps; an id or text that is there twice is an error (in vocab.txt the last line of a text
  * counts, as in the reference). Sections that change neither ids nor texts (truncation, padding)
- * are ignored. Errors: FORMAT, UNSUPPORTED (names the component and lists what is known), MEMORY. */
+ * are ignored. Errors: FORMAT, UNSUPPORTED (names the component and lists what is known),
+ * MEMORY. */
 SutraStatus su_tokenizer_from_json(const void *json, size_t size, const char *where,
                                    SuTokenizer **tokenizer, SutraError *err);
 
