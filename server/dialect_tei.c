@@ -2,11 +2,10 @@
 
 #include "base/memory.h"
 #include "json_body.h"
+#include "ranks.h"
 #include "request_fields.h"
 
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { RETURN_TEXT = 1, SIMILARITY = 2, SINGLE = 4 }; /* in request->encoding */
@@ -235,24 +234,13 @@ static bool read_any(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *r
 
 /* ---- models ---- */
 
-/* The first reranker that is open, else the first model that may be one; NULL: all are others. */
-static SuModelEntry *first_reranker(const SuModelTable *models)
-{
-    SuModelEntry *closed = NULL;
-    for (size_t i = 0; i < models->num_entries; i++) {
-        SuModelEntry *entry = models->entries[i];
-        if (entry->model && entry->info.outputs >> SUTRA_OUT_SCORES & 1) return entry;
-        if (!entry->model && !closed) closed = entry;
-    }
-    return closed;
-}
-
 SuModelEntry *su_tei_find(const SuModelTable *models, const SuEmbedRequest *request,
                           SuProblem *problem)
 {
     SuText name = request->model;
     SuModelEntry *entry = NULL;
-    if (!name.data && request->options.output == SUTRA_OUT_SCORES) entry = first_reranker(models);
+    if (!name.data && request->options.output == SUTRA_OUT_SCORES)
+        entry = su_model_table_reranker(models);
     if (!entry) entry = su_model_table_find(models, name);
     if (!entry)
         su_problem_set(problem, 404, "model_not_found", "model", "the model `%.*s` does not exist",
@@ -347,28 +335,7 @@ static void write_similarity(const SuEmbedAnswer *answer, SuHttpResponse *respon
     su_reply_string(&response->body, "]");
 }
 
-/* As the request wants it: raw, or between 0 and 1 whatever the model makes of it. */
-static float score_of(const SuEmbedAnswer *answer, size_t i)
-{
-    float score = *row_of(answer->view, i);
-    bool is_sigmoid = strcmp(answer->model->info.score_activation, "sigmoid") == 0;
-    return answer->request->options.raw_scores || is_sigmoid ? score : 1 / (1 + expf(-score));
-}
-
-typedef struct Rank {
-    float score;
-    size_t index;
-} Rank;
-
-/* The best first; of equal ones the first text. */
-static int compare(const void *left, const void *right)
-{
-    const Rank *a = left, *b = right;
-    if (a->score != b->score) return a->score > b->score ? -1 : 1;
-    return a->index < b->index ? -1 : 1;
-}
-
-static void write_ranks(const SuEmbedRequest *request, const Rank *ranks, SuReplyText *body)
+static void write_ranks(const SuEmbedRequest *request, const SuRank *ranks, SuReplyText *body)
 {
     for (size_t i = 0; i < request->num_inputs; i++) {
         const SutraInput *input = &request->inputs[ranks[i].index];
@@ -387,14 +354,11 @@ static void write_ranks(const SuEmbedRequest *request, const Rank *ranks, SuRepl
 
 static void write_rerank(const SuEmbedAnswer *answer, SuHttpResponse *response)
 {
-    const SutraResultView *view = answer->view;
-    Rank *ranks = su_alloc(view->num_items, sizeof *ranks);
+    SuRank *ranks = su_ranks_create(answer);
     if (!ranks) {
         response->body.failed = true;
         return;
     }
-    for (size_t i = 0; i < view->num_items; i++) ranks[i] = (Rank){score_of(answer, i), i};
-    qsort(ranks, view->num_items, sizeof *ranks, compare);
     write_headers(answer, response);
     write_ranks(answer->request, ranks, &response->body);
     su_free(ranks);
@@ -409,7 +373,7 @@ static void write_predict(const SuEmbedAnswer *answer, SuHttpResponse *response)
     if (!is_single) su_reply_string(body, "[");
     for (size_t i = 0; i < answer->view->num_items; i++) {
         su_reply_string(body, i ? ",[{\"score\":" : "[{\"score\":");
-        su_reply_float(body, score_of(answer, i));
+        su_reply_float(body, su_rank_score(answer, i));
         su_reply_string(body, ",\"label\":\"LABEL_0\"}]");
     }
     if (!is_single) su_reply_string(body, "]");

@@ -86,6 +86,7 @@ static SuEmbedAnswer facts_of(const EmbedCall *call, const SutraResultView *view
     const SuRequestFacts *counted = &call->exchange->facts;
     return (SuEmbedAnswer){.request = &call->request,
                            .model = call->entry,
+                           .id = call->exchange->id,
                            .view = view,
                            .tokens = counted->tokens,
                            .truncated = counted->truncated_texts,

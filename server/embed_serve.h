@@ -22,6 +22,7 @@ typedef struct SuEmbedRequest {
     uint32_t most_tokens; /* of a text, where the model takes more; 0: as many as the model takes */
     uint32_t encoding;    /* of vectors; what it means is the dialect's */
     uint64_t keep_ns;     /* for su_model_entry_done; for ever unless the dialect says otherwise */
+    uint32_t most_rows;   /* of an answer that ranks; 0: all */
     uint64_t work_bytes;  /* of an answer that dialect.work makes, about */
     void *own;            /* of the dialect, of su_alloc; freed with the request */
     json_t *document;
@@ -31,6 +32,7 @@ typedef struct SuEmbedRequest {
 typedef struct SuEmbedAnswer {
     const SuEmbedRequest *request;
     const SuModelEntry *model;
+    const char *id;              /* of the exchange */
     const SutraResultView *view; /* [num_inputs, dim] */
     uint64_t tokens;             /* that went through the encoder */
     uint64_t truncated;          /* texts that were cut */

@@ -4,12 +4,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "dialect_cohere.h"
 #include "dialect_ollama.h"
 #include "dialect_openai.h"
 #include "dialect_tei.h"
 #include "health.h"
 #include "metrics_page.h"
 #include "ollama_catalogue.h"
+#include "rerank_documents.h"
 #include "server_context.h"
 #include "sutra_server.h"
 #include "tei_info.h"
@@ -33,6 +35,10 @@ static const SuRoute routes[] = {
     {"GET", "/ready", su_ready, true},
     {"GET", "/metrics", su_metrics_page, false},
     {"POST", "/v1/embeddings", su_openai_embeddings, false},
+    {"POST", "/v1/embed", su_cohere_embed_v1, false},
+    {"POST", "/v2/embed", su_cohere_embed, false},
+    {"POST", "/v1/rerank", su_rerank_v1, false},
+    {"POST", "/v2/rerank", su_rerank_v2, false},
     {"GET", "/v1/models", su_openai_models, false},
     {"GET", "/v1/models/{}", su_openai_model, false},
     {"GET", "/ping", su_health, true},
@@ -61,14 +67,22 @@ static const SuRoute routes[] = {
     {"DELETE", "/api/delete", su_ollama_delete, false},
 };
 
-/* "/embed" is the prefix of "/embeddings", which is OpenAI's. */
-static const SuProblemRoute problems[] = {
-    {"/api/", su_ollama_problem},  {"/embeddings", su_openai_problem},
-    {"/embed", su_tei_problem},    {"/similarity", su_tei_problem},
-    {"/rerank", su_tei_problem},   {"/predict", su_tei_problem},
-    {"/tokenize", su_tei_problem}, {"/decode", su_tei_problem},
-    {"/info", su_tei_problem},     {"/invocations", su_tei_problem},
-    {"", su_openai_problem}};
+/* "/embed" is the prefix of "/embeddings", which is OpenAI's; so is "/v1/embed". */
+static const SuProblemRoute problems[] = {{"/v1/embeddings", su_openai_problem},
+                                          {"/v1/embed", su_cohere_problem},
+                                          {"/v1/rerank", su_rerank_problem},
+                                          {"/v2/", su_cohere_problem},
+                                          {"/api/", su_ollama_problem},
+                                          {"/embeddings", su_openai_problem},
+                                          {"/embed", su_tei_problem},
+                                          {"/similarity", su_tei_problem},
+                                          {"/rerank", su_tei_problem},
+                                          {"/predict", su_tei_problem},
+                                          {"/tokenize", su_tei_problem},
+                                          {"/decode", su_tei_problem},
+                                          {"/info", su_tei_problem},
+                                          {"/invocations", su_tei_problem},
+                                          {"", su_openai_problem}};
 
 static const SuRouteTable table = {routes, sizeof routes / sizeof *routes, problems,
                                    sizeof problems / sizeof *problems};

@@ -8,8 +8,11 @@ The versions are in clients.txt.
 import asyncio
 import os
 import struct
+import tempfile
 import unittest
+from pathlib import Path
 
+import cohere
 import huggingface_hub
 import langchain_ollama
 import langchain_openai
@@ -17,7 +20,7 @@ import ollama
 import openai
 import prometheus_text
 from prometheus_client import parser as prometheus_parser
-from serve_case import Server, cli_vectors, main, parse_arguments, request_bytes
+from serve_case import Server, cli_scores, cli_vectors, main, make_reranker, parse_arguments, request_bytes
 
 PROGRAM, ARGUMENTS = parse_arguments()
 NAME = "text-embedding-3-small"
@@ -240,5 +243,76 @@ class HuggingFace(unittest.TestCase):
         self.assertEqual(asyncio.run(ask()), [self.expected[i % 4] for i in range(64)])
 
 
+class CohereClients(unittest.TestCase):
+    """Told where by CO_API_URL and CO_API_KEY."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+        cls.reranker = make_reranker(folder / "reranker")
+        cls.server = cls.enterClassContext(Server(PROGRAM, "-m", cls.reranker, "--api-key", KEY, "--alias", "embed-v4.0=base",
+                                                  "--alias", "rerank-v3.5=reranker"))
+        os.environ.update({"CO_API_URL": cls.server.url, "CO_API_KEY": KEY})
+        cls.expected = cli_vectors(PROGRAM, TEXTS)
+        cls.scores = cli_scores(PROGRAM, cls.reranker, "the river", TEXTS)
+
+    def check_ranks(self, results):
+        self.assertEqual([row.index for row in results], sorted(range(len(TEXTS)), key=lambda i: -self.scores[i])[:len(results)])
+        for row in results:
+            self.assertAlmostEqual(row.relevance_score, self.scores[row.index], delta=1e-6)
+
+    def test_v2(self):
+        client = cohere.ClientV2()
+        kinds = ["float", "int8", "ubinary", "base64"]
+        answer = client.embed(model="embed-v4.0", texts=TEXTS, input_type="search_document", embedding_types=kinds, truncate="NONE")
+        self.assertEqual(as_bytes(answer.embeddings.float_), self.expected)
+        self.assertEqual([struct.pack("32b", *row) for row in answer.embeddings.int8],
+                         cli_vectors(PROGRAM, TEXTS, "--output-dtype", "int8"))
+        self.assertEqual([bytes(row) for row in answer.embeddings.ubinary], cli_vectors(PROGRAM, TEXTS, "--output-dtype", "ubinary"))
+        self.assertEqual(len(answer.embeddings.base64), len(TEXTS))
+        self.assertGreater(answer.meta.billed_units.input_tokens, 0)
+        many = [f"{TEXTS[i % 4]} {i}" for i in range(1000)]
+        rows = client.embed(model="embed-v4.0", texts=many, input_type="search_query", output_dimension=7)
+        self.assertEqual(as_bytes(rows.embeddings.float_), cli_vectors(PROGRAM, many, "--dim", "7"))
+        answer = client.rerank(model="rerank-v3.5", query="the river", documents=TEXTS)
+        self.check_ranks(answer.results)
+        self.assertEqual((len(answer.results), answer.meta.billed_units.search_units), (4, 1))
+        self.check_ranks(client.rerank(model="rerank-v3.5", query="the river", documents=TEXTS, top_n=2).results)
+
+    def test_v1(self):
+        client = cohere.Client()
+        answer = client.embed(texts=TEXTS, model="embed-v4.0", input_type="search_document")
+        self.assertEqual(as_bytes(answer.embeddings), self.expected)
+        many = [f"{TEXTS[i % 4]} {i}" for i in range(1000)]  # a request for each 96
+        answer = client.embed(texts=many, model="embed-v4.0", input_type="clustering", embedding_types=["float"])
+        self.assertEqual(as_bytes(answer.embeddings.float_), cli_vectors(PROGRAM, many))
+        answer = client.rerank(query="the river", documents=[{"text": text} for text in TEXTS], return_documents=True)
+        self.check_ranks(answer.results)
+        self.assertEqual([row.document.text for row in answer.results], [TEXTS[row.index] for row in answer.results])
+
+    def test_async(self):
+        async def ask():
+            client = cohere.AsyncClientV2()
+            answers = await asyncio.gather(*(client.embed(model="embed-v4.0", texts=[TEXTS[i % 4]], input_type="search_query",
+                                                          embedding_types=["float"]) for i in range(64)))
+            return as_bytes(answer.embeddings.float_[0] for answer in answers)
+        self.assertEqual(asyncio.run(ask()), [self.expected[i % 4] for i in range(64)])
+
+    def test_errors(self):
+        client = cohere.ClientV2()
+        for wrong, kind, words in (
+                (lambda: client.embed(model="none", texts=["x"], input_type="search_query"), cohere.NotFoundError, "'none' not found"),
+                (lambda: client.embed(model="embed-v4.0", texts=[], input_type="search_query"), cohere.BadRequestError, "empty"),
+                (lambda: client.embed(model="embed-v4.0", texts=["x"], input_type="image"), cohere.BadRequestError, "input_type"),
+                (lambda: client.embed(model="embed-v4.0", texts=["night " * 400], input_type="clustering", truncate="NONE"),
+                 cohere.BadRequestError, "402 tokens"),
+                (lambda: client.rerank(model="embed-v4.0", query="x", documents=["y"]), cohere.BadRequestError, "embedding model"),
+                (lambda: cohere.ClientV2(api_key="wrong").rerank(model="rerank-v3.5", query="x", documents=["y"]),
+                 cohere.UnauthorizedError, "key")):
+            with self.assertRaises(kind) as caught:
+                wrong()
+            self.assertIn(words, caught.exception.body["message"])
+
+
 if __name__ == "__main__":
-    main(ARGUMENTS)
+    main(ARGUMENTS, warnings="ignore")  # what clients do that their libraries have grown out of

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 import unittest
 
-from serve_case import SOURCE, Server, cli_vectors, main, parse_arguments
+from serve_case import SOURCE, Server, cli_scores, cli_vectors, main, make_reranker, parse_arguments
 
 PROGRAM, ARGUMENTS = parse_arguments()
 TEXTS = ["a green garden", "the paper is new", "héllo wörld", "silver music at night over the river", "日本", "x"]
@@ -20,25 +20,6 @@ LONG = "night " * 400
 
 def as_bytes(rows):
     return [struct.pack(f"<{len(row)}f", *row) for row in rows]
-
-
-def make_reranker(folder, activation=None):
-    """One that gives the sigmoid of its scores, or them as they are: activation "Identity"."""
-    shutil.copytree(GOLDEN / "models/base", folder, ignore=shutil.ignore_patterns("modules.json", "1_Pooling"))
-    shutil.copytree(GOLDEN / "rerankers/bert", folder, dirs_exist_ok=True)
-    if activation:
-        path = folder / "config.json"
-        config = json.loads(path.read_text())
-        config["sentence_transformers"] = {"activation_fn": f"torch.nn.modules.linear.{activation}"}
-        path.write_text(json.dumps(config))
-    return folder
-
-
-def cli_scores(model, query, texts):
-    """Score of each text, in their order."""
-    done = subprocess.run([PROGRAM, "rerank", "-m", model, "--json", "--", query, *texts], capture_output=True, check=True)
-    found = [json.loads(line) for line in done.stdout.splitlines()]
-    return [row["score"] for row in sorted(found, key=lambda row: row["line"])]
 
 
 class Tei(unittest.TestCase):
@@ -123,14 +104,14 @@ class Tei(unittest.TestCase):
 
     def test_rerank(self):
         """Without a model's name, by the first reranker."""
-        scores = cli_scores(self.reranker, "the river", TEXTS)
+        scores = cli_scores(PROGRAM, self.reranker, "the river", TEXTS)
         self.check_ranks(self.post("/rerank", query="the river", texts=TEXTS).json, scores)
         self.assertTrue(all(0 < score < 1 for score in scores))
         raw = self.post("/rerank", query="the river", texts=TEXTS, raw_scores=True).json
         self.check_ranks(raw, [math.log(score / (1 - score)) for score in scores], delta=2e-5)
 
     def test_raw_scores(self):
-        scores = cli_scores(self.raw, "the river", TEXTS)
+        scores = cli_scores(PROGRAM, self.raw, "the river", TEXTS)
         self.check_ranks(self.post("/rerank", query="the river", texts=TEXTS, model="raw", raw_scores=True).json, scores)
         sigmoids = [1 / (1 + math.exp(-score)) for score in scores]
         self.check_ranks(self.post("/rerank", query="the river", texts=TEXTS, model="raw").json, sigmoids)
@@ -144,7 +125,7 @@ class Tei(unittest.TestCase):
 
     def test_predict(self):
         pairs = [["the river", text] for text in TEXTS]
-        scores = cli_scores(self.reranker, "the river", TEXTS)
+        scores = cli_scores(PROGRAM, self.reranker, "the river", TEXTS)
         rows = self.post("/predict", inputs=pairs).json
         self.assertEqual([[row["label"] for row in some] for some in rows], [["LABEL_0"]] * len(TEXTS))
         for some, score in zip(rows, scores):
