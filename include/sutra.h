@@ -483,6 +483,10 @@ SUTRA_API SutraStatus sutra_engine_create(const SutraEngineOptions *options, Sut
 SUTRA_API SutraStatus sutra_engine_stats(const SutraEngine *engine, char *json, size_t capacity,
                                          size_t *size, SutraError *err);
 
+/* Forgets the rows of cache_bytes, if there are any; hits and misses go on being counted. Rows that
+ * are being computed meanwhile are kept. Any thread. Errors: ARGUMENT. */
+SUTRA_API SutraStatus sutra_engine_clear_cache(SutraEngine *engine, SutraError *err);
+
 /* Adds a device to an engine, or takes one away from it, when what it is at is done. An added one
  * loads a model when it is first used there, while others take its batches. Any
  * thread; the engine has several devices, or one that is a plugin's. Errors: ARGUMENT (no such

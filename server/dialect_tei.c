@@ -173,6 +173,12 @@ static const SuField predict_fields[] = {
     {"truncate", su_field_truncate, false}, {"truncation_direction", read_direction, false},
     {"raw_scores", read_raw_scores, false}, {NULL, NULL, false}};
 
+bool su_tei_read_embed(SuReading *r, const json_t *root)
+{
+    r->request->options.normalize = SUTRA_NORMALIZE_YES;
+    return su_fields_read(r, root, embed_fields);
+}
+
 /* NULL fields: those that the body is of. */
 static bool read_body(const SuEmbedLimits *limits, SuText body, const SuField *fields,
                       SuEmbedRequest *request, SuProblem *problem)
@@ -194,12 +200,6 @@ static bool read_body(const SuEmbedLimits *limits, SuText body, const SuField *f
     if (fields == token_fields) request->options.output = SUTRA_OUT_TOKENS;
     if (request->options.output) request->options.normalize = SUTRA_NORMALIZE_NO;
     return su_fields_read(&r, root, fields);
-}
-
-static bool read_embed(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
-                       SuProblem *problem)
-{
-    return read_body(limits, body, embed_fields, request, problem);
 }
 
 static bool read_embed_all(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
@@ -293,7 +293,7 @@ static const float *row_of(const SutraResultView *view, size_t row)
     return (const float *)view->data + row * view->dim;
 }
 
-static void write_embed(const SuEmbedAnswer *answer, SuHttpResponse *response)
+void su_tei_write_embed(const SuEmbedAnswer *answer, SuHttpResponse *response)
 {
     const SutraResultView *view = answer->view;
     write_headers(answer, response);
@@ -386,17 +386,10 @@ static void write_any(const SuEmbedAnswer *answer, SuHttpResponse *response)
     else if (answer->request->encoding & SIMILARITY)
         write_similarity(answer, response);
     else
-        write_embed(answer, response);
+        su_tei_write_embed(answer, response);
 }
 
 /* ---- routes ---- */
-
-void su_tei_embed(SuExchange *exchange)
-{
-    static const SuEmbedDialect dialect = {
-        .read = read_embed, .find = su_tei_find, .write = write_embed};
-    su_embed_serve(exchange, &dialect);
-}
 
 void su_tei_embed_all(SuExchange *exchange)
 {

@@ -16,7 +16,6 @@
 
 #include "request_fields.h"
 
-void su_tei_embed(SuExchange *exchange);
 void su_tei_embed_all(SuExchange *exchange);
 void su_tei_similarity(SuExchange *exchange);
 void su_tei_rerank(SuExchange *exchange);
@@ -26,6 +25,9 @@ void su_tei_predict(SuExchange *exchange);
 void su_tei_embed_sparse(SuExchange *exchange);
 
 extern const SuFieldWords su_tei_words;
+/* Of /embed, which is Sutra's own path too (dialect_sutra.h). */
+bool su_tei_read_embed(SuReading *r, const json_t *root);
+void su_tei_write_embed(const SuEmbedAnswer *answer, SuHttpResponse *response);
 /* As SuEmbedDialect.find: requests for scores get the first reranker unless they name a model. */
 SuModelEntry *su_tei_find(const SuModelTable *models, const SuEmbedRequest *request,
                           SuProblem *problem);

@@ -4,9 +4,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "cache_pages.h"
 #include "dialect_cohere.h"
 #include "dialect_ollama.h"
 #include "dialect_openai.h"
+#include "dialect_sutra.h"
 #include "dialect_tei.h"
 #include "health.h"
 #include "metrics_page.h"
@@ -41,9 +43,11 @@ static const SuRoute routes[] = {
     {"POST", "/v2/rerank", su_rerank_v2, false},
     {"GET", "/v1/models", su_openai_models, false},
     {"GET", "/v1/models/{}", su_openai_model, false},
+    {"GET", "/cache/stats", su_cache_stats, false},
+    {"POST", "/cache/clear", su_cache_clear, false},
     {"GET", "/ping", su_health, true},
     {"GET", "/info", su_tei_info, false},
-    {"POST", "/embed", su_tei_embed, false},
+    {"POST", "/embed", su_sutra_embed, false},
     {"POST", "/embed_all", su_tei_embed_all, false},
     {"POST", "/embed_sparse", su_tei_embed_sparse, false},
     {"POST", "/similarity", su_tei_similarity, false},
