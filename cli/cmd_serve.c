@@ -22,7 +22,7 @@
 typedef struct ServeArgs {
     CliModelArgs model;
     CliTextList models, aliases;
-    const char *host, *port, *api_key, *cors_origin;
+    const char *host, *port, *api_key, *cors_origin, *openai_tokens;
     uint32_t max_body, max_inputs, max_answers, max_connections;
     uint32_t max_queued_tokens, cache_bytes;
     uint32_t receive_ms, send_ms, idle_ms, queue_ms, drain_ms;
@@ -53,6 +53,11 @@ static const CliOption own_options[] = {
     {"cors-origin", 0, CLI_OPTION_TEXT, "URL", offsetof(ServeArgs, cors_origin),
      "origins with commas between them whose pages may ask the server from browsers, as "
      "https://app.example; '*': any (default: none)",
+     0, 0},
+    {"openai-tokens", 0, CLI_OPTION_TEXT, "FILE", offsetof(ServeArgs, openai_tokens),
+     "a file of tiktoken's (cl100k_base.tiktoken): token ids that clients of OpenAI send become "
+     "the "
+     "texts they stand for (default: they are refused)",
      0, 0},
     {"truncate", 0, CLI_OPTION_FLAG, NULL, offsetof(ServeArgs, truncate),
      "cut texts that are too long, and say so, instead of refusing them", 0, 0},
@@ -270,6 +275,7 @@ static void plan(const ServeArgs *args, uint32_t port, CliLineQueue *lines,
                                     .port = port,
                                     .api_key = args->api_key,
                                     .cors_origins = args->cors_origin,
+                                    .openai_tokens = args->openai_tokens,
                                     .no_auth = no_auth && strcmp(no_auth, "1") == 0,
                                     .max_body = args->max_body,
                                     .max_inputs = args->max_inputs,

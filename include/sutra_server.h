@@ -60,6 +60,9 @@ typedef struct SutraServerOptions {
     const char *cors_origins;
     uint32_t access_text; /* 1: lines for people instead of JSON */
     uint32_t reserved32;
+    /* A file of tiktoken's ("cl100k_base.tiktoken"): token ids in requests to OpenAI's API become
+     * the texts that they stand for. NULL: they are refused. */
+    const char *openai_tokens;
 } SutraServerOptions;
 
 /* Makes the engine. The options are copied, host and api_key too. Errors: ARGUMENT, MEMORY, LIMIT,

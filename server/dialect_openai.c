@@ -1,11 +1,14 @@
 #include "dialect_openai.h"
 
+#include "base/log.h"
+#include "base/memory.h"
 #include "json_body.h"
 #include "request_fields.h"
 
 #include <string.h>
 
 enum { ENCODING_FLOAT, ENCODING_BASE64 };
+enum { MOST_SEARCHED = 65536 }; /* bytes of a body, for texts that went through a tokenizer */
 
 /* ---- the request ---- */
 
@@ -14,15 +17,79 @@ static bool refuse_empty(const SuReading *r, const char *field)
     return su_problem_set(r->problem, 400, NULL, field, "`%s` cannot be an empty array.", field);
 }
 
+/* ---- token ids of OpenAI's models ---- */
+
+static bool refuse_ids(const SuReading *r)
+{
+    return su_problem_set(
+        r->problem, 400, "token_ids_not_supported", r->field,
+        "`%s` holds token ids, which are those of another model's tokenizer: send texts. "
+        "LangChain's OpenAIEmbeddings does with check_embedding_ctx_length=False.",
+        r->field);
+}
+
+/* Bytes that the ids of a list stand for, which are added to *total. */
+static bool measure_ids(const SuReading *r, const json_t *list, uint64_t *total)
+{
+    if (json_array_size(list) == 0) return su_field_refuse(r, "texts or lists of token ids");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+        json_int_t id = json_integer_value(item);
+        if (!json_is_integer(item)) return su_field_refuse(r, "texts or lists of token ids");
+        SuText bytes = su_token_bytes_of(r->limits->openai_tokens, (uint64_t)id);
+        if (!bytes.data)
+            return su_problem_set(r->problem, 400, NULL, r->field,
+                                  "`%s` holds %lld, which is no token id of this server's file.",
+                                  r->field, (long long)id);
+        *total += bytes.size;
+    }
+    return *total <= r->limits->max_text ||
+           su_problem_set(r->problem, 400, NULL, r->field,
+                          "The token ids of `%s` stand for more than %llu bytes.", r->field,
+                          (unsigned long long)r->limits->max_text);
+}
+
+/* A list's text, in three times as much room as its bytes take; returns those. */
+static size_t decode_ids(const SuReading *r, const json_t *list, char *text, SutraInput *input)
+{
+    uint64_t size = 0;
+    measure_ids(r, list, &size);
+    char *to = text + 2 * size;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        uint64_t id = (uint64_t)json_integer_value(json_array_get(list, i));
+        SuText bytes = su_token_bytes_of(r->limits->openai_tokens, id);
+        memcpy(to, bytes.data, bytes.size);
+        to += bytes.size;
+    }
+    *input = (SutraInput){.text = text, .text_size = su_token_bytes_mend(text, size)};
+    return size;
+}
+
+/* [1, 2], [[1, 2], [3]] */
+static bool read_ids(SuReading *r, const json_t *value)
+{
+    bool is_batch = json_is_array(json_array_get(value, 0));
+    size_t n = is_batch ? json_array_size(value) : 1;
+    uint64_t total = 0;
+    if (!su_field_make_inputs(r, n)) return false;
+    for (size_t i = 0; i < n; i++)
+        if (!measure_ids(r, is_batch ? json_array_get(value, i) : value, &total)) return false;
+    char *text = r->request->own = su_alloc(total * 3 + 1, 1);
+    if (!text)
+        return su_problem_set(r->problem, 503, "out_of_memory", NULL,
+                              "The server is out of memory.");
+    for (size_t i = 0; i < n; i++)
+        text += 3 * decode_ids(r, is_batch ? json_array_get(value, i) : value, text,
+                               &r->request->inputs[i]);
+    return true;
+}
+
+/* ---- fields ---- */
+
 static bool check_text(const SuReading *r, const char *field, const json_t *item, size_t i)
 {
     (void)i;
-    if (json_is_integer(item) || json_is_array(item))
-        return su_problem_set(
-            r->problem, 400, "token_ids_not_supported", field,
-            "`%s` holds token ids, which are those of another model's tokenizer: send texts. "
-            "LangChain's OpenAIEmbeddings does with check_embedding_ctx_length=False.",
-            field);
+    if (json_is_integer(item) || json_is_array(item)) return refuse_ids(r);
     if (json_is_string(item) && json_string_length(item) == 0)
         return su_problem_set(r->problem, 400, NULL, field, "`%s` cannot be an empty string.",
                               field);
@@ -41,6 +108,8 @@ static const SuFieldWords words = {.status = 400,
 static bool read_input(SuReading *r, const json_t *value)
 {
     const json_t *first = json_array_get(value, 0);
+    bool is_ids = json_is_integer(first) || json_is_array(first);
+    if (is_ids && r->limits->openai_tokens) return read_ids(r, value);
     if (first && !json_is_string(first) && !check_text(r, r->field, first, 0)) return false;
     return su_field_inputs(r, value);
 }
@@ -121,10 +190,28 @@ static SuModelEntry *find_model(const SuModelTable *models, const SuEmbedRequest
     return entry;
 }
 
+/* What a client's tokenizer did not know is lost; its user learns of it here, once. */
+static void look_for_unknown(const SuExchange *exchange)
+{
+    static const char *const unknown[] = {"[UNK]", "<unk>"};
+    SuServerContext *context = exchange->context;
+    size_t size = exchange->body.size < MOST_SEARCHED ? exchange->body.size : MOST_SEARCHED;
+    for (size_t i = 0; size && !context->told_unknown && i < 2; i++) {
+        if (!memmem(exchange->body.data, size, unknown[i], strlen(unknown[i]))) continue;
+        context->told_unknown = true;
+        su_log(context->log, context->log_user, SU_LOG_WARNING,
+               "a text sent to /v1/embeddings holds \"%s\": it seems to have been through a "
+               "tokenizer and back, which loses what that does not know. LangChain's "
+               "OpenAIEmbeddings sends texts as they are with check_embedding_ctx_length=False",
+               unknown[i]);
+    }
+}
+
 void su_openai_embeddings(SuExchange *exchange)
 {
     static const SuEmbedDialect dialect = {
         .read = read_request, .find = find_model, .write = write_answer};
+    look_for_unknown(exchange);
     su_embed_serve(exchange, &dialect);
 }
 

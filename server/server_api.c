@@ -28,7 +28,8 @@ struct SutraServer {
     SuServerContext context; /* first: what handlers get */
     SutraServerOptions options;
     SuHttpOptions http;
-    char *host, *key, *origins; /* NULL: none */
+    char *host, *key, *origins;  /* NULL: none */
+    SuTokenBytes *openai_tokens; /* NULL: none */
     bool made_key, has_run;
 };
 
@@ -160,7 +161,9 @@ static void settle_http(SutraServer *server)
     server->context.limits =
         (SuEmbedLimits){.max_inputs = or_default(options->max_inputs, 2048),
                         .truncates = options->truncate == 1,
-                        .queue_ns = or_default(options->queue_ms, 60000) * UINT64_C(1000000)};
+                        .queue_ns = or_default(options->queue_ms, 60000) * UINT64_C(1000000),
+                        .max_text = max_body,
+                        .openai_tokens = server->openai_tokens};
 }
 
 static SutraStatus make_parts(SutraServer *server, SutraError *err)
@@ -199,12 +202,14 @@ SutraStatus sutra_server_create(const SutraServerOptions *options, SutraServer *
     SutraStatus status = SUTRA_OK;
     if (!has_all) status = su_error_set(err, SUTRA_E_MEMORY, "out of memory for the server");
     if (status == SUTRA_OK) status = settle_key(server, err);
+    if (status == SUTRA_OK && options->openai_tokens)
+        status = su_token_bytes_open(options->openai_tokens, &server->openai_tokens, err);
     if (status == SUTRA_OK) {
         settle_http(server);
         status = make_parts(server, err);
     }
     server->options.engine = NULL;
-    server->options.api_key = server->options.cors_origins = NULL;
+    server->options.api_key = server->options.cors_origins = server->options.openai_tokens = NULL;
     if (status == SUTRA_OK)
         *result = server;
     else
@@ -269,6 +274,7 @@ void sutra_server_free(SutraServer *server)
     if (context->http.loop.base) su_loop_flush(&context->http.loop);
     su_model_table_close(&context->models);
     su_http_server_close(&context->http);
+    su_token_bytes_free(server->openai_tokens);
     su_free(server->host);
     su_free(server->key);
     su_free(server->origins);

@@ -88,16 +88,6 @@ static void put_replaced(Pieces *to, SuTextView text, const char *pattern, size_
 
 /* ---- bytes that may be no UTF-8 ---- */
 
-/* Bytes of what one U+FFFD stands for: all that could have begun a code point. */
-static size_t broken_size(const unsigned char *b, size_t left)
-{
-    const unsigned char probe[4] = {b[0], left > 1 ? b[1] : 0, 0x80, 0x80};
-    size_t size = 2;
-    if (!su_utf8_sequence_size(probe, 4)) return 1;
-    while (size < left && su_utf8_is_continuation((char)b[size])) size++;
-    return size;
-}
-
 static void put_lossy(Pieces *to, const char *bytes, size_t size)
 {
     size_t done = 0, i = 0;
@@ -107,7 +97,7 @@ static void put_lossy(Pieces *to, const char *bytes, size_t size)
         if (step == 0) {
             put(to, bytes + done, i - done);
             put(to, UNKNOWN_CHARACTER, 3);
-            done = i += broken_size(b, size - i);
+            done = i += su_utf8_broken_size(b, size - i);
         }
         i += step;
     }
