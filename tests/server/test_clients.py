@@ -6,11 +6,15 @@ The versions are in clients.txt.
 """
 
 import asyncio
+import base64
 import os
 import struct
 import tempfile
 import unittest
+import unittest.mock
 from pathlib import Path
+
+os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"  # read when it is imported
 
 import cohere
 import huggingface_hub
@@ -19,6 +23,13 @@ import langchain_openai
 import ollama
 import openai
 import prometheus_text
+import tiktoken
+from haystack import Document
+from haystack.components.embedders import OpenAIDocumentEmbedder, OpenAITextEmbedder
+from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
+from llama_index.embeddings.openai_like import OpenAILikeEmbedding
+from llama_index.postprocessor.jinaai_rerank import JinaRerank
+from llama_index.postprocessor.tei_rerank import TextEmbeddingInference
 from prometheus_client import parser as prometheus_parser
 from serve_case import Server, cli_scores, cli_vectors, main, make_reranker, parse_arguments, request_bytes
 
@@ -117,6 +128,93 @@ class Clients(unittest.TestCase):
         self.assertEqual(as_bytes(client.embed_documents(TEXTS)), self.expected)
         self.assertEqual(as_bytes([client.embed_query(TEXTS[0])]), self.expected[:1])
         self.assertEqual(as_bytes(asyncio.run(client.aembed_documents(TEXTS))), self.expected)
+
+
+class LangChainOfTokens(unittest.TestCase):
+    """OpenAIEmbeddings without a setting sends token ids of OpenAI's models, which a file of the server's explains."""
+
+    def setUp(self):
+        tokens = [bytes([i]) for i in range(256)] + [b"th", b"the", b" the", b"\xc3\xa9", b"ight", b" night"]
+        ranks = {token: i for i, token in enumerate(tokens)}
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        (folder / "small.tiktoken").write_text("".join(f"{base64.b64encode(t).decode()} {i}\n" for t, i in ranks.items()))
+        encoding = tiktoken.Encoding("small", pat_str=r"\s?\S+|\s+", mergeable_ranks=ranks, special_tokens={})
+        for name in ("cl100k_base", "o200k_base"):  # in the place of what tiktoken would download
+            self.enterContext(unittest.mock.patch.dict(tiktoken.registry.ENCODINGS, {name: encoding}))
+        self.server = self.enterContext(Server(PROGRAM, "--openai-tokens", folder / "small.tiktoken", "--alias", f"{NAME}=base"))
+        self.enterContext(unittest.mock.patch.dict(os.environ, {"OPENAI_BASE_URL": f"{self.server.url}/v1", "OPENAI_API_KEY": KEY}))
+
+    def test_default_constructor(self):
+        client = langchain_openai.OpenAIEmbeddings(model=NAME)
+        expected = cli_vectors(PROGRAM, TEXTS)
+        self.assertEqual(as_bytes(client.embed_documents(TEXTS)), expected)
+        self.assertEqual(as_bytes([client.embed_query(TEXTS[2])]), expected[2:3])
+        self.assertEqual(as_bytes(asyncio.run(client.aembed_documents(TEXTS))), expected)
+        many = [f"{TEXTS[i % 4]} {i}" for i in range(1000)]
+        self.assertEqual(as_bytes(client.embed_documents(many)), cli_vectors(PROGRAM, many))
+
+
+class Frameworks(unittest.TestCase):
+    """Of embedders in the likeness of OpenAI's, and of rerankers."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+        cls.reranker = make_reranker(folder / "reranker")
+        cls.server = cls.enterClassContext(Server(PROGRAM, "-m", cls.reranker, "--api-key", KEY, "--alias", f"{NAME}=base"))
+        cls.url = f"{cls.server.url}/v1"
+        cls.enterClassContext(unittest.mock.patch.dict(os.environ, {"OPENAI_API_KEY": KEY}))
+        cls.expected = cli_vectors(PROGRAM, TEXTS)
+        cls.many = [f"{TEXTS[i % 4]} {i}" for i in range(1000)]
+
+    def test_llama_index(self):
+        client = OpenAILikeEmbedding(model_name=NAME, api_base=self.url, api_key=KEY)
+        self.assertEqual(as_bytes(client.get_text_embedding_batch(TEXTS)), self.expected)
+        self.assertEqual(as_bytes([client.get_query_embedding(TEXTS[1])]), self.expected[1:2])
+        self.assertEqual(as_bytes(client.get_text_embedding_batch(self.many)), cli_vectors(PROGRAM, self.many))
+        self.assertEqual(as_bytes(asyncio.run(client.aget_text_embedding_batch(TEXTS))), self.expected)
+        short = OpenAILikeEmbedding(model_name=NAME, api_base=self.url, api_key=KEY, dimensions=7)
+        self.assertEqual(as_bytes(short.get_text_embedding_batch(TEXTS)), cli_vectors(PROGRAM, TEXTS, "--dim", "7"))
+        for wrong, kind in (({"model_name": "none"}, openai.NotFoundError), ({"api_key": "wrong"}, openai.AuthenticationError)):
+            with self.assertRaises(kind):
+                OpenAILikeEmbedding(**{"model_name": NAME, "api_base": self.url, "api_key": KEY, **wrong}).get_text_embedding("x")
+        for wrong in ("", "night " * 400):
+            with self.assertRaises(openai.BadRequestError):
+                client.get_text_embedding_batch([wrong])
+
+    def test_haystack(self):
+        client = OpenAITextEmbedder(api_base_url=self.url)
+        answer = client.run(TEXTS[1])
+        self.assertEqual(as_bytes([answer["embedding"]]), self.expected[1:2])
+        self.assertEqual(answer["meta"]["model"], "base")
+        self.assertEqual(as_bytes([asyncio.run(client.run_async(TEXTS[2]))["embedding"]]), self.expected[2:3])
+        writer = OpenAIDocumentEmbedder(api_base_url=self.url, progress_bar=False)
+        documents = writer.run([Document(content=text) for text in self.many])["documents"]
+        self.assertEqual(as_bytes(document.embedding for document in documents), cli_vectors(PROGRAM, self.many))
+        again = asyncio.run(OpenAIDocumentEmbedder(api_base_url=self.url, progress_bar=False).run_async([Document(content=t) for t in TEXTS]))
+        self.assertEqual(as_bytes(document.embedding for document in again["documents"]), self.expected)
+        with self.assertRaises(openai.NotFoundError):
+            OpenAITextEmbedder(api_base_url=self.url, model="none").run("x")
+        for wrong in ("", "night " * 400):
+            with self.assertRaises(openai.BadRequestError):
+                client.run(wrong)
+            with self.assertRaises(openai.BadRequestError), self.assertLogs("haystack", "ERROR"):
+                OpenAIDocumentEmbedder(api_base_url=self.url, progress_bar=False, raise_on_failure=True).run([Document(content=wrong)])
+        with unittest.mock.patch.dict(os.environ, {"OPENAI_API_KEY": "wrong"}), self.assertRaises(openai.AuthenticationError):
+            OpenAITextEmbedder(api_base_url=self.url).run("x")
+
+    def test_rerankers(self):
+        scores = cli_scores(PROGRAM, self.reranker, "the river", TEXTS)
+        best = sorted(range(len(TEXTS)), key=lambda i: -scores[i])[:2]
+        for client in (JinaRerank(top_n=2, model="reranker", base_url=self.url, api_key=KEY),
+                       TextEmbeddingInference(top_n=2, base_url=self.server.url, auth_token=f"Bearer {KEY}")):
+            nodes = [NodeWithScore(node=TextNode(text=text), score=0) for text in TEXTS]
+            found = client.postprocess_nodes(nodes, query_bundle=QueryBundle("the river"))
+            self.assertEqual([node.text for node in found], [TEXTS[i] for i in best])
+            for node, i in zip(found, best):
+                self.assertAlmostEqual(node.score, scores[i], delta=1e-6)
+        with self.assertRaisesRegex(RuntimeError, "model 'jina-reranker-v1-base-en' not found"):
+            JinaRerank(base_url=self.url, api_key=KEY).postprocess_nodes(nodes, query_bundle=QueryBundle("x"))
 
 
 class OllamaClients(unittest.TestCase):
