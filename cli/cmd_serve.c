@@ -22,9 +22,9 @@
 typedef struct ServeArgs {
     CliModelArgs model;
     CliTextList models, aliases;
-    const char *host, *port, *api_key, *cors_origin;
+    const char *host, *port, *api_key, *cors_origin, *openai_tokens;
     uint32_t max_body, max_inputs, max_answers, max_connections, max_streams;
-    uint32_t max_queued_tokens;
+    uint32_t max_queued_tokens, cache_bytes;
     uint32_t receive_ms, send_ms, idle_ms, queue_ms, drain_ms;
     uint32_t log;
     bool truncate, no_page;
@@ -54,6 +54,11 @@ static const CliOption own_options[] = {
      "origins with commas between them whose pages may ask the server from browsers, as "
      "https://app.example; '*': any (default: none)",
      0, 0},
+    {"openai-tokens", 0, CLI_OPTION_TEXT, "FILE", offsetof(ServeArgs, openai_tokens),
+     "a file of tiktoken's (cl100k_base.tiktoken): token ids that clients of OpenAI send become "
+     "the "
+     "texts they stand for (default: they are refused)",
+     0, 0},
     {"truncate", 0, CLI_OPTION_FLAG, NULL, offsetof(ServeArgs, truncate),
      "cut texts that are too long, and say so, instead of refusing them", 0, 0},
     {"no-page", 0, CLI_OPTION_FLAG, NULL, offsetof(ServeArgs, no_page),
@@ -73,6 +78,8 @@ static const CliOption own_options[] = {
     {"max-queued-tokens", 0, CLI_OPTION_NUMBER, "N", offsetof(ServeArgs, max_queued_tokens),
      "most tokens that wait for a thread; requests on top get 429 (default: 4194304)", 1,
      UINT32_MAX},
+    {"cache-bytes", 0, CLI_OPTION_NUMBER, "BYTES", offsetof(ServeArgs, cache_bytes),
+     "memory for vectors and scores of texts seen before (default: none)", 65536, UINT32_MAX},
     {"log", 0, CLI_OPTION_CHOICE, "off|json|text", offsetof(ServeArgs, log),
      "write a line about each request to standard error, without its texts (default: off)", 0, 0},
     {"receive-ms", 0, CLI_OPTION_NUMBER, "MS", offsetof(ServeArgs, receive_ms),
@@ -272,6 +279,7 @@ static void plan(const ServeArgs *args, uint32_t port, CliLineQueue *lines,
                                     .port = port,
                                     .api_key = args->api_key,
                                     .cors_origins = args->cors_origin,
+                                    .openai_tokens = args->openai_tokens,
                                     .no_auth = no_auth && strcmp(no_auth, "1") == 0,
                                     .max_body = args->max_body,
                                     .max_inputs = args->max_inputs,
@@ -302,6 +310,7 @@ static SutraStatus serve(ServerLibrary *library, const ServeArgs *args, uint32_t
     if (status != SUTRA_OK) return status;
     plan(args, port, lines, &options);
     engine.max_queued_tokens = args->max_queued_tokens;
+    engine.cache_bytes = args->cache_bytes;
     engine.log = say_line;
     engine.log_user = lines;
     options.engine = &engine;
@@ -345,15 +354,16 @@ static int run_serve(const void *given, const CliArguments *rest)
 const CliCommand cli_serve_command = {
     .name = "serve",
     .arguments = "[OPTION ...]",
-    .summary = "answer requests over HTTP, as OpenAI and Ollama do",
+    .summary = "answer requests over HTTP, as OpenAI, Ollama, TEI and Cohere do",
     .details =
         "Serves models to clients of OpenAI's embeddings API (POST /v1/embeddings, GET\n"
-        "/v1/models), of Ollama's (POST /api/embed, GET /api/tags and others) and of\n"
-        "text-embeddings-inference (POST /embed, /rerank and others), and says how it is (GET\n"
-        "/health, /ready, /metrics). Browsers get a page at / and the API's description at /docs\n"
-        "(/openapi.json for programs). Prints where it listens once it is ready. SIGTERM and\n"
-        "SIGINT end it after what has begun is answered. Each option may be given as a variable\n"
-        "too, --max-body as SUTRA_MAX_BODY; flags as 1.\n"
+        "/v1/models), of Ollama's (POST /api/embed, GET /api/tags and others), of\n"
+        "text-embeddings-inference (POST /embed, /rerank and others) and of Cohere's (POST\n"
+        "/v2/embed, /v2/rerank), takes streams of text (GET /v1/stream, a WebSocket), and says\n"
+        "how it is (GET /health, /ready, /metrics). Browsers get a page at / and the API's\n"
+        "description at /docs (/openapi.json for programs). Prints where it listens once it is\n"
+        "ready. SIGTERM and SIGINT end it after what has begun is answered. Each option may be\n"
+        "given as a variable too, --max-body as SUTRA_MAX_BODY; flags as 1.\n"
         "\n"
         "  sutra serve -m all-MiniLM-L6-v2 --alias text-embedding-3-small=all-MiniLM-L6-v2",
     .groups = groups,

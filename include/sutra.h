@@ -339,6 +339,8 @@ typedef struct SutraEmbedOptions {
      * than eight times what they would need without overlap. */
     uint32_t window_overlap;
     SutraAggregate aggregate;
+    uint32_t raw_scores; /* SUTRA_OUT_SCORES only, 1: logits, whatever the model makes of them */
+    uint32_t reserved32;
 } SutraEmbedOptions;
 
 /* With SUTRA_TRUNCATE_WINDOW token_ids that are too long fail with LIMIT: windows are made of
@@ -349,7 +351,8 @@ typedef struct SutraEmbedOptions {
  * empty but not NULL; the prompt goes before the text. What is too long loses tokens of the longer
  * of the two first, then of both, as the reference does (longest_first); SutraItem counts those of
  * both. A score is one float: dtype F32, dim 0 or 1, and as the model's configuration says a logit
- * or its sigmoid. Embedding models refuse this output, rerankers all others (UNSUPPORTED). */
+ * or its sigmoid, unless raw_scores asks for the logit. Embedding models refuse this output,
+ * rerankers all others (UNSUPPORTED). */
 
 /* Borrowed from the result.
  *
@@ -379,6 +382,7 @@ typedef struct SutraTokensView {
     const uint32_t *begin, *end; /* offsets into the text in Unicode code points, as `tokenizers`
                                     counts them; 0, 0 of special tokens */
     const uint32_t *tokens_seen; /* [num_items] before truncation */
+    const uint8_t *special; /* [cu_seqlens[num_items]] 1: no token of the text, put around it */
 } SutraTokensView;
 
 /* Called once a job, on an engine thread.
@@ -437,6 +441,11 @@ SUTRA_API SutraStatus sutra_model_verify(const char *path, SutraError *err);
 SUTRA_API SutraStatus sutra_model_info(const SutraModel *model, SutraModelInfo *info,
                                        SutraError *err);
 
+/* What goes before a text by its prompt_name, as in SutraInput; borrowed from the model. Errors:
+ * ARGUMENT (lists the prompts there are). */
+SUTRA_API SutraStatus sutra_model_prompt(const SutraModel *model, const char *prompt_name,
+                                         const char **prompt, SutraError *err);
+
 /* Tokenises n texts, each with its pair if it has one, truncated to max_tokens (special tokens
  * included; 0: not truncated). The prompt is not added: offsets refer to the text. Errors: ARGUMENT
  * names the first item that has token_ids, a size without its pointer, or text that is not valid
@@ -447,6 +456,18 @@ SUTRA_API SutraStatus sutra_tokenize(const SutraModel *model, const SutraInput *
 SUTRA_API SutraStatus sutra_tokens_view(const SutraTokens *tokens, SutraTokensView *view,
                                         SutraError *err);
 SUTRA_API void sutra_tokens_free(SutraTokens *tokens);
+
+/* The text of n token ids by the decoder of the model's tokenizer, as `tokenizers` decodes: ids
+ * that are no token's are passed over, and where skip_special is 1 those of special tokens. *text
+ * is UTF-8, *size bytes and a NUL behind them, and the caller's (sutra_text_free). Errors:
+ * ARGUMENT, UNSUPPORTED (names the decoder), LIMIT (an expression of it takes too long), MEMORY. */
+SUTRA_API SutraStatus sutra_decode(const SutraModel *model, const int32_t *token_ids, size_t n,
+                                   int skip_special, char **text, size_t *size, SutraError *err);
+SUTRA_API void sutra_text_free(char *text);
+
+/* A token as the vocabulary has it ("##ing"), *size bytes without a NUL, borrowed from the model;
+ * NULL: no token has the id. */
+SUTRA_API const char *sutra_model_token(const SutraModel *model, int32_t id, size_t *size);
 
 /* ---- engine ---- */
 
@@ -461,6 +482,10 @@ SUTRA_API SutraStatus sutra_engine_create(const SutraEngineOptions *options, Sut
  * next batch is the trial) or "leaving"; "loading" counts lanes that make a model ready. */
 SUTRA_API SutraStatus sutra_engine_stats(const SutraEngine *engine, char *json, size_t capacity,
                                          size_t *size, SutraError *err);
+
+/* Forgets the rows of cache_bytes, if there are any; hits and misses go on being counted. Rows that
+ * are being computed meanwhile are kept. Any thread. Errors: ARGUMENT. */
+SUTRA_API SutraStatus sutra_engine_clear_cache(SutraEngine *engine, SutraError *err);
 
 /* Adds a device to an engine, or takes one away from it, when what it is at is done. An added one
  * loads a model when it is first used there, while others take its batches. Any

@@ -218,6 +218,8 @@ typedef struct SutraBatch {
     /* [2, dim] of I8 and U8, finite, not decreasing (SutraEmbedOptions.ranges); NULL: the fixed
      * range. A backend without them answers UNSUPPORTED. */
     const float *ranges;
+    uint32_t raw_scores; /* 1: of scores, the last head's activation is left out */
+    uint32_t reserved32;
 } SutraBatch;
 
 typedef struct SutraHost {

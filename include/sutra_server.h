@@ -62,6 +62,9 @@ typedef struct SutraServerOptions {
     uint32_t no_page;     /* 1: no page for browsers at / and /docs */
     uint32_t max_streams; /* of /v1/stream at a time; on top 503; 0: 256 */
     uint32_t reserved32;
+    /* A file of tiktoken's ("cl100k_base.tiktoken"): token ids in requests to OpenAI's API become
+     * the texts that they stand for. NULL: they are refused. */
+    const char *openai_tokens;
 } SutraServerOptions;
 
 /* Makes the engine. The options are copied, host and api_key too. Errors: ARGUMENT, MEMORY, LIMIT,

@@ -1,189 +1,116 @@
 #include "dialect_ollama.h"
 
-#include "base/memory.h"
-#include "embed_serve.h"
 #include "json_body.h"
 #include "ollama_names.h"
+#include "request_fields.h"
 
 #include <string.h>
 
 /* ---- the request ---- */
 
-static bool refuse_type(SuProblem *problem, const char *field, const char *wanted)
+static bool check_text(const SuReading *r, const char *field, const json_t *item, size_t i)
 {
-    return su_problem_set(problem, 400, NULL, field, "%s must be %s", field, wanted);
+    return json_is_string(item) || su_problem_set(r->problem, 400, NULL, field,
+                                                  "invalid input type: item %zu is not a text", i);
 }
 
-static bool make_inputs(SuEmbedRequest *request, size_t n, SuProblem *problem)
-{
-    request->inputs = su_alloc(n, sizeof *request->inputs);
-    if (!request->inputs)
-        return su_problem_set(problem, 503, "out_of_memory", NULL, "the server is out of memory");
-    request->num_inputs = n;
-    return true;
-}
-
-static bool read_input(const SuEmbedLimits *limits, const json_t *value, SuEmbedRequest *request,
-                       SuProblem *problem)
-{
-    bool is_list = json_is_array(value);
-    size_t n = is_list ? json_array_size(value) : json_string_length(value) > 0;
-    if (!is_list && !json_is_string(value))
-        return su_problem_set(problem, 400, NULL, "input",
-                              "invalid input type: it must be a text or a list of texts");
-    if (n > limits->max_inputs)
-        return su_problem_set(problem, 400, NULL, "input",
-                              "input holds %zu texts; this server takes %u in a request", n,
-                              limits->max_inputs);
-    if (n == 0) return true;
-    if (!make_inputs(request, n, problem)) return false;
-    for (size_t i = 0; i < n; i++) {
-        const json_t *item = is_list ? json_array_get(value, i) : value;
-        SuText text = su_json_text(item);
-        if (!json_is_string(item))
-            return su_problem_set(problem, 400, NULL, "input",
-                                  "invalid input type: item %zu is not a text", i);
-        request->inputs[i] = (SutraInput){.text = text.data, .text_size = text.size};
+#define WORDS(texts)                                                           \
+    {                                                                          \
+        .status = 400, .quote = "", .end = "",                                 \
+        .unknown = {"unknown field \"", "\"; the texts are in \"" texts "\""}, \
+        .check_text = check_text                                               \
     }
-    return true;
-}
 
-static bool read_prompt(const SuEmbedLimits *limits, const json_t *value, SuEmbedRequest *request,
-                        SuProblem *problem)
+static const SuFieldWords embed_words = WORDS("input"), embeddings_words = WORDS("prompt");
+
+/* Without a text the model is opened, that is all. */
+static bool read_input(SuReading *r, const json_t *value)
 {
-    SuText text = su_json_text(value);
-    (void)limits;
-    if (!json_is_string(value)) return refuse_type(problem, "prompt", "a text");
-    if (text.size == 0) return true;
-    if (!make_inputs(request, 1, problem)) return false;
-    request->inputs[0] = (SutraInput){.text = text.data, .text_size = text.size};
-    return true;
+    if (!json_is_array(value) && !json_is_string(value))
+        return su_problem_set(r->problem, 400, NULL, "input",
+                              "invalid input type: it must be a text or a list of texts");
+    if (json_is_string(value) && json_string_length(value) == 0) return true;
+    return su_field_inputs(r, value);
 }
 
-static bool read_model(const SuEmbedLimits *limits, const json_t *value, SuEmbedRequest *request,
-                       SuProblem *problem)
+static bool read_prompt(SuReading *r, const json_t *value)
 {
-    (void)limits;
-    request->model = su_json_text(value);
-    return json_is_string(value) || refuse_type(problem, "model", "a model's name");
+    if (!json_is_string(value)) return su_field_refuse(r, "a text");
+    return json_string_length(value) == 0 || su_field_inputs(r, value);
 }
 
-static bool read_truncate(const SuEmbedLimits *limits, const json_t *value, SuEmbedRequest *request,
-                          SuProblem *problem)
-{
-    (void)limits;
-    request->options.truncation = json_is_true(value) ? SUTRA_TRUNCATE_MODEL : SUTRA_TRUNCATE_ERROR;
-    return json_is_boolean(value) || refuse_type(problem, "truncate", "true or false");
-}
-
-static bool read_dimensions(const SuEmbedLimits *limits, const json_t *value,
-                            SuEmbedRequest *request, SuProblem *problem)
+static bool read_dimensions(SuReading *r, const json_t *value)
 {
     json_int_t number = json_integer_value(value);
-    (void)limits;
     if (!json_is_integer(value) || number < 0 || number > 1 << 20)
-        return refuse_type(problem, "dimensions", "a whole number; 0: as many as the model has");
-    request->options.dim = (uint32_t)number;
+        return su_field_refuse(r, "a whole number; 0: as many as the model has");
+    r->request->options.dim = (uint32_t)number;
     return true;
 }
 
-static bool read_keep_alive(const SuEmbedLimits *limits, const json_t *value,
-                            SuEmbedRequest *request, SuProblem *problem)
+static bool read_keep_alive(SuReading *r, const json_t *value)
 {
     SuText text = su_json_text(value);
-    (void)limits;
     if (json_is_number(value)) {
-        request->keep_ns = su_keep_alive_of_seconds(json_number_value(value));
+        r->request->keep_ns = su_keep_alive_of_seconds(json_number_value(value));
         return true;
     }
-    if (json_is_string(value) && su_keep_alive_read(text, &request->keep_ns)) return true;
-    return refuse_type(problem, "keep_alive",
-                       "a number of seconds or a duration such as \"5m\" or \"1h30m\"");
+    if (json_is_string(value) && su_keep_alive_read(text, &r->request->keep_ns)) return true;
+    return su_field_refuse(r, "a number of seconds or a duration such as \"5m\" or \"1h30m\"");
 }
 
-static bool read_options(const SuEmbedLimits *limits, const json_t *value, SuEmbedRequest *request,
-                         SuProblem *problem)
+static bool read_options(SuReading *r, const json_t *value)
 {
     const json_t *most = json_object_get(value, "num_ctx");
     json_int_t number = json_integer_value(most);
-    (void)limits;
-    if (!json_is_object(value)) return refuse_type(problem, "options", "an object");
+    if (!json_is_object(value)) return su_field_refuse(r, "an object");
     if (!most || json_is_null(most)) return true;
+    r->field = "options.num_ctx";
     if (!json_is_integer(most) || number < 1 || number > UINT32_MAX)
-        return refuse_type(problem, "options.num_ctx", "a whole number from 1");
-    request->most_tokens = (uint32_t)number;
+        return su_field_refuse(r, "a whole number from 1");
+    r->request->most_tokens = (uint32_t)number;
     return true;
 }
 
-static bool pass_over(const SuEmbedLimits *limits, const json_t *value, SuEmbedRequest *request,
-                      SuProblem *problem)
-{
-    (void)limits;
-    (void)value;
-    (void)request;
-    (void)problem;
-    return true;
-}
-
-typedef struct Field {
-    const char *name;
-    bool (*read)(const SuEmbedLimits *limits, const json_t *value, SuEmbedRequest *request,
-                 SuProblem *problem);
-} Field;
-
-/* Of both paths; the first one is the path's own: input or prompt. */
-static const Field fields[] = {
-    {"model", read_model},           {"truncate", read_truncate}, {"dimensions", read_dimensions},
-    {"keep_alive", read_keep_alive}, {"options", read_options},   {"stream", pass_over},
-    {"format", pass_over},           {"raw", pass_over},          {"system", pass_over},
-    {"template", pass_over},         {"context", pass_over},      {"think", pass_over},
-    {"insecure", pass_over},
-};
-enum { NUM_FIELDS = sizeof fields / sizeof *fields };
-
-static const Field *find_field(const char *name, const Field *texts)
-{
-    if (strcmp(name, texts->name) == 0) return texts;
-    for (size_t i = 0; i < NUM_FIELDS; i++)
-        if (strcmp(name, fields[i].name) == 0) return &fields[i];
-    return NULL;
-}
-
-static bool read_fields(const SuEmbedLimits *limits, SuText body, const Field *texts,
-                        SuEmbedRequest *request, SuProblem *problem)
-{
-    const char *name;
-    json_t *value;
-    if (body.size == 0) return su_problem_set(problem, 400, NULL, NULL, "missing request body");
-    json_t *root = request->document = su_json_body_read(body, problem);
-    if (!root) return false;
-    request->options.truncation = SUTRA_TRUNCATE_MODEL;
-    json_object_foreach(root, name, value)
-    {
-        const Field *field = find_field(name, texts);
-        if (!field)
-            return su_problem_set(problem, 400, NULL, NULL,
-                                  "unknown field \"%.100s\"; the texts are in \"%s\"", name,
-                                  texts->name);
-        if (!json_is_null(value) && !field->read(limits, value, request, problem)) return false;
+/* Of both paths. */
+#define FIELDS                                                                          \
+    {"model", su_field_model, false}, {"truncate", su_field_truncate, false},           \
+        {"dimensions", read_dimensions, false}, {"keep_alive", read_keep_alive, false}, \
+        {"options", read_options, false}, {"stream", su_field_unused, false},           \
+        {"format", su_field_unused, false}, {"raw", su_field_unused, false},            \
+        {"system", su_field_unused, false}, {"template", su_field_unused, false},       \
+        {"context", su_field_unused, false}, {"think", su_field_unused, false},         \
+        {"insecure", su_field_unused, false},                                           \
+    {                                                                                   \
+        NULL, NULL, false                                                               \
     }
-    return true;
+
+static const SuField embed_fields[] = {{"input", read_input, false}, FIELDS};
+static const SuField embeddings_fields[] = {{"prompt", read_prompt, false}, FIELDS};
+
+static bool read_fields(SuReading *r, SuText body, const SuField *fields)
+{
+    if (body.size == 0) return su_problem_set(r->problem, 400, NULL, NULL, "missing request body");
+    const json_t *root = su_fields_document(r, body);
+    r->request->options.truncation = SUTRA_TRUNCATE_MODEL;
+    return root && su_fields_read(r, root, fields);
 }
 
 static bool read_embed(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
                        SuProblem *problem)
 {
-    static const Field texts = {"input", read_input};
+    SuReading r = {.words = &embed_words, .limits = limits, .request = request, .problem = problem};
     request->options.normalize = SUTRA_NORMALIZE_YES;
-    return read_fields(limits, body, &texts, request, problem);
+    return read_fields(&r, body, embed_fields);
 }
 
 static bool read_embeddings(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
                             SuProblem *problem)
 {
-    static const Field texts = {"prompt", read_prompt};
+    SuReading r = {
+        .words = &embeddings_words, .limits = limits, .request = request, .problem = problem};
     request->options.normalize = SUTRA_NORMALIZE_NO;
-    return read_fields(limits, body, &texts, request, problem);
+    return read_fields(&r, body, embeddings_fields);
 }
 
 static SuModelEntry *find_model(const SuModelTable *models, const SuEmbedRequest *request,
@@ -233,13 +160,15 @@ static void write_embeddings(const SuEmbedAnswer *answer, SuHttpResponse *respon
 
 void su_ollama_embed(SuExchange *exchange)
 {
-    static const SuEmbedDialect dialect = {read_embed, find_model, write_embed};
+    static const SuEmbedDialect dialect = {
+        .read = read_embed, .find = find_model, .write = write_embed};
     su_embed_serve(exchange, &dialect);
 }
 
 void su_ollama_embeddings(SuExchange *exchange)
 {
-    static const SuEmbedDialect dialect = {read_embeddings, find_model, write_embeddings};
+    static const SuEmbedDialect dialect = {
+        .read = read_embeddings, .find = find_model, .write = write_embeddings};
     su_embed_serve(exchange, &dialect);
 }
 

@@ -1,194 +1,145 @@
 #include "dialect_openai.h"
 
+#include "base/log.h"
 #include "base/memory.h"
-#include "embed_serve.h"
 #include "json_body.h"
+#include "request_fields.h"
 
 #include <string.h>
 
 enum { ENCODING_FLOAT, ENCODING_BASE64 };
+enum { MOST_SEARCHED = 65536 }; /* bytes of a body, for texts that went through a tokenizer */
 
 /* ---- the request ---- */
 
-static bool refuse_type(SuProblem *problem, const char *field, const char *wanted)
+static bool refuse_empty(const SuReading *r, const char *field)
 {
-    return su_problem_set(problem, 400, NULL, field, "`%s` must be %s.", field, wanted);
+    return su_problem_set(r->problem, 400, NULL, field, "`%s` cannot be an empty array.", field);
 }
 
-static bool read_one_input(const json_t *value, SutraInput *input, SuProblem *problem)
+/* ---- token ids of OpenAI's models ---- */
+
+static bool refuse_ids(const SuReading *r)
 {
-    if (json_is_integer(value) || json_is_array(value))
-        return su_problem_set(
-            problem, 400, "token_ids_not_supported", "input",
-            "`input` holds token ids, which are those of another model's tokenizer: send texts. "
-            "LangChain's OpenAIEmbeddings does with check_embedding_ctx_length=False.");
-    if (!json_is_string(value)) return refuse_type(problem, "input", "a text or a list of texts");
-    SuText text = su_json_text(value);
-    if (text.size == 0)
-        return su_problem_set(problem, 400, NULL, "input", "`input` cannot be an empty string.");
-    *input = (SutraInput){.text = text.data, .text_size = text.size};
+    return su_problem_set(
+        r->problem, 400, "token_ids_not_supported", r->field,
+        "`%s` holds token ids, which are those of another model's tokenizer: send texts. "
+        "LangChain's OpenAIEmbeddings does with check_embedding_ctx_length=False.",
+        r->field);
+}
+
+/* Bytes that the ids of a list stand for, which are added to *total. */
+static bool measure_ids(const SuReading *r, const json_t *list, uint64_t *total)
+{
+    if (json_array_size(list) == 0) return su_field_refuse(r, "texts or lists of token ids");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+        json_int_t id = json_integer_value(item);
+        if (!json_is_integer(item)) return su_field_refuse(r, "texts or lists of token ids");
+        SuText bytes = su_token_bytes_of(r->limits->openai_tokens, (uint64_t)id);
+        if (!bytes.data)
+            return su_problem_set(r->problem, 400, NULL, r->field,
+                                  "`%s` holds %lld, which is no token id of this server's file.",
+                                  r->field, (long long)id);
+        *total += bytes.size;
+    }
+    return *total <= r->limits->max_text ||
+           su_problem_set(r->problem, 400, NULL, r->field,
+                          "The token ids of `%s` stand for more than %llu bytes.", r->field,
+                          (unsigned long long)r->limits->max_text);
+}
+
+/* A list's text, in three times as much room as its bytes take; returns those. */
+static size_t decode_ids(const SuReading *r, const json_t *list, char *text, SutraInput *input)
+{
+    uint64_t size = 0;
+    measure_ids(r, list, &size);
+    char *to = text + 2 * size;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        uint64_t id = (uint64_t)json_integer_value(json_array_get(list, i));
+        SuText bytes = su_token_bytes_of(r->limits->openai_tokens, id);
+        memcpy(to, bytes.data, bytes.size);
+        to += bytes.size;
+    }
+    *input = (SutraInput){.text = text, .text_size = su_token_bytes_mend(text, size)};
+    return size;
+}
+
+/* [1, 2], [[1, 2], [3]] */
+static bool read_ids(SuReading *r, const json_t *value)
+{
+    bool is_batch = json_is_array(json_array_get(value, 0));
+    size_t n = is_batch ? json_array_size(value) : 1;
+    uint64_t total = 0;
+    if (!su_field_make_inputs(r, n)) return false;
+    for (size_t i = 0; i < n; i++)
+        if (!measure_ids(r, is_batch ? json_array_get(value, i) : value, &total)) return false;
+    char *text = r->request->own = su_alloc(total * 3 + 1, 1);
+    if (!text)
+        return su_problem_set(r->problem, 503, "out_of_memory", NULL,
+                              "The server is out of memory.");
+    for (size_t i = 0; i < n; i++)
+        text += 3 * decode_ids(r, is_batch ? json_array_get(value, i) : value, text,
+                               &r->request->inputs[i]);
     return true;
 }
 
-static bool read_input(const SuEmbedLimits *limits, const json_t *input, SuEmbedRequest *request,
-                       SuProblem *problem)
+/* ---- fields ---- */
+
+static bool check_text(const SuReading *r, const char *field, const json_t *item, size_t i)
 {
-    size_t n = json_is_array(input) ? json_array_size(input) : 1;
-    if (!input) return su_problem_set(problem, 400, NULL, "input", "`input` is missing.");
-    if (n == 0)
-        return su_problem_set(problem, 400, NULL, "input", "`input` cannot be an empty array.");
-    if (json_is_array(input) && !json_is_string(json_array_get(input, 0))) {
-        SutraInput none;
-        return read_one_input(json_array_get(input, 0), &none, problem);
-    }
-    if (n > limits->max_inputs)
-        return su_problem_set(problem, 400, NULL, "input",
-                              "`input` holds %zu texts; this server takes %u in a request.", n,
-                              limits->max_inputs);
-    request->inputs = su_alloc(n, sizeof *request->inputs);
-    if (!request->inputs)
-        return su_problem_set(problem, 503, "out_of_memory", NULL, "The server is out of memory.");
-    request->num_inputs = n;
-    for (size_t i = 0; i < n; i++) {
-        const json_t *value = json_is_array(input) ? json_array_get(input, i) : input;
-        if (!read_one_input(value, &request->inputs[i], problem)) return false;
-    }
+    (void)i;
+    if (json_is_integer(item) || json_is_array(item)) return refuse_ids(r);
+    if (json_is_string(item) && json_string_length(item) == 0)
+        return su_problem_set(r->problem, 400, NULL, field, "`%s` cannot be an empty string.",
+                              field);
     return true;
 }
 
-/* A whole number of min … max; json null: *number stays. */
-static bool read_number(const json_t *value, const char *field, uint64_t min, uint64_t max,
-                        uint64_t *number, SuProblem *problem)
+static const SuFieldWords words = {.status = 400,
+                                   .quote = "`",
+                                   .end = ".",
+                                   .unknown = {"Unrecognized request argument supplied: ", ""},
+                                   .missing = {"`", "` is missing."},
+                                   .empty = refuse_empty,
+                                   .check_text = check_text};
+
+/* Lists of token ids are that, however long they are. */
+static bool read_input(SuReading *r, const json_t *value)
 {
-    json_int_t given = json_integer_value(value);
-    if (json_is_integer(value) && given >= 0 && (uint64_t)given >= min && (uint64_t)given <= max) {
-        *number = (uint64_t)given;
-        return true;
-    }
-    return su_problem_set(problem, 400, NULL, field,
-                          "`%s` must be a whole number from %llu to %llu.", field,
-                          (unsigned long long)min, (unsigned long long)max);
+    const json_t *first = json_array_get(value, 0);
+    bool is_ids = json_is_integer(first) || json_is_array(first);
+    if (is_ids && r->limits->openai_tokens) return read_ids(r, value);
+    if (first && !json_is_string(first) && !check_text(r, r->field, first, 0)) return false;
+    return su_field_inputs(r, value);
 }
 
-static bool read_model(const SuEmbedLimits *limits, const json_t *value, SuEmbedRequest *request,
-                       SuProblem *problem)
-{
-    (void)limits;
-    request->model = su_json_text(value);
-    return json_is_string(value) || refuse_type(problem, "model", "a model's name");
-}
-
-static bool read_encoding(const SuEmbedLimits *limits, const json_t *value, SuEmbedRequest *request,
-                          SuProblem *problem)
+static bool read_encoding(SuReading *r, const json_t *value)
 {
     SuText text = su_json_text(value);
-    (void)limits;
     bool is_base64 = json_is_string(value) && su_text_is(text, "base64");
-    request->encoding = is_base64 ? ENCODING_BASE64 : ENCODING_FLOAT;
+    r->request->encoding = is_base64 ? ENCODING_BASE64 : ENCODING_FLOAT;
     return is_base64 || (json_is_string(value) && su_text_is(text, "float")) ||
-           refuse_type(problem, "encoding_format", "\"float\" or \"base64\"");
+           su_field_refuse(r, "\"float\" or \"base64\"");
 }
 
-static bool read_dimensions(const SuEmbedLimits *limits, const json_t *value,
-                            SuEmbedRequest *request, SuProblem *problem)
-{
-    uint64_t number = 0;
-    (void)limits;
-    bool good = read_number(value, "dimensions", 1, 1 << 20, &number, problem);
-    request->options.dim = (uint32_t)number;
-    return good;
-}
-
-static bool read_user(const SuEmbedLimits *limits, const json_t *value, SuEmbedRequest *request,
-                      SuProblem *problem)
-{
-    (void)limits;
-    (void)request;
-    return json_is_string(value) || refuse_type(problem, "user", "a string");
-}
-
-static bool read_prompt_name(const SuEmbedLimits *limits, const json_t *value,
-                             SuEmbedRequest *request, SuProblem *problem)
-{
-    SuText text = su_json_text(value);
-    (void)limits;
-    if (!json_is_string(value) || memchr(text.data, 0, text.size))
-        return refuse_type(problem, "prompt_name", "the name of a prompt");
-    for (size_t i = 0; i < request->num_inputs; i++) request->inputs[i].prompt_name = text.data;
-    return true;
-}
-
-static bool read_truncate(const SuEmbedLimits *limits, const json_t *value, SuEmbedRequest *request,
-                          SuProblem *problem)
-{
-    (void)limits;
-    request->options.truncation = json_is_true(value) ? SUTRA_TRUNCATE_MODEL : SUTRA_TRUNCATE_ERROR;
-    return json_is_boolean(value) || refuse_type(problem, "truncate", "true or false");
-}
-
-static bool read_priority(const SuEmbedLimits *limits, const json_t *value, SuEmbedRequest *request,
-                          SuProblem *problem)
-{
-    uint64_t number = 0;
-    (void)limits;
-    bool good = read_number(value, "priority", 0, 255, &number, problem);
-    request->options.priority = (uint8_t)number;
-    return good;
-}
-
-static bool read_timeout(const SuEmbedLimits *limits, const json_t *value, SuEmbedRequest *request,
-                         SuProblem *problem)
-{
-    uint64_t most = limits->queue_ns / 1000000, number = most;
-    bool good = read_number(value, "timeout_ms", 1, most, &number, problem);
-    request->options.timeout_ns = number * 1000000;
-    return good;
-}
-
-/* In this order: a prompt goes to inputs that are read. */
-static const struct {
-    const char *name;
-    bool (*read)(const SuEmbedLimits *limits, const json_t *value, SuEmbedRequest *request,
-                 SuProblem *problem);
-} fields[] = {
-    {"input", read_input},
-    {"model", read_model},
-    {"encoding_format", read_encoding},
-    {"dimensions", read_dimensions},
-    {"user", read_user},
-    {"prompt_name", read_prompt_name},
-    {"truncate", read_truncate},
-    {"priority", read_priority},
-    {"timeout_ms", read_timeout},
-};
-enum { NUM_FIELDS = sizeof fields / sizeof *fields };
-
-static bool check_names(const json_t *root, SuProblem *problem)
-{
-    const char *name;
-    json_t *value;
-    json_object_foreach((json_t *)root, name, value)
-    {
-        size_t i = 0;
-        while (i < NUM_FIELDS && strcmp(name, fields[i].name) != 0) i++;
-        if (i == NUM_FIELDS)
-            return su_problem_set(problem, 400, NULL, NULL,
-                                  "Unrecognized request argument supplied: %.100s", name);
-    }
-    return true;
-}
+static const SuField fields[] = {{"input", read_input, true},
+                                 {"model", su_field_model, false},
+                                 {"encoding_format", read_encoding, false},
+                                 {"dimensions", su_field_dimensions, false},
+                                 {"user", su_field_unused_text, false},
+                                 {"prompt_name", su_field_prompt_name, false},
+                                 {"truncate", su_field_truncate, false},
+                                 {"priority", su_field_priority, false},
+                                 {"timeout_ms", su_field_timeout, false},
+                                 {NULL, NULL, false}};
 
 static bool read_request(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
                          SuProblem *problem)
 {
-    json_t *root = request->document = su_json_body_read(body, problem);
-    if (!root || !check_names(root, problem)) return false;
-    for (size_t i = 0; i < NUM_FIELDS; i++) {
-        const json_t *value = json_object_get(root, fields[i].name);
-        if (i > 0 && (!value || json_is_null(value))) continue;
-        if (!fields[i].read(limits, value, request, problem)) return false;
-    }
-    return true;
+    SuReading r = {.words = &words, .limits = limits, .request = request, .problem = problem};
+    const json_t *root = su_fields_document(&r, body);
+    return root && su_fields_read(&r, root, fields);
 }
 
 /* ---- answers ---- */
@@ -239,9 +190,28 @@ static SuModelEntry *find_model(const SuModelTable *models, const SuEmbedRequest
     return entry;
 }
 
+/* What a client's tokenizer did not know is lost; its user learns of it here, once. */
+static void look_for_unknown(const SuExchange *exchange)
+{
+    static const char *const unknown[] = {"[UNK]", "<unk>"};
+    SuServerContext *context = exchange->context;
+    size_t size = exchange->body.size < MOST_SEARCHED ? exchange->body.size : MOST_SEARCHED;
+    for (size_t i = 0; size && !context->told_unknown && i < 2; i++) {
+        if (!memmem(exchange->body.data, size, unknown[i], strlen(unknown[i]))) continue;
+        context->told_unknown = true;
+        su_log(context->log, context->log_user, SU_LOG_WARNING,
+               "a text sent to /v1/embeddings holds \"%s\": it seems to have been through a "
+               "tokenizer and back, which loses what that does not know. LangChain's "
+               "OpenAIEmbeddings sends texts as they are with check_embedding_ctx_length=False",
+               unknown[i]);
+    }
+}
+
 void su_openai_embeddings(SuExchange *exchange)
 {
-    static const SuEmbedDialect dialect = {read_request, find_model, write_answer};
+    static const SuEmbedDialect dialect = {
+        .read = read_request, .find = find_model, .write = write_answer};
+    look_for_unknown(exchange);
     su_embed_serve(exchange, &dialect);
 }
 

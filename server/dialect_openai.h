@@ -1,7 +1,9 @@
 /* dialect_openai.h - the embeddings API of OpenAI.
  *
- *   POST /v1/embeddings     input (text, or up to max_inputs of them), model, dimensions,
- *                           encoding_format (float, base64 of little-endian float32), user
+ *   POST /v1/embeddings     input (text, or up to max_inputs of them; token ids of OpenAI's
+ *                           models where there is a file that says what they stand for), model,
+ *                           dimensions, encoding_format (float, base64 of little-endian float32),
+ *                           user
  *   GET  /v1/models         and /v1/models/{id}
  *
  * Sutra's own fields beside them: prompt_name, truncate, priority (0 … 255), timeout_ms. A field

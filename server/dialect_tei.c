@@ -1,144 +1,77 @@
 #include "dialect_tei.h"
 
 #include "base/memory.h"
-#include "embed_serve.h"
 #include "json_body.h"
+#include "ranks.h"
+#include "request_fields.h"
 
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { RAW_SCORES = 1, RETURN_TEXT = 2, SIMILARITY = 4 }; /* in request->encoding */
+enum { RETURN_TEXT = 1, SIMILARITY = 2, SINGLE = 4 }; /* in request->encoding */
 
 /* ---- fields ---- */
 
-typedef struct Reading {
-    const SuEmbedLimits *limits;
-    SuEmbedRequest *request;
-    SuProblem *problem;
-    SuText prompt; /* data NULL: none is named */
-} Reading;
-
-typedef struct Field {
-    const char *name;
-    bool (*read)(Reading *r, const json_t *value);
-    bool must_be;
-} Field;
-
-static bool refuse(Reading *r, const char *field, const char *wanted)
+static bool refuse_empty(const SuReading *r, const char *field)
 {
-    return su_problem_set(r->problem, 422, NULL, field, "`%s` must be %s", field, wanted);
+    return su_problem_set(r->problem, 400, "empty", field, "`%s` cannot be empty", field);
 }
 
-static bool make_inputs(Reading *r, size_t n, const char *field)
+static bool refuse_many(const SuReading *r, const char *field, size_t n)
 {
-    if (n == 0)
-        return su_problem_set(r->problem, 413, "empty", field, "`%s` cannot be empty", field);
-    if (n > r->limits->max_inputs)
-        return su_problem_set(r->problem, 413, "batch_size", field,
-                              "batch size %zu > maximum allowed batch size %u", n,
-                              r->limits->max_inputs);
-    r->request->inputs = su_calloc(n, sizeof *r->request->inputs);
-    if (!r->request->inputs)
-        return su_problem_set(r->problem, 503, "out_of_memory", NULL,
-                              "the server is out of memory");
-    r->request->num_inputs = n;
-    return true;
+    return su_problem_set(r->problem, 413, "batch_size", field,
+                          "batch size %zu > maximum allowed batch size %u", n,
+                          r->limits->max_inputs);
 }
 
-/* Texts go to inputs from `first` on. */
-static bool read_texts(Reading *r, const json_t *list, size_t first, const char *field)
-{
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *item = json_array_get(list, i);
-        SuText text = su_json_text(item);
-        if (!json_is_string(item)) return refuse(r, field, "a text or a list of texts");
-        r->request->inputs[first + i] = (SutraInput){.text = text.data, .text_size = text.size};
-    }
-    return true;
-}
+const SuFieldWords su_tei_words = {.status = 422,
+                                   .quote = "`",
+                                   .end = "",
+                                   .unknown = {"unknown field `", "`"},
+                                   .missing = {"missing field `", "`"},
+                                   .too_many = refuse_many,
+                                   .empty = refuse_empty};
 
-static bool read_inputs(Reading *r, const json_t *value)
+/* After `truncate`: what is not cut is cut at no side. */
+static bool read_direction(SuReading *r, const json_t *value)
 {
     SuText text = su_json_text(value);
-    if (json_is_array(value))
-        return make_inputs(r, json_array_size(value), "inputs") &&
-               read_texts(r, value, 0, "inputs");
-    if (!json_is_string(value)) return refuse(r, "inputs", "a text or a list of texts");
-    if (!make_inputs(r, 1, "inputs")) return false;
-    r->request->inputs[0] = (SutraInput){.text = text.data, .text_size = text.size};
+    SutraEmbedOptions *options = &r->request->options;
+    bool left = json_is_string(value) && su_text_is_word(text, "left");
+    if (!left && !(json_is_string(value) && su_text_is_word(text, "right")))
+        return su_field_refuse(r, "\"left\" or \"right\"");
+    if (options->truncation != SUTRA_TRUNCATE_ERROR)
+        options->truncation = left ? SUTRA_TRUNCATE_LEFT : SUTRA_TRUNCATE_RIGHT;
     return true;
 }
 
-static bool read_model(Reading *r, const json_t *value)
+static bool read_raw_scores(SuReading *r, const json_t *value)
 {
-    r->request->model = su_json_text(value);
-    return json_is_string(value) || refuse(r, "model", "a model's name");
+    bool is_set;
+    bool good = su_field_flag(r, value, &is_set);
+    r->request->options.raw_scores = is_set;
+    return good;
 }
 
-static bool read_truncate(Reading *r, const json_t *value)
+static bool read_return_text(SuReading *r, const json_t *value)
 {
-    r->request->options.truncation =
-        json_is_true(value) ? SUTRA_TRUNCATE_MODEL : SUTRA_TRUNCATE_ERROR;
-    return json_is_boolean(value) || refuse(r, "truncate", "true or false");
+    bool is_set;
+    bool good = su_field_flag(r, value, &is_set);
+    if (is_set) r->request->encoding |= RETURN_TEXT;
+    return good;
 }
 
-static bool read_direction(Reading *r, const json_t *value)
+static bool read_documents(SuReading *r, const json_t *texts)
 {
-    SuText text = su_json_text(value);
-    if (json_is_string(value) && su_text_is_word(text, "right")) return true;
-    return refuse(r, "truncation_direction", "\"right\": this server cuts texts at their end");
-}
-
-static bool read_prompt_name(Reading *r, const json_t *value)
-{
-    r->prompt = su_json_text(value);
-    return (json_is_string(value) && !memchr(r->prompt.data, 0, r->prompt.size)) ||
-           refuse(r, "prompt_name", "the name of a prompt");
-}
-
-static bool read_normalize(Reading *r, const json_t *value)
-{
-    r->request->options.normalize = json_is_true(value) ? SUTRA_NORMALIZE_YES : SUTRA_NORMALIZE_NO;
-    return json_is_boolean(value) || refuse(r, "normalize", "true or false");
-}
-
-static bool read_dimensions(Reading *r, const json_t *value)
-{
-    json_int_t number = json_integer_value(value);
-    r->request->options.dim = (uint32_t)number;
-    return (json_is_integer(value) && number > 0 && number <= 1 << 20) ||
-           refuse(r, "dimensions", "a whole number from 1");
-}
-
-static bool read_flag(Reading *r, const json_t *value, const char *field, uint32_t flag)
-{
-    if (json_is_true(value)) r->request->encoding |= flag;
-    return json_is_boolean(value) || refuse(r, field, "true or false");
-}
-
-static bool read_raw_scores(Reading *r, const json_t *value)
-{
-    return read_flag(r, value, "raw_scores", RAW_SCORES);
-}
-
-static bool read_return_text(Reading *r, const json_t *value)
-{
-    return read_flag(r, value, "return_text", RETURN_TEXT);
-}
-
-static bool read_document(Reading *r, const json_t *texts)
-{
-    if (!json_is_array(texts)) return refuse(r, "texts", "a list of texts");
-    return make_inputs(r, json_array_size(texts), "texts") && read_texts(r, texts, 0, "texts");
+    if (!json_is_array(texts)) return su_field_refuse(r, "a list of texts");
+    return su_field_inputs(r, texts);
 }
 
 /* After the texts, which become what they are pairs with. */
-static bool read_query(Reading *r, const json_t *value)
+static bool read_query(SuReading *r, const json_t *value)
 {
     SuText query = su_json_text(value);
-    if (!json_is_string(value)) return refuse(r, "query", "a text");
+    if (!json_is_string(value)) return su_field_refuse(r, "a text");
     for (size_t i = 0; i < r->request->num_inputs; i++) {
         SutraInput *input = &r->request->inputs[i];
         *input = (SutraInput){.text = query.data,
@@ -149,91 +82,110 @@ static bool read_query(Reading *r, const json_t *value)
     return true;
 }
 
-static const Field *find_field(const Field *fields, const char *name)
-{
-    while (fields->name && strcmp(fields->name, name) != 0) fields++;
-    return fields->name ? fields : NULL;
-}
-
-/* All fields of an object, in the order of the table; null is as if it were not there. */
-static bool read_fields(Reading *r, const json_t *object, const Field *fields)
-{
-    const char *name;
-    json_t *value;
-    json_object_foreach((json_t *)object, name, value)
-    {
-        if (!find_field(fields, name))
-            return su_problem_set(r->problem, 422, NULL, NULL, "unknown field `%.100s`", name);
-    }
-    for (; fields->name; fields++) {
-        value = json_object_get(object, fields->name);
-        if ((!value || json_is_null(value)) && fields->must_be)
-            return su_problem_set(r->problem, 422, NULL, fields->name, "missing field `%s`",
-                                  fields->name);
-        if (value && !json_is_null(value) && !fields->read(r, value)) return false;
-    }
-    return true;
-}
-
-static bool read_sentences(Reading *r, const json_t *value)
+static bool read_sentences(SuReading *r, const json_t *value)
 {
     const json_t *source = json_object_get(value, "source_sentence");
     const json_t *sentences = json_object_get(value, "sentences");
     SuText text = su_json_text(source);
     if (!json_is_object(value) || json_object_size(value) != 2 || !json_is_string(source) ||
         !json_is_array(sentences))
-        return refuse(r, "inputs",
-                      "an object with a text `source_sentence` and a list `sentences`");
-    if (json_array_size(sentences) == 0)
-        return su_problem_set(r->problem, 413, "empty", "inputs", "`sentences` cannot be empty");
-    if (!make_inputs(r, json_array_size(sentences) + 1, "sentences")) return false;
+        return su_field_refuse(r, "an object with a text `source_sentence` and a list `sentences`");
+    r->field = "sentences";
+    if (json_array_size(sentences) == 0) return refuse_empty(r, r->field);
+    if (!su_field_make_inputs(r, json_array_size(sentences) + 1)) return false;
     r->request->inputs[0] = (SutraInput){.text = text.data, .text_size = text.size};
-    return read_texts(r, sentences, 1, "sentences");
+    return su_field_texts(r, sentences, 1);
 }
 
-static bool read_parameters(Reading *r, const json_t *value)
+static bool read_parameters(SuReading *r, const json_t *value)
 {
-    static const Field fields[] = {{"truncate", read_truncate, false},
-                                   {"truncation_direction", read_direction, false},
-                                   {"prompt_name", read_prompt_name, false},
-                                   {NULL, NULL, false}};
-    if (!json_is_object(value)) return refuse(r, "parameters", "an object");
-    return read_fields(r, value, fields);
+    static const SuField fields[] = {{"truncate", su_field_truncate, false},
+                                     {"truncation_direction", read_direction, false},
+                                     {"prompt_name", su_field_prompt_name, false},
+                                     {NULL, NULL, false}};
+    if (!json_is_object(value)) return su_field_refuse(r, "an object");
+    return su_fields_read(r, value, fields);
 }
 
-static const Field embed_fields[] = {{"inputs", read_inputs, true},
-                                     {"model", read_model, false},
-                                     {"truncate", read_truncate, false},
-                                     {"truncation_direction", read_direction, false},
-                                     {"prompt_name", read_prompt_name, false},
-                                     {"normalize", read_normalize, false},
-                                     {"dimensions", read_dimensions, false},
-                                     {NULL, NULL, false}};
-static const Field token_fields[] = {{"inputs", read_inputs, true},
-                                     {"model", read_model, false},
-                                     {"truncate", read_truncate, false},
-                                     {"truncation_direction", read_direction, false},
-                                     {"prompt_name", read_prompt_name, false},
-                                     {NULL, NULL, false}};
-static const Field similarity_fields[] = {{"inputs", read_sentences, true},
-                                          {"model", read_model, false},
-                                          {"parameters", read_parameters, false},
-                                          {NULL, NULL, false}};
-static const Field rerank_fields[] = {{"texts", read_document, true},
-                                      {"query", read_query, true},
-                                      {"model", read_model, false},
-                                      {"truncate", read_truncate, false},
-                                      {"truncation_direction", read_direction, false},
-                                      {"raw_scores", read_raw_scores, false},
-                                      {"return_text", read_return_text, false},
-                                      {NULL, NULL, false}};
+static bool refuse_alone(const SuReading *r)
+{
+    return su_problem_set(r->problem, 424, "unsupported", r->field,
+                          "this server scores pairs of texts, [text, text], not texts alone");
+}
+
+/* [text, text]; [text] is a text alone. */
+static bool read_sequence(SuReading *r, const json_t *value, size_t i)
+{
+    SutraInput *input = &r->request->inputs[i];
+    const json_t *text = json_array_get(value, 0), *pair = json_array_get(value, 1);
+    size_t n = json_array_size(value);
+    if (n < 1 || n > 2 || !json_is_string(text) || (n == 2 && !json_is_string(pair)))
+        return su_field_refuse(r, "a text, a pair of texts, or a list of lists of one or two");
+    if (n == 1) return refuse_alone(r);
+    *input = (SutraInput){.text = json_string_value(text),
+                          .text_size = json_string_length(text),
+                          .pair = json_string_value(pair),
+                          .pair_size = json_string_length(pair)};
+    return true;
+}
+
+static bool read_sequences(SuReading *r, const json_t *value)
+{
+    if (json_is_string(value)) return refuse_alone(r);
+    if (!json_is_array(json_array_get(value, 0))) {
+        r->request->encoding |= SINGLE;
+        return su_field_make_inputs(r, 1) && read_sequence(r, value, 0);
+    }
+    if (!su_field_make_inputs(r, json_array_size(value))) return false;
+    for (size_t i = 0; i < json_array_size(value); i++)
+        if (!read_sequence(r, json_array_get(value, i), i)) return false;
+    return true;
+}
+
+static const SuField embed_fields[] = {{"inputs", su_field_inputs, true},
+                                       {"model", su_field_model, false},
+                                       {"truncate", su_field_truncate, false},
+                                       {"truncation_direction", read_direction, false},
+                                       {"prompt_name", su_field_prompt_name, false},
+                                       {"normalize", su_field_normalize, false},
+                                       {"dimensions", su_field_dimensions, false},
+                                       {NULL, NULL, false}};
+static const SuField token_fields[] = {{"inputs", su_field_inputs, true},
+                                       {"model", su_field_model, false},
+                                       {"truncate", su_field_truncate, false},
+                                       {"truncation_direction", read_direction, false},
+                                       {"prompt_name", su_field_prompt_name, false},
+                                       {NULL, NULL, false}};
+static const SuField similarity_fields[] = {{"inputs", read_sentences, true},
+                                            {"model", su_field_model, false},
+                                            {"parameters", read_parameters, false},
+                                            {NULL, NULL, false}};
+static const SuField rerank_fields[] = {{"texts", read_documents, true},
+                                        {"query", read_query, true},
+                                        {"model", su_field_model, false},
+                                        {"truncate", su_field_truncate, false},
+                                        {"truncation_direction", read_direction, false},
+                                        {"raw_scores", read_raw_scores, false},
+                                        {"return_text", read_return_text, false},
+                                        {NULL, NULL, false}};
+static const SuField predict_fields[] = {
+    {"inputs", read_sequences, true},       {"model", su_field_model, false},
+    {"truncate", su_field_truncate, false}, {"truncation_direction", read_direction, false},
+    {"raw_scores", read_raw_scores, false}, {NULL, NULL, false}};
+
+bool su_tei_read_embed(SuReading *r, const json_t *root)
+{
+    r->request->options.normalize = SUTRA_NORMALIZE_YES;
+    return su_fields_read(r, root, embed_fields);
+}
 
 /* NULL fields: those that the body is of. */
-static bool read_body(const SuEmbedLimits *limits, SuText body, const Field *fields,
+static bool read_body(const SuEmbedLimits *limits, SuText body, const SuField *fields,
                       SuEmbedRequest *request, SuProblem *problem)
 {
-    Reading r = {.limits = limits, .request = request, .problem = problem};
-    json_t *root = request->document = su_json_body_read(body, problem);
+    SuReading r = {
+        .words = &su_tei_words, .limits = limits, .request = request, .problem = problem};
+    const json_t *root = su_fields_document(&r, body);
     if (!root) return false;
     if (!fields) {
         bool is_similarity = json_is_object(json_object_get(root, "inputs"));
@@ -243,19 +195,11 @@ static bool read_body(const SuEmbedLimits *limits, SuText body, const Field *fie
         if (is_similarity) request->encoding |= SIMILARITY;
     }
     request->options.normalize = SUTRA_NORMALIZE_YES;
-    if (fields == rerank_fields) request->options.output = SUTRA_OUT_SCORES;
+    if (fields == rerank_fields || fields == predict_fields)
+        request->options.output = SUTRA_OUT_SCORES;
     if (fields == token_fields) request->options.output = SUTRA_OUT_TOKENS;
     if (request->options.output) request->options.normalize = SUTRA_NORMALIZE_NO;
-    if (!read_fields(&r, root, fields)) return false;
-    for (size_t i = 0; r.prompt.data && i < request->num_inputs; i++)
-        request->inputs[i].prompt_name = r.prompt.data;
-    return true;
-}
-
-static bool read_embed(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
-                       SuProblem *problem)
-{
-    return read_body(limits, body, embed_fields, request, problem);
+    return su_fields_read(&r, root, fields);
 }
 
 static bool read_embed_all(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
@@ -276,6 +220,12 @@ static bool read_rerank(const SuEmbedLimits *limits, SuText body, SuEmbedRequest
     return read_body(limits, body, rerank_fields, request, problem);
 }
 
+static bool read_predict(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
+                         SuProblem *problem)
+{
+    return read_body(limits, body, predict_fields, request, problem);
+}
+
 static bool read_any(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
                      SuProblem *problem)
 {
@@ -284,24 +234,13 @@ static bool read_any(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *r
 
 /* ---- models ---- */
 
-/* The first reranker that is open, else the first model that may be one; NULL: all are others. */
-static SuModelEntry *first_reranker(const SuModelTable *models)
-{
-    SuModelEntry *closed = NULL;
-    for (size_t i = 0; i < models->num_entries; i++) {
-        SuModelEntry *entry = models->entries[i];
-        if (entry->model && entry->info.outputs >> SUTRA_OUT_SCORES & 1) return entry;
-        if (!entry->model && !closed) closed = entry;
-    }
-    return closed;
-}
-
-static SuModelEntry *find_model(const SuModelTable *models, const SuEmbedRequest *request,
-                                SuProblem *problem)
+SuModelEntry *su_tei_find(const SuModelTable *models, const SuEmbedRequest *request,
+                          SuProblem *problem)
 {
     SuText name = request->model;
     SuModelEntry *entry = NULL;
-    if (!name.data && request->options.output == SUTRA_OUT_SCORES) entry = first_reranker(models);
+    if (!name.data && request->options.output == SUTRA_OUT_SCORES)
+        entry = su_model_table_reranker(models);
     if (!entry) entry = su_model_table_find(models, name);
     if (!entry)
         su_problem_set(problem, 404, "model_not_found", "model", "the model `%.*s` does not exist",
@@ -354,7 +293,7 @@ static const float *row_of(const SutraResultView *view, size_t row)
     return (const float *)view->data + row * view->dim;
 }
 
-static void write_embed(const SuEmbedAnswer *answer, SuHttpResponse *response)
+void su_tei_write_embed(const SuEmbedAnswer *answer, SuHttpResponse *response)
 {
     const SutraResultView *view = answer->view;
     write_headers(answer, response);
@@ -396,20 +335,7 @@ static void write_similarity(const SuEmbedAnswer *answer, SuHttpResponse *respon
     su_reply_string(&response->body, "]");
 }
 
-typedef struct Rank {
-    float score;
-    size_t index;
-} Rank;
-
-/* The best first; of equal ones the first text. */
-static int compare(const void *left, const void *right)
-{
-    const Rank *a = left, *b = right;
-    if (a->score != b->score) return a->score > b->score ? -1 : 1;
-    return a->index < b->index ? -1 : 1;
-}
-
-static void write_ranks(const SuEmbedRequest *request, const Rank *ranks, SuReplyText *body)
+static void write_ranks(const SuEmbedRequest *request, const SuRank *ranks, SuReplyText *body)
 {
     for (size_t i = 0; i < request->num_inputs; i++) {
         const SutraInput *input = &request->inputs[ranks[i].index];
@@ -428,30 +354,29 @@ static void write_ranks(const SuEmbedRequest *request, const Rank *ranks, SuRepl
 
 static void write_rerank(const SuEmbedAnswer *answer, SuHttpResponse *response)
 {
-    static const SuHttpProblem no_raw = {
-        424, "unsupported", "raw_scores",
-        "raw_scores: this model gives the sigmoid of its scores, and no raw ones", 0};
-    const SutraResultView *view = answer->view;
-    bool is_sigmoid = strcmp(answer->model->info.score_activation, "sigmoid") == 0;
-    bool raw = answer->request->encoding & RAW_SCORES;
-    if (raw && is_sigmoid) {
-        response->status = no_raw.status;
-        su_tei_problem(response, &no_raw);
-        return;
-    }
-    Rank *ranks = su_alloc(view->num_items, sizeof *ranks);
+    SuRank *ranks = su_ranks_create(answer);
     if (!ranks) {
         response->body.failed = true;
         return;
     }
-    for (size_t i = 0; i < view->num_items; i++) {
-        float score = *row_of(view, i);
-        ranks[i] = (Rank){raw || is_sigmoid ? score : 1 / (1 + expf(-score)), i};
-    }
-    qsort(ranks, view->num_items, sizeof *ranks, compare);
     write_headers(answer, response);
     write_ranks(answer->request, ranks, &response->body);
     su_free(ranks);
+}
+
+/* A reranker has one label. */
+static void write_predict(const SuEmbedAnswer *answer, SuHttpResponse *response)
+{
+    SuReplyText *body = &response->body;
+    bool is_single = answer->request->encoding & SINGLE;
+    write_headers(answer, response);
+    if (!is_single) su_reply_string(body, "[");
+    for (size_t i = 0; i < answer->view->num_items; i++) {
+        su_reply_string(body, i ? ",[{\"score\":" : "[{\"score\":");
+        su_reply_float(body, su_rank_score(answer, i));
+        su_reply_string(body, ",\"label\":\"LABEL_0\"}]");
+    }
+    if (!is_single) su_reply_string(body, "]");
 }
 
 static void write_any(const SuEmbedAnswer *answer, SuHttpResponse *response)
@@ -461,38 +386,36 @@ static void write_any(const SuEmbedAnswer *answer, SuHttpResponse *response)
     else if (answer->request->encoding & SIMILARITY)
         write_similarity(answer, response);
     else
-        write_embed(answer, response);
+        su_tei_write_embed(answer, response);
 }
 
 /* ---- routes ---- */
 
-void su_tei_embed(SuExchange *exchange)
-{
-    static const SuEmbedDialect dialect = {read_embed, find_model, write_embed};
-    su_embed_serve(exchange, &dialect);
-}
-
 void su_tei_embed_all(SuExchange *exchange)
 {
-    static const SuEmbedDialect dialect = {read_embed_all, find_model, write_embed_all};
+    static const SuEmbedDialect dialect = {
+        .read = read_embed_all, .find = su_tei_find, .write = write_embed_all};
     su_embed_serve(exchange, &dialect);
 }
 
 void su_tei_similarity(SuExchange *exchange)
 {
-    static const SuEmbedDialect dialect = {read_similarity, find_model, write_similarity};
+    static const SuEmbedDialect dialect = {
+        .read = read_similarity, .find = su_tei_find, .write = write_similarity};
     su_embed_serve(exchange, &dialect);
 }
 
 void su_tei_rerank(SuExchange *exchange)
 {
-    static const SuEmbedDialect dialect = {read_rerank, find_model, write_rerank};
+    static const SuEmbedDialect dialect = {
+        .read = read_rerank, .find = su_tei_find, .write = write_rerank};
     su_embed_serve(exchange, &dialect);
 }
 
 void su_tei_any(SuExchange *exchange)
 {
-    static const SuEmbedDialect dialect = {read_any, find_model, write_any};
+    static const SuEmbedDialect dialect = {
+        .read = read_any, .find = su_tei_find, .write = write_any};
     exchange->write_problem = su_tei_problem; /* "/" is no prefix of its own */
     su_embed_serve(exchange, &dialect);
 }
@@ -506,9 +429,9 @@ void su_tei_embed_sparse(SuExchange *exchange)
 
 void su_tei_predict(SuExchange *exchange)
 {
-    static const SuHttpProblem none = {
-        424, "unsupported", NULL, "no model of this server classifies; /rerank scores pairs", 0};
-    su_exchange_fail(exchange, &none);
+    static const SuEmbedDialect dialect = {
+        .read = read_predict, .find = su_tei_find, .write = write_predict};
+    su_embed_serve(exchange, &dialect);
 }
 
 /* ---- errors ---- */
@@ -520,13 +443,14 @@ void su_tei_problem(SuHttpResponse *response, const SuHttpProblem *problem)
     bool unsupported = strcmp(code, "unsupported") == 0;
     if (too_long) response->status = 413;
     if (unsupported) response->status = 424;
-    if (response->status == 400 && !too_long) response->status = 422;
-    const char *type = response->status == 424      ? "backend"
-                       : response->status == 429    ? "overloaded"
-                       : response->status == 503    ? "unhealthy"
-                       : response->status >= 500    ? "backend"
-                       : strcmp(code, "empty") == 0 ? "empty"
-                                                    : "validation";
+    bool empty = strcmp(code, "empty") == 0;
+    if (response->status == 400 && !empty) response->status = 422;
+    const char *type = response->status == 424   ? "backend"
+                       : response->status == 429 ? "overloaded"
+                       : response->status == 503 ? "unhealthy"
+                       : response->status >= 500 ? "backend"
+                       : empty                   ? "empty"
+                                                 : "validation";
     const char *message = problem->message ? problem->message : su_http_reason(response->status);
     su_reply_string(&response->body, "{\"error\":");
     su_reply_json(&response->body, (SuText){message, strlen(message)});

@@ -22,7 +22,7 @@ typedef struct EmbedCall {
     const SuEmbedDialect *dialect;
     SuEmbedRequest request;
     SuProblem problem;
-    bool is_read; /* else problem says why not */
+    bool is_read; /* or worked on; else problem says why not */
     SuModelEntry *entry;
     bool uses_model;
     uint64_t find_ns, load_ns;
@@ -37,6 +37,7 @@ typedef struct EmbedCall {
 static void end_call(EmbedCall *call)
 {
     su_free(call->request.inputs);
+    su_free(call->request.own);
     json_decref(call->request.document);
     sutra_job_free(call->job);
     sutra_result_free(call->result);
@@ -91,19 +92,25 @@ static void next_on_worker(EmbedCall *call, void (*step)(SuWork *work))
 
 /* ---- the answer ---- */
 
+static SuEmbedAnswer facts_of(const EmbedCall *call, const SutraResultView *view)
+{
+    const SuRequestFacts *counted = &call->exchange->facts;
+    return (SuEmbedAnswer){.request = &call->request,
+                           .model = call->entry,
+                           .id = call->exchange->id,
+                           .view = view,
+                           .tokens = counted->tokens,
+                           .truncated = counted->truncated_texts,
+                           .load_ns = call->load_ns,
+                           .total_ns = su_clock_ns() - call->exchange->begin_ns};
+}
+
 static void write_answer(EmbedCall *call)
 {
     SutraResultView view = {.struct_size = sizeof view};
     char number[24];
     if (call->result) sutra_result_view(call->result, &view, NULL);
-    const SuRequestFacts *counted = &call->exchange->facts;
-    SuEmbedAnswer facts = {.request = &call->request,
-                           .model = call->entry,
-                           .view = &view,
-                           .tokens = counted->tokens,
-                           .truncated = counted->truncated_texts,
-                           .load_ns = call->load_ns,
-                           .total_ns = su_clock_ns() - call->exchange->begin_ns};
+    SuEmbedAnswer facts = facts_of(call, &view);
     if (facts.truncated) {
         snprintf(number, sizeof number, "%llu", (unsigned long long)facts.truncated);
         su_response_header(&call->exchange->response, "X-Sutra-Truncated", number);
@@ -194,19 +201,24 @@ static uint64_t count_values(const EmbedCall *call)
     return rows * dim;
 }
 
+/* Room for an answer of so many bytes; false: there is none, which is answered. */
+static bool expect(EmbedCall *call, uint64_t bytes)
+{
+    if (su_exchange_expect(call->exchange, bytes)) return true;
+    su_problem_set(&call->problem, 503, "overloaded", NULL,
+                   "The server has no room for one more answer of this size: others are not read "
+                   "yet.");
+    fail(call);
+    return false;
+}
+
 static void submit(EmbedCall *call)
 {
     SuEmbedRequest *request = &call->request;
     SutraError err = {0};
     uint32_t most = request->most_tokens;
     if (most && most < call->entry->info.max_tokens) request->options.max_tokens = most;
-    if (!su_exchange_expect(call->exchange, count_values(call) * VALUE_BYTES)) {
-        su_problem_set(&call->problem, 503, "overloaded", NULL,
-                       "The server has no room for one more answer of this size: others are not "
-                       "read yet.");
-        fail(call);
-        return;
-    }
+    if (!expect(call, count_values(call) * VALUE_BYTES)) return;
     call->exchange->work = call;
     SutraStatus status =
         sutra_submit(call->context->engine, call->entry->model, request->inputs,
@@ -221,7 +233,42 @@ static void submit(EmbedCall *call)
     fail(call);
 }
 
+/* ---- what needs no engine ---- */
+
+static void on_worked(SuPost *post)
+{
+    EmbedCall *call = CALL_OF(post, post);
+    if (call->is_read)
+        answer(call);
+    else
+        fail(call);
+}
+
+static void work_on_worker(SuWork *work)
+{
+    EmbedCall *call = CALL_OF(work, work);
+    const SutraResultView none = {.struct_size = sizeof none};
+    SuEmbedAnswer facts = facts_of(call, &none);
+    call->is_read = call->dialect->work(&facts, &call->exchange->response, &call->problem);
+    next_on_loop(call, on_worked);
+}
+
 /* ---- the model ---- */
+
+static void use_model(EmbedCall *call)
+{
+    const SuEmbedDialect *dialect = call->dialect;
+    if (dialect->fit && !dialect->fit(call->entry, &call->request, &call->problem)) {
+        fail(call);
+    } else if (dialect->work) {
+        if (expect(call, call->request.work_bytes)) next_on_worker(call, work_on_worker);
+    } else if (call->request.num_inputs > 0) {
+        submit(call);
+    } else {
+        write_answer(call);
+        answer(call);
+    }
+}
 
 static void on_opened(SuModelWaiter *waiter)
 {
@@ -232,11 +279,8 @@ static void on_opened(SuModelWaiter *waiter)
     if (call->uses_model) su_model_entry_use(entry);
     if (!call->exchange->connection) {
         answer(call);
-    } else if (entry->model && call->request.num_inputs > 0) {
-        submit(call);
     } else if (entry->model) {
-        write_answer(call);
-        answer(call);
+        use_model(call);
     } else {
         /* the message holds paths, which are not the client's business */
         su_log(call->context->log, call->context->log_user, SU_LOG_WARNING,

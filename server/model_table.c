@@ -117,6 +117,17 @@ static SutraStatus publish(SuModelEntry *entry, SutraError *err)
     return SUTRA_OK;
 }
 
+SuModelEntry *su_model_table_reranker(const SuModelTable *table)
+{
+    SuModelEntry *closed = NULL;
+    for (size_t i = 0; i < table->num_entries; i++) {
+        SuModelEntry *entry = table->entries[i];
+        if (entry->model && entry->info.outputs >> SUTRA_OUT_SCORES & 1) return entry;
+        if (!entry->model && !closed) closed = entry;
+    }
+    return closed;
+}
+
 SutraStatus su_model_entry_open(SuModelEntry *entry, SutraError *err)
 {
     SU_TRY(open_found(entry, err));

@@ -64,6 +64,9 @@ SutraStatus su_model_table_alias(SuModelTable *table, const char *name, const ch
 /* data NULL: the first one. NULL: not known. */
 SuModelEntry *su_model_table_find(const SuModelTable *table, SuText name);
 
+/* The first reranker that is open, else the first model that may be one; NULL: all are others. */
+SuModelEntry *su_model_table_reranker(const SuModelTable *table);
+
 /* Opens it on this thread, before there are requests. */
 SutraStatus su_model_entry_open(SuModelEntry *entry, SutraError *err);
 /* Has it opened; the waiter is called when entry->model is set, or entry->err says why not. */

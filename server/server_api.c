@@ -4,16 +4,21 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "cache_pages.h"
+#include "dialect_cohere.h"
 #include "dialect_ollama.h"
 #include "dialect_openai.h"
+#include "dialect_sutra.h"
 #include "dialect_tei.h"
 #include "health.h"
 #include "metrics_page.h"
 #include "ollama_catalogue.h"
+#include "rerank_documents.h"
 #include "server_context.h"
 #include "stream_socket.h"
 #include "sutra_server.h"
 #include "tei_info.h"
+#include "tei_tokens.h"
 #include "web_page.h"
 
 #include <stdio.h>
@@ -25,7 +30,8 @@ struct SutraServer {
     SuServerContext context; /* first: what handlers get */
     SutraServerOptions options;
     SuHttpOptions http;
-    char *host, *key, *origins; /* NULL: none */
+    char *host, *key, *origins;  /* NULL: none */
+    SuTokenBytes *openai_tokens; /* NULL: none */
     bool made_key, has_run;
 };
 
@@ -34,17 +40,25 @@ static const SuRoute routes[] = {
     {"GET", "/ready", su_ready, true},
     {"GET", "/metrics", su_metrics_page, false},
     {"POST", "/v1/embeddings", su_openai_embeddings, false},
+    {"POST", "/v1/embed", su_cohere_embed_v1, false},
+    {"POST", "/v2/embed", su_cohere_embed, false},
+    {"POST", "/v1/rerank", su_rerank_v1, false},
+    {"POST", "/v2/rerank", su_rerank_v2, false},
     {"GET", "/v1/models", su_openai_models, false},
     {"GET", "/v1/models/{}", su_openai_model, false},
     {"GET", "/v1/stream", su_stream_socket, false},
+    {"GET", "/cache/stats", su_cache_stats, false},
+    {"POST", "/cache/clear", su_cache_clear, false},
     {"GET", "/ping", su_health, true},
     {"GET", "/info", su_tei_info, false},
-    {"POST", "/embed", su_tei_embed, false},
+    {"POST", "/embed", su_sutra_embed, false},
     {"POST", "/embed_all", su_tei_embed_all, false},
     {"POST", "/embed_sparse", su_tei_embed_sparse, false},
     {"POST", "/similarity", su_tei_similarity, false},
     {"POST", "/rerank", su_tei_rerank, false},
     {"POST", "/predict", su_tei_predict, false},
+    {"POST", "/tokenize", su_tei_tokenize, false},
+    {"POST", "/decode", su_tei_decode, false},
     {"GET", "/", su_web_root, true},
     {"GET", "/page/{}", su_web_file, true},
     {"GET", "/docs", su_web_docs, true},
@@ -64,13 +78,22 @@ static const SuRoute routes[] = {
     {"DELETE", "/api/delete", su_ollama_delete, false},
 };
 
-/* "/embed" is the prefix of "/embeddings", which is OpenAI's. */
-static const SuProblemRoute problems[] = {
-    {"/api/", su_ollama_problem}, {"/embeddings", su_openai_problem},
-    {"/embed", su_tei_problem},   {"/similarity", su_tei_problem},
-    {"/rerank", su_tei_problem},  {"/predict", su_tei_problem},
-    {"/info", su_tei_problem},    {"/invocations", su_tei_problem},
-    {"", su_openai_problem}};
+/* "/embed" is the prefix of "/embeddings", which is OpenAI's; so is "/v1/embed". */
+static const SuProblemRoute problems[] = {{"/v1/embeddings", su_openai_problem},
+                                          {"/v1/embed", su_cohere_problem},
+                                          {"/v1/rerank", su_rerank_problem},
+                                          {"/v2/", su_cohere_problem},
+                                          {"/api/", su_ollama_problem},
+                                          {"/embeddings", su_openai_problem},
+                                          {"/embed", su_tei_problem},
+                                          {"/similarity", su_tei_problem},
+                                          {"/rerank", su_tei_problem},
+                                          {"/predict", su_tei_problem},
+                                          {"/tokenize", su_tei_problem},
+                                          {"/decode", su_tei_problem},
+                                          {"/info", su_tei_problem},
+                                          {"/invocations", su_tei_problem},
+                                          {"", su_openai_problem}};
 
 static const SuRouteTable table = {routes, sizeof routes / sizeof *routes, problems,
                                    sizeof problems / sizeof *problems};
@@ -145,7 +168,9 @@ static void settle_http(SutraServer *server)
     server->context.limits =
         (SuEmbedLimits){.max_inputs = or_default(options->max_inputs, 2048),
                         .truncates = options->truncate == 1,
-                        .queue_ns = or_default(options->queue_ms, 60000) * UINT64_C(1000000)};
+                        .queue_ns = or_default(options->queue_ms, 60000) * UINT64_C(1000000),
+                        .max_text = max_body,
+                        .openai_tokens = server->openai_tokens};
 }
 
 static SutraStatus make_parts(SutraServer *server, SutraError *err)
@@ -185,12 +210,14 @@ SutraStatus sutra_server_create(const SutraServerOptions *options, SutraServer *
     SutraStatus status = SUTRA_OK;
     if (!has_all) status = su_error_set(err, SUTRA_E_MEMORY, "out of memory for the server");
     if (status == SUTRA_OK) status = settle_key(server, err);
+    if (status == SUTRA_OK && options->openai_tokens)
+        status = su_token_bytes_open(options->openai_tokens, &server->openai_tokens, err);
     if (status == SUTRA_OK) {
         settle_http(server);
         status = make_parts(server, err);
     }
     server->options.engine = NULL;
-    server->options.api_key = server->options.cors_origins = NULL;
+    server->options.api_key = server->options.cors_origins = server->options.openai_tokens = NULL;
     if (status == SUTRA_OK)
         *result = server;
     else
@@ -255,6 +282,7 @@ void sutra_server_free(SutraServer *server)
     if (context->http.loop.base) su_loop_flush(&context->http.loop);
     su_model_table_close(&context->models);
     su_http_server_close(&context->http);
+    su_token_bytes_free(server->openai_tokens);
     su_free(server->host);
     su_free(server->key);
     su_free(server->origins);

@@ -5,6 +5,7 @@
 #include "http_server.h"
 #include "metrics.h"
 #include "model_table.h"
+#include "token_bytes.h"
 #include "worker.h"
 
 /* What a request may be. */
@@ -12,6 +13,8 @@ typedef struct SuEmbedLimits {
     uint32_t max_inputs;
     bool truncates; /* too long texts are cut unless the request says otherwise; else refused */
     uint64_t queue_ns;
+    uint64_t max_text;                 /* bytes that a request's token ids may stand for */
+    const SuTokenBytes *openai_tokens; /* NULL: token ids are refused */
 } SuEmbedLimits;
 
 typedef struct SuServerContext {
@@ -32,6 +35,7 @@ typedef struct SuServerContext {
     void *access_user;
     bool access_text;
     bool no_page; /* browsers get what other clients get */
+    bool told_unknown; /* what "[UNK]" in a text comes of was said (dialect_openai.c) */
 } SuServerContext;
 
 #endif

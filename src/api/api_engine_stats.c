@@ -72,6 +72,15 @@ SutraStatus sutra_engine_stats(const SutraEngine *engine, char *json, size_t cap
     return status;
 }
 
+SutraStatus sutra_engine_clear_cache(SutraEngine *engine, SutraError *err)
+{
+    if (!engine) SU_RAISE(err, SUTRA_E_ARGUMENT, "engine is NULL");
+    if (engine->process != su_process_id())
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "the engine is that of the process before fork()");
+    if (engine->cache) su_vector_cache_clear(engine->cache);
+    return SUTRA_OK;
+}
+
 static SutraStatus check_devices(const SutraEngine *engine, const char *device, SutraError *err)
 {
     if (!engine) SU_RAISE(err, SUTRA_E_ARGUMENT, "engine is NULL");

@@ -113,3 +113,10 @@ SutraStatus sutra_model_info(const SutraModel *model, SutraModelInfo *info, Sutr
     memcpy(info, &full, size < sizeof full ? size : sizeof full);
     return SUTRA_OK;
 }
+
+SutraStatus sutra_model_prompt(const SutraModel *model, const char *prompt_name,
+                               const char **prompt, SutraError *err)
+{
+    if (!model || !prompt) SU_RAISE(err, SUTRA_E_ARGUMENT, "model or prompt is NULL");
+    return su_model_prompt(model, prompt_name, prompt, err);
+}

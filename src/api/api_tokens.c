@@ -1,4 +1,4 @@
-/* sutra.h: token ids of texts. */
+/* sutra.h: token ids of texts, and texts of token ids. */
 #include "base/memory.h"
 #include "base/status.h"
 #include "model/model.h"
@@ -12,6 +12,7 @@ struct SutraTokens {
     uint32_t *seen;
     int32_t *ids, *types;
     uint32_t *begin, *end;
+    uint8_t *special;
 };
 
 static bool grow(SutraTokens *tokens, size_t needed)
@@ -26,6 +27,9 @@ static bool grow(SutraTokens *tokens, size_t needed)
         if (!larger) return false;
         *arrays[i] = larger;
     }
+    uint8_t *special = su_realloc(tokens->special, capacity, 1);
+    if (!special) return false;
+    tokens->special = special;
     tokens->capacity = capacity;
     return true;
 }
@@ -40,6 +44,7 @@ static SutraStatus append(SutraTokens *tokens, const SuEncoding *encoding, size_
     memcpy(tokens->types + at, encoding->type_ids, n * sizeof *tokens->types);
     memcpy(tokens->begin + at, encoding->begin, n * sizeof *tokens->begin);
     memcpy(tokens->end + at, encoding->end, n * sizeof *tokens->end);
+    memcpy(tokens->special + at, encoding->special, n);
     tokens->num_tokens = at + n;
     tokens->cu_seqlens[i + 1] = tokens->num_tokens;
     tokens->seen[i] =
@@ -109,7 +114,8 @@ SutraStatus sutra_tokens_view(const SutraTokens *tokens, SutraTokensView *view, 
                             .type_ids = tokens->types,
                             .begin = tokens->begin,
                             .end = tokens->end,
-                            .tokens_seen = tokens->seen};
+                            .tokens_seen = tokens->seen,
+                            .special = tokens->special};
     memcpy(view, &full, size < sizeof full ? size : sizeof full);
     return SUTRA_OK;
 }
@@ -123,5 +129,21 @@ void sutra_tokens_free(SutraTokens *tokens)
     su_free(tokens->types);
     su_free(tokens->begin);
     su_free(tokens->end);
+    su_free(tokens->special);
     su_free(tokens);
+}
+
+SutraStatus sutra_decode(const SutraModel *model, const int32_t *token_ids, size_t n,
+                         int skip_special, char **text, size_t *size, SutraError *err)
+{
+    if (!model || !text || !size || (!token_ids && n))
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "model, token_ids, text or size is NULL");
+    return su_tokenizer_decode(model->tokenizer, token_ids, n, skip_special == 1, text, size, err);
+}
+
+void sutra_text_free(char *text) { su_free(text); }
+
+const char *sutra_model_token(const SutraModel *model, int32_t id, size_t *size)
+{
+    return su_tokenizer_token(model->tokenizer, id, size);
 }

@@ -24,4 +24,15 @@ static inline size_t su_utf8_sequence_size(const unsigned char *b, size_t left)
     return size;
 }
 
+/* Where no sequence is valid: bytes of what one U+FFFD stands for, all that could have begun a code
+ * point (Unicode 15.0, section 3.9). */
+static inline size_t su_utf8_broken_size(const unsigned char *b, size_t left)
+{
+    const unsigned char probe[4] = {b[0], left > 1 ? b[1] : 0, 0x80, 0x80};
+    size_t size = 2;
+    if (!su_utf8_sequence_size(probe, 4)) return 1;
+    while (size < left && (b[size] & 0xc0) == 0x80) size++;
+    return size;
+}
+
 #endif

@@ -120,11 +120,12 @@ const float *su_encoder_run_dense(SuEncoderContext *context, const SutraBatch *b
                            (SuRows){0});
             continue;
         }
+        bool is_raw = batch->raw_scores && i + 1 == encoder->num_dense;
         su_linear_run(&encoder->kernels, &dense->linear, thread,
                       &(SuLinearIo){.a = {.data = x},
                                     .rows = batch->num_seqs,
                                     .c = y,
-                                    .activation = dense->activation});
+                                    .activation = is_raw ? SUTRA_ACT_NONE : dense->activation});
         float *other = x;
         x = y;
         y = other;

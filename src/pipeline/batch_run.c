@@ -19,6 +19,7 @@ SuBatchKind su_batch_kind(const SuRequest *request)
                          .pooling = plan->pooling,
                          .dim = plan->dim,
                          .normalize = plan->normalize,
+                         .raw_scores = plan->raw_scores,
                          .row_bytes = plan->row_bytes,
                          .ranges = plan->ranges};
 }
@@ -28,7 +29,7 @@ bool su_batch_kind_equal(const SuBatchKind *a, const SuBatchKind *b)
 {
     return a->session == b->session && a->output == b->output && a->dtype == b->dtype &&
            a->pooling == b->pooling && a->dim == b->dim && a->normalize == b->normalize &&
-           a->ranges == b->ranges;
+           a->raw_scores == b->raw_scores && a->ranges == b->ranges;
 }
 
 /* No larger than the context: another one may need more. */
@@ -126,6 +127,7 @@ static void encode(SuWorker *worker, const SutraTeam *team)
                       .dtype = kind->dtype,
                       .dim = kind->dim,
                       .normalize = kind->normalize,
+                      .raw_scores = kind->raw_scores,
                       .pooling = kind->pooling,
                       .team = team,
                       .numeric_error = batch->numeric_error,

@@ -39,7 +39,7 @@ typedef struct SuBatchKind {
     SutraOutput output;
     SutraDtype dtype;
     SutraPooling pooling;
-    uint32_t dim, normalize;
+    uint32_t dim, normalize, raw_scores;
     size_t row_bytes;
     const float *ranges;
 } SuBatchKind;
@@ -124,7 +124,7 @@ typedef struct SuEmbedPlan {
     SutraOutput output;
     SutraDtype dtype;
     SutraPooling pooling;
-    uint32_t dim, max_tokens, normalize;
+    uint32_t dim, max_tokens, normalize, raw_scores;
     uint8_t truncation;      /* SUTRA_TRUNCATE_…, never _MODEL */
     uint32_t window_overlap; /* as in SutraEmbedOptions, like aggregate: of windows, else 0 */
     SutraAggregate aggregate;

@@ -139,6 +139,9 @@ static SutraStatus check_scores(const SutraModel *model, const SutraEmbedOptions
                          : o->normalize == SUTRA_NORMALIZE_YES        ? "normalize"
                          : o->pooling && o->pooling != model->pooling ? "pooling"
                                                                       : NULL;
+    if (o->raw_scores > 1 || (o->raw_scores && o->output != SUTRA_OUT_SCORES))
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "raw_scores %u: it is 1, and of SUTRA_OUT_SCORES, or 0",
+                 o->raw_scores);
     if (o->output == SUTRA_OUT_SCORES && option)
         SU_RAISE(err, SUTRA_E_ARGUMENT,
                  "%s is for vectors: scores are float32, as the head of %s "
@@ -153,7 +156,7 @@ SutraStatus su_embed_plan(const SutraModel *model, const SutraEmbedOptions *opti
     SutraEmbedOptions o;
     SU_TRY(su_options_read(&o, sizeof o, options, "SutraEmbedOptions", err));
     SU_TRY(check_enums(&o, err));
-    *plan = (SuEmbedPlan){.output = o.output, .dtype = o.dtype};
+    *plan = (SuEmbedPlan){.output = o.output, .dtype = o.dtype, .raw_scores = o.raw_scores};
     SU_TRY(check_output(model, o.output, err));
     SU_TRY(check_scores(model, &o, err));
     plan->pooling = o.pooling ? o.pooling : model->pooling;

@@ -7,7 +7,7 @@ typedef struct KeyFacts {
     uint64_t session;
     uint64_t text_size, pair_size, num_token_ids, prompt_size; /* with a NULL, one more */
     uint32_t output, dtype, pooling, dim, normalize, max_tokens, truncation;
-    uint32_t window_overlap, aggregate, unused;
+    uint32_t window_overlap, aggregate, raw_scores;
 } KeyFacts;
 
 static bool is_kept(const SuRequest *request)
@@ -34,6 +34,7 @@ static void make_key(const SuRequest *request, size_t i, KeyFacts *facts, SuCach
                         .pooling = plan->pooling,
                         .dim = plan->dim,
                         .normalize = plan->normalize,
+                        .raw_scores = plan->raw_scores,
                         .max_tokens = plan->max_tokens,
                         .truncation = plan->truncation,
                         .window_overlap = plan->window_overlap,

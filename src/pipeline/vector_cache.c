@@ -161,6 +161,13 @@ void su_vector_cache_put(SuVectorCache *cache, const SuCacheKey *key, const void
     pthread_mutex_unlock(&cache->lock);
 }
 
+void su_vector_cache_clear(SuVectorCache *cache)
+{
+    pthread_mutex_lock(&cache->lock);
+    memset(cache->slots, 0, cache->num_buckets * WAYS * sizeof(Slot));
+    pthread_mutex_unlock(&cache->lock);
+}
+
 SuCacheCounts su_vector_cache_counts(SuVectorCache *cache)
 {
     pthread_mutex_lock(&cache->lock);

@@ -44,6 +44,8 @@ bool su_vector_cache_find(SuVectorCache *cache, const SuCacheKey *key, void *row
 /* Nothing happens when the entry is there, or is too large for the cache. */
 void su_vector_cache_put(SuVectorCache *cache, const SuCacheKey *key, const void *row,
                          size_t row_bytes, SuCacheFacts facts);
+/* Forgets all entries. */
+void su_vector_cache_clear(SuVectorCache *cache);
 SuCacheCounts su_vector_cache_counts(SuVectorCache *cache);
 
 #endif

@@ -67,6 +67,7 @@ void su_tokenizer_free(SuTokenizer *tokenizer)
     su_pre_tokenizer_free(&tokenizer->pre_tokenizer);
     su_added_tokens_free(&tokenizer->added);
     su_post_processor_free(&tokenizer->post_processor);
+    su_decoder_free(&tokenizer->decoder);
     su_free(tokenizer);
 }
 
@@ -101,6 +102,7 @@ void su_tokenizer_scratch_free(SuTokenizerScratch *scratch)
     su_token_row_free(&scratch->rows[1]);
     su_token_row_free(&scratch->result);
     su_free(scratch->type_ids);
+    su_free(scratch->special);
     su_free(scratch->joined);
     su_free(scratch);
 }
@@ -111,6 +113,9 @@ static SutraStatus reserve_type_ids(SuTokenizerScratch *scratch, size_t count, S
     int32_t *grown = su_realloc(scratch->type_ids, count, sizeof *grown);
     if (!grown) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu tokens", count);
     scratch->type_ids = grown;
+    uint8_t *special = su_realloc(scratch->special, count, 1);
+    if (!special) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu tokens", count);
+    scratch->special = special;
     scratch->type_capacity = count;
     return SUTRA_OK;
 }
@@ -262,6 +267,7 @@ static SutraStatus put_together(const SuTokenizer *tokenizer, const SuTemplate *
             SU_TRY(su_token_row_push(out, part->id, 0, 0, err));
         }
         for (size_t j = from; j < out->size; j++) scratch->type_ids[j] = part->type_id;
+        memset(scratch->special + from, part->kind == SU_PART_SPECIAL, out->size - from);
     }
     return SUTRA_OK;
 }
@@ -297,6 +303,7 @@ SutraStatus su_tokenizer_encode(const SuTokenizer *tokenizer, SuTokenizerScratch
     *encoding = (SuEncoding){
         .token_ids = scratch->result.ids,
         .type_ids = scratch->type_ids,
+        .special = scratch->special,
         .begin = request->want_offsets ? scratch->result.begin : NULL,
         .end = request->want_offsets ? scratch->result.end : NULL,
         .num_tokens = scratch->result.size,

@@ -35,6 +35,7 @@ typedef struct SuEncodeRequest {
 typedef struct SuEncoding {
     const int32_t *token_ids; /* [num_tokens] */
     const int32_t *type_ids;  /* [num_tokens] */
+    const uint8_t *special;   /* [num_tokens] 1: put there by the post-processor */
     const uint32_t *begin,
         *end; /* [num_tokens] when want_offsets, else NULL; 0,0 for special tokens */
     size_t num_tokens;
@@ -43,8 +44,9 @@ typedef struct SuEncoding {
 
 /* `where` (a path) begins error messages. json and vocab are not needed after the call. Ids may
  * have gaps; an id or text that is there twice is an error (in vocab.txt the last line of a text
- * counts, as in the reference). Sections that do not change ids (truncation, padding, decoder) are
- * ignored. Errors: FORMAT, UNSUPPORTED (names the component and lists what is known), MEMORY. */
+ * counts, as in the reference). Sections that change neither ids nor texts (truncation, padding)
+ * are ignored. Errors: FORMAT, UNSUPPORTED (names the component and lists what is known),
+ * MEMORY. */
 SutraStatus su_tokenizer_from_json(const void *json, size_t size, const char *where,
                                    SuTokenizer **tokenizer, SutraError *err);
 
@@ -79,5 +81,11 @@ SutraStatus su_tokenizer_scratch_reserve(SuTokenizerScratch *scratch, size_t tex
 SutraStatus su_tokenizer_encode(const SuTokenizer *tokenizer, SuTokenizerScratch *scratch,
                                 const SuEncodeRequest *request, SuEncoding *encoding,
                                 SutraError *err);
+
+/* The text of n token ids; those that no token has are passed over, and with skip_special all
+ * special tokens. *text [*size] is the caller's (su_free), with a NUL behind it. Errors:
+ * UNSUPPORTED (names the decoder), LIMIT (of a regular expression), MEMORY. */
+SutraStatus su_tokenizer_decode(const SuTokenizer *tokenizer, const int32_t *ids, size_t n,
+                                bool skip_special, char **text, size_t *size, SutraError *err);
 
 #endif

@@ -72,6 +72,27 @@ static SutraStatus take_padding(const Builder *builder, SutraError *err)
     return SUTRA_OK;
 }
 
+/* That of the file, else of the class. */
+static SutraStatus read_decoder(const SuTokenizerFiles *files, SuTokenizer *tokenizer,
+                                SutraError *err)
+{
+    static const char *const of_class[] = {[SU_TOKENIZER_BERT] = "WordPiece",
+                                           [SU_TOKENIZER_MPNET] = "WordPiece",
+                                           [SU_TOKENIZER_ROBERTA] = "ByteLevel",
+                                           [SU_TOKENIZER_GPT2] = "ByteLevel",
+                                           [SU_TOKENIZER_QWEN2] = "ByteLevel",
+                                           [SU_TOKENIZER_XLM_ROBERTA] = "Metaspace",
+                                           [SU_TOKENIZER_CAMEMBERT] = "Metaspace",
+                                           [SU_TOKENIZER_LLAMA] = NULL,
+                                           [SU_TOKENIZER_GEMMA] = NULL,
+                                           [SU_TOKENIZER_GENERIC] = NULL};
+    const char *name = of_class[files->class];
+    const json_t *json = json_object_get(files->json, "decoder");
+    SU_TRY(su_decoder_from_json(json, files->where, &tokenizer->decoder, err));
+    if (tokenizer->decoder.is_there || !name) return SUTRA_OK;
+    return su_decoder_by_name(name, &tokenizer->decoder, err);
+}
+
 static SutraStatus build(const SuTokenizerFiles *files, Builder *builder, SutraError *err)
 {
     SuTokenizer *tokenizer = builder->tokenizer;
@@ -79,6 +100,7 @@ static SutraStatus build(const SuTokenizerFiles *files, Builder *builder, SutraE
     bool rebuilt = files->class != SU_TOKENIZER_GENERIC;
     SU_TRY(rebuilt ? su_rebuilt_class_read(&builder->settings, tokenizer, err)
                    : su_tokenizer_read_sections(files->json, files->where, tokenizer, err));
+    if (rebuilt) SU_TRY(read_decoder(files, tokenizer, err));
     SU_TRY(lowercase_first(builder, err));
     SU_TRY(take_padding(builder, err));
     SU_TRY(su_declared_tokens_add(&builder->settings, &tokenizer->added, err));

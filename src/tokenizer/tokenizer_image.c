@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define IMAGE_MAGIC 0x4b545553u /* "SUTK" */
-#define IMAGE_VERSION 7u
+#define IMAGE_VERSION 8u
 #define MAX_TOKENS (UINT64_C(1) << 28)
 
 typedef struct ImageHeader {
@@ -103,6 +103,7 @@ static void write_small(const SuTokenizer *tokenizer, SuByteWriter *to)
     su_write_u32(to, pack(trims, 2));
     write_template(&tokenizer->post_processor.single, to);
     write_template(&tokenizer->post_processor.pair, to);
+    su_decoder_write(&tokenizer->decoder, to);
     su_write_u32(to, added->split_special);
     su_write_u32(to, (uint32_t)added->count);
     for (size_t i = 0; i < added->count; i++) {
@@ -350,6 +351,7 @@ static SutraStatus read_small(SuTokenizer *tokenizer, SuByteReader *reader, cons
     processor->trim_keeps_prefix = trims >> 1 & 1;
     SU_TRY(read_template(reader, vocab_size, false, &processor->single, where, err));
     SU_TRY(read_template(reader, vocab_size, true, &processor->pair, where, err));
+    SU_TRY(su_decoder_read(reader, where, &tokenizer->decoder, err));
     return read_added(reader, vocab_size, &tokenizer->added, where, err);
 }
 

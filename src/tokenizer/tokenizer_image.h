@@ -6,7 +6,7 @@
  *   text         every token's bytes, then padding
  *   initial      lengths, single, slots, long slots of the words' first pieces (word_table.h)
  *   continuing   the same of the others
- *   small        post-processor and added tokens
+ *   small        post-processor, decoder and added tokens
  *
  * Each part begins at a multiple of 64 bytes. Numbers are in the byte order of the machine that
  * wrote them; another order is refused. Opening checks sizes and copies the small parts only;

@@ -71,7 +71,7 @@ static SutraStatus read_added_tokens(const json_t *json, const char *where, SuTo
 /* Truncation and padding are the engine's to decide; that they can be read is checked. */
 static SutraStatus check_unused(const json_t *root, const char *where, SutraError *err)
 {
-    static const char *const sections[] = {"truncation", "padding", "decoder"};
+    static const char *const sections[] = {"truncation", "padding"};
     for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
         const json_t *section = json_object_get(root, sections[i]);
         if (section && !json_is_null(section) && !json_is_object(section))
@@ -97,8 +97,9 @@ SutraStatus su_tokenizer_read_sections(const json_t *root, const char *where,
                                       &tokenizer->pre_tokenizer, err));
     SU_TRY(read_model(root, where, tokenizer, err));
     SU_TRY(read_added_tokens(json_object_get(root, "added_tokens"), where, tokenizer, err));
-    return su_post_processor_from_json(json_object_get(root, "post_processor"), where,
-                                       &tokenizer->post_processor, err);
+    SU_TRY(su_post_processor_from_json(json_object_get(root, "post_processor"), where,
+                                       &tokenizer->post_processor, err));
+    return su_decoder_from_json(json_object_get(root, "decoder"), where, &tokenizer->decoder, err);
 }
 
 static SutraStatus build(const json_t *root, const char *where, SuTokenizer *tokenizer,

@@ -4,6 +4,7 @@
 
 #include "base/json_file.h"
 #include "tokenizer/added_tokens.h"
+#include "tokenizer/decoder.h"
 #include "tokenizer/post_processor.h"
 #include "tokenizer/pre_tokenizer.h"
 #include "tokenizer/token_model.h"
@@ -24,6 +25,7 @@ struct SuTokenizer {
     SuTokenModel model;
     SuAddedTokens added;
     SuPostProcessor post_processor;
+    SuDecoder decoder;
     uint32_t vocab_size; /* highest id + 1 */
     bool fast;           /* the fast path applies: WordPiece on words of BertPreTokenizer */
     bool exact_scores;   /* of SuTokenModelSource */
@@ -40,6 +42,7 @@ struct SuTokenizerScratch {
     const char *texts[2]; /* what the rows were made of; borrowed for a call */
     SuTokenRow result;
     int32_t *type_ids; /* [type_capacity] */
+    uint8_t *special;  /* [type_capacity] */
     size_t type_capacity;
     char *joined; /* [joined_capacity] prefix and text */
     size_t joined_capacity;

@@ -101,6 +101,36 @@ static void nothing_at_all_is_the_empty_text(void **state)
     sutra_tokens_free(tokens);
 }
 
+/* Special tokens are told from the others, and decoding takes the ids back. */
+static void tokens_and_texts_go_both_ways(void **state)
+{
+    (void)state;
+    const SutraInput input = {.text = "a b", .text_size = 3};
+    SutraTokens *tokens = NULL;
+    SutraTokensView view = {.struct_size = sizeof view};
+    char *text = NULL;
+    const char *prompt = NULL;
+    size_t size = 0;
+    SutraError err = {0};
+    assert_int_equal(sutra_tokenize(tiny.model, &input, 1, 0, &tokens, NULL), SUTRA_OK);
+    assert_int_equal(sutra_tokens_view(tokens, &view, NULL), SUTRA_OK);
+    for (size_t t = 0; t < view.cu_seqlens[1]; t++) {
+        assert_int_equal(view.special[t], t == 0 || t + 1 == view.cu_seqlens[1]);
+        assert_non_null(sutra_model_token(tiny.model, view.token_ids[t], &size));
+    }
+    assert_int_equal(
+        sutra_decode(tiny.model, view.token_ids, view.cu_seqlens[1], 0, &text, &size, &err),
+        SUTRA_OK);
+    assert_int_equal(size, strlen(text));
+    sutra_text_free(text);
+    sutra_tokens_free(tokens);
+    assert_int_equal(sutra_decode(tiny.model, NULL, 1, 0, &text, &size, &err), SUTRA_E_ARGUMENT);
+    assert_null(sutra_model_token(tiny.model, -1, &size));
+    assert_int_equal(sutra_model_prompt(tiny.model, "none", &prompt, &err), SUTRA_E_ARGUMENT);
+    assert_int_equal(sutra_model_prompt(tiny.model, "", &prompt, &err), SUTRA_OK);
+    assert_string_equal(prompt, "");
+}
+
 static void reserved_words_are_zero(void **state)
 {
     (void)state;
@@ -187,6 +217,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_size_needs_its_pointer),
         cmocka_unit_test(nothing_at_all_is_the_empty_text),
+        cmocka_unit_test(tokens_and_texts_go_both_ways),
         cmocka_unit_test(reserved_words_are_zero),
         cmocka_unit_test(the_failing_item_is_in_the_error),
         cmocka_unit_test(token_ids_are_taken_as_they_are),

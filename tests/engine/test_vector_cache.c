@@ -233,12 +233,28 @@ static void failures_are_not_kept(void **state)
     }
 }
 
+static void a_cleared_cache_knows_nothing(void **state)
+{
+    TinyEngine *f = *state;
+    SutraError err = {0};
+    SutraInput input = text_input("to be forgotten");
+    for (int round = 0; round < 3; round++) {
+        SutraResult *result = NULL;
+        SutraResultView view = tiny_embed(f, &input, 1, NULL, SUTRA_OK, &result, &err);
+        assert_int_equal(cached(&view, 0), round == 1);
+        sutra_result_free(result);
+        if (round == 1) assert_int_equal(sutra_engine_clear_cache(f->engine, &err), SUTRA_OK);
+    }
+    assert_int_equal(sutra_engine_clear_cache(NULL, &err), SUTRA_E_ARGUMENT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_those_that_were_put),
         cmocka_unit_test(an_equal_hash_is_not_enough),
         cmocka_unit_test(what_is_too_large_is_left_out),
+        cmocka_unit_test_setup_teardown(a_cleared_cache_knows_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_second_time_has_the_same_bytes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_a_row_depends_on_is_told_apart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_model_s_rows_go_with_it, set_up, tear_down),

@@ -62,10 +62,13 @@ static void options_grow_at_their_end(void **state)
     assert_int_equal(offsetof(SutraEmbedOptions, ranges), 40);
     assert_int_equal(offsetof(SutraEmbedOptions, window_overlap), 48);
     assert_int_equal(offsetof(SutraEmbedOptions, aggregate), 52);
+    assert_int_equal(offsetof(SutraEmbedOptions, raw_scores), 56);
     assert_true(offsetof(SutraModelInfo, score_activation) > offsetof(SutraModelInfo, dim));
     assert_true(offsetof(SutraModelInfo, tokenizer_class) >
                 offsetof(SutraModelInfo, score_activation));
     assert_true(offsetof(SutraBatch, ranges) > offsetof(SutraBatch, numeric_error));
+    assert_true(offsetof(SutraBatch, raw_scores) > offsetof(SutraBatch, ranges));
+    assert_true(offsetof(SutraTokensView, special) > offsetof(SutraTokensView, tokens_seen));
 }
 
 /* Numbers are part of the ABI: new enumerators go to the end. */

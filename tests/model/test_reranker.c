@@ -124,6 +124,30 @@ static void a_pair_alone_has_the_same_bytes(Reranker *reranker, const SutraModel
     }
 }
 
+/* Of these the model's activation makes its scores; both kinds may meet in a batch. */
+static void raw_scores_are_logits(Reranker *reranker, const SutraModel *model,
+                                  const float *expected)
+{
+    float logits[MAX_PAIRS];
+    SutraModelInfo info = {.struct_size = sizeof info};
+    SutraEmbedOptions options = {
+        .struct_size = sizeof options, .output = SUTRA_OUT_SCORES, .raw_scores = 1};
+    size_t n = reranker->num_pairs;
+    assert_int_equal(sutra_model_info(model, &info, NULL), SUTRA_OK);
+    assert_int_equal(sutra_embed_into(engine, model, reranker->inputs, n, &options, logits,
+                                      sizeof logits, NULL, NULL),
+                     SUTRA_OK);
+    bool is_sigmoid = strcmp(info.score_activation, "sigmoid") == 0;
+    for (size_t i = 0; i < n; i++) {
+        double score = is_sigmoid ? 1 / (1 + exp(-(double)logits[i])) : (double)logits[i];
+        assert_true(fabs(score - (double)expected[i]) <= TOLERANCE);
+    }
+    options.raw_scores = 2;
+    assert_int_equal(sutra_embed_into(engine, model, reranker->inputs, n, &options, logits,
+                                      sizeof logits, NULL, NULL),
+                     SUTRA_E_ARGUMENT);
+}
+
 static void a_bundle_has_the_same_bytes(Reranker *reranker, SutraCompute compute)
 {
     char path[1024];
@@ -204,6 +228,7 @@ static void reranker_equals_the_reference(void **state)
         tokens_are_those_of_the_reference(reranker, model);
         scores_are_those_of_the_reference(reranker, model, expected);
         a_pair_alone_has_the_same_bytes(reranker, model);
+        raw_scores_are_logits(reranker, model, expected);
         sutra_model_free(model);
         if (k == 0) {
             a_bundle_has_the_same_bytes(reranker, SUTRA_COMPUTE_FP32);

@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -154,12 +155,31 @@ def cli_vectors(program, texts, *options):
     """The bytes of `sutra embed` for these texts."""
     lines = "".join(json.dumps({"t": text}) + "\n" for text in texts)
     env = {**os.environ, "SUTRA_CACHE": ""}
-    done = subprocess.run([program, "embed", "-m", MODEL, "-i", "-", "--field", "t", "--format", "npy", "-o", "-", *options],
+    done = subprocess.run([program, "embed", "-m", MODEL, "-i", "-", "--field", "t", "--format", "npy", "-o", "-", *map(str, options)],
                           input=lines.encode(), capture_output=True, check=True, env=env)
     size = int.from_bytes(done.stdout[8:10], "little")
     rows = done.stdout[10 + size:]
     width = len(rows) // len(texts)
     return [rows[i * width:(i + 1) * width] for i in range(len(texts))]
+
+
+def make_reranker(folder, activation=None):
+    """One that gives the sigmoid of its scores, or them as they are: activation "Identity"."""
+    shutil.copytree(MODEL, folder, ignore=shutil.ignore_patterns("modules.json", "1_Pooling"))
+    shutil.copytree(SOURCE / "tests/data/golden/rerankers/bert", folder, dirs_exist_ok=True)
+    if activation:
+        path = folder / "config.json"
+        config = json.loads(path.read_text())
+        config["sentence_transformers"] = {"activation_fn": f"torch.nn.modules.linear.{activation}"}
+        path.write_text(json.dumps(config))
+    return folder
+
+
+def cli_scores(program, model, query, texts):
+    """Score of each text by `sutra rerank`, in their order."""
+    done = subprocess.run([program, "rerank", "-m", model, "--json", "--", query, *texts], capture_output=True, check=True)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    return [row["score"] for row in sorted(found, key=lambda row: row["line"])]
 
 
 def parse_arguments():
@@ -170,5 +190,5 @@ def parse_arguments():
     return os.path.abspath(options.program), [sys.argv[0], *rest]
 
 
-def main(arguments):
-    unittest.main(argv=arguments)
+def main(arguments, warnings=None):
+    unittest.main(argv=arguments, warnings=warnings)

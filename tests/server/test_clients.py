@@ -6,18 +6,32 @@ The versions are in clients.txt.
 """
 
 import asyncio
+import base64
 import os
 import struct
+import tempfile
 import unittest
+import unittest.mock
+from pathlib import Path
 
+os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"  # read when it is imported
+
+import cohere
 import huggingface_hub
 import langchain_ollama
 import langchain_openai
 import ollama
 import openai
 import prometheus_text
+import tiktoken
+from haystack import Document
+from haystack.components.embedders import OpenAIDocumentEmbedder, OpenAITextEmbedder
+from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
+from llama_index.embeddings.openai_like import OpenAILikeEmbedding
+from llama_index.postprocessor.jinaai_rerank import JinaRerank
+from llama_index.postprocessor.tei_rerank import TextEmbeddingInference
 from prometheus_client import parser as prometheus_parser
-from serve_case import Server, cli_vectors, main, parse_arguments, request_bytes
+from serve_case import Server, cli_scores, cli_vectors, main, make_reranker, parse_arguments, request_bytes
 
 PROGRAM, ARGUMENTS = parse_arguments()
 NAME = "text-embedding-3-small"
@@ -114,6 +128,93 @@ class Clients(unittest.TestCase):
         self.assertEqual(as_bytes(client.embed_documents(TEXTS)), self.expected)
         self.assertEqual(as_bytes([client.embed_query(TEXTS[0])]), self.expected[:1])
         self.assertEqual(as_bytes(asyncio.run(client.aembed_documents(TEXTS))), self.expected)
+
+
+class LangChainOfTokens(unittest.TestCase):
+    """OpenAIEmbeddings without a setting sends token ids of OpenAI's models, which a file of the server's explains."""
+
+    def setUp(self):
+        tokens = [bytes([i]) for i in range(256)] + [b"th", b"the", b" the", b"\xc3\xa9", b"ight", b" night"]
+        ranks = {token: i for i, token in enumerate(tokens)}
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        (folder / "small.tiktoken").write_text("".join(f"{base64.b64encode(t).decode()} {i}\n" for t, i in ranks.items()))
+        encoding = tiktoken.Encoding("small", pat_str=r"\s?\S+|\s+", mergeable_ranks=ranks, special_tokens={})
+        for name in ("cl100k_base", "o200k_base"):  # in the place of what tiktoken would download
+            self.enterContext(unittest.mock.patch.dict(tiktoken.registry.ENCODINGS, {name: encoding}))
+        self.server = self.enterContext(Server(PROGRAM, "--openai-tokens", folder / "small.tiktoken", "--alias", f"{NAME}=base"))
+        self.enterContext(unittest.mock.patch.dict(os.environ, {"OPENAI_BASE_URL": f"{self.server.url}/v1", "OPENAI_API_KEY": KEY}))
+
+    def test_default_constructor(self):
+        client = langchain_openai.OpenAIEmbeddings(model=NAME)
+        expected = cli_vectors(PROGRAM, TEXTS)
+        self.assertEqual(as_bytes(client.embed_documents(TEXTS)), expected)
+        self.assertEqual(as_bytes([client.embed_query(TEXTS[2])]), expected[2:3])
+        self.assertEqual(as_bytes(asyncio.run(client.aembed_documents(TEXTS))), expected)
+        many = [f"{TEXTS[i % 4]} {i}" for i in range(1000)]
+        self.assertEqual(as_bytes(client.embed_documents(many)), cli_vectors(PROGRAM, many))
+
+
+class Frameworks(unittest.TestCase):
+    """Of embedders in the likeness of OpenAI's, and of rerankers."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+        cls.reranker = make_reranker(folder / "reranker")
+        cls.server = cls.enterClassContext(Server(PROGRAM, "-m", cls.reranker, "--api-key", KEY, "--alias", f"{NAME}=base"))
+        cls.url = f"{cls.server.url}/v1"
+        cls.enterClassContext(unittest.mock.patch.dict(os.environ, {"OPENAI_API_KEY": KEY}))
+        cls.expected = cli_vectors(PROGRAM, TEXTS)
+        cls.many = [f"{TEXTS[i % 4]} {i}" for i in range(1000)]
+
+    def test_llama_index(self):
+        client = OpenAILikeEmbedding(model_name=NAME, api_base=self.url, api_key=KEY)
+        self.assertEqual(as_bytes(client.get_text_embedding_batch(TEXTS)), self.expected)
+        self.assertEqual(as_bytes([client.get_query_embedding(TEXTS[1])]), self.expected[1:2])
+        self.assertEqual(as_bytes(client.get_text_embedding_batch(self.many)), cli_vectors(PROGRAM, self.many))
+        self.assertEqual(as_bytes(asyncio.run(client.aget_text_embedding_batch(TEXTS))), self.expected)
+        short = OpenAILikeEmbedding(model_name=NAME, api_base=self.url, api_key=KEY, dimensions=7)
+        self.assertEqual(as_bytes(short.get_text_embedding_batch(TEXTS)), cli_vectors(PROGRAM, TEXTS, "--dim", "7"))
+        for wrong, kind in (({"model_name": "none"}, openai.NotFoundError), ({"api_key": "wrong"}, openai.AuthenticationError)):
+            with self.assertRaises(kind):
+                OpenAILikeEmbedding(**{"model_name": NAME, "api_base": self.url, "api_key": KEY, **wrong}).get_text_embedding("x")
+        for wrong in ("", "night " * 400):
+            with self.assertRaises(openai.BadRequestError):
+                client.get_text_embedding_batch([wrong])
+
+    def test_haystack(self):
+        client = OpenAITextEmbedder(api_base_url=self.url)
+        answer = client.run(TEXTS[1])
+        self.assertEqual(as_bytes([answer["embedding"]]), self.expected[1:2])
+        self.assertEqual(answer["meta"]["model"], "base")
+        self.assertEqual(as_bytes([asyncio.run(client.run_async(TEXTS[2]))["embedding"]]), self.expected[2:3])
+        writer = OpenAIDocumentEmbedder(api_base_url=self.url, progress_bar=False)
+        documents = writer.run([Document(content=text) for text in self.many])["documents"]
+        self.assertEqual(as_bytes(document.embedding for document in documents), cli_vectors(PROGRAM, self.many))
+        again = asyncio.run(OpenAIDocumentEmbedder(api_base_url=self.url, progress_bar=False).run_async([Document(content=t) for t in TEXTS]))
+        self.assertEqual(as_bytes(document.embedding for document in again["documents"]), self.expected)
+        with self.assertRaises(openai.NotFoundError):
+            OpenAITextEmbedder(api_base_url=self.url, model="none").run("x")
+        for wrong in ("", "night " * 400):
+            with self.assertRaises(openai.BadRequestError):
+                client.run(wrong)
+            with self.assertRaises(openai.BadRequestError), self.assertLogs("haystack", "ERROR"):
+                OpenAIDocumentEmbedder(api_base_url=self.url, progress_bar=False, raise_on_failure=True).run([Document(content=wrong)])
+        with unittest.mock.patch.dict(os.environ, {"OPENAI_API_KEY": "wrong"}), self.assertRaises(openai.AuthenticationError):
+            OpenAITextEmbedder(api_base_url=self.url).run("x")
+
+    def test_rerankers(self):
+        scores = cli_scores(PROGRAM, self.reranker, "the river", TEXTS)
+        best = sorted(range(len(TEXTS)), key=lambda i: -scores[i])[:2]
+        for client in (JinaRerank(top_n=2, model="reranker", base_url=self.url, api_key=KEY),
+                       TextEmbeddingInference(top_n=2, base_url=self.server.url, auth_token=f"Bearer {KEY}")):
+            nodes = [NodeWithScore(node=TextNode(text=text), score=0) for text in TEXTS]
+            found = client.postprocess_nodes(nodes, query_bundle=QueryBundle("the river"))
+            self.assertEqual([node.text for node in found], [TEXTS[i] for i in best])
+            for node, i in zip(found, best):
+                self.assertAlmostEqual(node.score, scores[i], delta=1e-6)
+        with self.assertRaisesRegex(RuntimeError, "model 'jina-reranker-v1-base-en' not found"):
+            JinaRerank(base_url=self.url, api_key=KEY).postprocess_nodes(nodes, query_bundle=QueryBundle("x"))
 
 
 class OllamaClients(unittest.TestCase):
@@ -224,10 +325,10 @@ class HuggingFace(unittest.TestCase):
         self.assertAlmostEqual(found[0], 1, delta=2e-6)
 
     def test_errors(self):
-        for wrong in ("night " * 400, []):
+        for wrong, status in (("night " * 400, 413), ([], 400)):
             with self.assertRaises(huggingface_hub.errors.HfHubHTTPError) as caught:
                 self.client.feature_extraction(wrong)
-            self.assertEqual(caught.exception.response.status_code, 413)
+            self.assertEqual(caught.exception.response.status_code, status)
         with self.assertRaises(huggingface_hub.errors.HfHubHTTPError) as caught:
             huggingface_hub.InferenceClient(model=self.server.url, token="wrong").feature_extraction("x")
         self.assertEqual(caught.exception.response.status_code, 401)
@@ -240,5 +341,76 @@ class HuggingFace(unittest.TestCase):
         self.assertEqual(asyncio.run(ask()), [self.expected[i % 4] for i in range(64)])
 
 
+class CohereClients(unittest.TestCase):
+    """Told where by CO_API_URL and CO_API_KEY."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+        cls.reranker = make_reranker(folder / "reranker")
+        cls.server = cls.enterClassContext(Server(PROGRAM, "-m", cls.reranker, "--api-key", KEY, "--alias", "embed-v4.0=base",
+                                                  "--alias", "rerank-v3.5=reranker"))
+        os.environ.update({"CO_API_URL": cls.server.url, "CO_API_KEY": KEY})
+        cls.expected = cli_vectors(PROGRAM, TEXTS)
+        cls.scores = cli_scores(PROGRAM, cls.reranker, "the river", TEXTS)
+
+    def check_ranks(self, results):
+        self.assertEqual([row.index for row in results], sorted(range(len(TEXTS)), key=lambda i: -self.scores[i])[:len(results)])
+        for row in results:
+            self.assertAlmostEqual(row.relevance_score, self.scores[row.index], delta=1e-6)
+
+    def test_v2(self):
+        client = cohere.ClientV2()
+        kinds = ["float", "int8", "ubinary", "base64"]
+        answer = client.embed(model="embed-v4.0", texts=TEXTS, input_type="search_document", embedding_types=kinds, truncate="NONE")
+        self.assertEqual(as_bytes(answer.embeddings.float_), self.expected)
+        self.assertEqual([struct.pack("32b", *row) for row in answer.embeddings.int8],
+                         cli_vectors(PROGRAM, TEXTS, "--output-dtype", "int8"))
+        self.assertEqual([bytes(row) for row in answer.embeddings.ubinary], cli_vectors(PROGRAM, TEXTS, "--output-dtype", "ubinary"))
+        self.assertEqual(len(answer.embeddings.base64), len(TEXTS))
+        self.assertGreater(answer.meta.billed_units.input_tokens, 0)
+        many = [f"{TEXTS[i % 4]} {i}" for i in range(1000)]
+        rows = client.embed(model="embed-v4.0", texts=many, input_type="search_query", output_dimension=7)
+        self.assertEqual(as_bytes(rows.embeddings.float_), cli_vectors(PROGRAM, many, "--dim", "7"))
+        answer = client.rerank(model="rerank-v3.5", query="the river", documents=TEXTS)
+        self.check_ranks(answer.results)
+        self.assertEqual((len(answer.results), answer.meta.billed_units.search_units), (4, 1))
+        self.check_ranks(client.rerank(model="rerank-v3.5", query="the river", documents=TEXTS, top_n=2).results)
+
+    def test_v1(self):
+        client = cohere.Client()
+        answer = client.embed(texts=TEXTS, model="embed-v4.0", input_type="search_document")
+        self.assertEqual(as_bytes(answer.embeddings), self.expected)
+        many = [f"{TEXTS[i % 4]} {i}" for i in range(1000)]  # a request for each 96
+        answer = client.embed(texts=many, model="embed-v4.0", input_type="clustering", embedding_types=["float"])
+        self.assertEqual(as_bytes(answer.embeddings.float_), cli_vectors(PROGRAM, many))
+        answer = client.rerank(query="the river", documents=[{"text": text} for text in TEXTS], return_documents=True)
+        self.check_ranks(answer.results)
+        self.assertEqual([row.document.text for row in answer.results], [TEXTS[row.index] for row in answer.results])
+
+    def test_async(self):
+        async def ask():
+            client = cohere.AsyncClientV2()
+            answers = await asyncio.gather(*(client.embed(model="embed-v4.0", texts=[TEXTS[i % 4]], input_type="search_query",
+                                                          embedding_types=["float"]) for i in range(64)))
+            return as_bytes(answer.embeddings.float_[0] for answer in answers)
+        self.assertEqual(asyncio.run(ask()), [self.expected[i % 4] for i in range(64)])
+
+    def test_errors(self):
+        client = cohere.ClientV2()
+        for wrong, kind, words in (
+                (lambda: client.embed(model="none", texts=["x"], input_type="search_query"), cohere.NotFoundError, "'none' not found"),
+                (lambda: client.embed(model="embed-v4.0", texts=[], input_type="search_query"), cohere.BadRequestError, "empty"),
+                (lambda: client.embed(model="embed-v4.0", texts=["x"], input_type="image"), cohere.BadRequestError, "input_type"),
+                (lambda: client.embed(model="embed-v4.0", texts=["night " * 400], input_type="clustering", truncate="NONE"),
+                 cohere.BadRequestError, "402 tokens"),
+                (lambda: client.rerank(model="embed-v4.0", query="x", documents=["y"]), cohere.BadRequestError, "embedding model"),
+                (lambda: cohere.ClientV2(api_key="wrong").rerank(model="rerank-v3.5", query="x", documents=["y"]),
+                 cohere.UnauthorizedError, "key")):
+            with self.assertRaises(kind) as caught:
+                wrong()
+            self.assertIn(words, caught.exception.body["message"])
+
+
 if __name__ == "__main__":
-    main(ARGUMENTS)
+    main(ARGUMENTS, warnings="ignore")  # what clients do that their libraries have grown out of

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """The OpenAI dialect of `sutra serve`: its contract, and vectors with the bytes of `sutra embed`."""
 
+import base64
 import shutil
 import struct
+import subprocess
 import tempfile
 import threading
 import unittest
@@ -171,6 +173,60 @@ class OpenAi(unittest.TestCase):
         text = '[{"\\' * 50
         self.assertEqual(self.server.embed(text, truncate=True, encoding_format="base64").vectors(),
                          cli_vectors(PROGRAM, [text]))
+
+
+class TokenIds(unittest.TestCase):
+    """With a file that says what they stand for: all bytes, and some words."""
+
+    WORDS = [" garden", "green", "the ", "é", " " * 100]
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+        cls.tokens = [bytes([i]) for i in range(256)] + [word.encode() for word in cls.WORDS]
+        cls.path = cls.folder / "small.tiktoken"
+        cls.path.write_text("".join(f"{base64.b64encode(token).decode()} {i}\n" for i, token in enumerate(cls.tokens)))
+        cls.server = cls.enterClassContext(Server(PROGRAM, "--openai-tokens", cls.path, "--max-inputs", 3, "--max-body", 100000))
+
+    def ask(self, ids):
+        return self.server.embed(ids, encoding_format="base64")
+
+    def test_ids_are_texts(self):
+        for ids, text in (([*b"a ", 257, 256], "a green garden"), ([258, 257], "the green"), ([259, 0x21], "é!"), ([97], "a"),
+                          ([*"日本".encode()], "日本"), ([*b"x ", 0xe6, 0x97], "x \ufffd"), ([0xff, 0xc3, *b"x"], "\ufffd\ufffdx"),
+                          ([0xf0, 0x9f, 0x98, 0x41, 0xed, 0xa0, 0x80], "\ufffdA\ufffd\ufffd\ufffd")):
+            expected = cli_vectors(PROGRAM, [text])
+            self.assertEqual(self.ask(ids).vectors(), expected, text)
+            self.assertEqual(self.ask([ids, [97], ids]).vectors(), [*expected, *cli_vectors(PROGRAM, ["a"]), *expected])
+        self.assertEqual(self.ask(["a", "b"]).vectors(), cli_vectors(PROGRAM, ["a", "b"]))
+
+    def test_wrong_ids(self):
+        for wrong, words in (([261], "261, which is no token id"), ([-1], "-1"), ([2**40], "no token id"), ([[97], [300]], "300"),
+                             ([[]], "must be"), ([1, "x"], "must be"), ([[1], "x"], "must be"), ([[1], 1], "must be"), ([1.5], "must be"),
+                             ([[1]] * 4, "holds 4 texts"), ([260] * 1001, "more than 100000 bytes")):
+            answer = self.ask(wrong)
+            self.assertEqual((answer.status, answer.json["error"]["param"]), (400, "input"), wrong)
+            self.assertIn(words, answer.json["error"]["message"])
+
+    def test_wrong_files(self):
+        for text, words in (("", "holds no tokens"), ("YQ== 0\nYg== 0\n", "line 2: id 0 is there twice"), ("YQ=a 0\n", "base64"),
+                            ("YQ==\n", "line 1 is no token"), ("YQ== x", "line 1 is no token"), ("YQ== 99999999", "more than"),
+                            ("Y=== 0", "base64"), ("YQ 0", "base64"), ("YQ== 1\n\n!!!! 2", "base64"), (" 5", "base64")):
+            self.path.with_name("wrong").write_text(text)
+            done = subprocess.run([PROGRAM, "serve", "--port", "0", "-m", MODEL, "--openai-tokens", self.path.with_name("wrong")],
+                                  capture_output=True, text=True)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(words, done.stderr)
+
+
+class Hints(unittest.TestCase):
+    def test_a_text_that_went_through_a_tokenizer(self):
+        with Server(PROGRAM) as server:
+            for text in ("a [unk] b", "a [UNK] b", "c [UNK] <unk>"):
+                self.assertEqual(server.embed(text).status, 200)
+        lines = [line for line in server.lines if "check_embedding_ctx_length=False" in line]
+        self.assertEqual(len(lines), 1, server.lines)
+        self.assertIn('"[UNK]"', lines[0])
 
 
 class Overload(unittest.TestCase):

@@ -1,6 +1,7 @@
 /* Every allocation of a server at work fails once: a request then gets an answer or its connection
  * is closed, and the next one is answered as ever. */
 #include "base/memory.h"
+#include "model/model_folder.h"
 #include "sutra_server.h"
 
 #include <arpa/inet.h>
@@ -20,6 +21,7 @@
 static SutraServer *server;
 static sem_t is_ready;
 static int port;
+static char *scorer; /* the folder of a reranker */
 
 static void ready(void *user, const char *url, const char *made_key)
 {
@@ -92,6 +94,25 @@ static void a_server_survives_every_failure(void **state)
     ask_while_memory_fails("GET /page/page.js", "", 0);
 }
 
+/* What the dialects allocate beside the request and its answer. */
+static void so_does_every_dialect(void **state)
+{
+    static const struct {
+        const char *path, *body;
+    } asked[] = {
+        {"/embed", "{\"texts\":[\"a\",\"b\"]}"},
+        {"/tokenize", "{\"inputs\":[\"a\",\"b\"]}"},
+        {"/decode", "{\"ids\":[[5,6],[7]]}"},
+        {"/v2/embed", "{\"texts\":[\"a\"],\"input_type\":\"search_query\"}"},
+        {"/v1/rerank", "{\"query\":\"a\",\"documents\":[\"b\",\"c\"],\"model\":\"scorer\"}"},
+        {"/predict", "{\"inputs\":[[\"a\",\"b\"]],\"model\":\"scorer\"}"},
+        {"/cache/clear", ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
+        ask_while_memory_fails(asked[i].path, asked[i].body, strlen(asked[i].body));
+}
+
 /* Each answer has the model closed, so that all of it is opened again. */
 static void so_does_one_whose_models_come_and_go(void **state)
 {
@@ -132,6 +153,11 @@ static int start(void **state)
     if (sutra_server_add_model(server, "base", SU_SOURCE_DIR "/tests/data/golden/models/base", NULL,
                                &err) != SUTRA_OK)
         return -1;
+    json_t *expected;
+    scorer = folder_scratch();
+    folder_assemble("rerankers", "bert", scorer, &expected);
+    json_decref(expected);
+    if (sutra_server_add_model(server, "scorer", scorer, NULL, &err) != SUTRA_OK) return -1;
     pthread_create(&thread, NULL, run_server, &status);
     sem_wait(&is_ready);
     *state = &thread;
@@ -143,6 +169,8 @@ static int stop(void **state)
     sutra_server_stop(server);
     pthread_join(*(pthread_t *)*state, NULL);
     sutra_server_free(server);
+    folder_remove(scorer);
+    free(scorer);
     return 0;
 }
 
@@ -150,6 +178,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_server_survives_every_failure),
+        cmocka_unit_test(so_does_every_dialect),
         cmocka_unit_test(so_does_one_whose_models_come_and_go),
         cmocka_unit_test(a_server_is_not_made_without_memory),
     };

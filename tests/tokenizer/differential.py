@@ -21,6 +21,7 @@ import unicodedata
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+import differential_decoders  # noqa: E402
 import differential_kinds  # noqa: E402
 import differential_patterns  # noqa: E402
 import differential_unigram  # noqa: E402
@@ -388,6 +389,7 @@ def main():
     differential_unigram.all_cases(check, texts + inputs[::8], texts + inputs + passages[:3000], list(every_code_point()),
                                    lambda least, lone: random_requests(rng, starts, least, lone),
                                    [pool for pool in POOLS.values() if pool])
+    differential_decoders.all_cases(check, rng, string)
     print(f"differential: {check.inputs} inputs, {check.failures} failures, {time.monotonic() - start:.0f} s")
     sys.exit(1 if check.failures else 0)
 

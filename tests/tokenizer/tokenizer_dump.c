@@ -7,9 +7,10 @@
  *   'F' case                                       build from a folder's files (tokenizer_case.h)
  *   'E' flags max_tokens prefix text pair          encode
  *   'W' max_tokens overlap text                    windows
+ *   'D' skip_special num_tokens ids                decode
  * Answers begin with a status. After 'J', 'I', 'V', 'F' and failures: the message, a string. After 'E':
  * num_tokens, tokens_seen, ids, type ids, and with FLAG_OFFSETS begins and ends. After 'W': their
- * number, and of each num_tokens, ids, type ids. */
+ * number, and of each num_tokens, ids, type ids. After 'D': the text, a string. */
 #include "base/memory.h"
 #include "support/tokenizer_case.h"
 #include "tokenizer/token_windows.h"
@@ -164,6 +165,28 @@ static void cut_windows(const SuTokenizer *tokenizer, SuTokenizerScratch *scratc
     su_free(types);
 }
 
+static void decode(const SuTokenizer *tokenizer)
+{
+    SutraError err = {0};
+    char *text;
+    size_t size;
+    uint32_t skip_special = read_word(), count = read_word();
+    int32_t *ids = su_alloc(count, sizeof *ids);
+    if (!ids || !tokenizer) stop("nothing to decode with");
+    for (uint32_t i = 0; i < count; i++) ids[i] = (int32_t)read_word();
+    SutraStatus status =
+        su_tokenizer_decode(tokenizer, ids, count, skip_special == 1, &text, &size, &err);
+    if (status == SUTRA_OK) {
+        uint32_t head[] = {SUTRA_OK, (uint32_t)size};
+        write_words(head, 2);
+        fwrite(text, 1, size, stdout);
+        su_free(text);
+    } else {
+        answer_status(status, &err);
+    }
+    su_free(ids);
+}
+
 int main(void)
 {
     SuTokenizer *tokenizer = NULL;
@@ -176,6 +199,8 @@ int main(void)
             encode(tokenizer, scratch);
         else if (kind == 'W')
             cut_windows(tokenizer, scratch);
+        else if (kind == 'D')
+            decode(tokenizer);
         else
             stop("unknown request");
     }
