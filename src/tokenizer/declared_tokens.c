@@ -130,6 +130,7 @@ SutraStatus su_declared_tokens_add(const SuTokenizerSettings *settings, SuAddedT
     if (count) qsort(declared, count, sizeof *declared, by_id);
     for (size_t i = 0; i < count && status == SUTRA_OK; i++) {
         SuAddedToken token = declared[i].token;
+        token.normalized &= !settings->raw_declared;
         if (i + 1 < count && declared[i + 1].id == declared[i].id) continue;
         token.id = declared[i].id;
         status = su_added_tokens_add(added, &token, err);

@@ -1,7 +1,7 @@
 /* tokenizer_files.c - what transformers makes of a model's tokenizer files.
  *
  *   rebuilt class: vocabulary of the files; all else from the merged settings (rebuilt_class.h)
- *   generic class: tokenizer.json as it is
+ *   generic class: tokenizer.json as it is, or what a SentencePiece model says of itself
  *   then the tokens that the files add (declared_tokens.h)
  */
 #include "tokenizer/tokenizer_files.h"
@@ -9,7 +9,9 @@
 #include "base/memory.h"
 #include "tokenizer/component_json.h"
 #include "tokenizer/declared_tokens.h"
+#include "tokenizer/ends_template.h"
 #include "tokenizer/rebuilt_class.h"
+#include "tokenizer/sentencepiece_generic.h"
 #include "tokenizer/tokenizer_parts.h"
 
 #include <string.h>
@@ -77,8 +79,12 @@ static SutraStatus build(const SuTokenizerFiles *files, Builder *builder, SutraE
     SuTokenizer *tokenizer = builder->tokenizer;
     SU_TRY(su_tokenizer_settings_read(files, &builder->settings, err));
     bool rebuilt = files->class != SU_TOKENIZER_GENERIC;
-    SU_TRY(rebuilt ? su_rebuilt_class_read(&builder->settings, tokenizer, err)
-                   : su_tokenizer_read_sections(files->json, files->where, tokenizer, err));
+    if (rebuilt)
+        SU_TRY(su_rebuilt_class_read(&builder->settings, tokenizer, err));
+    else if (files->pieces)
+        SU_TRY(su_sentencepiece_generic_read(&builder->settings, tokenizer, err));
+    else
+        SU_TRY(su_tokenizer_read_sections(files->json, files->where, tokenizer, err));
     SU_TRY(lowercase_first(builder, err));
     SU_TRY(take_padding(builder, err));
     SU_TRY(su_declared_tokens_add(&builder->settings, &tokenizer->added, err));
@@ -89,7 +95,10 @@ static SutraStatus build(const SuTokenizerFiles *files, Builder *builder, SutraE
                             &tokenizer->added.split_special, err));
     SU_TRY(su_added_tokens_finish(&tokenizer->added, &tokenizer->vocabulary, &tokenizer->normalizer,
                                   files->where, err));
-    if (rebuilt) SU_TRY(su_rebuilt_class_set_template(&builder->settings, tokenizer, err));
+    if (rebuilt)
+        SU_TRY(su_rebuilt_class_set_template(&builder->settings, tokenizer, err));
+    else if (files->pieces)
+        SU_TRY(su_ends_template_set(&builder->settings, tokenizer, err));
     SU_TRY(read_input_names(builder, err));
     return su_tokenizer_finish(tokenizer, files->where, err);
 }
