@@ -416,6 +416,8 @@ VARIANTS.update({
         "config.json": bert_config(1, 32, 2, 40, 130, **{**CAMEMBERT, "vocab_size": BPE_SIZE}),
         "tokenizer.model": sentencepiece_model(unigram(added_tokens=[]))}, ["tokenizer.json"]),
 })
+VARIANTS["roberta-named-twice"] = (*s_variant("roberta-bytes", s_folder(byte_bpe(added_tokens=[]), {
+    "tokenizer_class": "RobertaTokenizer", "unk_token": marked("<s>", lstrip=True)}))[:5], ["the <s> river", "<s> one"])
 for name, more, kind in (("llama", {"tokenizer_class": "LlamaTokenizer", "add_bos_token": True, "add_eos_token": True}, 2),
                          ("gemma", {"tokenizer_class": "GemmaTokenizer", "add_eos_token": True, "eos_token": "</s>",
                                     "bos_token": "<s>", "mask_token": "river", "pad_token": "<unk>"}, 1),

@@ -179,10 +179,11 @@ def change_spec(rng, data):
 
 
 def declared(rng, names):
-    """Tokens with ids of pieces, which the generic class renames, and beyond them."""
-    return {str(id): {"content": rng.choice(names[:3] + ["<new>", "<r1>", "<r2>", "<r3>", "\u2581the"]), "lstrip": rng.random() < 0.3,
-                      "rstrip": rng.random() < 0.3, "normalized": rng.random() < 0.5, "single_word": False,
-                      "special": rng.random() < 0.5} for id in rng.sample((0, 1, 2, 3, 7, 40, 300), 2)}
+    """Two tokens with ids of pieces, which the generic class renames."""
+    texts = rng.sample(names[:3] + ["<new>", "<r1>", "<r2>", "<r3>", "\u2581the"], 2)
+    return {str(id): {"content": text, "lstrip": rng.random() < 0.3, "rstrip": rng.random() < 0.3, "normalized": rng.random() < 0.5,
+                      "single_word": False, "special": rng.random() < 0.5}
+            for id, text in zip(rng.sample((0, 1, 2, 3, 7, 40, 300), 2), texts)}
 
 
 def piece_case(run, rng, texts, name, pieces):
