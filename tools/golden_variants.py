@@ -66,7 +66,7 @@ def unigram(**more):
             "decoder": None, "model": {"type": "Unigram", "unk_id": 3, "vocab": vocab, "byte_fallback": False}, **more}
 
 
-def sentencepiece_model(made):
+def sentencepiece_model(made, model_type=None):
     """The file that SentencePiece would write for the pieces of unigram(): "<unk>", "<s>", "</s>", then all but special ones."""
     def number(n):
         return bytes([n & 127 | 128]) + number(n >> 7) if n > 127 else bytes([n])
@@ -75,8 +75,9 @@ def sentencepiece_model(made):
         return number(key << 3 | 2) + number(len(data)) + data
     pieces = [["<unk>", 0.0, 2], ["<s>", 0.0, 3], ["</s>", 0.0, 3], ["river", 0.0, 4]]
     pieces += [[piece, score, 1] for piece, score in made["model"]["vocab"][4:-1] if piece != "river"]
-    return b"".join(field(1, field(1, piece.encode()) + b"\x15" + np.float32(score).tobytes() + b"\x18" + number(kind))
-                    for piece, score, kind in pieces)
+    trainer = field(2, b"\x18" + number(model_type)) if model_type else b""
+    return trainer + b"".join(field(1, field(1, piece.encode()) + b"\x15" + np.float32(score).tobytes() + b"\x18" + number(kind))
+                              for piece, score, kind in pieces)
 
 
 def camembert(fifth, **more):
@@ -415,6 +416,16 @@ VARIANTS.update({
         "config.json": bert_config(1, 32, 2, 40, 130, **{**CAMEMBERT, "vocab_size": BPE_SIZE}),
         "tokenizer.model": sentencepiece_model(unigram(added_tokens=[]))}, ["tokenizer.json"]),
 })
+VARIANTS["roberta-named-twice"] = (*s_variant("roberta-bytes", s_folder(byte_bpe(added_tokens=[]), {
+    "tokenizer_class": "RobertaTokenizer", "unk_token": marked("<s>", lstrip=True)}))[:5], ["the <s> river", "<s> one"])
+for name, more, kind in (("llama", {"tokenizer_class": "LlamaTokenizer", "add_bos_token": True, "add_eos_token": True}, 2),
+                         ("gemma", {"tokenizer_class": "GemmaTokenizer", "add_eos_token": True, "eos_token": "</s>",
+                                    "bos_token": "<s>", "mask_token": "river", "pad_token": "<unk>"}, 1),
+                         ("generic", {**GENERIC, "add_bos_token": True, "added_tokens_decoder": {"7": token("<new>")}}, 2),
+                         ("generic-unigram", {**GENERIC, "add_eos_token": True, "legacy": False}, None)):
+    VARIANTS[f"{name}-pieces"] = s_variant("roberta-bytes", {
+        **s_folder(None, {"pad_token": "<s>", **more}), "config.json": bert_config(1, 32, 2, 40, 130, **XLM),
+        "tokenizer.model": sentencepiece_model(unigram(), kind)}, ["tokenizer.json"])
 for name in ("llama-class", "gemma-class"):  # without a template: the reference fails on no tokens
     VARIANTS[name] = (*VARIANTS[name][:5], [text for text in S_TEXTS if text])
 VARIANTS["modernbert-other-class"] = ("modernbert", {"tokenizer_config.json": {

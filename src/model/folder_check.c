@@ -24,31 +24,36 @@ SutraStatus su_model_check_adapter(const char *folder, SutraError *err)
 }
 
 /* "sentence_transformers.models.StaticEmbedding" */
-static bool is_static_embedding(const json_t *module)
+static bool is_module(const json_t *module, const char *wanted)
 {
     const char *type = json_string_value(json_object_get(module, "type"));
     const char *name = type ? strrchr(type, '.') : NULL;
-    return name && strcmp(name, ".StaticEmbedding") == 0;
+    return name && strcmp(name + 1, wanted) == 0;
 }
 
-/* A table of token vectors has no encoder and no config.json. */
-SutraStatus su_model_check_static(const char *folder, SutraError *err)
+static SutraStatus check_module(const char *folder, const json_t *module, const char *where,
+                                SutraError *err)
+{
+    if (is_module(module, "StaticEmbedding"))
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: StaticEmbedding is not supported: such a model is a table of token vectors "
+                 "without an encoder",
+                 where);
+    if (is_module(module, "Router") || is_module(module, "Asym"))
+        return su_model_refuse_router(folder, module, where, err);
+    return SUTRA_OK;
+}
+
+/* Neither has a chain of modules as others do, nor need there be a config.json. */
+SutraStatus su_model_check_modules(const char *folder, SutraError *err)
 {
     json_t *modules = NULL;
-    const json_t *module;
-    size_t i;
     SutraStatus status = SUTRA_OK;
     char *path = su_path_join(folder, "modules.json");
     if (!path) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", folder);
     if (su_path_exists(path)) status = su_json_load(path, &modules, err);
-    json_array_foreach(modules, i, module)
-    {
-        if (status != SUTRA_OK || !is_static_embedding(module)) continue;
-        status = su_error_set(err, SUTRA_E_UNSUPPORTED,
-                              "%s: StaticEmbedding is not supported: such a model is a table of "
-                              "token vectors without an encoder",
-                              path);
-    }
+    for (size_t i = 0; i < json_array_size(modules) && status == SUTRA_OK; i++)
+        status = check_module(folder, json_array_get(modules, i), path, err);
     json_decref(modules);
     su_free(path);
     return status;

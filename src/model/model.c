@@ -240,7 +240,7 @@ static SutraStatus read_model(SutraModel *model, const char *folder, uint64_t me
     SuModuleChain chain;
     model->path = su_strdup(folder);
     if (!model->path) return out_of_memory(folder, err);
-    SU_TRY(su_model_check_static(folder, err));
+    SU_TRY(su_model_check_modules(folder, err));
     SU_TRY(su_model_read_modules(model, folder, &chain, err));
     SutraStatus status = read_parts(model, folder, &chain, memory_limit, err);
     su_module_chain_free(&chain);

@@ -149,9 +149,8 @@ static SutraStatus module_kind(const char *type, const char *where, ModuleKind *
              where, type);
 }
 
-/* folder/path, where path may be empty (the folder itself), begin with "./" or end with '/'. */
-static SutraStatus module_folder(const char *folder, const char *path, const char *where,
-                                 char **out, SutraError *err)
+SutraStatus su_model_module_folder(const char *folder, const char *path, const char *where,
+                                   char **out, SutraError *err)
 {
     if (strcmp(path, ".") == 0) path = "";
     if (strncmp(path, "./", 2) == 0) path += 2;
@@ -212,7 +211,7 @@ static SutraStatus read_module(SutraModel *model, const char *folder, const json
                  "or LayerNorm, Normalize",
                  where, index, module_names[kind]);
     char *module_path = NULL;
-    SU_TRY(module_folder(folder, path, where, &module_path, err));
+    SU_TRY(su_model_module_folder(folder, path, where, &module_path, err));
     SutraStatus status = enter_module(model, kind, &module_path, chain, err);
     su_free(module_path);
     return status;

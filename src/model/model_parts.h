@@ -24,7 +24,10 @@ void su_config_file_close(SuConfigFile *file);
 /* Refuse what the encoder's folder must not hold, and what a folder's modules.json must not name.
  * Errors: UNSUPPORTED; IO, FORMAT (modules.json cannot be read), MEMORY. */
 SutraStatus su_model_check_adapter(const char *folder, SutraError *err);
-SutraStatus su_model_check_static(const char *folder, SutraError *err);
+SutraStatus su_model_check_modules(const char *folder, SutraError *err);
+/* Of check_modules: names the Router, `module` of modules.json, and its routes. */
+SutraStatus su_model_refuse_router(const char *folder, const json_t *module, const char *where,
+                                   SutraError *err);
 
 /* The activation that a class of torch.nn is. `key` and `where` are for the message. Errors:
  * UNSUPPORTED (another class). */
@@ -58,6 +61,11 @@ typedef struct SuModuleChain {
     SuDenseModule dense[SU_MAX_DENSE];
     uint32_t num_dense;
 } SuModuleChain;
+
+/* *out, to be su_free'd: folder/path, where path, of modules.json, may be empty (the folder
+ * itself), begin with "./" or end with '/'. Errors: FORMAT (beyond the folder), MEMORY. */
+SutraStatus su_model_module_folder(const char *folder, const char *path, const char *where,
+                                   char **out, SutraError *err);
 
 /* Sets model->pooling, normalize, pool_prompt. Errors: FORMAT, UNSUPPORTED (module or pooling
  * mode), IO, MEMORY. */

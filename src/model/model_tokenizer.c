@@ -279,7 +279,7 @@ static SutraStatus build_tokenizer(SutraModel *model, const TokenizerConfigs *co
 {
     SuTokenizerFiles files = {.where = configs->where,
                               .json = configs->json,
-                              .pieces = json_object_get(configs->pieces, "extra_special_tokens"),
+                              .pieces = configs->pieces,
                               .vocab = (const char *)vocab->data,
                               .vocab_size = vocab->size,
                               .config_where = configs->tokenizer.path,
@@ -342,16 +342,34 @@ static SutraStatus open_vocab(SutraModel *model, const char *path, TokenizerConf
     return status;
 }
 
+/* Other classes read other names of such a file, or build nothing of it. */
+static SutraStatus check_pieces(const SutraModel *model, const char *path, SuTokenizerClass class,
+                                SutraError *err)
+{
+    const char *name = strrchr(path, '/');
+    bool any_name = class == SU_TOKENIZER_XLM_ROBERTA || class == SU_TOKENIZER_CAMEMBERT;
+    bool known = any_name || class == SU_TOKENIZER_LLAMA || class == SU_TOKENIZER_GEMMA ||
+                 class == SU_TOKENIZER_GENERIC;
+    if (!known)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: a SentencePiece model without tokenizer.json is not supported for a %s "
+                 "(known: XLMRobertaTokenizer, CamembertTokenizer, LlamaTokenizer, GemmaTokenizer, "
+                 "PreTrainedTokenizerFast)",
+                 path, model->tokenizer_class);
+    if (!any_name && strcmp(name ? name + 1 : path, "tokenizer.model") != 0)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: a %s without tokenizer.json reads a SentencePiece model of the name "
+                 "tokenizer.model alone",
+                 path, model->tokenizer_class);
+    return SUTRA_OK;
+}
+
 static SutraStatus open_pieces(SutraModel *model, const char *path, TokenizerConfigs *configs,
                                SutraError *err)
 {
     SuFileMap file, none = {0};
     configs->where = path;
-    if (configs->class != SU_TOKENIZER_XLM_ROBERTA && configs->class != SU_TOKENIZER_CAMEMBERT)
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "%s: a SentencePiece model without tokenizer.json is supported for "
-                 "XLMRobertaTokenizer and CamembertTokenizer only",
-                 path);
+    SU_TRY(check_pieces(model, path, configs->class, err));
     SU_TRY(read_limits(model, configs, err));
     SU_TRY(su_file_map_open(path, &file, err));
     SutraStatus status = su_sentencepiece_read(file.data, file.size, path, &configs->pieces, err);

@@ -18,6 +18,7 @@ typedef struct SuAddedToken {
     int32_t id; /* as the file gives it, -1 if it gives none; checked by finish */
     bool single_word, lstrip, rstrip, normalized, special;
     bool named; /* a special token that the configuration names (transformers' all_special_ids) */
+    bool bare;  /* of those: given by its text alone */
     bool fallback; /* an earlier token of the same content is kept */
     size_t order;  /* of the call of su_added_tokens_add */
 } SuAddedToken;

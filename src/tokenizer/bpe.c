@@ -2,6 +2,7 @@
 
 #include "tokenizer/byte_alphabet.h"
 #include "tokenizer/component_json.h"
+#include "tokenizer/word_cache.h"
 #include "unicode/utf8.h"
 
 #include <string.h>
@@ -13,6 +14,7 @@ static void clear(void *data)
     su_word_table_free(&model->whole);
     su_word_table_free(&model->symbols);
     su_free(model->text);
+    su_free(model->joins);
 }
 
 /* ---- options ---- */
@@ -299,6 +301,78 @@ static SutraStatus find_whole(SuBpe *model, const SuTokenModelSource *source, Su
     return status;
 }
 
+/* ---- parts of words ---- */
+
+/* Whether every character is a symbol, or becomes some. */
+static bool drops_nothing(const SuBpe *model)
+{
+    bool all = model->byte_fallback;
+    for (size_t i = 0; i < 256; i++) all &= model->byte_ids[i] >= 0;
+    return all || model->has_unk;
+}
+
+/* The unknown token and those of byte_fallback stand for other characters than their own. */
+static bool stands_for_others(const SuBpe *model, int32_t id)
+{
+    bool found = id == model->unk_id;
+    for (size_t i = 0; i < 256; i++) found |= id == model->byte_ids[i];
+    return found;
+}
+
+/* Whether a merge joins such a token; slots know what they join. */
+static bool joins_others(const SuBpe *model)
+{
+    int32_t first = model->unk_id, last = model->unk_id; /* ids that need a look */
+    for (size_t i = 0; i < 256; i++) {
+        int32_t id = model->byte_ids[i];
+        if (id >= 0 && (first < 0 || id < first)) first = id;
+        if (id > last) last = id;
+    }
+    for (size_t i = 0; i < (size_t)1 << (64 - model->merges.shift); i++) {
+        const SuPairSlot *slot = &model->merges.slots[i];
+        const int32_t parts[] = {(int32_t)(slot->pair >> 32), (int32_t)(uint32_t)slot->pair};
+        for (size_t j = 0; j < 2 && slot->id >= 0; j++)
+            if (parts[j] >= first && parts[j] <= last && stands_for_others(model, parts[j]))
+                return true;
+    }
+    return false;
+}
+
+static void read_joins(const SuVocabulary *vocabulary, SuBpeJoins *joins)
+{
+    size_t step;
+    joins->rows[SU_BPE_CLASS_OTHER][0] = UINT64_C(1) << SU_BPE_CLASS_OTHER;
+    for (size_t i = 0; i < vocabulary->count; i++) {
+        SuToken token = su_vocabulary_at(vocabulary, i);
+        int before = -1;
+        for (size_t at = 0; at < token.size; at += step) {
+            uint8_t class = su_bpe_class(joins, token.text + at, token.size - at, &step);
+            if (before >= 0) joins->rows[before][class / 64] |= UINT64_C(1) << class % 64;
+            before = class;
+        }
+    }
+}
+
+/* After the merges. */
+static SutraStatus find_joins(SuBpe *model, const SuTokenModelSource *source, SutraError *err)
+{
+    SuToken token;
+    bool space = su_vocabulary_find(source->vocabulary, SU_BPE_SPACE, 3, &token);
+    if (model->bytes || model->prefix_size + model->suffix_size || !drops_nothing(model) ||
+        !space || joins_others(model))
+        return SUTRA_OK;
+    model->joins = su_calloc(1, sizeof *model->joins);
+    if (!model->joins) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", source->where);
+    for (size_t i = 0; i < 128; i++) {
+        char byte = (char)i;
+        bool symbol =
+            i > SU_BPE_CLASS_OTHER && su_vocabulary_find(source->vocabulary, &byte, 1, &token);
+        model->joins->classes[i] = (uint8_t)(symbol ? i : SU_BPE_CLASS_OTHER);
+    }
+    read_joins(source->vocabulary, model->joins);
+    return SUTRA_OK;
+}
+
 /* ---- the model ---- */
 
 static SutraStatus fill(void *data, const SuTokenModelSource *source, SutraError *err)
@@ -308,16 +382,22 @@ static SutraStatus fill(void *data, const SuTokenModelSource *source, SutraError
     SU_TRY(read_options(source, model, err));
     SU_TRY(find_symbols(model, source->vocabulary, err));
     SU_TRY(read_merges(model, source, err));
-    return find_whole(model, source, err);
+    SU_TRY(find_whole(model, source, err));
+    SU_TRY(find_joins(model, source, err));
+    model->serial = su_word_cache_owner();
+    model->whole_parts = su_json_is_inactive(json_object_get(source->json, "ignore_merges"));
+    return SUTRA_OK;
 }
 
 /* ---- in an image ---- */
+
+enum { JOINS = 1, WHOLE_PARTS = 2 };
 
 typedef struct Header {
     uint64_t text_size;
     uint32_t bytes, has_unk, fuse_unk, byte_fallback, prefix_size, suffix_size;
     int32_t unk_id, byte_ids[256];
-    uint32_t reserved;
+    uint32_t parts; /* JOINS: they follow the header; WHOLE_PARTS */
     char prefix[SU_BPE_AFFIX], suffix[SU_BPE_AFFIX];
 } Header;
 
@@ -325,7 +405,9 @@ static void write_image(const void *data, SuArena *arena)
 {
     const SuBpe *model = data;
     Header *header = su_arena_carve(arena, sizeof *header);
+    SuBpeJoins *joins = model->joins ? su_arena_carve(arena, sizeof *joins) : NULL;
     char *text = su_arena_carve(arena, model->text_size);
+    if (joins) *joins = *model->joins;
     if (header) {
         *header = (Header){.text_size = model->text_size,
                            .bytes = model->bytes,
@@ -334,7 +416,9 @@ static void write_image(const void *data, SuArena *arena)
                            .byte_fallback = model->byte_fallback,
                            .prefix_size = model->prefix_size,
                            .suffix_size = model->suffix_size,
-                           .unk_id = model->unk_id};
+                           .unk_id = model->unk_id,
+                           .parts = (model->joins ? JOINS : 0u) |
+                                    (model->whole_parts ? WHOLE_PARTS : 0u)};
         memcpy(header->byte_ids, model->byte_ids, sizeof header->byte_ids);
         memcpy(header->prefix, model->prefix, sizeof header->prefix);
         memcpy(header->suffix, model->suffix, sizeof header->suffix);
@@ -345,6 +429,13 @@ static void write_image(const void *data, SuArena *arena)
     su_word_table_write(&model->symbols, arena);
 }
 
+static bool has_classes(const SuBpeJoins *joins)
+{
+    uint8_t most = 0;
+    for (size_t i = 0; i < 128; i++) most |= joins->classes[i];
+    return most < 128;
+}
+
 static bool attach(void *data, SuArena *arena, const SuVocabulary *vocabulary, uint32_t vocab_size)
 {
     SuBpe *model = data;
@@ -353,6 +444,10 @@ static bool attach(void *data, SuArena *arena, const SuVocabulary *vocabulary, u
         header->unk_id >= (int64_t)vocab_size)
         return false;
     model->text_size = header->text_size;
+    if (header->parts & JOINS) {
+        model->joins = su_arena_carve(arena, sizeof *model->joins);
+        if (!model->joins || !has_classes(model->joins)) return false;
+    }
     model->text = su_arena_carve(arena, model->text_size);
     model->bytes = header->bytes != 0;
     model->has_unk = header->has_unk != 0;
@@ -361,6 +456,8 @@ static bool attach(void *data, SuArena *arena, const SuVocabulary *vocabulary, u
     model->prefix_size = header->prefix_size;
     model->suffix_size = header->suffix_size;
     model->unk_id = header->unk_id;
+    model->serial = su_word_cache_owner();
+    model->whole_parts = header->parts & WHOLE_PARTS;
     memcpy(model->byte_ids, header->byte_ids, sizeof model->byte_ids);
     memcpy(model->prefix, header->prefix, sizeof model->prefix);
     memcpy(model->suffix, header->suffix, sizeof model->suffix);

@@ -1,13 +1,18 @@
 /* bpe_encode.c - a word to tokens.
  *
  *   known as a whole            one lookup
+ *   encoded before              a cache in the scratch has its tokens
  *   up to SHORT_WORD symbols    merges are searched along the word
  *   longer                      a heap of merges by rank and place, symbols in a linked list
  *
- * All three give the same tokens. As in the reference a symbol that is dropped (unknown, and there
- * is no token for that) shifts the places of what follows it to the left. */
+ * All give the same tokens, of a word or of its parts (bpe.h). As in the reference a symbol that is
+ * dropped (unknown, and there is no token for that) shifts the places of what follows it to the
+ * left. */
 #include "tokenizer/bpe.h"
+#include "tokenizer/word_cache.h"
 #include "unicode/utf8.h"
+
+#include <string.h>
 
 #define SHORT_WORD 32u
 #define NO_MERGE UINT32_MAX
@@ -232,37 +237,105 @@ static void merge_long(const SuBpe *model, Symbols *symbols, Neighbours *near, W
 
 /* ---- the word ---- */
 
-static SutraStatus push_all(const Symbols *symbols, SuWordPlace place, SuTokenRow *row,
+/* A part of a word, or all of it. */
+typedef struct Part {
+    const char *text; /* [size] */
+    size_t size;
+    size_t base; /* byte of the word that it begins at */
+} Part;
+
+/* Holds the symbols in a place of the cache; low, high: the key. */
+static void keep(const Symbols *symbols, SuCachedWord *cached, uint64_t low, uint64_t high)
+{
+    *cached = (SuCachedWord){0};
+    if (symbols->count > SU_CACHED_TOKENS) return;
+    for (size_t i = 0; i < symbols->count; i++) {
+        cached->ids[i] = symbols->list[i].id;
+        cached->ends[i] = (uint8_t)symbols->list[i].end;
+    }
+    cached->count = (uint8_t)symbols->count;
+    cached->low = low;
+    cached->high = high;
+}
+
+/* base: of the first symbol in the word. */
+static SutraStatus push_all(const Symbols *symbols, size_t base, SuWordPlace place, SuTokenRow *row,
                             SutraError *err)
 {
     size_t begin = 0;
     for (size_t i = 0; i < symbols->count; i++) {
         const Symbol *symbol = &symbols->list[i];
-        SU_TRY(su_token_row_push_bytes(row, symbol->id, begin, symbol->end, place, err));
+        SU_TRY(
+            su_token_row_push_bytes(row, symbol->id, base + begin, base + symbol->end, place, err));
         begin = symbol->end;
     }
     return SUTRA_OK;
+}
+
+static SutraStatus make_symbols(const SuBpe *model, SuModelScratch *scratch, const Part *part,
+                                Symbols *symbols, SutraError *err)
+{
+    size_t size = part->size;
+    if (size >= UINT32_MAX / 3) SU_RAISE(err, SUTRA_E_LIMIT, "a word of %zu bytes", size);
+    if (size > SHORT_WORD) {
+        SU_TRY(su_model_scratch_reserve(scratch, su_bpe_scratch_size(size), err));
+        symbols->list = (Symbol *)(void *)scratch->memory;
+    }
+    SU_TRY((model->bytes ? split_bytes : split_characters)(model, part->text, size, symbols, err));
+    if (symbols->count <= SHORT_WORD) {
+        merge_short(model, symbols);
+    } else {
+        Neighbours *near = (Neighbours *)(void *)(symbols->list + size);
+        merge_long(model, symbols, near, (Waiting *)(void *)(near + size));
+    }
+    return SUTRA_OK;
+}
+
+static SutraStatus merge_part(const SuBpe *model, SuModelScratch *scratch, const Part *part,
+                              SuWordPlace place, SuTokenRow *row, SutraError *err)
+{
+    Symbol short_list[SHORT_WORD];
+    Symbols symbols = {.list = short_list};
+    SuCachedWord *cached = NULL;
+    uint64_t low = 0, high = 0;
+    if (part->size <= SU_CACHED_BYTES && model->serial) {
+        if (scratch->cache_owner != model->serial)
+            SU_TRY(su_word_cache_prepare(scratch, model->serial, err));
+        cached = su_word_cache_place(scratch, part->text, part->size, &low, &high);
+        if (cached->low == low && cached->high == high)
+            return su_word_cache_push(cached, part->base, place, row, err);
+    }
+    SU_TRY(make_symbols(model, scratch, part, &symbols, err));
+    if (cached) keep(&symbols, cached, low, high);
+    return push_all(&symbols, part->base, place, row, err);
+}
+
+/* Where the part ends that begins at `at`. */
+static inline size_t part_end(const SuBpeJoins *joins, const char *word, size_t size, size_t at)
+{
+    size_t step;
+    uint8_t before = su_bpe_class(joins, word + at, size - at, &step);
+    for (at += step; at < size; at += step) {
+        uint8_t class = su_bpe_class(joins, word + at, size - at, &step);
+        if (!(joins->rows[before][class / 64] >> class % 64 & 1)) break;
+        before = class;
+    }
+    return at;
 }
 
 SutraStatus su_bpe_encode(const void *data, SuModelScratch *scratch, const char *word, size_t size,
                           SuWordPlace place, SuTokenRow *row, SutraError *err)
 {
     const SuBpe *model = data;
-    Symbol short_list[SHORT_WORD];
-    Symbols symbols = {.list = short_list};
-    int32_t id = su_word_table_lookup(&model->whole, word, size);
+    bool whole = !model->joins || !model->whole_parts;
+    int32_t id = whole ? su_word_table_lookup(&model->whole, word, size) : -1;
     if (id >= 0) return su_token_row_push_bytes(row, id, 0, size, place, err);
-    if (size >= UINT32_MAX / 3) SU_RAISE(err, SUTRA_E_LIMIT, "a word of %zu bytes", size);
-    if (size > SHORT_WORD) {
-        SU_TRY(su_model_scratch_reserve(scratch, su_bpe_scratch_size(size), err));
-        symbols.list = (Symbol *)(void *)scratch->memory;
+    for (size_t at = 0, end; at < size; at = end) {
+        end = model->joins ? part_end(model->joins, word, size, at) : size;
+        const Part part = {word + at, end - at, at};
+        id = whole ? -1 : su_word_table_lookup(&model->whole, part.text, part.size);
+        SU_TRY(id >= 0 ? su_token_row_push_bytes(row, id, at, end, place, err)
+                       : merge_part(model, scratch, &part, place, row, err));
     }
-    SU_TRY((model->bytes ? split_bytes : split_characters)(model, word, size, &symbols, err));
-    if (symbols.count <= SHORT_WORD) {
-        merge_short(model, &symbols);
-    } else {
-        Neighbours *near = (Neighbours *)(void *)(symbols.list + size);
-        merge_long(model, &symbols, near, (Waiting *)(void *)(near + size));
-    }
-    return push_all(&symbols, place, row, err);
+    return SUTRA_OK;
 }

@@ -130,12 +130,28 @@ SutraStatus su_declared_tokens_add(const SuTokenizerSettings *settings, SuAddedT
     if (count) qsort(declared, count, sizeof *declared, by_id);
     for (size_t i = 0; i < count && status == SUTRA_OK; i++) {
         SuAddedToken token = declared[i].token;
+        token.normalized &= !settings->raw_declared;
         if (i + 1 < count && declared[i + 1].id == declared[i].id) continue;
         token.id = declared[i].id;
         status = su_added_tokens_add(added, &token, err);
     }
     su_free(declared);
     return status;
+}
+
+/* A named token that is there already, as a text or with the same flags, is not added once more. */
+static bool is_repeated(const SuAddedTokens *added, const SuAddedToken *token)
+{
+    for (size_t i = 0; i < added->count; i++) {
+        const SuAddedToken *other = &added->tokens[i];
+        if (other->named && other->size == token->size &&
+            memcmp(other->content, token->content, token->size) == 0 &&
+            other->bare == token->bare && other->lstrip == token->lstrip &&
+            other->rstrip == token->rstrip && other->normalized == token->normalized &&
+            other->single_word == token->single_word)
+            return true;
+    }
+    return false;
 }
 
 /* A declared token of the same text wins. Otherwise the later one does. */
@@ -153,10 +169,11 @@ static bool is_fallback(const SuAddedTokens *added, const SuAddedToken *token)
 static SutraStatus add_special(const SuTokenizerSettings *settings, const json_t *json,
                                const char *name, SuAddedTokens *added, SutraError *err)
 {
-    SuAddedToken token = {.id = -1, .special = true, .named = true};
+    SuAddedToken token = {.id = -1, .special = true, .named = true, .bare = json_is_string(json)};
     SU_TRY(read_token(settings, json, name, settings->files->config_where, &token, err));
     if (token.size != strlen(token.content))
         SU_RAISE(err, SUTRA_E_FORMAT, "%s: %.64s holds a NUL", settings->files->config_where, name);
+    if (is_repeated(added, &token)) return SUTRA_OK;
     token.fallback = is_fallback(added, &token);
     return su_added_tokens_add(added, &token, err);
 }

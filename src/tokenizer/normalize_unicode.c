@@ -135,6 +135,46 @@ static void take(Run *run, uint32_t code_point)
     }
 }
 
+/* ---- ASCII, of which no form changes anything ---- */
+
+/* Where the ASCII characters end that begin at `at`. */
+static size_t ascii_end(const char *text, size_t size, size_t at)
+{
+    uint64_t word;
+    for (; size - at >= sizeof word; at += sizeof word) {
+        memcpy(&word, text + at, sizeof word);
+        if (word & UINT64_C(0x8080808080808080)) break;
+    }
+    while (at < size && (unsigned char)text[at] < 0x80) at++;
+    return at;
+}
+
+/* Characters [at, end) go out as they are, after what waits. */
+static void copy_ascii(Run *run, size_t at, size_t end)
+{
+    if (run->num_marks) emit_marks(run);
+    put_starter(run);
+    memcpy(run->end, run->in.bytes + at, end - at);
+    if (run->out->with_source) {
+        uint32_t *sources = run->out->text.source + (run->end - run->out->text.bytes);
+        for (size_t i = 0; i < end - at; i++)
+            sources[i] = run->in.source ? run->in.source[at + i] : run->number + (uint32_t)i;
+        run->source = sources[end - at - 1];
+    }
+    run->end += end - at;
+    run->read = end;
+    run->number += (uint32_t)(end - at);
+}
+
+/* Up to the next character that is to be taken; the last of ASCII may compose with a mark. */
+static size_t pass_ascii(Run *run, size_t at)
+{
+    size_t end = ascii_end(run->in.bytes, run->in.size, at);
+    if (end < run->in.size && end > at) end--;
+    if (end > at) copy_ascii(run, at, end);
+    return end;
+}
+
 SutraStatus su_normalize_unicode(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
                                  SutraError *err)
 {
@@ -151,8 +191,11 @@ SutraStatus su_normalize_unicode(const SuNormalizerStep *step, SuTextView in, Su
                .end = out->text.bytes,
                .compatible = compatible,
                .compose = step->kind == SU_NORMALIZER_NFC || step->kind == SU_NORMALIZER_NFKC};
-    for (size_t at = 0; at < in.size; at += length)
+    for (size_t at = 0; at < in.size; at += length) {
+        at = pass_ascii(&run, at);
+        if (at == in.size) break;
         take(&run, su_utf8_decode(in.bytes + at, &length));
+    }
     if (run.num_marks) emit_marks(&run);
     put_starter(&run);
     out->text.size = (size_t)(run.end - out->text.bytes);

@@ -12,16 +12,25 @@
 #define BOUNDARY "(?:(?<=" WORD ")(?!" WORD ")|(?<!" WORD ")(?=" WORD "))"
 #define NO_BOUNDARY "(?:(?<=" WORD ")(?=" WORD ")|(?<!" WORD ")(?!" WORD "))"
 
-/* caseless[depth]: whether case counts in the group. previous: the letter before, 0 if none. */
+typedef struct Group {
+    bool caseless;
+    bool assertion;  /* matches an empty text, whatever is in it */
+    bool may_vanish; /* a branch before may match an empty text */
+    bool solid;      /* this branch takes a character, its last item apart */
+    bool last;       /* the last item takes one */
+} Group;
+
+/* previous: the letter before, 0 if none. */
 typedef struct Reader {
     const char *text;
     size_t size, at;
     SuByteWriter *to;
     SuSyntaxProblem *problem;
-    bool caseless[MAX_GROUPS + 1];
+    Group groups[MAX_GROUPS + 1]; /* [0, depth] those that are open; the first is all */
     size_t depth;
     char previous;
-    bool negated; /* the class that is read */
+    bool quantified; /* the last item has its quantifier, of which + and ? are the kind */
+    bool negated;    /* the class that is read */
 } Reader;
 
 static bool refuse(Reader *reader, const char *what)
@@ -57,7 +66,19 @@ static bool begins(const Reader *reader, const char *with)
            memcmp(reader->text + reader->at, with, length) == 0;
 }
 
-static bool is_caseless(const Reader *reader) { return reader->caseless[reader->depth]; }
+static Group *group_of(Reader *reader) { return &reader->groups[reader->depth]; }
+
+static bool is_caseless(const Reader *reader) { return reader->groups[reader->depth].caseless; }
+
+/* An item of the branch begins, which takes a character or doesn't. */
+static bool begin_item(Reader *reader, bool takes)
+{
+    Group *group = group_of(reader);
+    group->solid |= group->last;
+    group->last = takes;
+    reader->quantified = false;
+    return true;
+}
 
 static bool is_digit(char byte) { return byte >= '0' && byte <= '9'; }
 
@@ -87,7 +108,9 @@ static bool check_caseless(Reader *reader, char byte)
 
 static bool literal(Reader *reader)
 {
-    return check_caseless(reader, peek(reader, 0)) && copy(reader, 1);
+    char byte = peek(reader, 0);
+    if (((unsigned char)byte & 0xc0) != 0x80) begin_item(reader, byte != '^' && byte != '$');
+    return check_caseless(reader, byte) && copy(reader, 1);
 }
 
 /* ---- escapes ---- */
@@ -277,7 +300,7 @@ static bool open_group(Reader *reader)
     reader->previous = 0;
     if (begins(reader, "(?i)")) {
         if (reader->at > 0) return refuse(reader, "an option that is not at the start");
-        reader->caseless[0] = true;
+        group_of(reader)->caseless = true;
         return copy(reader, 4);
     }
     size_t length = 0;
@@ -291,16 +314,67 @@ static bool open_group(Reader *reader)
         length = 1;
     }
     if (reader->depth == MAX_GROUPS) return refuse(reader, "so many groups in one another");
-    reader->caseless[++reader->depth] = caseless;
+    bool assertion = length > 2 && strchr("=!", peek(reader, length - 1));
+    reader->depth++;
+    *group_of(reader) = (Group){.caseless = caseless, .assertion = assertion};
     return copy(reader, length);
+}
+
+/* At the end of a branch. */
+static void end_branch(Reader *reader)
+{
+    Group *group = group_of(reader);
+    group->may_vanish |= !group->solid && !group->last;
+    group->solid = group->last = false;
 }
 
 static bool close_group(Reader *reader)
 {
     if (reader->depth == 0) return refuse(reader, "a ) without its (");
+    end_branch(reader);
+    const Group *group = group_of(reader);
     reader->depth--;
     reader->previous = 0;
+    begin_item(reader, !group->assertion && !group->may_vanish);
     return copy(reader, 1);
+}
+
+static bool next_branch(Reader *reader)
+{
+    end_branch(reader);
+    reader->previous = 0;
+    return copy(reader, 1);
+}
+
+/* At '*', '+' or '?'. */
+static bool quantifier(Reader *reader)
+{
+    bool is_kind = reader->quantified && peek(reader, 0) != '*';
+    if (!is_kind && peek(reader, 0) != '+') group_of(reader)->last = false;
+    reader->quantified = !is_kind;
+    reader->previous = 0;
+    return copy(reader, 1);
+}
+
+static unsigned long number_at(const Reader *reader, size_t ahead)
+{
+    char digits[8] = "";
+    for (size_t i = 0; i < sizeof digits - 1 && is_digit(peek(reader, ahead + i)); i++)
+        digits[i] = peek(reader, ahead + i);
+    return strtoul(digits, NULL, 10);
+}
+
+/* The first time round that takes nothing ends a loop of Oniguruma, even before `least`: only loops
+ * that would end there anyway are the same. least, most: of an interval; most 0: no bound. */
+static bool repeat(Reader *reader, unsigned long least, unsigned long most)
+{
+    bool plain = most == 0 ? least <= 1 : most == 1;
+    if (!group_of(reader)->last && !plain)
+        return refuse(reader, "an interval of what may match an empty text");
+    if (least == 0) group_of(reader)->last = false;
+    reader->quantified = true;
+    reader->previous = 0;
+    return true;
 }
 
 /* At '{': an interval, or the character. What follows an interval means something else here. */
@@ -315,12 +389,15 @@ static bool interval(Reader *reader)
     bool high = comma && ahead > first;
     if (peek(reader, ahead) != '}' || (!low && !high)) {
         reader->at++;
+        begin_item(reader, true);
         return put(reader, "\\{");
     }
     char next = peek(reader, ahead + 1);
     if (next == '+' || (next == '?' && !comma))
         return refuse(reader, "a quantifier of an interval");
-    reader->previous = 0;
+    unsigned long least = number_at(reader, 1), most = number_at(reader, comma ? first : 1);
+    if (most == 0 && (high || !comma)) return refuse(reader, "an interval of zero times");
+    if (!repeat(reader, least, most)) return false;
     if (low) return copy(reader, ahead + 1);
     put(reader, "{0");
     reader->at++;
@@ -332,8 +409,10 @@ static bool element(Reader *reader)
     bool single;
     switch (peek(reader, 0)) {
     case '\\':
+        begin_item(reader, !peek(reader, 1) || !strchr("bBAzZ", peek(reader, 1)));
         return escape(reader, false, &single);
     case '[':
+        begin_item(reader, true);
         reader->previous = 0;
         return class(reader);
     case '(':
@@ -342,8 +421,14 @@ static bool element(Reader *reader)
         return close_group(reader);
     case '{':
         return interval(reader);
+    case '|':
+        return next_branch(reader);
+    case '*':
+    case '+':
+    case '?':
+        return quantifier(reader);
     default:
-        return literal(reader); /* operators too, which mean the same */
+        return literal(reader); /* ^, $ and . too, which mean the same */
     }
 }
 

@@ -10,10 +10,13 @@
  *   LlamaTokenizer     BPE with byte_fallback, one Metaspace for the whole text
  *   GemmaTokenizer     BPE with byte_fallback, spaces written as U+2581
  *
- * The last four keep the file's post_processor; without one they add no tokens.
+ * The last four keep the file's post_processor; without one they add no tokens. Llama's and Gemma's
+ * have none of a SentencePiece model (ends_template.h).
  */
 #include "tokenizer/rebuilt_class.h"
 
+#include "tokenizer/ends_template.h"
+#include "tokenizer/sentencepiece_bpe.h"
 #include "tokenizer/token_model_table.h"
 #include "tokenizer/tokenizer_parts.h"
 #include "tokenizer/wordpiece.h"
@@ -169,19 +172,6 @@ static SutraStatus complete_names(const SuTokenizerSettings *settings, SutraErro
             SU_RAISE(err, SUTRA_E_FORMAT, "%s: %s is not a token", settings->files->config_where,
                      name->key);
     }
-    return SUTRA_OK;
-}
-
-/* Tokens of a SentencePiece model are the extra ones unless tokenizer_config.json lists some. */
-static SutraStatus take_pieces(SuTokenizerSettings *settings, SutraError *err)
-{
-    json_t *pieces = (json_t *)settings->files->pieces;
-    if (!pieces ||
-        (!settings->late_extra && json_object_get(settings->merged, "extra_special_tokens")))
-        return SUTRA_OK;
-    settings->late_extra = true;
-    if (json_object_set(settings->merged, "extra_special_tokens", pieces))
-        return out_of_memory(settings, err);
     return SUTRA_OK;
 }
 
@@ -395,15 +385,22 @@ static SutraStatus read_bpe(const SuTokenizerSettings *settings, const char *unk
                             json_t *normalizer, json_t *pre_tokenizer, SuTokenizer *tokenizer,
                             SutraError *err)
 {
-    const json_t *file = settings->files->json, *model = json_object_get(file, "model");
-    return read_sections(settings,
-                         json_pack("{s:{s:s, s:O?, s:O?, s:s?, s:b, s:b}, s:o?, s:o?, s:O?}",
-                                   "model", "type", "BPE", "vocab", json_object_get(model, "vocab"),
-                                   "merges", json_object_get(model, "merges"), "unk_token", unk,
-                                   "fuse_unk", fused, "byte_fallback", fused, "normalizer",
-                                   normalizer, "pre_tokenizer", pre_tokenizer, "post_processor",
-                                   json_object_get(file, "post_processor")),
-                         tokenizer, err);
+    const SuTokenizerFiles *files = settings->files;
+    const json_t *file = files->json, *model = json_object_get(file, "model");
+    json_t *sections = json_pack(
+        "{s:{s:s, s:O?, s:O?, s:s?, s:b, s:b}, s:o?, s:o?, s:O?}", "model", "type", "BPE", "vocab",
+        json_object_get(model, "vocab"), "merges", json_object_get(model, "merges"), "unk_token",
+        unk, "fuse_unk", fused, "byte_fallback", fused, "normalizer", normalizer, "pre_tokenizer",
+        pre_tokenizer, "post_processor", json_object_get(file, "post_processor"));
+    if (sections && files->pieces) {
+        SutraStatus status = su_sentencepiece_bpe(
+            files->pieces, NULL, false, json_object_get(sections, "model"), files->where, err);
+        if (status != SUTRA_OK) {
+            json_decref(sections);
+            return status;
+        }
+    }
+    return read_sections(settings, sections, tokenizer, err);
 }
 
 static SutraStatus read_gpt2(const SuTokenizerSettings *settings, SuTokenizer *tokenizer,
@@ -445,7 +442,7 @@ static SutraStatus read_llama(const SuTokenizerSettings *settings, SuTokenizer *
 {
     bool prefix_space = true, legacy = false;
     const char *where = settings->files->config_where;
-    SU_TRY(check_file(settings, "BPE", err));
+    if (!settings->files->pieces) SU_TRY(check_file(settings, "BPE", err));
     SU_TRY(su_json_get_bool(settings->merged, "add_prefix_space", where, &prefix_space, err));
     SU_TRY(su_json_get_bool(settings->merged, "legacy", where, &legacy, err));
     const char *scheme = !prefix_space ? "never" : legacy ? "always" : "first";
@@ -459,7 +456,7 @@ static SutraStatus read_llama(const SuTokenizerSettings *settings, SuTokenizer *
 static SutraStatus read_gemma(const SuTokenizerSettings *settings, SuTokenizer *tokenizer,
                               SutraError *err)
 {
-    SU_TRY(check_file(settings, "BPE", err));
+    if (!settings->files->pieces) SU_TRY(check_file(settings, "BPE", err));
     const char *unk = su_token_text(json_object_get(settings->merged, "unk_token"));
     json_t *spaces = json_pack("{s:s, s:{s:s}, s:s}", "type", "Replace", "pattern", "String", " ",
                                "content", "\xe2\x96\x81");
@@ -473,7 +470,8 @@ SutraStatus su_rebuilt_class_read(SuTokenizerSettings *settings, SuTokenizer *to
                                   SutraError *err)
 {
     SU_TRY(complete_names(settings, err));
-    SU_TRY(take_pieces(settings, err));
+    json_t *tokens = json_object_get(settings->files->pieces, "extra_special_tokens");
+    if (tokens && !su_settings_take_pieces(settings, tokens)) return out_of_memory(settings, err);
     SU_TRY(complete_extra(settings, err));
     SU_TRY(strip_mask(settings, err));
     return class_of(settings)->read(settings, tokenizer, err);
@@ -501,7 +499,8 @@ static SutraStatus set_roberta(const SuTokenizerSettings *settings, int32_t cls,
 SutraStatus su_rebuilt_class_set_template(const SuTokenizerSettings *settings,
                                           SuTokenizer *tokenizer, SutraError *err)
 {
-    if (class_of(settings)->keeps_template) return SUTRA_OK;
+    if (class_of(settings)->keeps_template)
+        return settings->files->pieces ? su_ends_template_set(settings, tokenizer, err) : SUTRA_OK;
     bool by_ends = is_unigram_class(settings);
     const char *keys[] = {by_ends ? "bos_token" : "cls_token", by_ends ? "eos_token" : "sep_token"};
     const SuAddedToken *tokens[2];

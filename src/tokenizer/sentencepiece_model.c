@@ -6,7 +6,6 @@
 #include <string.h>
 
 enum { MODEL_UNIGRAM = 1 };
-enum { PIECE_NORMAL = 1, PIECE_CONTROL = 3, PIECE_USER_DEFINED = 4 };
 
 /* ---- protobuf's wire format: fields, each a key and a value ---- */
 
@@ -104,7 +103,7 @@ static float as_float(const unsigned char *data)
 
 static SutraStatus read_piece(Message message, Piece *piece, SutraError *err)
 {
-    *piece = (Piece){.text = message.at, .type = PIECE_NORMAL};
+    *piece = (Piece){.text = message.at, .type = SU_PIECE_NORMAL};
     while (message.at < message.end) {
         Field field;
         SU_TRY(read_field(&message, &field, err));
@@ -126,37 +125,82 @@ static SutraStatus out_of_memory(const char *where, SutraError *err)
     SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", where);
 }
 
-static SutraStatus add_piece(const Message *message, const Field *field, json_t *vocab,
-                             json_t *extra, SutraError *err)
+/* A control or user_defined piece as a token. */
+static bool add_token(const Piece *piece, json_t *text, json_t *extra)
+{
+    if (piece->type != SU_PIECE_CONTROL && piece->type != SU_PIECE_USER_DEFINED) return true;
+    json_t *token = json_pack("{s:s, s:O, s:b, s:b}", "__type", "AddedToken", "content", text,
+                              "normalized", 0, "special", piece->type == SU_PIECE_CONTROL);
+    return token && json_array_append_new(extra, token) == 0;
+}
+
+static SutraStatus add_piece(const Message *message, const Field *field, json_t *root,
+                             SutraError *err)
 {
     Piece piece;
     SU_TRY(read_piece(inside(message, field), &piece, err));
     json_t *text = json_stringn((const char *)piece.text, piece.size);
     if (!text) return damaged(message, "a piece that is not UTF-8, before", err);
-    json_t *item = json_pack("[O, f]", text, (double)piece.score), *token = NULL;
-    SutraStatus status = SUTRA_OK;
-    if (!item || json_array_append_new(vocab, item)) status = out_of_memory(message->where, err);
-    if (status == SUTRA_OK && (piece.type == PIECE_CONTROL || piece.type == PIECE_USER_DEFINED)) {
-        token = json_pack("{s:s, s:O, s:b, s:b}", "__type", "AddedToken", "content", text,
-                          "normalized", 0, "special", piece.type == PIECE_CONTROL);
-        if (!token || json_array_append_new(extra, token))
-            status = out_of_memory(message->where, err);
-    }
+    json_t *item = json_pack("[O, f]", text, (double)piece.score);
+    json_t *vocab = json_object_get(json_object_get(root, "model"), "vocab");
+    bool added = item && json_array_append_new(vocab, item) == 0 &&
+                 json_array_append_new(json_object_get(root, "types"),
+                                       json_integer((json_int_t)piece.type)) == 0 &&
+                 add_token(&piece, text, json_object_get(root, "extra_special_tokens"));
     json_decref(text);
-    return status;
+    return added ? SUTRA_OK : out_of_memory(message->where, err);
 }
 
-/* ---- trainer_spec ---- */
+/* ---- trainer_spec, normalizer_spec: fields of a number or a text ---- */
+
+typedef enum Kind { KIND_MODEL, KIND_FLAG, KIND_NUMBER, KIND_TEXT } Kind;
+
+typedef struct Option {
+    uint64_t number;
+    Kind kind;
+    const char *key;
+} Option;
+
+static const Option trainer_options[] = {
+    {3, KIND_MODEL, "model_type"}, {35, KIND_FLAG, "byte_fallback"}, {40, KIND_NUMBER, "unk_id"},
+    {41, KIND_NUMBER, "bos_id"},   {42, KIND_NUMBER, "eos_id"},      {45, KIND_TEXT, "unk_piece"},
+    {46, KIND_TEXT, "bos_piece"},  {47, KIND_TEXT, "eos_piece"},     {0}};
+static const Option normalizer_options[] = {{3, KIND_FLAG, "add_dummy_prefix"},
+                                            {4, KIND_FLAG, "remove_extra_whitespaces"},
+                                            {5, KIND_FLAG, "escape_whitespaces"},
+                                            {0}};
+
+static json_t *option_value(const Option *option, const Field *field)
+{
+    if (option->kind == KIND_TEXT) return json_stringn((const char *)field->data, field->size);
+    if (option->kind == KIND_FLAG) return json_boolean(field->value != 0);
+    if (option->kind == KIND_NUMBER) return json_integer((int32_t)(uint32_t)field->value);
+    return json_string(field->value == MODEL_UNIGRAM ? "Unigram" : "BPE");
+}
+
+static SutraStatus read_option(const Message *message, const Option *options, const Field *field,
+                               json_t *root, SutraError *err)
+{
+    const Option *option = options;
+    while (option->number && option->number != field->number) option++;
+    bool fits = field->type == (option->kind == KIND_TEXT ? WIRE_BYTES : WIRE_VARINT);
+    if (!option->number || !fits) return SUTRA_OK;
+    bool of_model = option->kind == KIND_MODEL;
+    json_t *to = json_object_get(root, of_model ? "model" : "spec");
+    json_t *value = option_value(option, field);
+    if (!value && option->kind == KIND_TEXT)
+        return damaged(message, "a text that is not UTF-8, before", err);
+    if (!value || json_object_set_new(to, of_model ? "type" : option->key, value))
+        return out_of_memory(message->where, err);
+    return SUTRA_OK;
+}
 
 static SutraStatus read_trainer(Message message, json_t *root, SutraError *err)
 {
     while (message.at < message.end) {
         Field field;
         SU_TRY(read_field(&message, &field, err));
-        if (field.number != 3 || field.type != WIRE_VARINT) continue;
-        json_t *type = json_string(field.value == MODEL_UNIGRAM ? "Unigram" : "BPE");
-        if (!type || json_object_set_new(json_object_get(root, "model"), "type", type))
-            return out_of_memory(message.where, err);
+        SU_TRY(read_option(&message, trainer_options, &field, root, err));
     }
     return SUTRA_OK;
 }
@@ -181,21 +225,29 @@ static char *as_base64(const unsigned char *data, size_t size)
     return text;
 }
 
-static SutraStatus read_charsmap(Message message, json_t *root, SutraError *err)
+static SutraStatus set_charsmap(const Message *message, const Field *field, json_t *root,
+                                SutraError *err)
+{
+    json_object_del(root, "normalizer");
+    if (field->size == 0) return SUTRA_OK;
+    char *text = as_base64(field->data, field->size);
+    json_t *map = text ? json_pack("{s:s, s:s#}", "type", "Precompiled", "precompiled_charsmap",
+                                   text, (int)((field->size + 2) / 3 * 4))
+                       : NULL;
+    su_free(text);
+    if (!map || json_object_set_new(root, "normalizer", map))
+        return out_of_memory(message->where, err);
+    return SUTRA_OK;
+}
+
+static SutraStatus read_normalizer(Message message, json_t *root, SutraError *err)
 {
     while (message.at < message.end) {
         Field field;
         SU_TRY(read_field(&message, &field, err));
-        if (field.number != 2 || field.type != WIRE_BYTES) continue;
-        json_object_del(root, "normalizer");
-        if (field.size == 0) continue;
-        char *text = as_base64(field.data, field.size);
-        json_t *map = text ? json_pack("{s:s, s:s#}", "type", "Precompiled", "precompiled_charsmap",
-                                       text, (int)((field.size + 2) / 3 * 4))
-                           : NULL;
-        su_free(text);
-        if (!map || json_object_set_new(root, "normalizer", map))
-            return out_of_memory(message.where, err);
+        if (field.number == 2 && field.type == WIRE_BYTES)
+            SU_TRY(set_charsmap(&message, &field, root, err));
+        SU_TRY(read_option(&message, normalizer_options, &field, root, err));
     }
     return SUTRA_OK;
 }
@@ -204,18 +256,28 @@ static SutraStatus read_charsmap(Message message, json_t *root, SutraError *err)
 
 static SutraStatus read_model(Message message, json_t *root, SutraError *err)
 {
-    json_t *vocab = json_object_get(json_object_get(root, "model"), "vocab");
-    json_t *extra = json_object_get(root, "extra_special_tokens");
     while (message.at < message.end) {
         Field field;
         SU_TRY(read_field(&message, &field, err));
         if (field.type != WIRE_BYTES) continue;
-        if (field.number == 1) SU_TRY(add_piece(&message, &field, vocab, extra, err));
+        if (field.number == 1) SU_TRY(add_piece(&message, &field, root, err));
         if (field.number == 2) SU_TRY(read_trainer(inside(&message, &field), root, err));
-        if (field.number == 3) SU_TRY(read_charsmap(inside(&message, &field), root, err));
+        if (field.number == 3) SU_TRY(read_normalizer(inside(&message, &field), root, err));
     }
-    if (json_array_size(vocab) == 0) return damaged(&message, "no piece up to the end", err);
+    if (json_array_size(json_object_get(root, "types")) == 0)
+        return damaged(&message, "no piece up to the end", err);
     return SUTRA_OK;
+}
+
+/* With the proto's defaults. */
+static json_t *make_root(void)
+{
+    return json_pack("{s:{s:s, s:[]}, s:[], s:[], s:{s:b, s:i, s:i, s:i, s:s, s:s, s:s, s:b, s:b, "
+                     "s:b}}",
+                     "model", "type", "Unigram", "vocab", "types", "extra_special_tokens", "spec",
+                     "byte_fallback", 0, "unk_id", 0, "bos_id", 1, "eos_id", 2, "unk_piece",
+                     "<unk>", "bos_piece", "<s>", "eos_piece", "</s>", "add_dummy_prefix", 1,
+                     "remove_extra_whitespaces", 1, "escape_whitespaces", 1);
 }
 
 SutraStatus su_sentencepiece_read(const void *data, size_t size, const char *where, json_t **json,
@@ -224,8 +286,7 @@ SutraStatus su_sentencepiece_read(const void *data, size_t size, const char *whe
     const unsigned char *bytes = data;
     *json = NULL;
     if (size >= INT32_MAX / 2) SU_RAISE(err, SUTRA_E_LIMIT, "%s: larger than 1 GiB", where);
-    json_t *root = json_pack("{s:{s:s, s:[]}, s:[]}", "model", "type", "Unigram", "vocab",
-                             "extra_special_tokens");
+    json_t *root = make_root();
     if (!root) return out_of_memory(where, err);
     SutraStatus status = read_model((Message){bytes, bytes + size, bytes, where}, root, err);
     if (status == SUTRA_OK)

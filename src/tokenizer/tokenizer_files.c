@@ -1,7 +1,7 @@
 /* tokenizer_files.c - what transformers makes of a model's tokenizer files.
  *
  *   rebuilt class: vocabulary of the files; all else from the merged settings (rebuilt_class.h)
- *   generic class: tokenizer.json as it is
+ *   generic class: tokenizer.json as it is, or what a SentencePiece model says of itself
  *   then the tokens that the files add (declared_tokens.h)
  */
 #include "tokenizer/tokenizer_files.h"
@@ -9,7 +9,9 @@
 #include "base/memory.h"
 #include "tokenizer/component_json.h"
 #include "tokenizer/declared_tokens.h"
+#include "tokenizer/ends_template.h"
 #include "tokenizer/rebuilt_class.h"
+#include "tokenizer/sentencepiece_generic.h"
 #include "tokenizer/tokenizer_parts.h"
 
 #include <string.h>
@@ -72,9 +74,27 @@ static SutraStatus take_padding(const Builder *builder, SutraError *err)
     return SUTRA_OK;
 }
 
+/* U+2581 becomes a space, and the one that the first word was given goes. */
+static SutraStatus read_piece_decoder(const Builder *builder, bool strips, SuDecoder *decoder,
+                                      SutraError *err)
+{
+    const char *where = builder->settings.files->where;
+    json_t *json = json_pack("{s:s, s:[{s:s, s:{s:s}, s:s}, {s:s}, {s:s}]}", "type", "Sequence",
+                             "decoders", "type", "Replace", "pattern", "String", "\u2581",
+                             "content", " ", "type", "ByteFallback", "type", "Fuse");
+    json_t *strip = strips ? json_pack("{s:s, s:s, s:i, s:i}", "type", "Strip", "content", " ",
+                                       "start", 1, "stop", 0)
+                           : NULL;
+    SutraStatus status = SUTRA_OK;
+    if (!json || (strips && json_array_append_new(json_object_get(json, "decoders"), strip)))
+        status = su_error_set(err, SUTRA_E_MEMORY, "%s: out of memory", where);
+    if (status == SUTRA_OK) status = su_decoder_from_json(json, where, decoder, err);
+    json_decref(json);
+    return status;
+}
+
 /* That of the file, else of the class. */
-static SutraStatus read_decoder(const SuTokenizerFiles *files, SuTokenizer *tokenizer,
-                                SutraError *err)
+static SutraStatus read_decoder(const Builder *builder, SutraError *err)
 {
     static const char *const of_class[] = {[SU_TOKENIZER_BERT] = "WordPiece",
                                            [SU_TOKENIZER_MPNET] = "WordPiece",
@@ -86,11 +106,16 @@ static SutraStatus read_decoder(const SuTokenizerFiles *files, SuTokenizer *toke
                                            [SU_TOKENIZER_LLAMA] = NULL,
                                            [SU_TOKENIZER_GEMMA] = NULL,
                                            [SU_TOKENIZER_GENERIC] = NULL};
-    const char *name = of_class[files->class];
+    const SuTokenizerFiles *files = builder->settings.files;
     const json_t *json = json_object_get(files->json, "decoder");
-    SU_TRY(su_decoder_from_json(json, files->where, &tokenizer->decoder, err));
-    if (tokenizer->decoder.is_there || !name) return SUTRA_OK;
-    return su_decoder_by_name(name, &tokenizer->decoder, err);
+    const json_t *prefix = json_object_get(builder->settings.merged, "add_prefix_space");
+    SuDecoder *decoder = &builder->tokenizer->decoder;
+    SU_TRY(su_decoder_from_json(json, files->where, decoder, err));
+    if (decoder->is_there) return SUTRA_OK;
+    if (of_class[files->class]) return su_decoder_by_name(of_class[files->class], decoder, err);
+    bool strips = files->class == SU_TOKENIZER_LLAMA ? !json_is_false(prefix)
+                                                     : files->class == SU_TOKENIZER_GENERIC;
+    return read_piece_decoder(builder, strips, decoder, err);
 }
 
 static SutraStatus build(const SuTokenizerFiles *files, Builder *builder, SutraError *err)
@@ -98,9 +123,13 @@ static SutraStatus build(const SuTokenizerFiles *files, Builder *builder, SutraE
     SuTokenizer *tokenizer = builder->tokenizer;
     SU_TRY(su_tokenizer_settings_read(files, &builder->settings, err));
     bool rebuilt = files->class != SU_TOKENIZER_GENERIC;
-    SU_TRY(rebuilt ? su_rebuilt_class_read(&builder->settings, tokenizer, err)
-                   : su_tokenizer_read_sections(files->json, files->where, tokenizer, err));
-    if (rebuilt) SU_TRY(read_decoder(files, tokenizer, err));
+    if (rebuilt)
+        SU_TRY(su_rebuilt_class_read(&builder->settings, tokenizer, err));
+    else if (files->pieces)
+        SU_TRY(su_sentencepiece_generic_read(&builder->settings, tokenizer, err));
+    else
+        SU_TRY(su_tokenizer_read_sections(files->json, files->where, tokenizer, err));
+    if (rebuilt || files->pieces) SU_TRY(read_decoder(builder, err));
     SU_TRY(lowercase_first(builder, err));
     SU_TRY(take_padding(builder, err));
     SU_TRY(su_declared_tokens_add(&builder->settings, &tokenizer->added, err));
@@ -111,7 +140,10 @@ static SutraStatus build(const SuTokenizerFiles *files, Builder *builder, SutraE
                             &tokenizer->added.split_special, err));
     SU_TRY(su_added_tokens_finish(&tokenizer->added, &tokenizer->vocabulary, &tokenizer->normalizer,
                                   files->where, err));
-    if (rebuilt) SU_TRY(su_rebuilt_class_set_template(&builder->settings, tokenizer, err));
+    if (rebuilt)
+        SU_TRY(su_rebuilt_class_set_template(&builder->settings, tokenizer, err));
+    else if (files->pieces)
+        SU_TRY(su_ends_template_set(&builder->settings, tokenizer, err));
     SU_TRY(read_input_names(builder, err));
     return su_tokenizer_finish(tokenizer, files->where, err);
 }

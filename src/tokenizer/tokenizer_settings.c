@@ -127,7 +127,7 @@ static bool merge_settings(SuTokenizerSettings *settings)
 {
     const SuTokenizerFiles *files = settings->files;
     json_t *merged = settings->merged;
-    if (files->json) { /* switches of other tokenizers, not tokens */
+    if (files->json && !files->pieces) { /* switches of other tokenizers, not tokens */
         json_object_del(merged, "add_bos_token");
         json_object_del(merged, "add_eos_token");
     }
@@ -158,6 +158,14 @@ void su_tokenizer_settings_free(SuTokenizerSettings *settings)
 {
     json_decref(settings->merged);
     json_decref(settings->own_names);
+}
+
+bool su_settings_take_pieces(SuTokenizerSettings *settings, json_t *tokens)
+{
+    if (!settings->late_extra && json_object_get(settings->merged, "extra_special_tokens"))
+        return true;
+    settings->late_extra = true;
+    return json_object_set(settings->merged, "extra_special_tokens", tokens) == 0;
 }
 
 static bool is_same(const json_t *token, const char *text)

@@ -31,7 +31,7 @@ typedef enum SuTokenizerClass {
 typedef struct SuTokenizerFiles {
     const char *where;    /* path of tokenizer.json, or else of vocab.txt */
     const json_t *json;   /* tokenizer.json, or what there is of it in a SentencePiece model */
-    const json_t *pieces; /* the tokens that such a model adds, a list; NULL: json is a file */
+    const json_t *pieces; /* such a model (sentencepiece_model.h); NULL: json is a file */
     const char *vocab;    /* [vocab_size] vocab.txt; read when json is NULL */
     size_t vocab_size;
     const char *config_where; /* path of tokenizer_config.json */
@@ -49,14 +49,19 @@ typedef struct SuTokenizerSettings {
     json_t *merged;                /* owned */
     json_t *own_names;             /* owned; special tokens by names of the model's own */
     bool has_decoder;              /* merged holds an added_tokens_decoder */
-    bool late_extra; /* the extra tokens came from special_tokens_map.json's older name, which the
+    bool late_extra;   /* the extra tokens came from special_tokens_map.json's older name, which the
                         reference looks at too late to call tokens of added_tokens.json special */
+    bool raw_declared; /* declared tokens are found in the text as it is, whatever they say */
 } SuTokenizerSettings;
 
 /* To be freed whatever is returned. Errors: MEMORY. */
 SutraStatus su_tokenizer_settings_read(const SuTokenizerFiles *files, SuTokenizerSettings *settings,
                                        SutraError *err);
 void su_tokenizer_settings_free(SuTokenizerSettings *settings);
+
+/* Tokens of a SentencePiece model are the extra ones unless tokenizer_config.json lists some.
+ * False: out of memory. */
+bool su_settings_take_pieces(SuTokenizerSettings *settings, json_t *tokens);
 
 /* Of a token as these files write one, a text or an object with "content"; NULL: neither. */
 const char *su_token_text(const json_t *token);

@@ -1,21 +1,14 @@
 #include "tokenizer/unigram.h"
 
 #include "tokenizer/component_json.h"
+#include "tokenizer/word_cache.h"
 
 #include <math.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define UNKNOWN_PENALTY 10.0
-
-/* Memory of a model that is gone may be the next one's: numbers are not used twice. */
-static uint64_t next_serial(void)
-{
-    static atomic_uint_fast64_t models;
-    return atomic_fetch_add(&models, 1) + 1;
-}
 
 static void clear(void *data)
 {
@@ -173,7 +166,7 @@ static SutraStatus find_whole(SuUnigram *model, const SuVocabulary *vocabulary, 
 static SutraStatus fill(void *data, const SuTokenModelSource *source, SutraError *err)
 {
     SuUnigram *model = data;
-    model->serial = next_serial();
+    model->serial = su_word_cache_owner();
     SU_TRY(check_sampling(source, err));
     SU_TRY(read_scores(model, source, err));
     SU_TRY(read_unk_id(model, source, err));
@@ -218,7 +211,7 @@ static bool attach(void *data, SuArena *arena, const SuVocabulary *vocabulary, u
 {
     SuUnigram *model = data;
     (void)vocabulary;
-    model->serial = next_serial();
+    model->serial = su_word_cache_owner();
     const Header *header = su_arena_carve(arena, sizeof *header);
     if (!header || header->num_scores > vocab_size || !is_id(header->unk_id, header->num_scores))
         return false;

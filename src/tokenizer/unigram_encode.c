@@ -11,7 +11,7 @@
  * the nodes begin anew. So their number, not only the time, seldom depends on a word's length. */
 #include "tokenizer/unigram.h"
 
-#include "tokenizer/word_table.h"
+#include "tokenizer/word_cache.h"
 
 #include <string.h>
 
@@ -24,20 +24,6 @@ typedef struct Node {
     int32_t id;
 } Node;
 
-#define CACHE_BITS 14u /* 1 MiB */
-#define CACHED_BYTES 15u
-#define CACHED_TOKENS 8u
-
-/* A word and its tokens; a place of the cache holds the word that came last. */
-typedef struct Cached {
-    uint64_t low, high; /* bytes 0-7; 8-14, and the size in the highest. 0: free */
-    int32_t ids[CACHED_TOKENS];
-    uint8_t ends[CACHED_TOKENS];
-    uint8_t count, reserved[7];
-} Cached;
-
-_Static_assert(sizeof(Cached) == SU_CACHE_LINE, "one place a cache line");
-
 typedef struct Word {
     const SuUnigram *model;
     const char *text; /* [size] */
@@ -48,7 +34,7 @@ typedef struct Word {
     size_t begin;                /* byte of the first node */
     size_t reach;                /* node of the farthest end */
     size_t unknown, unknown_end; /* bytes of unknown characters that wait for more */
-    Cached *cached;              /* what is pushed goes there too; NULL: it cannot be held */
+    SuCachedWord *cached;        /* what is pushed goes there too; NULL: it cannot be held */
 } Word;
 
 size_t su_unigram_scratch_size(size_t size)
@@ -60,8 +46,8 @@ size_t su_unigram_scratch_size(size_t size)
 
 static SutraStatus push(Word *word, int32_t id, size_t begin, size_t end, SutraError *err)
 {
-    Cached *cached = word->cached;
-    if (cached && cached->count < CACHED_TOKENS) {
+    SuCachedWord *cached = word->cached;
+    if (cached && cached->count < SU_CACHED_TOKENS) {
         cached->ids[cached->count] = id;
         cached->ends[cached->count++] = (uint8_t)end;
     } else {
@@ -196,42 +182,7 @@ static SutraStatus search(Word *word, SutraError *err)
     return push_unknown(word, err);
 }
 
-/* ---- the cache ---- */
-
-static SutraStatus prepare_cache(const SuUnigram *model, SuModelScratch *scratch, SutraError *err)
-{
-    const size_t size = sizeof(Cached) << CACHE_BITS;
-    if (!scratch->cache) scratch->cache = su_alloc_aligned(size);
-    if (!scratch->cache) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for a cache of words");
-    memset(scratch->cache, 0, size);
-    scratch->cache_owner = model->serial;
-    return SUTRA_OK;
-}
-
-/* The key of a word of up to CACHED_BYTES, and the place that it belongs in. */
-static inline Cached *cache_place(const SuModelScratch *scratch, const char *text, size_t size,
-                                  uint64_t *low, uint64_t *high)
-{
-    *low = su_load_le64(text);
-    *high = su_load_le64(text + 8);
-    if (size < 8) *low &= (UINT64_C(1) << 8 * size) - 1;
-    *high = size <= 8 ? 0 : *high & ((UINT64_C(1) << 8 * (size - 8)) - 1);
-    *high |= (uint64_t)size << 56;
-    uint64_t mixed = *low * UINT64_C(0x9e3779b97f4a7c15) + *high * UINT64_C(0xc2b2ae3d27d4eb4f);
-    mixed = (mixed ^ mixed >> 29) * UINT64_C(0x9fb21c651e98df25);
-    return (Cached *)scratch->cache + (mixed >> (64 - CACHE_BITS));
-}
-
-static inline SutraStatus push_cached(const Cached *cached, SuWordPlace place, SuTokenRow *row,
-                                      SutraError *err)
-{
-    size_t begin = 0;
-    for (size_t i = 0; i < cached->count; i++) {
-        SU_TRY(su_token_row_push_bytes(row, cached->ids[i], begin, cached->ends[i], place, err));
-        begin = cached->ends[i];
-    }
-    return SUTRA_OK;
-}
+/* ---- the word ---- */
 
 static SutraStatus encode_new(Word *word, SuModelScratch *scratch, SutraError *err)
 {
@@ -250,12 +201,14 @@ SutraStatus su_unigram_encode(const void *data, SuModelScratch *scratch, const c
 {
     const SuUnigram *model = data;
     Word word = {.model = model, .text = text, .size = size, .place = place, .row = row};
-    if (size > CACHED_BYTES) return encode_new(&word, scratch, err);
-    if (scratch->cache_owner != model->serial) SU_TRY(prepare_cache(model, scratch, err));
+    if (size > SU_CACHED_BYTES) return encode_new(&word, scratch, err);
+    if (scratch->cache_owner != model->serial)
+        SU_TRY(su_word_cache_prepare(scratch, model->serial, err));
     uint64_t low, high;
-    Cached *cached = cache_place(scratch, text, size, &low, &high);
-    if (cached->low == low && cached->high == high) return push_cached(cached, place, row, err);
-    *cached = (Cached){0};
+    SuCachedWord *cached = su_word_cache_place(scratch, text, size, &low, &high);
+    if (cached->low == low && cached->high == high)
+        return su_word_cache_push(cached, 0, place, row, err);
+    *cached = (SuCachedWord){0};
     word.cached = cached;
     SU_TRY(encode_new(&word, scratch, err));
     if (word.cached) {

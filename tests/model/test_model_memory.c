@@ -82,6 +82,13 @@ static void a_model_with_vocab_txt(void **state)
     every_failing_allocation_is_reported("variants", "vocab-cased");
 }
 
+static void a_model_with_a_sentencepiece_model(void **state)
+{
+    (void)state;
+    every_failing_allocation_is_reported("variants", "llama-pieces");
+    every_failing_allocation_is_reported("variants", "generic-pieces");
+}
+
 static void a_model_whose_normalizer_is_replaced(void **state)
 {
     (void)state;
@@ -100,6 +107,7 @@ int main(void)
         cmocka_unit_test(a_model_of_one_file),
         cmocka_unit_test(a_model_of_shards),
         cmocka_unit_test(a_model_with_vocab_txt),
+        cmocka_unit_test(a_model_with_a_sentencepiece_model),
         cmocka_unit_test(a_model_whose_normalizer_is_replaced),
         cmocka_unit_test(a_reranker),
     };

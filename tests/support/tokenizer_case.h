@@ -37,7 +37,7 @@ static inline SutraStatus su_test_tokenizer_case(const void *data, size_t size,
     const char *name = json_string_value(json_object_get(root, "class"));
     SuTokenizerFiles files = {.where = "tokenizer.json",
                               .json = pieces ? pieces : su_test_case_object(root, "tokenizer"),
-                              .pieces = json_object_get(pieces, "extra_special_tokens"),
+                              .pieces = pieces,
                               .vocab = vocab ? vocab : "",
                               .vocab_size = json_string_length(json_object_get(root, "vocab")),
                               .config_where = "tokenizer_config.json",

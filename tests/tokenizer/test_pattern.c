@@ -164,6 +164,11 @@ static void constructs_mean_what_they_mean_in_the_reference(void **state)
         {"a++", "aab", "0-2 "},
         {"\\ |\\#", " #", "0-1 1-2 "},
         {".", "a\n\r", "0-1 2-3 "},
+        {"((?=a)|a)+", "aab", "0-0 1-1 "},
+        {"(?:\\u00e9|\xc3\xa9+?){2}", "\xc3\xa9\xc3\xa9", "0-4 "},
+        {"(?:a?b|^c++){2}", "abb", "0-3 "},
+        {"(?:a*|b){0,1}c", "aac", "0-3 "},
+        {"(?:a|(b|\\s+))*?{", "{", "0-1 "},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char found[256];
@@ -181,6 +186,15 @@ static void what_would_mean_something_else_is_refused(void **state)
     } rows[] = {
         {"a{2}+", "a quantifier of an interval at byte 1"},
         {"a{2}?", "a quantifier of an interval at byte 1"},
+        {"a{0}", "an interval of zero times at byte 1"},
+        {"(?=a)b{,0}", "an interval of zero times at byte 6"},
+        {"(\\s|[.^$]|\\A){2}", "an interval of what may match an empty text at byte 13"},
+        {"(?:a*b?){2,}", "an interval of what may match an empty text at byte 8"},
+        {"(?:a|){,2}", "an interval of what may match an empty text at byte 6"},
+        {"(?:\xc3\xa9?){2}", "an interval of what may match an empty text at byte 7"},
+        {"((?=a)\\b^$){2,3}?", "an interval of what may match an empty text at byte 11"},
+        {"(?=a){2}", "an interval of what may match an empty text at byte 5"},
+        {"(?:a?+|(?>b{,3})){2}", "an interval of what may match an empty text at byte 17"},
         {"[", "a class without its end at byte 1"},
         {"[]a]", "an empty class at byte 1"},
         {"[a[^b]]", "a negated or named class in a class at byte 2"},

@@ -33,6 +33,7 @@ static const struct {
     {"score cut short", "\x0a\x03\x15\x00\x00", 5, "a field is longer than the file"},
     {"score of infinity", "\x0a\x05\x15\x00\x00\x80\x7f", 7, "a score that is no number"},
     {"piece of no UTF-8", "\x0a\x03\x0a\x01\xff", 5, "a piece that is not UTF-8"},
+    {"name of no UTF-8", "\x12\x04\xea\x02\x01\xff", 6, "a text that is not UTF-8"},
 };
 
 static void check_damaged(void)
@@ -48,16 +49,18 @@ static void check_damaged(void)
     }
 }
 
-/* Pieces "a" (unknown), "b" (user_defined, -1.5), "c" (control); model_type 2; a map of "xyz"; and
- * fields of every type that nobody knows. */
+/* Pieces "a" (unknown), "b" (user_defined, -1.5), "c" (control); model_type 2, byte_fallback, bos_id
+ * -1, unk_piece "a"; a map of "xyz", no dummy prefix; and fields of every type that nobody knows. */
 static const char whole[] = "\x0a\x05\x0a\x01"
                             "a\x18\x02"
                             "\x0a\x0a\x0a\x01"
                             "b\x15\x00\x00\xc0\xbf\x18\x04"
                             "\x0a\x05\x18\x03\x0a\x01"
                             "c"
-                            "\x12\x02\x18\x02"
-                            "\x1a\x05\x12\x03xyz"
+                            "\x12\x15\x18\x02\x98\x02\x01\xc8\x02\xff\xff\xff\xff\xff\xff\xff"
+                            "\xff\xff\x01\xea\x02\x01"
+                            "a"
+                            "\x1a\x07\x12\x03xyz\x18\x00"
                             "\xa0\x06\x01\xa1\x06zzzzzzzz\xa5\x06zzzz\xaa\x06\x01z";
 
 static void check_whole(void)
@@ -67,11 +70,14 @@ static void check_whole(void)
     SutraStatus status = su_sentencepiece_read(whole, sizeof whole - 1, "x.model", &json, &err);
     expect(status == SUTRA_OK, err.message);
     json_t *expected = json_pack(
-        "{s:{s:s, s:[[s,f],[s,f],[s,f]]}, s:{s:s, s:s}, s:[{s:s,s:s,s:b,s:b},{s:s,s:s,s:b,s:b}]}",
+        "{s:{s:s, s:[[s,f],[s,f],[s,f]]}, s:{s:s, s:s}, s:[{s:s,s:s,s:b,s:b},{s:s,s:s,s:b,s:b}], "
+        "s:[i,i,i], s:{s:b, s:i, s:i, s:i, s:s, s:s, s:s, s:b, s:b, s:b}}",
         "model", "type", "BPE", "vocab", "a", 0.0, "b", -1.5, "c", 0.0, "normalizer", "type",
         "Precompiled", "precompiled_charsmap", "eHl6", "extra_special_tokens", "__type",
         "AddedToken", "content", "b", "normalized", 0, "special", 0, "__type", "AddedToken",
-        "content", "c", "normalized", 0, "special", 1);
+        "content", "c", "normalized", 0, "special", 1, "types", 2, 4, 3, "spec", "byte_fallback", 1,
+        "unk_id", 0, "bos_id", -1, "eos_id", 2, "unk_piece", "a", "bos_piece", "<s>", "eos_piece",
+        "</s>", "add_dummy_prefix", 0, "remove_extra_whitespaces", 1, "escape_whitespaces", 1);
     expect(expected && json_equal(json, expected), "what a whole model holds");
     json_decref(json);
     json_decref(expected);
