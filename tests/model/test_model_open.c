@@ -339,6 +339,38 @@ static void the_real_model_opens(void **state)
     su_model_destroy(model);
 }
 
+/* What a tokenizer without tokenizer.json makes of a text, made text again. */
+static void tokens_of_sentencepiece_become_text_again(void **state)
+{
+    static const char *const names[] = {"llama-pieces",   "gemma-pieces",
+                                        "generic-pieces", "generic-unigram-pieces",
+                                        "xlm-pieces",     "camembert-pieces"};
+    static const char text[] = "the night music";
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        SutraInput input = {.text = text, .text_size = sizeof text - 1};
+        SutraTokens *tokens = NULL;
+        SutraTokensView view = {.struct_size = sizeof view};
+        json_t *expected = NULL;
+        char *again = NULL, *made = folder_scratch();
+        size_t size = 0;
+        folder_assemble("variants", names[i], made, &expected);
+        SutraModel *model = open_path(made);
+        assert_int_equal(sutra_tokenize(model, &input, 1, 0, &tokens, NULL), SUTRA_OK);
+        assert_int_equal(sutra_tokens_view(tokens, &view, NULL), SUTRA_OK);
+        assert_int_equal(
+            sutra_decode(model, view.token_ids, view.cu_seqlens[1], 1, &again, &size, NULL),
+            SUTRA_OK);
+        assert_string_equal(again, text);
+        sutra_text_free(again);
+        sutra_tokens_free(tokens);
+        su_model_destroy(model);
+        json_decref(expected);
+        folder_remove(made);
+        free(made);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -352,6 +384,7 @@ int main(void)
         cmocka_unit_test(names_come_from_the_cache_layout_and_the_manifest),
         cmocka_unit_test(the_manifest_counts_for_the_file_that_is_there),
         cmocka_unit_test(paths_of_modules_may_end_with_a_slash),
+        cmocka_unit_test(tokens_of_sentencepiece_become_text_again),
         cmocka_unit_test(the_real_model_opens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
