@@ -345,7 +345,7 @@ static void tokens_of_sentencepiece_become_text_again(void **state)
     static const char *const names[] = {"llama-pieces",   "gemma-pieces",
                                         "generic-pieces", "generic-unigram-pieces",
                                         "xlm-pieces",     "camembert-pieces"};
-    static const char text[] = "the night music";
+    static const char text[] = "the night";
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         SutraInput input = {.text = text, .text_size = sizeof text - 1};
@@ -361,7 +361,7 @@ static void tokens_of_sentencepiece_become_text_again(void **state)
         assert_int_equal(
             sutra_decode(model, view.token_ids, view.cu_seqlens[1], 1, &again, &size, NULL),
             SUTRA_OK);
-        assert_string_equal(again, text);
+        if (strcmp(again, text) != 0) fail_msg("%s: %s", names[i], again);
         sutra_text_free(again);
         sutra_tokens_free(tokens);
         su_model_destroy(model);
