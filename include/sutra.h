@@ -340,7 +340,9 @@ typedef struct SutraEmbedOptions {
     uint32_t window_overlap;
     SutraAggregate aggregate;
     uint32_t raw_scores; /* SUTRA_OUT_SCORES only, 1: logits, whatever the model makes of them */
-    uint32_t reserved32;
+    /* sutra_submit only, 1: done is called by the engine's thread that ended the job, soonest, and
+     * holds that up: it must return at once and call nothing of the engine. */
+    uint32_t quick_done;
 } SutraEmbedOptions;
 
 /* With SUTRA_TRUNCATE_WINDOW token_ids that are too long fail with LIMIT: windows are made of

@@ -313,6 +313,7 @@ static void read_request(EmbedCall *call)
         .struct_size = sizeof call->request.options,
         .truncation = limits->truncates ? SUTRA_TRUNCATE_MODEL : SUTRA_TRUNCATE_ERROR,
         .when_full = SUTRA_WHEN_FULL_FAIL,
+        .quick_done = 1,
         .timeout_ns = limits->queue_ns};
     call->request.keep_ns = SU_KEEP_ALIVE_EVER;
     call->is_read =

@@ -1,6 +1,7 @@
 /* Asynchronous jobs: requests that are copied, bounded in number, and told when they are over.
  *
  *   submitted ──► listed (scheduler.c) ──► finished ──► callback, on the notifier ──► done
+ *                                              ├── quick callback, there and then ───►
  *                                              └── without a callback ────────────────►
  *
  * A job has two owners, the queue and the user's handle; the one that lets go last frees it. The
@@ -25,6 +26,7 @@ struct SutraJob {
     void *user;
     SutraJob *next; /* of the notifier's; of those that wait for room */
     SuJobQueue *queue;
+    bool quick; /* the callback is not the notifier's */
     bool ended; /* guarded by the queue's lock */
     _Atomic int owners;
     pthread_mutex_t lock; /* guards what is below */
@@ -118,6 +120,14 @@ static void end_job(SutraJob *job)
     release_job(job);
 }
 
+static void call_back(SutraJob *job)
+{
+    SutraResult *result = job->result;
+    job->result = NULL;
+    release_model(job);
+    job->callback(job->user, result, &job->error);
+}
+
 /* By the thread that finished the request. */
 static void on_finished(SuRequest *request)
 {
@@ -129,14 +139,16 @@ static void on_finished(SuRequest *request)
     pthread_mutex_lock(&queue->lock);
     queue->cost -= job->cost; /* before the callback, which may submit as much */
     pthread_cond_broadcast(&queue->room);
-    if (job->callback) {
+    bool notified = job->callback && !job->quick;
+    if (notified) {
         *(queue->last ? &queue->last->next : &queue->first) = job;
         queue->last = job;
         pthread_cond_broadcast(&queue->finished);
     }
-    bool notified = job->callback != NULL;
     pthread_mutex_unlock(&queue->lock);
-    if (!notified) end_job(job);
+    if (notified) return;
+    if (job->callback) call_back(job);
+    end_job(job);
 }
 
 static void *notify(void *argument)
@@ -151,10 +163,7 @@ static void *notify(void *argument)
         queue->first = job->next;
         if (!queue->first) queue->last = NULL;
         pthread_mutex_unlock(&queue->lock);
-        SutraResult *result = job->result;
-        job->result = NULL;
-        release_model(job);
-        job->callback(job->user, result, &job->error);
+        call_back(job);
         end_job(job);
         pthread_mutex_lock(&queue->lock);
     }
@@ -270,7 +279,7 @@ static SutraStatus admit(SuJobQueue *queue, SutraJob *job, const SutraEmbedOptio
     if (may_wait && !queue->stop && (queue->line || !has_room(queue, job)))
         SU_TRY(wait_in_line(queue, job, options->timeout_ns, err));
     if (queue->stop) SU_RAISE(err, SUTRA_E_CANCELLED, "the engine is being freed");
-    if (job->callback && !queue->notifying) {
+    if (job->callback && !job->quick && !queue->notifying) {
         if (pthread_create(&queue->notifier, NULL, notify, queue) != 0)
             SU_RAISE(err, SUTRA_E_LIMIT, "could not start the thread of the callbacks");
         queue->notifying = true;
@@ -332,6 +341,7 @@ SutraStatus su_job_submit(SuJobQueue *queue, const SutraModel *model, const Sutr
     SU_TRY(create_job(queue, model, inputs, n, plan, &job, err));
     job->callback = callback;
     job->user = user;
+    job->quick = options->quick_done == 1;
     job->request.priority = options->priority;
     job->request.timeout_ns = options->timeout_ns;
     job->request.submitted_ns = su_clock_ns();

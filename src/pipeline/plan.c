@@ -139,6 +139,8 @@ static SutraStatus check_scores(const SutraModel *model, const SutraEmbedOptions
                          : o->normalize == SUTRA_NORMALIZE_YES        ? "normalize"
                          : o->pooling && o->pooling != model->pooling ? "pooling"
                                                                       : NULL;
+    if (o->quick_done > 1)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "quick_done %u: it is 1 or 0", o->quick_done);
     if (o->raw_scores > 1 || (o->raw_scores && o->output != SUTRA_OUT_SCORES))
         SU_RAISE(err, SUTRA_E_ARGUMENT, "raw_scores %u: it is 1, and of SUTRA_OUT_SCORES, or 0",
                  o->raw_scores);

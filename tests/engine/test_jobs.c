@@ -190,6 +190,37 @@ static void a_full_queue_is_busy_from_a_callback(void **state)
     finish(fills);
 }
 
+static void ring(void *user, SutraResult *result, const SutraError *err)
+{
+    sutra_result_free(result);
+    if (err->status == SUTRA_OK) sem_post(user);
+}
+
+/* The callback of another job is at work all the while. */
+static void a_quick_callback_waits_for_no_other(void **state)
+{
+    TinyEngine *f = *state;
+    SutraInput small = text_input("a");
+    const SutraEmbedOptions quick = {.struct_size = sizeof quick, .quick_done = 1};
+    Chain chain = new_chain(f, small);
+    sem_t rung;
+    sem_init(&rung, 0, 0);
+    pthread_mutex_lock(&chain.gate);
+    SutraJob *first = submit_first(&chain, &small);
+    sem_wait(&chain.called);
+    for (int i = 0; i < 20; i++) {
+        SutraJob *job = NULL;
+        assert_int_equal(
+            sutra_submit(f->engine, f->model, &small, 1, &quick, ring, &rung, &job, NULL),
+            SUTRA_OK);
+        sem_wait(&rung);
+        finish(job);
+    }
+    pthread_mutex_unlock(&chain.gate);
+    finish(first);
+    sem_destroy(&rung);
+}
+
 static void *submit_large(void *tiny)
 {
     int32_t ids[LARGE] = {2};
@@ -391,6 +422,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_full_queue_is_busy_from_a_callback, set_up, tear_down),
         cmocka_unit_test_setup_teardown(those_who_wait_for_room_go_in_turn, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_quick_callback_waits_for_no_other, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_failing_input_leaves_the_other_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_job_that_has_no_result_gives_null, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_call_that_fails_as_a_whole_fills_the_items, set_up,
