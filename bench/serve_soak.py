@@ -174,8 +174,9 @@ class Flood:
 
 def overload():
     tokens = 64 * sum(map(len, TEXTS)) // len(TEXTS) // 4
+    with serve() as server:
+        took, _, _ = load((server.host, server.port), REQUESTS, 64)
     with serve("--max-queued-tokens", tokens) as server:
-        took, _, _ = load((server.host, server.port), REQUESTS, 32)
         rate, sizes = len(REQUESTS) / took, []
         flood = Flood(server, 512, args.minutes * 60, 4 * rate)
         flood.run(lambda second: sizes.append(resident(server)))
