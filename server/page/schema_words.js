@@ -32,7 +32,7 @@ export function rows(document, given, prefix = "") {
   const schema = resolve(document, given);
   if (schema.items && !isPlain(resolve(document, schema.items))) return rows(document, schema.items, `${prefix}[]`);
   const either = (schema.oneOf ?? schema.anyOf ?? []).map(one => resolve(document, one)).filter(one => one.properties);
-  if (either.length > 0) {
+  if (either.length > 0 && !schema.properties) {
     const seen = new Map(either.flatMap(one => rows(document, one, prefix)).map(row => [row.name, {...row, isRequired: false}]));
     return [...seen.values()];
   }
