@@ -34,6 +34,22 @@ def examples(operation):
     return [content["example"]] if "example" in content else [example["value"] for example in content["examples"].values()]
 
 
+def error_fields(operation, status):
+    """What objects of this error hold, one of these sets."""
+    response = resolve(operation["responses"][str(status)])
+    schema = response["content"]["application/json"]["schema"]
+    return [set(resolve(one)["required"]) for one in schema.get("oneOf", [schema])]
+
+
+def resolve(value):
+    while "$ref" in value:
+        part = DOCUMENT
+        for name in value["$ref"].removeprefix("#/").split("/"):
+            part = part[name]
+        value = part
+    return value
+
+
 def references(value):
     if isinstance(value, dict):
         yield from ([value["$ref"]] if "$ref" in value else [])
@@ -61,9 +77,7 @@ class Document(unittest.TestCase):
         tags = {tag["name"] for tag in DOCUMENT["tags"]}
         used = set(references(DOCUMENT))
         for reference in used:
-            part = DOCUMENT
-            for name in reference.removeprefix("#/").split("/"):
-                part = part[name]
+            resolve({"$ref": reference})
         for kind in ("schemas", "responses", "headers"):
             self.assertEqual({f"#/components/{kind}/{name}" for name in DOCUMENT["components"][kind]} - used, set())
         for (method, path), operation in OPERATIONS.items():
@@ -85,6 +99,17 @@ class Document(unittest.TestCase):
                     self.assertIn(str(answer.status), operation["responses"], path)
                     if "200" in operation["responses"]:
                         self.assertEqual(answer.status, 200, (path, answer.body))
+
+    def test_errors_are_in_the_words_that_it_says(self):
+        long, key = "x" * 40000, {"Authorization": "Bearer k"}
+        with Server(PROGRAM, "--api-key", "k", "--max-body", 1000) as server:
+            for (method, path), operation in OPERATIONS.items():
+                there = re.sub(r"\{\w+\}", "x", path)
+                for status, body, headers in ((401, {}, {}), (413, long, key), (431, {}, {"X": long, **key})):
+                    if str(status) in operation["responses"]:
+                        answer = server.request(method, there, body, **headers)
+                        self.assertEqual(answer.status, status, (method, path))
+                        self.assertIn(set(answer.json), error_fields(operation, status), (method, path, status))
 
 
 if __name__ == "__main__":
