@@ -53,10 +53,31 @@ async function send({method, path, body}, output) {
   }
 }
 
+// [[name, body]] of the requests that a description has; of one alone the name says nothing.
+function examples(operation) {
+  const content = operation.requestBody?.content["application/json"] ?? {};
+  if ("example" in content) return [["", content.example]];
+  return Object.entries(content.examples ?? {}).map(([name, {value}]) => [name, value]);
+}
+
+function fill(area, body) {
+  area.value = JSON.stringify(body, null, 1);
+  area.rows = Math.min(10, area.value.split("\n").length + 1);
+}
+
+// A choice among several examples; null where there is none.
+function exampleChoice(list, area) {
+  if (list.length < 2) return null;
+  const select = make("select", {name: "example"}, ...list.map(([name]) => make("option", {}, name)));
+  select.addEventListener("change", () => fill(area, list[select.selectedIndex][1]));
+  return select;
+}
+
 function tryIt(method, path, operation) {
-  const example = operation.requestBody?.content["application/json"].example;
-  const area = example === undefined ? null : make("textarea", {spellcheck: false, className: "mono", value: JSON.stringify(example, null, 1)});
-  if (area) area.rows = Math.min(10, area.value.split("\n").length + 1);
+  const bodies = examples(operation);
+  const area = bodies.length ? make("textarea", {spellcheck: false, className: "mono"}) : null;
+  if (area) fill(area, bodies[0][1]);
+  const choice = exampleChoice(bodies, area);
   const inputs = (operation.parameters ?? []).map(parameter => make("input", {name: parameter.name, value: parameter.example ?? "", spellcheck: false}));
   const line = make("code"), output = make("pre", {hidden: true, tabIndex: 0});
   output.setAttribute("role", "status");
@@ -68,9 +89,10 @@ function tryIt(method, path, operation) {
   });
   const show = () => { line.textContent = curlLine(request()); };
   const form = make("form", {className: "try"},
-    ...inputs.map(input => make("label", {}, input.name, input)), ...(area ? [make("label", {}, "Body", area)] : []),
+    ...inputs.map(input => make("label", {}, input.name, input)), ...(choice ? [make("label", {}, "Example", choice)] : []), ...(area ? [make("label", {}, "Body", area)] : []),
     make("pre", {tabIndex: 0}, line), make("div", {className: "row"}, make("button", {type: "submit", className: "primary"}, "Send"), copy), output);
   form.addEventListener("input", show);
+  form.addEventListener("change", show);
   form.addEventListener("submit", event => {
     event.preventDefault();
     show();

@@ -31,12 +31,11 @@ function limits({minimum, maximum, default: standard}) {
 export function rows(document, given, prefix = "") {
   const schema = resolve(document, given);
   if (schema.items && !isPlain(resolve(document, schema.items))) return rows(document, schema.items, `${prefix}[]`);
-  const either = (schema.oneOf ?? schema.anyOf ?? []).map(one => resolve(document, one)).filter(one => one.properties);
-  if (either.length > 0) {
-    const seen = new Map(either.flatMap(one => rows(document, one, prefix)).map(row => [row.name, {...row, isRequired: false}]));
-    return [...seen.values()];
+  if (!schema.properties) {
+    const either = (schema.oneOf ?? schema.anyOf ?? []).flatMap(one => rows(document, one, prefix));
+    return [...new Map(either.map(row => [row.name, {...row, isRequired: false}])).values()];
   }
-  return Object.entries(schema.properties ?? {}).flatMap(([name, value]) => {
+  return Object.entries(schema.properties).flatMap(([name, value]) => {
     const member = resolve(document, value), path = prefix ? `${prefix}.${name}` : name;
     const words = [member.description, limits(member)].filter(Boolean).join(" ");
     const row = {name: path, type: typeWords(document, value), words, isRequired: schema.required?.includes(name) ?? false};

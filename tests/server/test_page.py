@@ -289,13 +289,33 @@ class Docs(PageCase):
                 with self.subTest(width=width, dark=dark):
                     page = self.open_docs(width=width, dark=dark)
                     self.assertEqual(sorted(page.evaluate("[...document.querySelectorAll('.operation')].map(panel => panel.id)")), sorted(self.names))
-                    page.evaluate("document.querySelector('#embeddings details').open = true")
+                    page.evaluate("for (const name of ['embeddings', 'embed']) document.querySelector(`#${name} details`).open = true")
                     self.check_axe(page)
                     self.check_fits(page)
                     self.check_quiet(page, self.server)
         fields = page.texts("#embeddings .wide tbody code")
         self.assertEqual(fields[:9], list(self.api["components"]["schemas"]["EmbeddingsRequest"]["properties"]))
         self.assertIn("data[].embedding", fields)
+
+    def test_fields_of_one_or_another(self):
+        page = self.open_docs()
+        schemas = self.api["components"]["schemas"]
+        either = [*schemas["TeiVectorsRequest"]["properties"], *schemas["SutraVectorsRequest"]["properties"], *schemas["SutraVectorsAnswer"]["properties"]]
+        self.assertEqual(set(page.texts("#embed tbody code")), set(either))
+        self.assertEqual(page.texts("#tei_predict .wide + h4 + .wide tbody code"), ["[].score", "[].label", "[][].score", "[][].label"])
+        self.assertLess(set(schemas["CohereEmbedRequest"]["properties"]), set(page.texts("#cohere_embed tbody code")))
+
+    def test_one_of_several_examples_is_chosen(self):
+        page = self.open_docs()
+        self.assertEqual(page.texts("#embeddings select"), [])
+        self.assertEqual(page.texts("#embed option"), ["inputs", "texts"])
+        page.click("#embed summary")
+        page.evaluate("document.querySelector('#embed select').focus()")
+        page.press("ArrowDown")
+        body = page.evaluate("document.querySelector('#embed textarea').value")
+        media = self.api["paths"]["/embed"]["post"]["requestBody"]["content"]["application/json"]
+        self.assertEqual(json.loads(body), media["examples"]["texts"]["value"])
+        self.assertIn(body, page.text("#embed form pre code"))
 
     def test_operations_are_found_by_words(self):
         page = self.open_docs()
