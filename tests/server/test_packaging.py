@@ -19,7 +19,8 @@ HELP = subprocess.run([PROGRAM, "serve", "--help"], capture_output=True, check=T
 OPTIONS = set(re.findall(r"^ +(?:-\w, )?--([a-z-]+)", HELP, re.M))
 OTHERS = {"SUTRA_CACHE", "SUTRA_NO_AUTH", "SUTRA_TESTS"}  # no options; the last is the build's
 LIBRARIES = {"libjansson.so.4": "libjansson4", "libpcre2-8.so.0": "libpcre2-8-0", "libz.so.1": "zlib1g", "libzstd.so.1": "libzstd1",
-             "libcurl.so.4": "libcurl4", "libcrypto.so.3": "libssl3", "libevent_core-2.1.so.7": "libevent-core-2.1-7"}
+             "libcurl.so.4": "libcurl4", "libcrypto.so.3": "libssl3", "libevent_core-2.1.so.7": "libevent-core-2.1-7",
+             "libwslay.so.1": "libwslay1"}
 
 
 def variables(text):

@@ -98,19 +98,19 @@ static void a_server_survives_every_failure(void **state)
 static void so_does_every_dialect(void **state)
 {
     static const struct {
-        const char *path, *body;
+        const char *line, *body;
     } asked[] = {
-        {"/embed", "{\"texts\":[\"a\",\"b\"]}"},
-        {"/tokenize", "{\"inputs\":[\"a\",\"b\"]}"},
-        {"/decode", "{\"ids\":[[5,6],[7]]}"},
-        {"/v2/embed", "{\"texts\":[\"a\"],\"input_type\":\"search_query\"}"},
-        {"/v1/rerank", "{\"query\":\"a\",\"documents\":[\"b\",\"c\"],\"model\":\"scorer\"}"},
-        {"/predict", "{\"inputs\":[[\"a\",\"b\"]],\"model\":\"scorer\"}"},
-        {"/cache/clear", ""},
+        {"POST /embed", "{\"texts\":[\"a\",\"b\"]}"},
+        {"POST /tokenize", "{\"inputs\":[\"a\",\"b\"]}"},
+        {"POST /decode", "{\"ids\":[[5,6],[7]]}"},
+        {"POST /v2/embed", "{\"texts\":[\"a\"],\"input_type\":\"search_query\"}"},
+        {"POST /v1/rerank", "{\"query\":\"a\",\"documents\":[\"b\",\"c\"],\"model\":\"scorer\"}"},
+        {"POST /predict", "{\"inputs\":[[\"a\",\"b\"]],\"model\":\"scorer\"}"},
+        {"POST /cache/clear", ""},
     };
     (void)state;
     for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
-        ask_while_memory_fails(asked[i].path, asked[i].body, strlen(asked[i].body));
+        ask_while_memory_fails(asked[i].line, asked[i].body, strlen(asked[i].body));
 }
 
 /* Each answer has the model closed, so that all of it is opened again. */
