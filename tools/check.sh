@@ -154,6 +154,7 @@ full() {
     tests tsan
     need "Python, clients of the server" tools/setup.sh python tests/server/clients.txt
     step "clients of the server" .venv/bin/python -B tests/server/test_clients.py --program build/release/sutra
+    step "README's lines" .venv/bin/python -B tests/server/test_readme.py --program build/release/sutra
     step "a client of WebSockets" .venv/bin/python -B tests/server/test_stream_client.py --program build/release/sutra
     need "Python, page and API of the server" tools/setup.sh python tests/server/page.txt
     step "page of the server" .venv/bin/python -B tests/server/test_page.py --program build/release/sutra
