@@ -34,7 +34,7 @@ typedef struct SuServerContext {
     void (*access)(void *user, const char *line); /* as SutraServerOptions; NULL: nobody */
     void *access_user;
     bool access_text;
-    bool no_page; /* browsers get what other clients get */
+    bool no_page;      /* browsers get what other clients get */
     bool told_unknown; /* what "[UNK]" in a text comes of was said (dialect_openai.c) */
 } SuServerContext;
 

@@ -322,7 +322,7 @@ static bool stands_for_others(const SuBpe *model, int32_t id)
 /* Whether a merge joins such a token; slots know what they join. */
 static bool joins_others(const SuBpe *model)
 {
-    int32_t first = model->unk_id, last = model->unk_id; /* ids that need a look */
+    int32_t first = model->unk_id, last = first; /* ids that need a look */
     for (size_t i = 0; i < 256; i++) {
         int32_t id = model->byte_ids[i];
         if (id >= 0 && (first < 0 || id < first)) first = id;
