@@ -499,7 +499,9 @@ static void on_deadline(evutil_socket_t fd, short what, void *user)
     (void)fd;
     (void)what;
     enter(c);
-    if (c->state == TUNNEL && !c->is_quiet && evbuffer_get_length(c->out) == 0) {
+    /* who is not read from cannot answer */
+    bool may_ask = c->state == TUNNEL && (!c->is_quiet || !c->reads);
+    if (may_ask && evbuffer_get_length(c->out) == 0) {
         c->is_quiet = true;
         set_deadline(c, c->owner->limits.idle_ms);
         if (c->tunnel) c->tunnel->quiet(c->tunnel);
