@@ -134,24 +134,22 @@ static void note(StreamCall *call, const SutraError *err)
     if (call->problem.http.status == 0) su_problem_of_engine(&call->problem, err);
 }
 
-/* What does not fit waits until chunks were taken. */
+/* What does not fit waits until chunks were taken; what is wrong is told after them, by
+ * sutra_stream_next. */
 static void push(StreamCall *call)
 {
-    SutraError err = {0};
     size_t taken = 0;
     SutraStatus status = SUTRA_OK;
     if (call->pushed < call->text.size) {
         status = sutra_stream_push(call->stream, call->text.data + call->pushed,
-                                   call->text.size - call->pushed, 0, &taken, &err);
+                                   call->text.size - call->pushed, 0, &taken, NULL);
         call->pushed += taken;
     }
     if (status == SUTRA_E_BUSY) return;
     if (status == SUTRA_OK && (call->wanted_now & FLUSH))
-        status = sutra_stream_flush(call->stream, &err);
-    if (status == SUTRA_OK && (call->wanted_now & FINISH))
-        status = sutra_stream_finish(call->stream, &err);
+        status = sutra_stream_flush(call->stream, NULL);
+    if (status == SUTRA_OK && (call->wanted_now & FINISH)) sutra_stream_finish(call->stream, NULL);
     call->wanted_now = 0;
-    if (status != SUTRA_OK) note(call, &err);
 }
 
 static void write_end(StreamCall *call)

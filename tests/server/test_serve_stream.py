@@ -205,6 +205,16 @@ class Streams(unittest.TestCase):
             messages = ws.until("error")
             self.assertIn("byte 5", messages[-1]["error"]["message"])
             self.assertEqual(ws.closing()[0], 1008)
+        for ending in b"\xff", "é".encode()[:1]:  # chunks that were decided before it are there
+            counts = set()
+            for _ in range(20):
+                with WebSocket(self.server) as ws:
+                    ws.say("start", max_tokens=24)
+                    ws.send(ws.frame(BINARY, make_text(6, 400).encode() + ending) + ws.message("finish"))
+                    counts.add(len(ws.until("error")))
+                    self.assertEqual(ws.closing()[0], 1008)
+            self.assertEqual(len(counts), 1)
+            self.assertGreater(min(counts), 5)
         with WebSocket(self.server) as ws:
             ws.send(ws.frame(BINARY, "é".encode()[:1]))
             ws.say("finish")
