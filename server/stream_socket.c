@@ -28,29 +28,29 @@ typedef struct StreamCall {
     SuWebSocket ws; /* first */
     SuServerContext *context;
     State state;
+    int wanted; /* FLUSH, FINISH */
     bool is_closed, is_stopping;
-    bool is_finishing; /* the stream's text has come to its end */
-    SuProblem wrong;   /* with a message; its status 0: nothing */
+    bool is_finishing;           /* the stream's text has come to its end */
+    bool is_opening, uses_model; /* is_opening: the table has `waiter` */
     SuStreamWish wish;
     SuModelWaiter waiter;
     SuModelEntry *entry;
-    bool is_opening, uses_model; /* is_opening: the table has `waiter` */
-    SuReplyText incoming;        /* text that came while a step was at work */
-    int wanted;                  /* FLUSH, FINISH */
+    SuReplyText incoming; /* text that came while a step was at work */
+    SuProblem wrong;      /* with a message; its status 0: nothing */
 
     /* A step: on the worker, one at a time; is_working says that these are its own. */
     SuWork work;
     SuPost done;
-    bool is_working;
     SutraStream *stream;
     SuReplyText text; /* to be pushed, from `pushed` on */
     size_t pushed;
-    int wanted_now;
     SuReplyText lines;  /* messages, a line each */
-    bool has_more;      /* another step would find something to do */
-    bool is_over;       /* the last message was "end" */
-    uint64_t num_texts; /* that have a vector */
     SuProblem problem;  /* of the stream; its status 0: none */
+    uint64_t num_texts; /* that have a vector */
+    int wanted_now;
+    bool is_working;
+    bool has_more; /* another step would find something to do */
+    bool is_over;  /* the last message was "end" */
 
     /* Chunks that are done: by the engine's threads. */
     SuPost ready;
