@@ -1,6 +1,7 @@
 #include "http_connection.h"
 
 #include "base/memory.h"
+#include "http_body.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -242,73 +243,17 @@ static void hand_over(SuConnection *c)
     c->owner->handle(c->owner, c->exchange);
 }
 
-/* Room for `size` more bytes of the body, which will have `most` at most; false: the request is
- * refused. */
-static bool grow_body(SuConnection *c, size_t size, uint64_t most)
+/* False: more bytes are needed, or the connection is over. */
+static bool take_body(SuConnection *c)
 {
-    SuExchange *exchange = c->exchange;
-    size_t capacity = exchange->body_capacity, wanted = exchange->body.size + size;
-    if (wanted <= capacity) return true;
-    if (wanted < 2 * capacity) wanted = 2 * capacity < most ? 2 * capacity : (size_t)most;
-    if (c->owner->received - capacity + wanted > c->owner->limits.max_received) {
-        refuse(c, 503, "The server is receiving as much as it has room for.");
-        return false;
-    }
-    char *grown = su_realloc(exchange->body_text, wanted, 1);
-    if (!grown) {
-        refuse(c, 503, "The server is out of memory.");
-        return false;
-    }
-    exchange->body.data = exchange->body_text = grown;
-    exchange->body_capacity = wanted;
-    c->owner->received += wanted - capacity;
-    return true;
-}
-
-/* Moves what has arrived of a body with a known length. True: it is whole. */
-static bool take_plain_body(SuConnection *c)
-{
-    SuExchange *exchange = c->exchange;
-    size_t there = evbuffer_get_length(c->in), left;
-    left = (size_t)exchange->head.content_length - exchange->body.size;
-    if (there > left) there = left;
-    if (there && !grow_body(c, there, exchange->head.content_length)) return false;
-    if (there) evbuffer_remove(c->in, exchange->body_text + exchange->body.size, there);
-    exchange->body.size += there;
-    return there == left;
-}
-
-/* The same of a chunked one. */
-static bool take_chunked_body(SuConnection *c)
-{
-    SuExchange *exchange = c->exchange;
-    while (evbuffer_get_length(c->in) > 0) {
-        size_t size = evbuffer_get_contiguous_space(c->in), used;
-        if (size == 0) size = 1;
-        const char *bytes = (const char *)evbuffer_pullup(c->in, (ev_ssize_t)size);
-        if (!bytes) {
-            end_connection(c);
-            return false;
-        }
-        SuText data;
-        SuChunkedStep step = su_chunked_read(&c->chunked, bytes, size, &used, &data);
-        if (step == SU_CHUNKED_DATA) {
-            if (exchange->body.size + data.size > c->owner->limits.max_body) {
-                refuse(c, 413, "The body is larger than this server takes.");
-                return false;
-            }
-            if (!grow_body(c, data.size, c->owner->limits.max_body)) return false;
-            memcpy(exchange->body_text + exchange->body.size, data.data, data.size);
-            exchange->body.size += data.size;
-        }
-        evbuffer_drain(c->in, used);
-        if (step == SU_CHUNKED_END) return true;
-        if (step == SU_CHUNKED_BAD) {
-            refuse(c, 400, "The body's chunks are not well-formed.");
-            return false;
-        }
-    }
-    return false;
+    SuBodyRefusal refusal;
+    const SuHttpLimits *limits = &c->owner->limits;
+    SuBodyStep step = su_body_take(c->exchange, &c->chunked, c->in, limits->max_body,
+                                   limits->max_received, &refusal);
+    if (step == SU_BODY_WHOLE) hand_over(c);
+    if (step == SU_BODY_REFUSED) refuse(c, refusal.status, refusal.reason);
+    if (step == SU_BODY_LOST) end_connection(c);
+    return step == SU_BODY_WHOLE || step == SU_BODY_REFUSED;
 }
 
 /* An exchange of the first `size` bytes of `in`. */
@@ -415,9 +360,7 @@ static void advance(SuConnection *c)
         if (c->state == HEAD) {
             goes_on = take_head(c);
         } else if (c->state == BODY) {
-            bool whole = c->exchange->head.is_chunked ? take_chunked_body(c) : take_plain_body(c);
-            goes_on = whole || c->state != BODY;
-            if (whole && !c->is_dead) hand_over(c);
+            goes_on = take_body(c);
         } else {
             if (c->state == TUNNEL && evbuffer_get_length(c->in) > 0)
                 c->tunnel->received(c->tunnel, c->in);
@@ -499,7 +442,9 @@ static void on_deadline(evutil_socket_t fd, short what, void *user)
     (void)fd;
     (void)what;
     enter(c);
-    if (c->state == TUNNEL && !c->is_quiet && evbuffer_get_length(c->out) == 0) {
+    /* who is not read from cannot answer */
+    bool may_ask = c->state == TUNNEL && (!c->is_quiet || !c->reads);
+    if (may_ask && evbuffer_get_length(c->out) == 0) {
         c->is_quiet = true;
         set_deadline(c, c->owner->limits.idle_ms);
         if (c->tunnel) c->tunnel->quiet(c->tunnel);

@@ -28,26 +28,29 @@ typedef struct StreamCall {
     SuWebSocket ws; /* first */
     SuServerContext *context;
     State state;
+    int wanted; /* FLUSH, FINISH */
     bool is_closed, is_stopping;
+    bool is_finishing;           /* the stream's text has come to its end */
+    bool is_opening, uses_model; /* is_opening: the table has `waiter` */
     SuStreamWish wish;
     SuModelWaiter waiter;
     SuModelEntry *entry;
-    bool uses_model;
     SuReplyText incoming; /* text that came while a step was at work */
-    int wanted;           /* FLUSH, FINISH */
+    SuProblem wrong;      /* with a message; its status 0: nothing */
 
     /* A step: on the worker, one at a time; is_working says that these are its own. */
     SuWork work;
     SuPost done;
-    bool is_working;
     SutraStream *stream;
     SuReplyText text; /* to be pushed, from `pushed` on */
     size_t pushed;
+    SuReplyText lines;  /* messages, a line each */
+    SuProblem problem;  /* of the stream; its status 0: none */
+    uint64_t num_texts; /* that have a vector */
     int wanted_now;
-    SuReplyText lines; /* messages, a line each */
-    bool has_more;     /* another step would find something to do */
-    bool is_over;      /* the last message was "end" */
-    SuProblem problem; /* of the stream; its status 0: none */
+    bool is_working;
+    bool has_more; /* another step would find something to do */
+    bool is_over;  /* the last message was "end" */
 
     /* Chunks that are done: by the engine's threads. */
     SuPost ready;
@@ -60,8 +63,18 @@ typedef struct StreamCall {
 
 /* ---- the end ---- */
 
+static void count(StreamCall *call)
+{
+    SutraStreamStats stats = {.struct_size = sizeof stats};
+    sutra_stream_stats(call->stream, &stats, NULL);
+    call->context->metrics.texts += call->num_texts;
+    call->context->metrics.tokens += stats.tokens;
+    call->num_texts = 0;
+}
+
 static void end_stream(StreamCall *call)
 {
+    if (call->stream) count(call);
     sutra_stream_free(call->stream);
     call->stream = NULL;
     if (call->uses_model) su_model_entry_done(call->entry, SU_KEEP_ALIVE_EVER);
@@ -70,12 +83,13 @@ static void end_stream(StreamCall *call)
     call->wish = SU_STREAM_WISH_DEFAULT;
     call->text.size = call->pushed = 0;
     call->wanted = call->wanted_now = 0;
+    call->is_finishing = false;
 }
 
 /* When nobody has it any more: neither the connection nor a step, a post, or a model's opening. */
 static void free_if_done(StreamCall *call)
 {
-    if (!call->is_closed || call->is_working || call->state == OPENING) return;
+    if (!call->is_closed || call->is_working || call->is_opening) return;
     end_stream(call);
     if (atomic_load(&call->is_posted)) return; /* on_ready comes again */
     call->context->num_streams--;
@@ -98,14 +112,19 @@ static void send_lines(StreamCall *call)
     lines->size = 0;
 }
 
+/* For what is wrong, with the stream or a message; once the step at work has ended. */
 static void fail(StreamCall *call)
 {
-    if (call->state == ENDING) return;
-    uint16_t code = call->problem.http.status >= 500 ? SU_CLOSE_FAILED : SU_CLOSE_POLICY;
+    if (call->state == ENDING || call->is_working) return;
+    const SuHttpProblem *problem =
+        call->problem.http.status ? &call->problem.http : &call->wrong.http;
+    uint16_t code = problem->status >= 500 ? SU_CLOSE_FAILED : SU_CLOSE_POLICY;
     call->state = ENDING;
-    su_stream_write_error(&call->lines, &call->problem.http);
+    end_stream(call);
+    if (call->lines.failed) su_reply_free(&call->lines);
+    su_stream_write_error(&call->lines, problem);
     send_lines(call);
-    su_websocket_close(&call->ws, code, call->problem.http.code ? call->problem.http.code : "");
+    su_websocket_close(&call->ws, code, problem->code ? problem->code : "");
 }
 
 /* ---- a step: text in, chunks out; on the worker ---- */
@@ -115,24 +134,22 @@ static void note(StreamCall *call, const SutraError *err)
     if (call->problem.http.status == 0) su_problem_of_engine(&call->problem, err);
 }
 
-/* What does not fit waits until chunks were taken. */
+/* What does not fit waits until chunks were taken; what is wrong is told after them, by
+ * sutra_stream_next. */
 static void push(StreamCall *call)
 {
-    SutraError err = {0};
     size_t taken = 0;
     SutraStatus status = SUTRA_OK;
     if (call->pushed < call->text.size) {
         status = sutra_stream_push(call->stream, call->text.data + call->pushed,
-                                   call->text.size - call->pushed, 0, &taken, &err);
+                                   call->text.size - call->pushed, 0, &taken, NULL);
         call->pushed += taken;
     }
     if (status == SUTRA_E_BUSY) return;
     if (status == SUTRA_OK && (call->wanted_now & FLUSH))
-        status = sutra_stream_flush(call->stream, &err);
-    if (status == SUTRA_OK && (call->wanted_now & FINISH))
-        status = sutra_stream_finish(call->stream, &err);
+        status = sutra_stream_flush(call->stream, NULL);
+    if (status == SUTRA_OK && (call->wanted_now & FINISH)) sutra_stream_finish(call->stream, NULL);
     call->wanted_now = 0;
-    if (status != SUTRA_OK) note(call, &err);
 }
 
 static void write_end(StreamCall *call)
@@ -165,6 +182,7 @@ static void take_chunks(StreamCall *call)
         status = sutra_stream_next(call->stream, 0, &chunk, &err);
         if (!chunk.text) break;
         su_stream_write_chunk(&call->lines, &call->wish, &chunk, dim, &err);
+        if (chunk.item.status == SUTRA_OK) call->num_texts++;
         call->has_more = true; /* there is room for text again */
     }
     if (status == SUTRA_E_END)
@@ -189,11 +207,24 @@ static void step(SuWork *work)
 
 /* ---- the loop ---- */
 
+static void want(StreamCall *call, int what)
+{
+    call->wanted |= what;
+    call->is_finishing |= what == FINISH;
+}
+
+/* What comes after a flush or the end waits until that is done. */
+static bool is_full(const StreamCall *call)
+{
+    return call->state == OPENING || call->wanted || call->is_finishing ||
+           call->incoming.size >= MOST_WAITING;
+}
+
 /* Gives the worker a step if there is something to do, and the client reads. */
 static void go_on(StreamCall *call)
 {
     SuReplyText *text = &call->text, *incoming = &call->incoming;
-    if (call->is_working || call->state != OPEN) return;
+    if (call->is_working || call->state != OPEN || !su_websocket_is_open(&call->ws)) return;
     if (call->pushed == text->size && call->wanted_now == 0) {
         SuReplyText empty = *text;
         *text = *incoming;
@@ -203,22 +234,14 @@ static void go_on(StreamCall *call)
         call->wanted = 0;
         call->has_more |= text->size > 0 || call->wanted_now;
     }
-    su_websocket_pause(&call->ws, incoming->size >= MOST_WAITING || call->wanted);
-    if (call->is_working) return; /* resuming has brought something, and begun */
+    su_websocket_pause(&call->ws, is_full(call));
+    if (call->is_working || call->state != OPEN) return; /* by what resuming has brought */
     if (su_websocket_unsent(&call->ws) > MOST_UNSENT) return;
     if (!call->has_more && !call->is_ready) return;
     call->is_ready = false;
     call->is_working = true;
     call->work.run = step;
     su_worker_give(&call->context->worker, &call->work);
-}
-
-static void count(StreamCall *call)
-{
-    SutraStreamStats stats = {.struct_size = sizeof stats};
-    sutra_stream_stats(call->stream, &stats, NULL);
-    call->context->metrics.texts += stats.taken - stats.failed;
-    call->context->metrics.tokens += stats.tokens;
 }
 
 static void on_stepped(SuPost *post)
@@ -230,10 +253,9 @@ static void on_stepped(SuPost *post)
         return;
     }
     send_lines(call);
-    if (call->problem.http.status) {
+    if (call->problem.http.status || call->wrong.http.status) {
         fail(call);
     } else if (call->is_over) {
-        count(call);
         call->is_over = false;
         call->state = IDLE;
         end_stream(call);
@@ -286,7 +308,7 @@ static void open_stream(StreamCall *call)
         .user = call};
     if (sutra_stream_open(call->context->engine, call->entry->model, &options, &call->stream,
                           &err) != SUTRA_OK) {
-        su_problem_of_engine(&call->problem, &err);
+        su_problem_of_engine(&call->wrong, &err);
         fail(call);
         return;
     }
@@ -302,8 +324,8 @@ static void on_opened(SuModelWaiter *waiter)
 {
     StreamCall *call = CALL_OF(waiter, waiter);
     SuModelEntry *entry = call->entry;
-    call->state = IDLE;
-    if (call->is_closed) {
+    call->is_opening = false;
+    if (call->is_closed || call->state != OPENING) {
         free_if_done(call);
     } else if (entry->model) {
         call->uses_model = true;
@@ -312,7 +334,7 @@ static void on_opened(SuModelWaiter *waiter)
     } else {
         su_log(call->context->log, call->context->log_user, SU_LOG_WARNING,
                "model %s cannot be opened: %s", entry->id, entry->err.message);
-        su_problem_set(&call->problem, 503, "model_not_available", "model",
+        su_problem_set(&call->wrong, 503, "model_not_available", "model",
                        "The model `%.100s` cannot be opened now; the server's log says why.",
                        entry->id);
         fail(call);
@@ -324,13 +346,14 @@ static void begin(StreamCall *call)
     SuText name = call->wish.model;
     call->entry = su_model_table_find(&call->context->models, name);
     if (!call->entry) {
-        su_problem_set(&call->problem, 404, "model_not_found", "model",
+        su_problem_set(&call->wrong, 404, "model_not_found", "model",
                        "The model `%.*s` does not exist; GET /v1/models lists those that do.",
                        (int)(name.size < 200 ? name.size : 200), name.data);
         fail(call);
         return;
     }
     call->state = OPENING;
+    call->is_opening = true;
     call->waiter.opened = on_opened;
     su_model_entry_want(call->entry, &call->waiter);
 }
@@ -342,7 +365,7 @@ static void take_text(StreamCall *call, SuText bytes)
     if (call->state == IDLE) begin(call);
     su_reply_bytes(&call->incoming, bytes.data, bytes.size);
     if (call->incoming.failed) {
-        su_problem_set(&call->problem, 503, "out_of_memory", NULL, "The server is out of memory.");
+        su_problem_set(&call->wrong, 503, "out_of_memory", NULL, "The server is out of memory.");
         fail(call);
     }
 }
@@ -351,7 +374,7 @@ static void take_message(StreamCall *call, SuText message)
 {
     SuStreamVerb verb;
     json_t *document = NULL;
-    if (!su_stream_message_read(message, &verb, &document, &call->problem)) {
+    if (!su_stream_message_read(message, &verb, &document, &call->wrong)) {
         json_decref(document);
         fail(call);
         return;
@@ -360,10 +383,10 @@ static void take_message(StreamCall *call, SuText message)
         if (call->state != IDLE) {
             json_decref(document);
             su_problem_set(
-                &call->problem, 400, "invalid_message", "type",
+                &call->wrong, 400, "invalid_message", "type",
                 "A stream has started already: \"finish\" it, and wait for its \"end\".");
             fail(call);
-        } else if (su_stream_wish_read(document, &call->wish, &call->problem)) {
+        } else if (su_stream_wish_read(document, &call->wish, &call->wrong)) {
             begin(call);
         } else {
             fail(call);
@@ -374,21 +397,20 @@ static void take_message(StreamCall *call, SuText message)
         take_text(call, su_json_text(json_object_get(document, "text")));
     else
         take_text(call, (SuText){"", 0});
-    if (verb == SU_STREAM_FLUSH) call->wanted |= FLUSH;
-    if (verb == SU_STREAM_FINISH) call->wanted |= FINISH;
+    if (verb == SU_STREAM_FLUSH) want(call, FLUSH);
+    if (verb == SU_STREAM_FINISH) want(call, FINISH);
     json_decref(document);
 }
 
 static void on_message(SuWebSocket *ws, bool is_text, SuText message)
 {
     StreamCall *call = (StreamCall *)ws;
-    if (call->state == ENDING || call->is_stopping) return;
+    if (call->state == ENDING || call->is_stopping || call->wrong.http.status) return;
     if (is_text)
         take_message(call, message);
     else
         take_text(call, message);
-    /* what comes after a flush or the end waits until that is done */
-    if (call->state == OPENING || call->wanted) su_websocket_pause(ws, true);
+    if (is_full(call)) su_websocket_pause(ws, true);
     go_on(call);
 }
 
@@ -400,7 +422,7 @@ static void on_stops(SuWebSocket *ws)
     StreamCall *call = (StreamCall *)ws;
     call->is_stopping = true;
     if (call->state == IDLE) su_websocket_close(ws, SU_CLOSE_AWAY, "the server is being stopped");
-    call->wanted |= FINISH;
+    want(call, FINISH);
     go_on(call);
 }
 
@@ -408,7 +430,6 @@ static void on_closed(SuWebSocket *ws)
 {
     StreamCall *call = (StreamCall *)ws;
     call->is_closed = true;
-    if (call->stream && !call->is_working) count(call);
     free_if_done(call);
 }
 
@@ -421,10 +442,14 @@ void su_stream_socket(SuExchange *exchange)
         return;
     }
     StreamCall *call = NULL;
-    if (context->num_streams < context->max_streams) call = su_calloc(1, sizeof *call);
+    bool stops = context->http.owner.is_draining,
+         has_room = context->num_streams < context->max_streams;
+    if (!stops && has_room) call = su_calloc(1, sizeof *call);
     if (!call || !su_websocket_open(&call->ws, MOST_MESSAGE)) {
         problem = (SuHttpProblem){503, "overloaded", NULL,
                                   "The server has as many streams as it takes.", 0};
+        if (stops) problem.code = "stopping";
+        if (stops) problem.message = "The server is being stopped.";
         su_free(call);
         exchange->response.headers.size = 0;
         su_exchange_fail(exchange, &problem);

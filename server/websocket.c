@@ -6,6 +6,11 @@
 #include <string.h>
 #include <wslay/wslay.h>
 
+enum {
+    MOST_UNSENT = 1 << 18, /* bytes, before the client is not read from */
+    MOST_KEPT = 1 << 16    /* bytes of a message's room for the next one */
+};
+
 /* ---- handshake ---- */
 
 /* Whether a list of words with commas between them holds one. */
@@ -57,9 +62,11 @@ bool su_websocket_accept(SuExchange *exchange, SuHttpProblem *problem)
     SuText upgrade = su_http_header(head, "upgrade"),
            key = su_http_header(head, "sec-websocket-key");
     SuText version = su_http_header(head, "sec-websocket-version");
+    bool asks = su_text_is(head->method, "GET") && !head->is_old &&
+                has_word(upgrade, "websocket") &&
+                has_word(su_http_header(head, "connection"), "upgrade");
     *problem = (SuHttpProblem){.status = 400, .code = "bad_handshake"};
-    if (!has_word(upgrade, "websocket") ||
-        !has_word(su_http_header(head, "connection"), "upgrade") || head->is_old) {
+    if (!asks) {
         su_response_header(&exchange->response, "Upgrade", "websocket");
         problem->status = 426;
         problem->code = "upgrade_required";
@@ -93,13 +100,38 @@ static void send_out(SuWebSocket *ws)
     if (is_over || !is_whole) su_tunnel_end(&ws->tunnel);
 }
 
+/* Bytes of the frame that `in` begins with; 0: its head is not there as a whole. */
+static uint64_t frame_size(struct evbuffer *in)
+{
+    enum { MASK = 4 };
+    unsigned char head[10];
+    ev_ssize_t there = evbuffer_copyout(in, head, sizeof head);
+    if (there < 2) return 0;
+    uint64_t size = head[1] & 0x7f;
+    size_t more = size == 127 ? 8 : size == 126 ? 2 : 0;
+    size_t whole = 2 + more + (head[1] & 0x80 ? MASK : 0);
+    if (evbuffer_get_length(in) < whole) return 0;
+    if (more) size = 0;
+    for (size_t i = 0; i < more; i++) size = size << 8 | head[2 + i];
+    return size > UINT64_MAX - whole ? UINT64_MAX : size + whole;
+}
+
+/* wslay gets the rest of a frame at most, so that it has nothing in hand when a message pauses it.
+ * A client that does not read what it is sent, pongs too, is not read from. */
 static ssize_t on_recv(wslay_event_context_ptr wslay, uint8_t *bytes, size_t size, int flags,
                        void *user)
 {
     SuWebSocket *ws = user;
+    int got = 0;
     (void)flags;
-    int got = ws->is_paused || !ws->in ? 0 : evbuffer_remove(ws->in, bytes, size);
-    if (got > 0) return got;
+    if (!ws->is_paused && ws->in && su_websocket_unsent(ws) <= MOST_UNSENT) {
+        if (ws->frame_left == 0) ws->frame_left = frame_size(ws->in);
+        got = evbuffer_remove(ws->in, bytes, size < ws->frame_left ? size : ws->frame_left);
+    }
+    if (got > 0) {
+        ws->frame_left -= (uint64_t)got;
+        return got;
+    }
     wslay_event_set_error(wslay, WSLAY_ERR_WOULDBLOCK);
     return -1;
 }
@@ -114,14 +146,37 @@ static ssize_t on_send(wslay_event_context_ptr wslay, const uint8_t *bytes, size
     return -1;
 }
 
+/* wslay itself would keep an allocation for each frame of a message. */
+static void on_piece(wslay_event_context_ptr wslay,
+                     const struct wslay_event_on_frame_recv_chunk_arg *arg, void *user)
+{
+    SuWebSocket *ws = user;
+    if (ws->is_control) return;
+    if (arg->data_length <= ws->max_message - ws->text.size) {
+        su_reply_bytes(&ws->text, arg->data, arg->data_length);
+        if (!ws->text.failed) return;
+    }
+    wslay_event_queue_close(wslay, ws->text.failed ? SU_CLOSE_FAILED : SU_CLOSE_TOO_BIG, NULL, 0);
+    wslay_event_shutdown_read(wslay);
+}
+
+static void on_frame(wslay_event_context_ptr wslay,
+                     const struct wslay_event_on_frame_recv_start_arg *arg, void *user)
+{
+    SuWebSocket *ws = user;
+    (void)wslay;
+    ws->is_control = wslay_is_ctrl_frame(arg->opcode);
+}
+
 static void on_message(wslay_event_context_ptr wslay, const struct wslay_event_on_msg_recv_arg *arg,
                        void *user)
 {
     SuWebSocket *ws = user;
-    (void)wslay;
     if (arg->opcode != WSLAY_TEXT_FRAME && arg->opcode != WSLAY_BINARY_FRAME) return;
-    ws->message(ws, arg->opcode == WSLAY_TEXT_FRAME,
-                (SuText){(const char *)arg->msg, arg->msg_length});
+    if (wslay_event_get_read_enabled(wslay))
+        ws->message(ws, arg->opcode == WSLAY_TEXT_FRAME, (SuText){ws->text.data, ws->text.size});
+    ws->text.size = 0;
+    if (ws->text.capacity > MOST_KEPT) su_reply_free(&ws->text);
 }
 
 /* ---- the tunnel's ---- */
@@ -170,8 +225,11 @@ static void on_closed(SuTunnel *tunnel)
 
 bool su_websocket_open(SuWebSocket *ws, uint64_t max_message)
 {
-    static const struct wslay_event_callbacks callbacks = {
-        .recv_callback = on_recv, .send_callback = on_send, .on_msg_recv_callback = on_message};
+    static const struct wslay_event_callbacks callbacks = {.recv_callback = on_recv,
+                                                           .send_callback = on_send,
+                                                           .on_frame_recv_start_callback = on_frame,
+                                                           .on_frame_recv_chunk_callback = on_piece,
+                                                           .on_msg_recv_callback = on_message};
     ws->tunnel = (SuTunnel){.received = on_received,
                             .sent = on_sent,
                             .quiet = on_quiet,
@@ -179,10 +237,21 @@ bool su_websocket_open(SuWebSocket *ws, uint64_t max_message)
                             .closed = on_closed};
     if (wslay_event_context_server_init(&ws->wslay, &callbacks, ws) != 0) return false;
     wslay_event_config_set_max_recv_msg_length(ws->wslay, max_message);
+    wslay_event_config_set_no_buffering(ws->wslay, 1);
+    ws->max_message = max_message;
     return true;
 }
 
-void su_websocket_free(SuWebSocket *ws) { wslay_event_context_free(ws->wslay); }
+void su_websocket_free(SuWebSocket *ws)
+{
+    wslay_event_context_free(ws->wslay);
+    su_reply_free(&ws->text);
+}
+
+bool su_websocket_is_open(const SuWebSocket *ws)
+{
+    return ws->tunnel.connection && wslay_event_get_write_enabled(ws->wslay);
+}
 
 void su_websocket_send(SuWebSocket *ws, SuText text)
 {
@@ -190,10 +259,12 @@ void su_websocket_send(SuWebSocket *ws, SuText text)
         .opcode = WSLAY_TEXT_FRAME, .msg = (const uint8_t *)text.data, .msg_length = text.size};
     if (!ws->tunnel.connection) return;
     int status = wslay_event_queue_msg(ws->wslay, &message);
-    if (status == WSLAY_ERR_NOMEM)
+    if (status == WSLAY_ERR_NOMEM) {
+        wslay_event_shutdown_write(ws->wslay); /* nothing follows what is missing */
         su_tunnel_end(&ws->tunnel);
-    else if (status == 0 && !ws->in) /* else it is closing, or on_received goes on */
+    } else if (status == 0 && !ws->in) { /* else it is closing, or on_received goes on */
         send_out(ws);
+    }
 }
 
 size_t su_websocket_unsent(const SuWebSocket *ws) { return su_tunnel_unsent(&ws->tunnel); }

@@ -17,6 +17,7 @@ enum {
     SU_CLOSE_NORMAL = 1000,
     SU_CLOSE_AWAY = 1001,
     SU_CLOSE_POLICY = 1008,
+    SU_CLOSE_TOO_BIG = 1009,
     SU_CLOSE_FAILED = 1011
 };
 
@@ -28,7 +29,10 @@ typedef struct SuWebSocket {
     void (*closed)(struct SuWebSocket *ws); /* once; nothing is called after it */
     struct wslay_event_context *wslay;
     struct evbuffer *in; /* while it is being read */
-    bool is_paused;
+    uint64_t frame_left; /* bytes of the frame that is being read */
+    SuReplyText text;    /* of a message, as far as it has come */
+    uint64_t max_message;
+    bool is_control, is_paused; /* is_control: the frame is */
 } SuWebSocket;
 
 /* Whether a request is a WebSocket's opening handshake; then its answer is ready but for
@@ -39,11 +43,13 @@ bool su_websocket_accept(SuExchange *exchange, SuHttpProblem *problem);
 bool su_websocket_open(SuWebSocket *ws, uint64_t max_message);
 /* Once it has no connection. */
 void su_websocket_free(SuWebSocket *ws);
+/* Whether what is sent still goes out: neither side has begun to close. */
+bool su_websocket_is_open(const SuWebSocket *ws);
 
 void su_websocket_send(SuWebSocket *ws, SuText text);
 /* Bytes that have not left. */
 size_t su_websocket_unsent(const SuWebSocket *ws);
-/* No message comes while it is paused, but for those that were read already (4 KiB). */
+/* No message comes while it is paused. */
 void su_websocket_pause(SuWebSocket *ws, bool is_paused);
 /* reason: at most 123 bytes. What was sent before leaves first. */
 void su_websocket_close(SuWebSocket *ws, uint16_t code, const char *reason);

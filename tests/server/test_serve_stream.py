@@ -24,6 +24,21 @@ def metric(server, name):
     return float(re.search(rf"(?m)^{name} (\S+)$", server.request("GET", "/metrics").body.decode())[1])
 
 
+def pour(ws, piece, most=1 << 62):
+    """Sends a piece again and again until nothing more goes in: (bytes, what is left of the last piece)."""
+    ws.socket.setblocking(False)
+    sent, data, still = 0, b"", 0
+    while still < 50 and sent < most:
+        try:
+            data = data or piece
+            count = ws.socket.send(data)
+            sent, data, still = sent + count, data[count:], 0
+        except BlockingIOError:
+            still += 1
+            time.sleep(0.02)
+    return sent, data
+
+
 class Streams(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -53,6 +68,11 @@ class Streams(unittest.TestCase):
             self.assertEqual(ws.reply.headers["sec-websocket-accept"], ACCEPT)
             self.assertEqual(ws.reply.headers["upgrade"], "websocket")
             self.assertNotIn("content-length", ws.reply.headers)
+
+    def test_only_get_opens_one(self):
+        with self.server.connect() as connection:
+            connection.send(handshake().replace(b"GET", b"HEAD", 1))
+            self.assertEqual(connection.answer(has_body=False).status, 426)
 
     def test_other_handshakes_are_refused(self):
         for headers, status in (({"Upgrade": None}, 426), ({"Upgrade": "h2c"}, 426), ({"Connection": "close"}, 426),
@@ -126,6 +146,25 @@ class Streams(unittest.TestCase):
             ws.say("finish")  # of a stream without text
             self.assertEqual([m["type"] for m in ws.until("end")], ["started", "end"])
 
+    def test_messages_that_come_at_once_are_taken_in_their_order(self):
+        with WebSocket(self.server) as ws:
+            ws.send(b"".join(ws.message(*each) for each in (
+                ("text", "a "), ("text", "green"), ("flush",), ("flush",), ("text", "garden"), ("finish",),
+                ("start",), ("finish",), ("text", "wa"), ("text", "ter"), ("finish",), ("start",))))
+            heard = [(m["type"], m.get("text")) for _ in range(3) for m in ws.until("end")]
+            self.assertEqual(heard, [("started", None), ("chunk", "a green"), ("chunk", "garden"), ("end", None),
+                                     ("started", None), ("end", None), ("started", None), ("chunk", "water"), ("end", None)])
+            self.assertEqual(ws.hear()["type"], "started")
+
+    def test_a_wrong_message_while_chunks_are_made(self):
+        for _ in range(20):
+            with WebSocket(self.server) as ws:
+                ws.send(ws.message("text", make_text(7, 3000)) + ws.message("other") + ws.message("finish"))
+                messages = ws.until("error", "end")
+                self.assertEqual(messages[-1]["error"]["code"], "invalid_message")
+                self.assertEqual([m["number"] for m in messages[1:-1]], list(range(len(messages) - 2)))
+                self.assertEqual(ws.closing(), (1008, "invalid_message"))
+
     def test_the_aggregate_of_one_chunk_is_its_vector(self):
         for aggregate in ("mean", "max", "length", "last"):
             with WebSocket(self.server) as ws:
@@ -166,6 +205,16 @@ class Streams(unittest.TestCase):
             messages = ws.until("error")
             self.assertIn("byte 5", messages[-1]["error"]["message"])
             self.assertEqual(ws.closing()[0], 1008)
+        for ending in b"\xff", "é".encode()[:1]:  # chunks that were decided before it are there
+            counts = set()
+            for _ in range(20):
+                with WebSocket(self.server) as ws:
+                    ws.say("start", max_tokens=24)
+                    ws.send(ws.frame(BINARY, make_text(6, 400).encode() + ending) + ws.message("finish"))
+                    counts.add(len(ws.until("error")))
+                    self.assertEqual(ws.closing()[0], 1008)
+            self.assertEqual(len(counts), 1)
+            self.assertGreater(min(counts), 5)
         with WebSocket(self.server) as ws:
             ws.send(ws.frame(BINARY, "é".encode()[:1]))
             ws.say("finish")
@@ -209,16 +258,7 @@ class Streams(unittest.TestCase):
         with WebSocket(self.server) as ws:
             ws.say("start", max_tokens=48, return_text=False)
             piece = ws.frame(TEXT, b'{"type": "text", "text": "%s "}' % text.encode())
-            ws.socket.setblocking(False)
-            sent, data, still = 0, b"", 0
-            while still < 50:  # until nothing more goes in
-                try:
-                    data = data or piece
-                    count = ws.socket.send(data)
-                    sent, data, still = sent + count, data[count:], 0
-                except BlockingIOError:
-                    still += 1
-                    time.sleep(0.02)
+            sent, data = pour(ws, piece)
             ws.socket.settimeout(300)
             resident = metric(self.server, "process_resident_memory_bytes")
             self.assertLess(resident, 300e6)
@@ -229,6 +269,20 @@ class Streams(unittest.TestCase):
             pieces = (sent + len(data)) // len(piece)
             self.assertEqual(messages[-1]["bytes"], pieces * (len(text.encode()) + 1))
             self.assertEqual(sum(m["type"] == "chunk" for m in messages), messages[-1]["chunks"])
+
+    def test_who_does_not_read_pongs_is_not_read_from(self):
+        with WebSocket(self.server) as ws:
+            sent, _ = pour(ws, ws.frame(PING, b"a" * 125) * 100, 64 << 20)
+            self.assertLess(sent, 64 << 20)
+
+    def test_the_frames_of_a_message_take_no_more_than_its_bytes(self):
+        with WebSocket(self.server) as ws:
+            before = metric(self.server, "process_resident_memory_bytes")
+            ws.send(ws.frame(BINARY, b"a", final=False) + ws.frame(0, b" ", final=False) * 1000000 + ws.frame(PING))
+            self.assertEqual(ws.take(), (PONG, b""))
+            self.assertLess(metric(self.server, "process_resident_memory_bytes") - before, 40e6)
+            ws.send(ws.frame(0, b" " * 50000, final=False))
+            self.assertEqual(ws.closing()[0], 1009)
 
 
 class Limits(unittest.TestCase):
@@ -284,6 +338,48 @@ class Stop(unittest.TestCase):
             self.assertEqual(server.wait(), 0)
             idle.socket.close()
             busy.socket.close()
+
+    def test_being_asked_twice_ends_streams_at_work(self):
+        for _ in range(5):
+            with Server(PROGRAM) as server:
+                idle, busy = WebSocket(server), [WebSocket(server) for _ in range(16)]
+                for ws in busy:
+                    ws.say("start", max_tokens=8)
+                    ws.say("text", text=make_text(1, 10000))
+                readers = [threading.Thread(target=self.read, args=(ws,)) for ws in busy]
+                for reader in readers:
+                    reader.start()
+                server.signal(signal.SIGTERM)
+                self.assertEqual(idle.closing()[0], 1001)
+                server.signal(signal.SIGTERM)
+                self.assertEqual(server.wait(), 0)
+                for reader, ws in zip(readers, busy):
+                    reader.join()
+                    ws.socket.close()
+                idle.socket.close()
+
+    def read(self, ws):
+        try:
+            while ws.receive():
+                ws.buffer = b""
+        except ConnectionError:
+            pass
+
+    def test_none_opens_any_more(self):
+        with Server(PROGRAM) as server:
+            idle, late = WebSocket(server), server.connect()
+            head = handshake()
+            late.send(head[:20])
+            while metric(server, "sutra_open_connections") < 3:
+                time.sleep(0.01)
+            server.signal(signal.SIGTERM)
+            self.assertEqual(idle.closing()[0], 1001)
+            late.send(head[20:])
+            answer = late.answer()
+            self.assertEqual((answer.status, answer.json["error"]["code"]), (503, "stopping"))
+            idle.socket.close()
+            late.socket.close()
+            self.assertEqual(server.wait(), 0)
 
 
 if __name__ == "__main__":

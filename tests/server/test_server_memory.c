@@ -124,6 +124,49 @@ static void so_does_one_whose_models_come_and_go(void **state)
     ask_while_memory_fails("POST /api/show", "{\"model\":\"base\"}", 16);
 }
 
+static size_t put_frame(char *to, unsigned char opcode, const char *text)
+{
+    size_t size = strlen(text);
+    to[0] = (char)(0x80 | opcode);
+    to[1] = (char)(0x80 | size);
+    memset(to + 2, 0, 4); /* the mask */
+    memcpy(to + 6, text, size);
+    return size + 6;
+}
+
+/* A stream that fails says so, or is closed: the end of one that does not is whole. */
+static void so_does_one_with_streams(void **state)
+{
+    static const char *const messages[] = {
+        "{\"type\":\"start\",\"aggregate\":\"mean\",\"max_tokens\":8}",
+        "{\"type\":\"text\",\"text\":\"a green garden in water, paper. New stone\"}",
+        "{\"type\":\"flush\"}", "{\"type\":\"text\",\"text\":\"night\"}", "{\"type\":\"finish\"}"};
+    static const char end[] = "{\"type\":\"end\",\"chunks\":3,", begin[] = "HTTP/1.1 101 ";
+    static char request[1024], answer[1 << 16];
+    (void)state;
+    size_t size = (size_t)sprintf(request, "GET /v1/stream HTTP/1.1\r\nHost: localhost\r\n"
+                                           "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+                                           "Sec-WebSocket-Version: 13\r\n"
+                                           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    for (size_t i = 0; i < sizeof messages / sizeof *messages; i++)
+        size += put_frame(request + size, 1, messages[i]);
+    size += put_frame(request + size, 8, "");
+    bool failed = true;
+    for (int64_t n = 0; failed; n++) {
+        uint64_t before = su_memory_allocations();
+        su_memory_fail_after(n, false);
+        size_t got = ask(request, size, answer, sizeof answer);
+        su_memory_fail_after(-1, false);
+        failed = su_memory_allocations() - before > (uint64_t)n;
+        if (got) assert_int_equal(strncmp(answer, "HTTP/1.1 ", 9), 0);
+        const char *over = memmem(answer, got, end, 12);
+        if (over) assert_memory_equal(over, end, sizeof end - 1);
+        got = ask(request, size, answer, sizeof answer);
+        assert_int_equal(strncmp(answer, begin, sizeof begin - 1), 0);
+        assert_non_null(memmem(answer, got, end, sizeof end - 1));
+    }
+}
+
 static void a_server_is_not_made_without_memory(void **state)
 {
     SutraServerOptions options = {.struct_size = sizeof options, .api_key = "k"};
@@ -180,6 +223,7 @@ int main(void)
         cmocka_unit_test(a_server_survives_every_failure),
         cmocka_unit_test(so_does_every_dialect),
         cmocka_unit_test(so_does_one_whose_models_come_and_go),
+        cmocka_unit_test(so_does_one_with_streams),
         cmocka_unit_test(a_server_is_not_made_without_memory),
     };
     return cmocka_run_group_tests(tests, start, stop);

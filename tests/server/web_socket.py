@@ -37,6 +37,9 @@ class WebSocket(Connection):
         key = os.urandom(4)
         return head + key + bytes(b ^ key[i % 4] for i, b in enumerate(data))
 
+    def message(self, kind, text=None):
+        return self.frame(TEXT, json.dumps({"type": kind, **({} if text is None else {"text": text})}).encode())
+
     def say(self, kind, **fields):
         self.send(self.frame(TEXT, json.dumps({"type": kind, **fields}).encode()))
 
