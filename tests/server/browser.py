@@ -13,12 +13,14 @@ import select
 import shutil
 import subprocess
 import tempfile
+import time
 
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 OPTIONS = ("--headless", "--no-sandbox", "--remote-debugging-pipe", "--disable-gpu", "--disable-dev-shm-usage",
            "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
            "--force-color-profile=srgb", "--hide-scrollbars")
-PATIENCE = 300  # seconds until a browser that says nothing is given up
+PATIENCE = 300  # seconds until a browser that says nothing, or not what is waited for, is given up
+CLICKS = 20
 KEYS = {"Enter": 13, "Tab": 9, "Home": 36, "End": 35, "PageUp": 33, "PageDown": 34, "ArrowLeft": 37, "ArrowUp": 38,
         "ArrowRight": 39, "ArrowDown": 40}
 MODIFIERS = {"Alt": 1, "Control": 2, "Meta": 4, "Shift": 8}
@@ -154,7 +156,10 @@ class Page:
 
     def wait(self, condition):
         """Until the expression is true; its value. Also while a new document is being loaded."""
+        end = time.monotonic() + PATIENCE
         while True:
+            if time.monotonic() > end:
+                raise TimeoutError(f"waited in vain until {condition}")
             try:
                 value = self.evaluate(condition)
                 if value:
@@ -171,15 +176,25 @@ class Page:
         return self.evaluate(f"[...document.querySelectorAll({json.dumps(selector)})].map(element => element.textContent)")
 
     def click(self, selector):
-        """By the mouse, at the middle of the element."""
-        x, y = self.evaluate(f"""(() => {{
-            const element = document.querySelector({json.dumps(selector)});
-            element.scrollIntoView({{block: "center", inline: "center"}});
-            const box = element.getBoundingClientRect();
-            return [box.x + box.width / 2, box.y + box.height / 2];
-        }})()""")
-        for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
-            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="none" if kind == "mouseMoved" else "left", clickCount=1)
+        """By the mouse, at the middle of the element; again where it did not reach that, as what is laid out may still move."""
+        for _ in range(CLICKS):
+            x, y = self.evaluate(f"""(async () => {{
+                const element = document.querySelector({json.dumps(selector)});
+                element.scrollIntoView({{block: "center", inline: "center"}});
+                for (let i = 0; i < 2; i++) await new Promise(resolve => requestAnimationFrame(resolve));
+                window.isReached = false;
+                element.addEventListener("click", () => {{ window.isReached = true; }}, {{capture: true, once: true}});
+                const box = element.getBoundingClientRect();
+                return [box.x + box.width / 2, box.y + box.height / 2];
+            }})()""")
+            for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+                self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="none" if kind == "mouseMoved" else "left", clickCount=1)
+            try:
+                if self.evaluate("window.isReached !== false"):
+                    return
+            except RuntimeError:  # the click has led to another document
+                return
+        raise AssertionError(f"{selector} cannot be clicked")
 
     def type(self, text):
         self.call("Input.insertText", text=text)
