@@ -2,8 +2,8 @@
  *
  * How to use it, in order: sutra_model_open, sutra_engine_create, sutra_embed (or sutra_embed_into,
  * sutra_submit), sutra_result_view, then the *_free functions in any order. examples/embed.c shows
- * it in 30 lines. With this header come sutra_chunks.h (chunks of long texts, streams of text) and
- * sutra_models.h (models by name).
+ * it in 30 lines. With this header come sutra_tokens.h (texts to token ids and back),
+ * sutra_chunks.h (chunks of long texts, streams of text) and sutra_models.h (models by name).
  *
  *   Versioning    Every options, info and view struct starts with struct_size, set by the caller:
  *                 `SutraEngineOptions o = {sizeof o};`. Fields are only ever appended; zero always
@@ -55,7 +55,6 @@ typedef struct SutraModel SutraModel;   /* weights, tokenizer, configuration; im
 typedef struct SutraEngine SutraEngine; /* devices, one thread pool, one queue */
 typedef struct SutraJob SutraJob;       /* one asynchronous request */
 typedef struct SutraResult SutraResult; /* vectors and per-item facts of one request */
-typedef struct SutraTokens SutraTokens; /* token ids of one request */
 
 typedef enum SutraStatus {
     SUTRA_OK = 0,
@@ -375,18 +374,6 @@ typedef struct SutraResultView {
     const SutraItem *items; /* [num_items] */
 } SutraResultView;
 
-/* Borrowed from the tokens. Input i owns tokens cu_seqlens[i] … cu_seqlens[i+1]. */
-typedef struct SutraTokensView {
-    uint32_t struct_size;
-    size_t num_items;
-    const size_t *cu_seqlens;            /* [num_items + 1] */
-    const int32_t *token_ids, *type_ids; /* [cu_seqlens[num_items]], like begin and end */
-    const uint32_t *begin, *end; /* offsets into the text in Unicode code points, as `tokenizers`
-                                    counts them; 0, 0 of special tokens */
-    const uint32_t *tokens_seen; /* [num_items] before truncation */
-    const uint8_t *special; /* [cu_seqlens[num_items]] 1: no token of the text, put around it */
-} SutraTokensView;
-
 /* Called once a job, on an engine thread.
  *
  *   result   belongs to the callee, who frees it whatever err->status is: when some inputs failed,
@@ -447,29 +434,6 @@ SUTRA_API SutraStatus sutra_model_info(const SutraModel *model, SutraModelInfo *
  * ARGUMENT (lists the prompts there are). */
 SUTRA_API SutraStatus sutra_model_prompt(const SutraModel *model, const char *prompt_name,
                                          const char **prompt, SutraError *err);
-
-/* Tokenises n texts, each with its pair if it has one, truncated to max_tokens (special tokens
- * included; 0: not truncated). The prompt is not added: offsets refer to the text. Errors: ARGUMENT
- * names the first item that has token_ids, a size without its pointer, or text that is not valid
- * UTF-8; ABI one whose reserved words are not zero. */
-SUTRA_API SutraStatus sutra_tokenize(const SutraModel *model, const SutraInput *inputs, size_t n,
-                                     uint32_t max_tokens, SutraTokens **tokens, SutraError *err);
-
-SUTRA_API SutraStatus sutra_tokens_view(const SutraTokens *tokens, SutraTokensView *view,
-                                        SutraError *err);
-SUTRA_API void sutra_tokens_free(SutraTokens *tokens);
-
-/* The text of n token ids by the decoder of the model's tokenizer, as `tokenizers` decodes: ids
- * that are no token's are passed over, and where skip_special is 1 those of special tokens. *text
- * is UTF-8, *size bytes and a NUL behind them, and the caller's (sutra_text_free). Errors:
- * ARGUMENT, UNSUPPORTED (names the decoder), LIMIT (an expression of it takes too long), MEMORY. */
-SUTRA_API SutraStatus sutra_decode(const SutraModel *model, const int32_t *token_ids, size_t n,
-                                   int skip_special, char **text, size_t *size, SutraError *err);
-SUTRA_API void sutra_text_free(char *text);
-
-/* A token as the vocabulary has it ("##ing"), *size bytes without a NUL, borrowed from the model;
- * NULL: no token has the id. */
-SUTRA_API const char *sutra_model_token(const SutraModel *model, int32_t id, size_t *size);
 
 /* ---- engine ---- */
 
@@ -547,13 +511,14 @@ SUTRA_API SutraStatus sutra_rerank(SutraEngine *engine, const SutraModel *model,
 
 /* Queues a request and returns. done may be NULL when the job is waited for; job may be NULL when
  * done is given. When max_queued_tokens are queued, it waits for room or fails with BUSY, as
- * when_full says; those that wait go in the order they came. A job no longer counts when its
- * callback is called, which may thus submit as much as its job took, nor does it hold its model. A
- * callback that submits to its own engine never waits: there a full queue is BUSY whatever
- * when_full says. Texts of jobs and of calls meet in one batch; jobs of a higher priority come
- * first, else what came first. Errors: ARGUMENT, BUSY, CANCELLED (the engine is being freed), LIMIT
- * (no thread could be started), MEMORY, TIMEOUT (no room within timeout_ns), and what sutra_embed
- * says of its options; inputs that are not valid fail in the job. */
+ * when_full says; those that wait go in the order they came, and who does not wait (when_full =
+ * fail, a callback) may take room before them. A job no longer counts when its callback is called,
+ * which may thus submit as much as its job took, nor does it hold its model. A callback that
+ * submits to its own engine never waits: there a full queue is BUSY whatever when_full says. Texts
+ * of jobs and of calls meet in one batch; jobs of a higher priority come first, else what came
+ * first. Errors: ARGUMENT, BUSY, CANCELLED (the engine is being freed), LIMIT (no thread could be
+ * started), MEMORY, TIMEOUT (no room within timeout_ns), and what sutra_embed says of its options;
+ * inputs that are not valid fail in the job. */
 SUTRA_API SutraStatus sutra_submit(SutraEngine *engine, const SutraModel *model,
                                    const SutraInput *inputs, size_t n,
                                    const SutraEmbedOptions *options, SutraDone done, void *user,
@@ -604,4 +569,5 @@ SUTRA_API size_t sutra_row_bytes(SutraDtype dtype, uint32_t dim);
 
 #include "sutra_chunks.h"
 #include "sutra_models.h"
+#include "sutra_tokens.h"
 #endif

@@ -35,7 +35,7 @@
 extern "C" {
 #endif
 
-#define SUTRA_BACKEND_ABI 2u
+#define SUTRA_BACKEND_ABI 3u
 
 /* Element types of stored weights. */
 typedef enum SutraTensorType {

@@ -44,8 +44,8 @@ LAYERS = {
     "cli": (),
     "examples": (),
 }
-PUBLIC = {"sutra.h", "sutra_chunks.h", "sutra_models.h", "sutra_backend.h", "sutra_tools.h", "sutra_hub.h",
-          "sutra_server.h"}
+PUBLIC = {"sutra.h", "sutra_chunks.h", "sutra_models.h", "sutra_tokens.h", "sutra_backend.h", "sutra_tools.h",
+          "sutra_hub.h", "sutra_server.h"}
 # What programs may include of the library's inside: it depends on nothing.
 SHARED_HEADERS = {"base/number_text.h"}
 # Public headers are on a level too.
@@ -64,6 +64,7 @@ HOMES = {
     "include/sutra.h": ("src/api/api_",),
     "include/sutra_chunks.h": ("src/api/api_",),
     "include/sutra_models.h": ("src/api/api_",),
+    "include/sutra_tokens.h": ("src/api/api_",),
     "include/sutra_hub.h": ("src/hub/",),
     "include/sutra_server.h": ("server/",),
     "include/sutra_tools.h": ("src/tools/", "src/bench/"),

@@ -1,4 +1,4 @@
-/* sutra.h: token ids of texts, and texts of token ids. */
+/* sutra_tokens.h: token ids of texts, and texts of token ids. */
 #include "base/memory.h"
 #include "base/status.h"
 #include "model/model.h"
