@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -95,7 +96,7 @@ static SutraStatus open_temporary(CliOutput *output, mode_t mode, SutraError *er
         }
         cli_hold_signals(true);
         output->fd =
-            open(temporary[slot].path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+            open(temporary[slot].path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
         int reason = errno;
         temporary[slot].used = output->fd >= 0;
         cli_hold_signals(false);
@@ -172,6 +173,40 @@ SutraStatus cli_output_open(CliOutput *output, const char *path, bool spool, Sut
     return status;
 }
 
+SutraStatus cli_output_open_partial(CliOutput *output, const char *path, uint64_t keep,
+                                    SutraError *err)
+{
+    struct stat facts;
+    *output = (CliOutput){.fd = -1, .stream = -1, .slot = -1, .position = keep};
+    output->name = cli_strdup(path);
+    output->buffer = cli_alloc(BUFFER_SIZE, 1);
+    output->target = cli_strdup(path);
+    output->partial = cli_alloc(strlen(path) + sizeof CLI_PARTIAL, 1);
+    sprintf(output->partial, "%s%s", path, CLI_PARTIAL);
+    SutraStatus status = SUTRA_OK;
+    if (stat(path, &facts) == 0 && !S_ISREG(facts.st_mode))
+        status =
+            cli_raise(err, SUTRA_E_ARGUMENT, "%s: not a file, which can't be gone on with", path);
+    if (status == SUTRA_OK) {
+        output->fd = open(output->partial, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+        if (output->fd < 0 || fstat(output->fd, &facts) != 0)
+            status = raise_errno(output->partial, err);
+    }
+    if (status == SUTRA_OK && flock(output->fd, LOCK_EX | LOCK_NB) != 0)
+        status = cli_raise(err, SUTRA_E_BUSY, "%s: another program writes to it", output->partial);
+    if (status == SUTRA_OK && (uint64_t)facts.st_size < keep)
+        status =
+            cli_raise(err, SUTRA_E_LIMIT, "%s: %llu bytes, where %llu were written",
+                      output->partial, (unsigned long long)facts.st_size, (unsigned long long)keep);
+    if (status == SUTRA_OK &&
+        (ftruncate(output->fd, (off_t)keep) != 0 || lseek(output->fd, (off_t)keep, SEEK_SET) < 0))
+        status = raise_errno(output->partial, err);
+    if (status != SUTRA_OK) cli_output_abort(output);
+    return status;
+}
+
+bool cli_output_has_file(const CliOutput *output) { return output->slot >= 0 || output->partial; }
+
 static void write_all(CliOutput *output, int fd, const unsigned char *data, size_t size)
 {
     while (size > 0 && output->status == SUTRA_OK) {
@@ -198,6 +233,7 @@ static void drain(CliOutput *output)
 
 void cli_output_write(CliOutput *output, const void *data, size_t size)
 {
+    output->position += size;
     if (size >= BUFFER_SIZE) {
         drain(output);
         write_all(output, output->fd, data, size);
@@ -214,7 +250,26 @@ char *cli_output_room(CliOutput *output, size_t size)
     return (char *)output->buffer + output->used;
 }
 
-void cli_output_fill(CliOutput *output, size_t size) { output->used += size; }
+void cli_output_fill(CliOutput *output, size_t size)
+{
+    output->used += size;
+    output->position += size;
+}
+
+size_t cli_output_read_back(CliOutput *output, uint64_t offset, void *data, size_t size)
+{
+    unsigned char *to = data;
+    size_t have = 0;
+    if (offset + size > output->position - output->used) drain(output);
+    while (have < size && output->status == SUTRA_OK) {
+        ssize_t got = pread(output->fd, to + have, size - have, (off_t)(offset + have));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) output->status = raise_errno(output->name, &output->err);
+        if (got <= 0) break;
+        have += (size_t)got;
+    }
+    return have;
+}
 
 void cli_output_print(CliOutput *output, const char *format, ...)
 {
@@ -236,11 +291,22 @@ void cli_output_patch_front(CliOutput *output, const void *data, size_t size)
         return;
     }
     write_all(output, output->fd, data, size);
+    if (output->status == SUTRA_OK && lseek(output->fd, 0, SEEK_END) < 0)
+        output->status = raise_errno(output->name, &output->err);
 }
 
 SutraStatus cli_output_flush(CliOutput *output, SutraError *err)
 {
     drain(output);
+    if (output->status != SUTRA_OK) *err = output->err;
+    return output->status;
+}
+
+SutraStatus cli_output_sync(CliOutput *output, SutraError *err)
+{
+    drain(output);
+    if (output->status == SUTRA_OK && cli_output_has_file(output) && fdatasync(output->fd) != 0)
+        output->status = raise_errno(output->name, &output->err);
     if (output->status != SUTRA_OK) *err = output->err;
     return output->status;
 }
@@ -279,22 +345,23 @@ static void publish(CliOutput *output)
     if (output->status != SUTRA_OK) return;
     bool good = fsync(output->fd) == 0;
     int fd = output->fd;
+    const char *path = output->partial ? output->partial : temporary[output->slot].path;
     if (good) {
         output->fd = -1;
-        good = close(fd) == 0 && rename(temporary[output->slot].path, output->target) == 0;
+        good = rename(path, output->target) == 0 && close(fd) == 0;
     }
     if (!good) {
         output->status = raise_errno(output->name, &output->err);
         return;
     }
-    temporary[output->slot].used = 0;
+    if (output->slot >= 0) temporary[output->slot].used = 0;
     output->slot = -1;
     sync_folder(output->target);
 }
 
 SutraStatus cli_output_commit(CliOutput *output, SutraError *err)
 {
-    if (output->slot >= 0)
+    if (cli_output_has_file(output))
         publish(output);
     else if (output->stream >= 0)
         copy_spool(output);
@@ -324,6 +391,7 @@ void cli_output_abort(CliOutput *output)
     }
     free(output->name);
     free(output->target);
+    free(output->partial);
     free(output->buffer);
     *output = (CliOutput){.fd = -1, .stream = -1, .slot = -1};
 }

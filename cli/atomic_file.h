@@ -3,6 +3,8 @@
  *
  *   -o FILE, regular or new   a temporary file beside it, renamed over it by cli_output_commit
  *   -o of a device or FIFO    written as it comes
+ *   the same, partial         FILE.partial, which stays when the program ends before the commit,
+ *                             and which the next run goes on with; one program at a time has it
  *   standard output           written as it comes, flushed by cli_output_flush
  *   either stream, `spool`    gathered in an unlinked temporary file, copied out by commit: for
  * formats whose header says how many rows follow
@@ -18,19 +20,29 @@
 #include <stdbool.h>
 
 typedef struct CliOutput {
-    int fd;       /* what is written to */
-    int stream;   /* spooled: where commit copies to; else -1 */
-    char *name;   /* for messages */
-    char *target; /* what the temporary file is renamed to; NULL: not renamed */
-    int slot;     /* of the temporary file in the table that signals read; -1: none */
+    int fd;        /* what is written to */
+    int stream;    /* spooled: where commit copies to; else -1 */
+    char *name;    /* for messages */
+    char *target;  /* what the temporary file is renamed to; NULL: not renamed */
+    char *partial; /* path of FILE.partial; NULL: it is none */
+    int slot;      /* of the temporary file in the table that signals read; -1: none */
     unsigned char *buffer;
     size_t used;
+    uint64_t position;  /* bytes written so far, those in the buffer and those kept included */
     SutraStatus status; /* first error */
     SutraError err;
 } CliOutput;
 
 /* path NULL or "-": standard output. Errors: IO. */
 SutraStatus cli_output_open(CliOutput *output, const char *path, bool spool, SutraError *err);
+
+#define CLI_PARTIAL ".partial"
+/* A new or regular file, as FILE.partial, after its first `keep` bytes; LIMIT when it has fewer.
+ * Errors: IO, BUSY (another program writes to it). */
+SutraStatus cli_output_open_partial(CliOutput *output, const char *path, uint64_t keep,
+                                    SutraError *err);
+/* True if what is written can be read back: it goes to a file of its own. */
+bool cli_output_has_file(const CliOutput *output);
 
 void cli_output_write(CliOutput *output, const void *data, size_t size);
 void cli_output_print(CliOutput *output, const char *format, ...)
@@ -45,11 +57,16 @@ void cli_output_fill(CliOutput *output, size_t size);
 /* Replaces bytes at the front of what was written; not for streams. */
 void cli_output_patch_front(CliOutput *output, const void *data, size_t size);
 
+/* `size` bytes from `offset` on, fewer only at the end; returns how many. */
+size_t cli_output_read_back(CliOutput *output, uint64_t offset, void *data, size_t size);
+
 SutraStatus cli_output_flush(CliOutput *output, SutraError *err);
+/* The same, and waits until a file's bytes are on the disk. */
+SutraStatus cli_output_sync(CliOutput *output, SutraError *err);
 
 /* Flushes, syncs, renames into place and closes. On an error nothing is left behind. */
 SutraStatus cli_output_commit(CliOutput *output, SutraError *err);
-/* Closes, leaving nothing behind. Legal after commit and on a zeroed struct. */
+/* Closes, leaving nothing behind but FILE.partial. Legal after commit and on a zeroed struct. */
 void cli_output_abort(CliOutput *output);
 
 /* Installs the handlers named above; a signal that was ignored at the start stays ignored, but for

@@ -2,6 +2,7 @@
 #include "chunk_stream.h"
 #include "commands.h"
 #include "console.h"
+#include "corpus_options.h"
 #include "embed_stream.h"
 #include "json_text.h"
 #include "prompt_warning.h"
@@ -13,10 +14,14 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { DEDUPE_MIB = 256 };
+
 typedef struct EmbedArgs {
     CliModelArgs model;
     CliEmbedArgs embed;
-    const char *input, *output, *field;
+    CliCorpusArgs corpus;
+    CliRecordOptions records; /* as settled */
+    const char *input, *output;
     uint32_t format;
     bool json, stats;
     bool stream;
@@ -27,8 +32,6 @@ typedef struct EmbedArgs {
 static const CliOption own_options[] = {
     {"input", 'i', CLI_OPTION_TEXT, "FILE", offsetof(EmbedArgs, input),
      "read one text a line from FILE; -: standard input", 0, 0},
-    {"field", 0, CLI_OPTION_TEXT, "NAME", offsetof(EmbedArgs, field),
-     "the input is JSON lines; take the string in field NAME", 0, 0},
     {"output", 'o', CLI_OPTION_TEXT, "FILE", offsetof(EmbedArgs, output),
      "write the vectors to FILE, whole or not at all (default: standard output)", 0, 0},
     {"format", 0, CLI_OPTION_CHOICE, CLI_FORMAT_WORDS, offsetof(EmbedArgs, format),
@@ -59,6 +62,7 @@ static const CliOptionGroup groups[] = {
     {cli_model_options, CLI_COUNT(cli_model_options), offsetof(EmbedArgs, model)},
     {cli_cache_options, CLI_COUNT(cli_cache_options), offsetof(EmbedArgs, model)},
     {own_options, CLI_COUNT(own_options), 0},
+    {cli_corpus_options, CLI_COUNT(cli_corpus_options), offsetof(EmbedArgs, corpus)},
     {cli_embed_options, CLI_COUNT(cli_embed_options), offsetof(EmbedArgs, embed)},
     {cli_engine_options, CLI_COUNT(cli_engine_options), offsetof(EmbedArgs, model)},
 };
@@ -78,7 +82,8 @@ static int settle_stream(const EmbedArgs *args, const CliArguments *rest)
                         : args->chunk_overlap ? "chunk-overlap"
                         : args->flush_after   ? "flush-after"
                                               : NULL;
-    const char *other = args->field                        ? "field"
+    const char *corpus = cli_corpus_option_of(&args->corpus);
+    const char *other = corpus                             ? corpus
                         : args->embed.long_text            ? "long-text"
                         : args->json && !to_standard(args) ? "json"
                                                            : NULL;
@@ -93,12 +98,22 @@ static int settle_stream(const EmbedArgs *args, const CliArguments *rest)
 }
 
 /* Decides where texts come from and the format; CLI_DONE, or CLI_USAGE with a message printed. */
-static int settle(EmbedArgs *args, const CliArguments *rest)
+static int settle(EmbedArgs *args, CliArguments *rest)
 {
-    const char *name = cli_embed_command.name;
+    const char *name = cli_embed_command.name, *corpus = cli_corpus_option_of(&args->corpus);
     if (args->input && rest->count)
         return cli_usage(name, "texts are given both by -i %s and as arguments", args->input);
-    if (args->field && rest->count) return cli_usage(name, "--field needs -i FILE");
+    if (corpus && rest->count > 1)
+        return cli_usage(name, "--%s goes with one FILE, not with texts", corpus);
+    if (corpus && rest->count) {
+        args->input = rest->items[0];
+        rest->count = 0;
+    }
+    if (!corpus && rest->count == 1 && access(rest->items[0], F_OK) == 0)
+        cli_message("note: %s is embedded as a text; -i %s reads the file", rest->items[0],
+                    rest->items[0]);
+    int code = cli_corpus_settle(name, &args->corpus, args->input, args->output, &args->records);
+    if (code != CLI_DONE) return code;
     if (!args->input && !rest->count) {
         if (isatty(STDIN_FILENO)) return cli_usage(name, "no texts; give TEXT or -i FILE");
         args->input = "-";
@@ -122,7 +137,8 @@ static int settle(EmbedArgs *args, const CliArguments *rest)
 typedef struct EmbedRun {
     CliSession session;
     CliReader reader;
-    CliOutput output;
+    CliCorpus corpus;
+    CliOutput output; /* of --stream, as is the writer */
     CliRowWriter writer;
     CliEmbedStream stream;
     CliRunStats stats;
@@ -138,11 +154,7 @@ static SutraStatus take_rows(void *user, const CliBlock *block, const SutraResul
     if (block->first == 0)
         cli_warn_of_prompts(&run->session.info, run->stream.prompt_name, "texts", block->inputs,
                             block->count);
-    cli_rows_write(&run->writer, view);
-    /* On a stream, what is done is handed on at once. */
-    if (run->output.slot < 0 && run->output.stream < 0) return cli_output_flush(&run->output, err);
-    if (run->output.status != SUTRA_OK) *err = run->output.err;
-    return run->output.status;
+    return cli_corpus_take(&run->corpus, block, view, err);
 }
 
 static uint32_t dim_of(const EmbedRun *run)
@@ -156,15 +168,25 @@ static uint32_t dim_of(const EmbedRun *run)
 static SutraStatus begin(EmbedRun *run, const EmbedArgs *args, const CliArguments *rest,
                          SutraError *err)
 {
-    bool spool = cli_format_counts_rows(args->format) && !rest->count;
+    const CliCorpusOptions corpus = {
+        .output = args->output,
+        .rejects = args->corpus.rejects,
+        .format = args->format,
+        .resume = args->corpus.resume,
+        .every = args->corpus.every,
+        .dedupe_bytes =
+            (uint64_t)(args->corpus.dedupe_memory ? args->corpus.dedupe_memory : DEDUPE_MIB) << 20,
+        .spool = cli_format_counts_rows(args->format) && !rest->count,
+        .has_ids = args->records.id != NULL};
     SutraStatus status;
     if (rest->count) {
         cli_reader_open_arguments(&run->reader, rest->items, rest->count);
     } else {
-        status = cli_reader_open(&run->reader, args->input, args->field, err);
+        status = cli_reader_open_records(&run->reader, args->input, &args->records, err);
         if (status != SUTRA_OK) return status;
     }
-    status = cli_output_open(&run->output, args->output, spool, err);
+    status = cli_corpus_open(&run->corpus, &corpus, err);
+    if (status != SUTRA_OK || run->corpus.finished) return status;
     if (status == SUTRA_OK) status = cli_session_open(&run->session, &args->model, true, err);
     if (status == SUTRA_OK)
         status = cli_embed_plan(&run->session, &args->embed, &run->options, err);
@@ -174,18 +196,21 @@ static SutraStatus begin(EmbedRun *run, const EmbedArgs *args, const CliArgument
                                    &run->ranges, err);
     if (status != SUTRA_OK) return status;
     run->dim = dim_of(run);
-    run->writer = (CliRowWriter){.output = &run->output,
-                                 .dtype = run->options.dtype,
-                                 .model = run->session.info.name,
-                                 .revision = run->session.info.revision,
-                                 .expected = rest->count ? rest->count : CLI_ROWS_UNKNOWN};
+    run->corpus.writer = (CliRowWriter){.dtype = run->options.dtype,
+                                        .model = run->session.info.name,
+                                        .revision = run->session.info.revision,
+                                        .expected = rest->count ? rest->count : CLI_ROWS_UNKNOWN};
     run->stream = (CliEmbedStream){.session = &run->session,
                                    .options = &run->options,
                                    .prompt_name = args->embed.prompt_name,
                                    .reader = &run->reader,
                                    .quiet = to_standard(args) && isatty(STDOUT_FILENO)};
-    cli_rows_begin(&run->writer, args->format, run->dim);
-    return SUTRA_OK;
+    char recipe[CLI_RECIPE_SIZE] = "";
+    if (args->corpus.resume)
+        status = cli_corpus_recipe(&run->stream, &args->records, args->format, run->dim,
+                                   args->model.device, recipe, err);
+    return status == SUTRA_OK ? cli_corpus_begin(&run->corpus, &run->stream, run->dim, recipe, err)
+                              : status;
 }
 
 /* --stream: opens what it needs, and runs to the end. */
@@ -243,11 +268,13 @@ static SutraStatus print_summary(const EmbedRun *run, const EmbedArgs *args, Sut
     if (status != SUTRA_OK) return status;
     cli_output_print(&out,
                      "{\"texts\":%llu,\"dim\":%u,\"tokens_seen\":%llu,\"tokens_used\":%llu,"
-                     "\"truncated\":%llu,\"windowed\":%llu,\"seconds\":%.3f,\"model\":",
+                     "\"truncated\":%llu,\"windowed\":%llu,\"duplicates\":%llu,"
+                     "\"rejects\":%llu,\"seconds\":%.3f,\"model\":",
                      (unsigned long long)totals->texts, run->dim,
                      (unsigned long long)totals->tokens_seen,
                      (unsigned long long)totals->tokens_used, (unsigned long long)totals->truncated,
-                     (unsigned long long)totals->windowed,
+                     (unsigned long long)totals->windowed, (unsigned long long)totals->duplicates,
+                     (unsigned long long)totals->rejects,
                      (double)cli_stats_wall(&run->stats, &run->stream.times) * 1e-9);
     cli_json_string(&out, info->name, strlen(info->name));
     cli_output_print(&out, ",\"revision\":");
@@ -265,11 +292,15 @@ static SutraStatus print_summary(const EmbedRun *run, const EmbedArgs *args, Sut
 /* Adds to an error what there is of the vectors made before it. */
 static void note_what_is_written(const EmbedRun *run, SutraError *err)
 {
-    bool kept = run->output.slot < 0 && run->output.stream < 0;
-    unsigned long long written = run->writer.written;
+    const CliOutput *output = &run->corpus.output;
+    bool kept = !cli_output_has_file(output) && output->stream < 0;
+    unsigned long long written = run->corpus.writer.written;
     SutraError cause = *err;
-    if (!written || run->output.status != SUTRA_OK) return;
-    if (kept)
+    if (!written || output->status != SUTRA_OK) return;
+    if (output->partial)
+        cli_raise(err, cause.status, "%s; the same command goes on from record %llu", cause.message,
+                  (unsigned long long)run->corpus.done.records);
+    else if (kept)
         cli_raise(err, cause.status, "%s; the vectors of the first %llu texts are written",
                   cause.message, written);
     else
@@ -281,7 +312,7 @@ static SutraStatus embed(EmbedRun *run, const EmbedArgs *args, const CliArgument
 {
     cli_stats_begin(&run->stats);
     SutraStatus status = begin(run, args, rest, err);
-    if (status != SUTRA_OK) return status;
+    if (status != SUTRA_OK || run->corpus.finished) return status;
     cli_stats_opened(&run->stats, run->session.num_threads);
     status = cli_embed_stream(&run->stream, take_rows, run, err);
     cli_stats_streamed(&run->stats);
@@ -289,8 +320,7 @@ static SutraStatus embed(EmbedRun *run, const EmbedArgs *args, const CliArgument
         note_what_is_written(run, err);
         return status;
     }
-    cli_rows_end(&run->writer);
-    status = cli_output_commit(&run->output, err);
+    status = cli_corpus_commit(&run->corpus, err);
     cli_stats_finished(&run->stats);
     return status;
 }
@@ -298,8 +328,13 @@ static SutraStatus embed(EmbedRun *run, const EmbedArgs *args, const CliArgument
 static SutraStatus report(const EmbedRun *run, const EmbedArgs *args, SutraError *err)
 {
     bool summary = args->json && !to_standard(args);
+    if (run->corpus.finished) {
+        cli_message("%s: an earlier run had written all of it", args->output);
+        return SUTRA_OK;
+    }
     SutraStatus status = summary ? print_summary(run, args, err) : SUTRA_OK;
     if (status != SUTRA_OK) return status;
+    cli_corpus_report(&run->corpus);
     cli_report_long(&run->stream.totals, run->options.max_tokens ? run->options.max_tokens
                                                                  : run->session.info.max_tokens);
     if (args->stats && !summary)
@@ -307,8 +342,9 @@ static SutraStatus report(const EmbedRun *run, const EmbedArgs *args, SutraError
     return SUTRA_OK;
 }
 
-static int run_embed(const void *given, const CliArguments *rest)
+static int run_embed(const void *given, const CliArguments *arguments)
 {
+    CliArguments texts = *arguments, *rest = &texts;
     EmbedArgs args = *(const EmbedArgs *)given;
     EmbedRun run = {.reader = {.source = {.fd = -1}}};
     SutraError err = {0};
@@ -320,6 +356,7 @@ static int run_embed(const void *given, const CliArguments *rest)
     if (status == SUTRA_OK && !args.stream) status = report(&run, &args, &err);
     if (status != SUTRA_OK) code = cli_fail("%s", err.message);
     cli_output_abort(&run.output);
+    cli_corpus_close(&run.corpus);
     cli_session_close(&run.session);
     cli_reader_close(&run.reader);
     free(run.ranges);
@@ -331,15 +368,15 @@ const CliCommand cli_embed_command = {
     .arguments = "[OPTION ...] [TEXT ...]",
     .summary = "turn texts into vectors",
     .details =
-        "Turns each TEXT, each line of a file, or a field of JSON lines into a vector, in input\n"
-        "order. Without TEXT and -i, reads standard input. Lines end with \"\\n\" only. Input "
-        "packed\n"
-        "by gzip or zstd is unpacked, whatever it is called.\n"
+        "Turns each TEXT, each line of a file, or a field of JSON lines, csv or tsv into a\n"
+        "vector, in input order. Without TEXT and -i, reads standard input. Lines end with\n"
+        "\"\\n\" only. Input packed by gzip or zstd is unpacked, whatever it is called.\n"
         "\n"
         "  sutra embed -i texts.txt -o vectors.npy\n"
         "  sutra embed --dim 128 \"first text\" \"second text\"\n"
         "  sutra embed -i corpus.txt -o corpus.npy --output-dtype int8 --calibrate corpus.txt\n"
-        "  sutra embed -i corpus.jsonl.gz --field text -o corpus.safetensors\n"
+        "  sutra embed corpus.jsonl.gz --field text --id id -o corpus.safetensors\n"
+        "  sutra embed corpus.csv --field body -o corpus.npy --rejects bad.jsonl --resume\n"
         "  tail -f book.txt | sutra embed --stream --chunk sentences --chunk-tokens 128",
     .groups = groups,
     .num_groups = CLI_COUNT(groups),

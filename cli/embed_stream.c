@@ -16,7 +16,8 @@ enum { BLOCK_TEXTS = 1024, BLOCK_BYTES = 256 << 10, FEWEST_BLOCKS = 4, THREADS_A
 /* A block on its way. */
 typedef struct Flight {
     CliTextStore store;
-    CliBlock block; /* of no texts: the end, or status and err say why */
+    CliBlock block;
+    bool end; /* nothing follows: the input's end, or status and err say why */
     SutraJob *job;
     SutraStatus status;
     SutraError err;
@@ -80,16 +81,29 @@ static void read_block(CliEmbedStream *stream, Flight *flight, uint64_t *last)
     times->unpack += unpack;
     *last += read + unpack;
     if (flight->status != SUTRA_OK) flight->block.count = 0;
+    flight->end = !flight->block.count && !flight->block.num_rejects;
     for (size_t i = 0; i < flight->block.count; i++) prepare(stream, &flight->block.inputs[i]);
+    if (stream->sort && flight->status == SUTRA_OK) {
+        flight->status = stream->sort(stream->sort_user, &flight->block, &flight->err);
+        if (flight->status != SUTRA_OK) flight->block.count = 0;
+    }
+    flight->end = flight->end || flight->status != SUTRA_OK;
     cli_lap(last, &times->cut);
 }
 
-/* Hands a result on; frees it. */
+/* True if some texts failed and the others have vectors, and that is to be no error. */
+static bool only_items_failed(const CliEmbedStream *stream, const SutraResult *result,
+                              const SutraError *err)
+{
+    return stream->item_errors && result && err->has_item;
+}
+
+/* Hands a result on; frees it. NULL: the block has none. */
 static SutraStatus take_result(CliEmbedStream *stream, const Flight *flight, SutraResult *result,
                                CliTakeRows *take, void *user, SutraError *err)
 {
     SutraResultView view = {.struct_size = sizeof view};
-    SutraStatus status = sutra_result_view(result, &view, err);
+    SutraStatus status = result ? sutra_result_view(result, &view, err) : SUTRA_OK;
     if (status == SUTRA_OK) {
         add_up(&stream->totals, view.items, view.num_items);
         cli_times_add(&stream->times, view.items, view.num_items);
@@ -109,9 +123,11 @@ static SutraStatus embed_lone_block(CliEmbedStream *stream, const Flight *flight
 {
     SutraResult *result = NULL;
     uint64_t cpu = cli_ns_of(CLOCK_THREAD_CPUTIME_ID);
-    SutraStatus status =
-        sutra_embed(stream->session->engine, stream->session->model, flight->block.inputs,
-                    flight->block.count, stream->options, &result, err);
+    SutraStatus status = SUTRA_OK;
+    if (flight->block.count)
+        status = sutra_embed(stream->session->engine, stream->session->model, flight->block.inputs,
+                             flight->block.count, stream->options, &result, err);
+    if (status != SUTRA_OK && only_items_failed(stream, result, err)) status = SUTRA_OK;
     stream->times.lent_cpu += cli_ns_of(CLOCK_THREAD_CPUTIME_ID) - cpu;
     cli_lap(last, &stream->times.wait_rows);
     if (status != SUTRA_OK) {
@@ -148,7 +164,7 @@ static Flight *wait_for_room(Ring *ring)
 /* True: another block may follow. */
 static bool hand_over(Ring *ring, const Flight *flight)
 {
-    bool more = flight->job != NULL;
+    bool more = flight->status == SUTRA_OK && !flight->end;
     pthread_mutex_lock(&ring->lock);
     ring->read++;
     pthread_cond_signal(&ring->changed);
@@ -202,12 +218,13 @@ static SutraStatus take_block(Ring *ring, uint64_t *last, CliTakeRows *take, voi
     SutraResult *result = NULL;
     Flight *flight = wait_for_block(ring);
     SutraStatus status = flight->status;
-    *more = flight->job != NULL;
+    *more = status == SUTRA_OK && !flight->end;
     if (status != SUTRA_OK) {
         *err = flight->err;
         if (flight->block.count) cli_locate_error(&flight->block, err);
-    } else if (*more) {
+    } else if (flight->job) {
         status = sutra_job_wait(flight->job, UINT64_MAX, &result, err);
+        if (status != SUTRA_OK && only_items_failed(stream, result, err)) status = SUTRA_OK;
         if (status != SUTRA_OK) cli_locate_error(&flight->block, err);
     }
     cli_lap(last, &stream->times.wait_rows);
@@ -260,14 +277,14 @@ SutraStatus cli_embed_stream(CliEmbedStream *stream, CliTakeRows *take, void *us
     pthread_cond_init(&ring.changed, NULL);
     Flight *first = &ring.flights[0];
     read_block(stream, first, &ring.last);
-    bool lone = !first->block.count || cli_reader_at_end(stream->reader);
+    bool lone = first->end || cli_reader_at_end(stream->reader);
     SutraStatus status = first->status;
     if (lone) last = ring.last;
     if (status != SUTRA_OK)
         *err = first->err;
     else if (!lone)
         status = embed_blocks(&ring, &last, take, user, err);
-    else if (first->block.count)
+    else if (!first->end)
         status = embed_lone_block(stream, first, &last, take, user, err);
     for (size_t i = 0; i < ring.depth; i++) cli_store_free(&ring.flights[i].store);
     pthread_cond_destroy(&ring.changed);
@@ -295,6 +312,7 @@ static SutraStatus gather(void *user, const CliBlock *block, const SutraResultVi
     Gathered *all = user;
     (void)err;
     size_t count = all->count + view->num_items;
+    if (!view->num_items) return SUTRA_OK;
     all->vectors = cli_realloc(all->vectors, count, view->row_bytes);
     memcpy(all->vectors + all->count * view->row_bytes, view->data,
            view->num_items * view->row_bytes);

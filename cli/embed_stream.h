@@ -19,9 +19,14 @@
 /* What adds up over a run. */
 typedef struct CliTotals {
     uint64_t texts, tokens_seen, tokens_used, truncated, windowed;
-    uint32_t longest; /* tokens of the longest text */
-    bool chunks;      /* the texts are chunks of one */
+    uint64_t duplicates, rejects; /* texts that have another's vector; records without any */
+    uint32_t longest;             /* tokens of the longest text */
+    bool chunks;                  /* the texts are chunks of one */
 } CliTotals;
+
+/* Called on the reading thread with each block, in order, before it is embedded: may take texts out
+ * of it, or put them behind its `count`. Errors end the stream. */
+typedef SutraStatus CliSortBlock(void *user, CliBlock *block, SutraError *err);
 
 typedef struct CliEmbedStream {
     const CliSession *session;
@@ -31,10 +36,14 @@ typedef struct CliEmbedStream {
     const char *query; /* each text is scored as its pair; NULL: texts are embedded */
     CliTotals totals;
     CliTimes times;
-    bool quiet; /* no progress: results go to the same terminal */
+    bool quiet;         /* no progress: results go to the same terminal */
+    CliSortBlock *sort; /* NULL: every text is embedded */
+    void *sort_user;
+    bool item_errors; /* a text that fails is no error: its item says so */
 } CliEmbedStream;
 
-/* Called on the caller's thread, in order. Errors end the stream. */
+/* Called on the caller's thread, in order; the view has no items where the block has no texts to
+ * embed. Errors end the stream. */
 typedef SutraStatus CliTakeRows(void *user, const CliBlock *block, const SutraResultView *view,
                                 SutraError *err);
 

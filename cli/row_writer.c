@@ -38,20 +38,54 @@ bool cli_format_counts_rows(uint32_t format)
     return format == CLI_FORMAT_NPY || format == CLI_FORMAT_SAFETENSORS;
 }
 
-void cli_rows_begin(CliRowWriter *writer, uint32_t format, uint32_t dim)
+void cli_rows_resume(CliRowWriter *writer, uint32_t format, uint32_t dim, uint64_t rows)
 {
     bool packed = writer->dtype == SUTRA_BINARY || writer->dtype == SUTRA_UBINARY;
     writer->format = formats[format];
     writer->columns = packed ? (uint32_t)sutra_row_bytes(writer->dtype, dim) : dim;
     writer->row_bytes = sutra_row_bytes(writer->dtype, dim);
+    writer->written = rows;
+}
+
+void cli_rows_begin(CliRowWriter *writer, uint32_t format, uint32_t dim)
+{
+    cli_rows_resume(writer, format, dim, 0);
     writer->format->header(writer, writer->expected == CLI_ROWS_UNKNOWN ? 0 : writer->expected,
                            false);
 }
 
+CliPlace cli_row_write(CliRowWriter *writer, const CliRow *row)
+{
+    CliPlace place = writer->format->row(writer, row);
+    writer->written++;
+    return place;
+}
+
+void cli_row_copy(CliRowWriter *writer, const CliRow *row, CliPlace place)
+{
+    writer->format->copy(writer, row, place);
+    writer->written++;
+}
+
 void cli_rows_write(CliRowWriter *writer, const SutraResultView *view)
 {
-    writer->format->rows(writer, view);
-    writer->written += view->num_items;
+    for (size_t i = 0; i < view->num_items; i++)
+        cli_row_write(writer, &(CliRow){.index = writer->written,
+                                        .data = (const char *)view->data + i * view->row_bytes,
+                                        .item = &view->items[i]});
+}
+
+void cli_row_copy_stored(CliRowWriter *writer, uint64_t start, CliPlace place)
+{
+    enum { PIECE = CLI_OUTPUT_ROOM };
+    for (size_t at = 0; at < writer->row_bytes; at += PIECE) {
+        char piece[PIECE];
+        size_t size = writer->row_bytes - at < PIECE ? writer->row_bytes - at : PIECE;
+        uint64_t from = start + place * writer->row_bytes + at;
+        if (cli_output_read_back(writer->output, from, piece, size) != size)
+            memset(piece, 0, size); /* the output has an error, or was cut by somebody */
+        cli_output_write(writer->output, piece, size);
+    }
 }
 
 void cli_rows_end(CliRowWriter *writer)

@@ -3,15 +3,15 @@
  *   npy          128-byte header, then rows [texts, columns]
  *   safetensors  512-byte header with the one tensor "embeddings", then rows
  *   jsonl        {"index":0,"embedding":[…],"tokens":12,"truncated":false} a line, with
- *                "windows":3 of a text that became windows
- *   csv          a row a line, numbers alone
+ *                "windows":3 of a text that became windows, and "id": after the index
+ *   csv          a row a line: its id if it has one, then numbers
  *
  * The two binary headers say how many rows follow: when that is not known at the start, the header
  * is written again at the end (on a stream the output must have been opened with `spool`). */
 #ifndef CLI_ROW_WRITER_H
 #define CLI_ROW_WRITER_H
 
-#include "atomic_file.h"
+#include "record_id.h"
 
 enum {
     CLI_FORMAT_NONE = 0,
@@ -25,9 +25,23 @@ enum {
 #define CLI_ROWS_UNKNOWN UINT64_MAX
 
 typedef struct CliRowWriter CliRowWriter;
+
+typedef struct CliRow {
+    uint64_t index; /* of its text in the input, from 0 */
+    CliId id;
+    const void *data;      /* [row_bytes] */
+    const SutraItem *item; /* jsonl only */
+} CliRow;
+
+/* What a row's vector is found by later, of the same writer or of one that goes on. */
+typedef uint64_t CliPlace;
+
 typedef struct CliRowFormat {
     void (*header)(CliRowWriter *writer, uint64_t rows, bool again);
-    void (*rows)(CliRowWriter *writer, const SutraResultView *view);
+    CliPlace (*row)(CliRowWriter *writer, const CliRow *row);
+    /* A row with the vector of an earlier one; only where cli_output_has_file. */
+    void (*copy)(CliRowWriter *writer, const CliRow *row, CliPlace place);
+    bool by_number; /* a row's place is its number */
 } CliRowFormat;
 
 struct CliRowWriter {
@@ -49,8 +63,16 @@ bool cli_format_counts_rows(uint32_t format);
 
 /* The rest of *writer is set by the caller. */
 void cli_rows_begin(CliRowWriter *writer, uint32_t format, uint32_t dim);
+/* The same of what goes on after `rows` rows that are written. */
+void cli_rows_resume(CliRowWriter *writer, uint32_t format, uint32_t dim, uint64_t rows);
+CliPlace cli_row_write(CliRowWriter *writer, const CliRow *row);
+void cli_row_copy(CliRowWriter *writer, const CliRow *row, CliPlace place);
+/* All rows of a result, without ids. */
 void cli_rows_write(CliRowWriter *writer, const SutraResultView *view);
 void cli_rows_end(CliRowWriter *writer);
+
+/* Copies a stored row to the end; that of a binary format whose rows begin at `start`. */
+void cli_row_copy_stored(CliRowWriter *writer, uint64_t start, CliPlace place);
 
 /* "a,b,c" to the writer's output. */
 void cli_row_as_text(CliRowWriter *writer, const void *row);

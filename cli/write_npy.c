@@ -32,9 +32,16 @@ static void npy_header(CliRowWriter *writer, uint64_t rows, bool again)
         cli_output_write(writer->output, header, HEADER_SIZE);
 }
 
-static void npy_rows(CliRowWriter *writer, const SutraResultView *view)
+static CliPlace npy_row(CliRowWriter *writer, const CliRow *row)
 {
-    cli_output_write(writer->output, view->data, view->num_items * view->row_bytes);
+    cli_output_write(writer->output, row->data, writer->row_bytes);
+    return writer->written;
 }
 
-const CliRowFormat cli_npy_format = {npy_header, npy_rows};
+static void npy_copy(CliRowWriter *writer, const CliRow *row, CliPlace place)
+{
+    (void)row;
+    cli_row_copy_stored(writer, HEADER_SIZE, place);
+}
+
+const CliRowFormat cli_npy_format = {npy_header, npy_row, npy_copy, true};

@@ -37,9 +37,17 @@ static void safetensors_header(CliRowWriter *writer, uint64_t rows, bool again)
         cli_output_write(writer->output, header, HEADER_SIZE);
 }
 
-static void safetensors_rows(CliRowWriter *writer, const SutraResultView *view)
+static CliPlace safetensors_row(CliRowWriter *writer, const CliRow *row)
 {
-    cli_output_write(writer->output, view->data, view->num_items * view->row_bytes);
+    cli_output_write(writer->output, row->data, writer->row_bytes);
+    return writer->written;
 }
 
-const CliRowFormat cli_safetensors_format = {safetensors_header, safetensors_rows};
+static void safetensors_copy(CliRowWriter *writer, const CliRow *row, CliPlace place)
+{
+    (void)row;
+    cli_row_copy_stored(writer, HEADER_SIZE, place);
+}
+
+const CliRowFormat cli_safetensors_format = {safetensors_header, safetensors_row, safetensors_copy,
+                                             true};

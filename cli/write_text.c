@@ -3,6 +3,8 @@
 
 #include "base/number_text.h"
 
+#include <string.h>
+
 static void no_header(CliRowWriter *writer, uint64_t rows, bool again)
 {
     (void)writer;
@@ -24,27 +26,71 @@ void cli_row_as_text(CliRowWriter *writer, const void *row)
     }
 }
 
-static void jsonl_rows(CliRowWriter *writer, const SutraResultView *view)
+/* From here to the end of the line a row is what another with the same vector is. */
+static CliPlace vector_place(const CliRowWriter *writer) { return writer->output->position; }
+
+static void copy_line(CliRowWriter *writer, CliPlace place)
 {
-    for (size_t i = 0; i < view->num_items; i++) {
-        cli_output_print(writer->output, "{\"index\":%llu,\"embedding\":[",
-                         (unsigned long long)(writer->written + i));
-        cli_row_as_text(writer, (const char *)view->data + i * view->row_bytes);
-        const SutraItem *item = &view->items[i];
-        cli_output_print(writer->output, "],\"tokens\":%u,\"truncated\":%s", item->tokens_used,
-                         item->flags & SUTRA_ITEM_TRUNCATED ? "true" : "false");
-        if (item->windows) cli_output_print(writer->output, ",\"windows\":%u", item->windows);
-        cli_output_write(writer->output, "}\n", 2);
+    for (;;) {
+        char piece[CLI_OUTPUT_ROOM];
+        size_t size = cli_output_read_back(writer->output, place, piece, sizeof piece);
+        const char *end = memchr(piece, '\n', size);
+        if (end) size = (size_t)(end - piece) + 1;
+        cli_output_write(writer->output, piece, size);
+        if (end || !size) return;
+        place += size;
     }
 }
 
-static void csv_rows(CliRowWriter *writer, const SutraResultView *view)
+static void jsonl_begin(CliRowWriter *writer, const CliRow *row)
 {
-    for (size_t i = 0; i < view->num_items; i++) {
-        cli_row_as_text(writer, (const char *)view->data + i * view->row_bytes);
-        cli_output_write(writer->output, "\n", 1);
-    }
+    cli_output_print(writer->output, "{\"index\":%llu", (unsigned long long)row->index);
+    if (!row->id.kind) return;
+    cli_output_write(writer->output, ",\"id\":", 6);
+    cli_id_as_json(writer->output, &row->id);
 }
 
-const CliRowFormat cli_jsonl_format = {no_header, jsonl_rows};
-const CliRowFormat cli_csv_format = {no_header, csv_rows};
+static CliPlace jsonl_row(CliRowWriter *writer, const CliRow *row)
+{
+    const SutraItem *item = row->item;
+    jsonl_begin(writer, row);
+    CliPlace place = vector_place(writer);
+    cli_output_write(writer->output, ",\"embedding\":[", 14);
+    cli_row_as_text(writer, row->data);
+    cli_output_print(writer->output, "],\"tokens\":%u,\"truncated\":%s", item->tokens_used,
+                     item->flags & SUTRA_ITEM_TRUNCATED ? "true" : "false");
+    if (item->windows) cli_output_print(writer->output, ",\"windows\":%u", item->windows);
+    cli_output_write(writer->output, "}\n", 2);
+    return place;
+}
+
+static void jsonl_copy(CliRowWriter *writer, const CliRow *row, CliPlace place)
+{
+    jsonl_begin(writer, row);
+    copy_line(writer, place);
+}
+
+static void csv_begin(CliRowWriter *writer, const CliRow *row)
+{
+    if (!row->id.kind) return;
+    cli_id_as_csv(writer->output, &row->id);
+    cli_output_write(writer->output, ",", 1);
+}
+
+static CliPlace csv_row(CliRowWriter *writer, const CliRow *row)
+{
+    csv_begin(writer, row);
+    CliPlace place = vector_place(writer);
+    cli_row_as_text(writer, row->data);
+    cli_output_write(writer->output, "\n", 1);
+    return place;
+}
+
+static void csv_copy(CliRowWriter *writer, const CliRow *row, CliPlace place)
+{
+    csv_begin(writer, row);
+    copy_line(writer, place);
+}
+
+const CliRowFormat cli_jsonl_format = {no_header, jsonl_row, jsonl_copy, false};
+const CliRowFormat cli_csv_format = {no_header, csv_row, csv_copy, false};

@@ -35,6 +35,14 @@ _sutra() {
         mapfile -t COMPREPLY < <(compgen -W "tokens sentences paragraphs" -- "$current")
         return
         ;;
+    --input-format)
+        mapfile -t COMPREPLY < <(compgen -W "text jsonl csv tsv" -- "$current")
+        return
+        ;;
+    --rejects)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return
+        ;;
     --output-dtype)
         mapfile -t COMPREPLY < <(compgen -W "float32 float16 int8 uint8 binary ubinary int8-fixed uint8-fixed" -- "$current")
         return
@@ -99,12 +107,12 @@ _sutra() {
         mapfile -t COMPREPLY < <(compgen -W "dynamic min-max percentile mse entropy" -- "$current")
         return
         ;;
-    --revision | --field | --chunk-tokens | --chunk-overlap | --flush-after | --dim | --max-tokens | --window-overlap | --prompt-name | --min-quality | --threads | --device | --plugins | --top | --alias | --host | --port | --api-key | --cors-origin | --max-body | --max-answers | --max-inputs | --max-connections | --max-streams | --max-queued-tokens | --cache-bytes | --receive-ms | --send-ms | --idle-ms | --queue-ms | --drain-ms | --document-prompt | --block-kib | --smooth | --keep)
+    --revision | --chunk-tokens | --chunk-overlap | --flush-after | --field | --id | --shard | --checkpoint | --dedupe-memory | --dim | --max-tokens | --window-overlap | --prompt-name | --min-quality | --threads | --device | --plugins | --top | --alias | --host | --port | --api-key | --cors-origin | --max-body | --max-answers | --max-inputs | --max-connections | --max-streams | --max-queued-tokens | --cache-bytes | --receive-ms | --send-ms | --idle-ms | --queue-ms | --drain-ms | --document-prompt | --block-kib | --smooth | --keep)
         return
         ;;
     esac
     case ${COMP_WORDS[1]} in
-    embed) words="-m --model --revision --no-cache -i --input --field -o --output --format --json --stats --stream --chunk --chunk-tokens --chunk-overlap --flush-after --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --window-overlap --aggregate --prompt-name --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
+    embed) words="-m --model --revision --no-cache -i --input -o --output --format --json --stats --stream --chunk --chunk-tokens --chunk-overlap --flush-after --field --input-format --id --rejects --shard --resume --checkpoint --dedupe-memory --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --window-overlap --aggregate --prompt-name --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
     tokenize) words="-m --model --revision --no-cache -i --input --field --max-tokens --json -h --help" ;;
     similarity) words="-m --model --revision --no-cache -i --input --with --field --json --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --window-overlap --aggregate --prompt-name --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
     rerank) words="-m --model --revision --no-cache -i --input --field --top --json --max-tokens --long-text --prompt-name --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;

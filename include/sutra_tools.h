@@ -66,7 +66,8 @@ typedef enum SutraJsonKind {
 typedef struct SutraJsonField {
     const char *name; /* the one value that the caller gives */
     SutraJsonKind kind;
-    const char *raw; /* of a string: what stands between its quotes, in the line */
+    const char *raw; /* in the line: what stands between a string's quotes; a number, but NaN and
+                        Infinity; else NULL */
     size_t raw_size;
 } SutraJsonField;
 

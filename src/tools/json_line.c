@@ -134,7 +134,14 @@ static SutraStatus scan_scalar(Scan *scan, SutraJsonField *value)
         return SUTRA_OK;
     }
     if (take_word(scan, "true") || take_word(scan, "false")) return SUTRA_OK;
-    return scan_number(scan);
+    const char *first = scan->at;
+    SU_TRY(scan_number(scan));
+    char last = scan->at[-1]; /* a letter of NaN and Infinity */
+    if (last >= '0' && last <= '9') {
+        value->raw = first;
+        value->raw_size = (size_t)(scan->at - first);
+    }
+    return SUTRA_OK;
 }
 
 typedef struct Nesting {
