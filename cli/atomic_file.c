@@ -177,6 +177,8 @@ SutraStatus cli_output_open_partial(CliOutput *output, const char *path, uint64_
                                     SutraError *err)
 {
     struct stat facts;
+    bool all = keep == UINT64_MAX;
+    if (all) keep = 0;
     *output = (CliOutput){.fd = -1, .stream = -1, .slot = -1, .position = keep};
     output->name = cli_strdup(path);
     output->buffer = cli_alloc(BUFFER_SIZE, 1);
@@ -198,11 +200,17 @@ SutraStatus cli_output_open_partial(CliOutput *output, const char *path, uint64_
         status =
             cli_raise(err, SUTRA_E_LIMIT, "%s: %llu bytes, where %llu were written",
                       output->partial, (unsigned long long)facts.st_size, (unsigned long long)keep);
-    if (status == SUTRA_OK &&
+    if (status == SUTRA_OK && !all &&
         (ftruncate(output->fd, (off_t)keep) != 0 || lseek(output->fd, (off_t)keep, SEEK_SET) < 0))
         status = raise_errno(output->partial, err);
     if (status != SUTRA_OK) cli_output_abort(output);
     return status;
+}
+
+const char *cli_output_path(const CliOutput *output)
+{
+    if (output->partial) return output->partial;
+    return output->slot >= 0 ? temporary[output->slot].path : NULL;
 }
 
 bool cli_output_has_file(const CliOutput *output) { return output->slot >= 0 || output->partial; }

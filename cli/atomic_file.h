@@ -37,10 +37,13 @@ typedef struct CliOutput {
 SutraStatus cli_output_open(CliOutput *output, const char *path, bool spool, SutraError *err);
 
 #define CLI_PARTIAL ".partial"
-/* A new or regular file, as FILE.partial, after its first `keep` bytes; LIMIT when it has fewer.
+/* A new or regular file, as FILE.partial, after its first `keep` bytes (UINT64_MAX: all, whatever
+ * they are); LIMIT when it has fewer.
  * Errors: IO, BUSY (another program writes to it). */
 SutraStatus cli_output_open_partial(CliOutput *output, const char *path, uint64_t keep,
                                     SutraError *err);
+/* Of the file that is written to, until the commit; NULL: it has none. */
+const char *cli_output_path(const CliOutput *output);
 /* True if what is written can be read back: it goes to a file of its own. */
 bool cli_output_has_file(const CliOutput *output);
 

@@ -122,6 +122,8 @@ static int settle(EmbedArgs *args, CliArguments *rest)
         if (args->json && args->format && args->format != CLI_FORMAT_JSONL)
             return cli_usage(name, "--json contradicts --format; give -o FILE");
         if (!args->format) args->format = CLI_FORMAT_JSONL;
+        if (args->format == CLI_FORMAT_SQLITE)
+            return cli_usage(name, "--format sqlite needs -o FILE");
         if (cli_format_counts_rows(args->format) && isatty(STDOUT_FILENO))
             return cli_usage(name, "binary data does not go to a terminal; give -o FILE");
         return CLI_DONE;

@@ -35,7 +35,9 @@ typedef struct CliSorted {
 static SutraStatus open_output(const CliCorpus *corpus, CliOutput *output, const char *path,
                                uint64_t keep, SutraError *err)
 {
-    if (corpus->options.resume) return cli_output_open_partial(output, path, keep, err);
+    bool whole = corpus->options.format == CLI_FORMAT_SQLITE && output == &corpus->output;
+    if (corpus->options.resume)
+        return cli_output_open_partial(output, path, whole && keep ? UINT64_MAX : keep, err);
     return cli_output_open(output, path, output == &corpus->output && corpus->options.spool, err);
 }
 
@@ -125,6 +127,17 @@ static void restore_totals(const CliCheckpoint *state, CliTotals *totals)
     totals->longest = (uint32_t)state->longest;
 }
 
+static SutraStatus first_error(const CliCorpus *corpus, SutraError *err)
+{
+    const CliOutput *outputs[] = {&corpus->output, &corpus->ids, &corpus->rejects};
+    for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
+        if (outputs[i]->status == SUTRA_OK) continue;
+        *err = outputs[i]->err;
+        return outputs[i]->status;
+    }
+    return SUTRA_OK;
+}
+
 static SutraStatus sort_block(void *user, CliBlock *block, SutraError *err);
 
 SutraStatus cli_corpus_begin(CliCorpus *corpus, CliEmbedStream *stream, uint32_t dim,
@@ -160,10 +173,10 @@ SutraStatus cli_corpus_begin(CliCorpus *corpus, CliEmbedStream *stream, uint32_t
         restore_totals(done, &stream->totals);
     }
     if (done->bytes)
-        cli_rows_resume(&corpus->writer, corpus->options.format, dim, done->rows);
+        cli_rows_resume(&corpus->writer, corpus->options.format, dim, done->rows, done->records);
     else
         cli_rows_begin(&corpus->writer, corpus->options.format, dim);
-    return status;
+    return status == SUTRA_OK ? first_error(corpus, err) : status;
 }
 
 /* ---- the reading thread: which texts of a block are to be embedded ---- */
@@ -207,7 +220,8 @@ static void add_to_digest(CliCorpus *corpus, const CliBlock *block, const CliSpa
 }
 
 /* What to do with a text; *number as of cli_dedupe_find. */
-static unsigned char kind_of(CliCorpus *corpus, const SutraInput *input, uint64_t *number)
+static unsigned char kind_of(CliCorpus *corpus, const SutraInput *input, uint64_t index,
+                             uint64_t *number)
 {
     bool known = false;
     CliDedupe *dedupe = &corpus->dedupe;
@@ -215,9 +229,11 @@ static unsigned char kind_of(CliCorpus *corpus, const SutraInput *input, uint64_
     if (corpus->dedupes) *number = cli_dedupe_find(dedupe, input->text, input->text_size, &known);
     if (!corpus->replayed) {
         uint64_t row = corpus->replayed_rows++;
-        bool placed = corpus->writer.format->by_number && !corpus->earlier.failed;
+        uint64_t places[] = {
+            [CLI_PLACES_BYTES] = PLACE_GONE, [CLI_PLACES_ROWS] = row, [CLI_PLACES_INDICES] = index};
+        uint64_t place = places[corpus->writer.format->places];
         if (*number != CLI_TEXT_UNKNOWN && !known)
-            cli_dedupe_set(dedupe, *number, placed ? row : PLACE_GONE);
+            cli_dedupe_set(dedupe, *number, corpus->earlier.failed ? PLACE_GONE : place);
         return TEXT_DONE;
     }
     if (known && cli_dedupe_place(dedupe, *number) == PLACE_GONE) {
@@ -271,7 +287,8 @@ static SutraStatus sort_block(void *user, CliBlock *block, SutraError *err)
         if (!corpus->replayed && block->spans[i].index >= corpus->earlier.records)
             status = end_replay(corpus, err);
         add_to_digest(corpus, block, &block->spans[i], &block->inputs[i]);
-        corpus->kinds[i] = kind_of(corpus, &block->inputs[i], &block->numbers[i]);
+        corpus->kinds[i] =
+            kind_of(corpus, &block->inputs[i], block->spans[i].index, &block->numbers[i]);
     }
     if (status == SUTRA_OK && !corpus->replayed && block->next_record >= corpus->earlier.records)
         status = end_replay(corpus, err);
@@ -360,13 +377,14 @@ static void take_duplicate(CliCorpus *corpus, const CliBlock *block, size_t i)
 static SutraStatus write_checkpoint(CliCorpus *corpus, SutraError *err)
 {
     CliCheckpoint *done = &corpus->done;
+    cli_rows_sync(&corpus->writer);
     SutraStatus status = cli_output_sync(&corpus->output, err);
     if (status == SUTRA_OK && corpus->ids_path) status = cli_output_sync(&corpus->ids, err);
     if (status == SUTRA_OK && corpus->options.rejects)
         status = cli_output_sync(&corpus->rejects, err);
     if (status != SUTRA_OK) return status;
     keep_totals(corpus, done);
-    done->bytes = corpus->output.position;
+    done->bytes = corpus->writer.format->begin ? 1 : corpus->output.position;
     done->id_bytes = corpus->ids.position;
     done->reject_bytes = corpus->rejects.position;
     return cli_checkpoint_write(corpus->options.output, done, err);
@@ -384,17 +402,6 @@ static SutraStatus checkpoint_if_due(CliCorpus *corpus, const CliBlock *block, S
     corpus->done.records = block->next_record;
     digest_text(corpus->done.digest, block->digest);
     return write_checkpoint(corpus, err);
-}
-
-static SutraStatus first_error(const CliCorpus *corpus, SutraError *err)
-{
-    const CliOutput *outputs[] = {&corpus->output, &corpus->ids, &corpus->rejects};
-    for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
-        if (outputs[i]->status == SUTRA_OK) continue;
-        *err = outputs[i]->err;
-        return outputs[i]->status;
-    }
-    return SUTRA_OK;
 }
 
 SutraStatus cli_corpus_take(void *user, const CliBlock *block, const SutraResultView *view,
@@ -436,7 +443,8 @@ SutraStatus cli_corpus_commit(CliCorpus *corpus, SutraError *err)
                          corpus->stream->reader->source.name,
                          (unsigned long long)corpus->done.records, corpus->options.output);
     cli_rows_end(&corpus->writer);
-    if (corpus->options.resume) {
+    status = first_error(corpus, err);
+    if (status == SUTRA_OK && corpus->options.resume) {
         corpus->done.finished = true;
         status = write_checkpoint(corpus, err);
     }
@@ -470,6 +478,7 @@ void cli_corpus_report(const CliCorpus *corpus)
 
 void cli_corpus_close(CliCorpus *corpus)
 {
+    cli_rows_close(&corpus->writer);
     cli_output_abort(&corpus->output);
     cli_output_abort(&corpus->ids);
     cli_output_abort(&corpus->rejects);

@@ -6,10 +6,9 @@
 #include <strings.h>
 
 static const CliRowFormat *const formats[] = {
-    [CLI_FORMAT_NPY] = &cli_npy_format,
-    [CLI_FORMAT_JSONL] = &cli_jsonl_format,
-    [CLI_FORMAT_CSV] = &cli_csv_format,
-    [CLI_FORMAT_SAFETENSORS] = &cli_safetensors_format,
+    [CLI_FORMAT_NPY] = &cli_npy_format,       [CLI_FORMAT_JSONL] = &cli_jsonl_format,
+    [CLI_FORMAT_CSV] = &cli_csv_format,       [CLI_FORMAT_SAFETENSORS] = &cli_safetensors_format,
+    [CLI_FORMAT_SQLITE] = &cli_sqlite_format,
 };
 
 uint32_t cli_format_of_path(const char *path)
@@ -23,6 +22,9 @@ uint32_t cli_format_of_path(const char *path)
         {".ndjson", CLI_FORMAT_JSONL},
         {".csv", CLI_FORMAT_CSV},
         {".safetensors", CLI_FORMAT_SAFETENSORS},
+        {".sqlite", CLI_FORMAT_SQLITE},
+        {".sqlite3", CLI_FORMAT_SQLITE},
+        {".db", CLI_FORMAT_SQLITE},
     };
     size_t size = strlen(path);
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
@@ -38,20 +40,29 @@ bool cli_format_counts_rows(uint32_t format)
     return format == CLI_FORMAT_NPY || format == CLI_FORMAT_SAFETENSORS;
 }
 
-void cli_rows_resume(CliRowWriter *writer, uint32_t format, uint32_t dim, uint64_t rows)
+static void settle(CliRowWriter *writer, uint32_t format, uint32_t dim)
 {
     bool packed = writer->dtype == SUTRA_BINARY || writer->dtype == SUTRA_UBINARY;
     writer->format = formats[format];
     writer->columns = packed ? (uint32_t)sutra_row_bytes(writer->dtype, dim) : dim;
     writer->row_bytes = sutra_row_bytes(writer->dtype, dim);
+    writer->dim = dim;
+}
+
+void cli_rows_resume(CliRowWriter *writer, uint32_t format, uint32_t dim, uint64_t rows,
+                     uint64_t records)
+{
+    settle(writer, format, dim);
     writer->written = rows;
+    if (writer->format->begin) writer->format->begin(writer, rows, records);
 }
 
 void cli_rows_begin(CliRowWriter *writer, uint32_t format, uint32_t dim)
 {
-    cli_rows_resume(writer, format, dim, 0);
-    writer->format->header(writer, writer->expected == CLI_ROWS_UNKNOWN ? 0 : writer->expected,
-                           false);
+    uint64_t rows = writer->expected == CLI_ROWS_UNKNOWN ? 0 : writer->expected;
+    settle(writer, format, dim);
+    if (writer->format->begin) writer->format->begin(writer, 0, 0);
+    if (writer->format->header) writer->format->header(writer, rows, false);
 }
 
 CliPlace cli_row_write(CliRowWriter *writer, const CliRow *row)
@@ -90,7 +101,19 @@ void cli_row_copy_stored(CliRowWriter *writer, uint64_t start, CliPlace place)
 
 void cli_rows_end(CliRowWriter *writer)
 {
-    if (writer->expected == CLI_ROWS_UNKNOWN) writer->format->header(writer, writer->written, true);
+    if (writer->expected == CLI_ROWS_UNKNOWN && writer->format->header)
+        writer->format->header(writer, writer->written, true);
+    if (writer->format->close) writer->format->close(writer, true);
+}
+
+void cli_rows_sync(CliRowWriter *writer)
+{
+    if (writer->format->sync) writer->format->sync(writer);
+}
+
+void cli_rows_close(CliRowWriter *writer)
+{
+    if (writer->format && writer->format->close) writer->format->close(writer, false);
 }
 
 size_t cli_element_text(SutraDtype dtype, const void *row, size_t i, char *text)

@@ -44,4 +44,5 @@ static void npy_copy(CliRowWriter *writer, const CliRow *row, CliPlace place)
     cli_row_copy_stored(writer, HEADER_SIZE, place);
 }
 
-const CliRowFormat cli_npy_format = {npy_header, npy_row, npy_copy, true};
+const CliRowFormat cli_npy_format = {
+    .header = npy_header, .row = npy_row, .copy = npy_copy, .places = CLI_PLACES_ROWS};

@@ -49,5 +49,7 @@ static void safetensors_copy(CliRowWriter *writer, const CliRow *row, CliPlace p
     cli_row_copy_stored(writer, HEADER_SIZE, place);
 }
 
-const CliRowFormat cli_safetensors_format = {safetensors_header, safetensors_row, safetensors_copy,
-                                             true};
+const CliRowFormat cli_safetensors_format = {.header = safetensors_header,
+                                             .row = safetensors_row,
+                                             .copy = safetensors_copy,
+                                             .places = CLI_PLACES_ROWS};

@@ -5,13 +5,6 @@
 
 #include <string.h>
 
-static void no_header(CliRowWriter *writer, uint64_t rows, bool again)
-{
-    (void)writer;
-    (void)rows;
-    (void)again;
-}
-
 void cli_row_as_text(CliRowWriter *writer, const void *row)
 {
     enum { GROUP = CLI_OUTPUT_ROOM / SU_NUMBER_TEXT };
@@ -92,5 +85,5 @@ static void csv_copy(CliRowWriter *writer, const CliRow *row, CliPlace place)
     copy_line(writer, place);
 }
 
-const CliRowFormat cli_jsonl_format = {no_header, jsonl_row, jsonl_copy, false};
-const CliRowFormat cli_csv_format = {no_header, csv_row, csv_copy, false};
+const CliRowFormat cli_jsonl_format = {.row = jsonl_row, .copy = jsonl_copy};
+const CliRowFormat cli_csv_format = {.row = csv_row, .copy = csv_copy};

@@ -28,7 +28,7 @@ _sutra() {
         return
         ;;
     --format)
-        mapfile -t COMPREPLY < <(compgen -W "npy jsonl csv safetensors" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "npy jsonl csv safetensors sqlite" -- "$current")
         return
         ;;
     --chunk)

@@ -12,6 +12,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import struct
 import subprocess
 import tempfile
@@ -23,7 +24,7 @@ from cli_case import MODEL, PROGRAM, embed, main
 
 WORDS = "a green garden silver music night house river paper new old sea".split()
 KILLS = 40 if os.environ.get("SUTRA_TEST_SANITIZED") else 200
-FORMATS = ("npy", "jsonl", "csv", "safetensors")
+FORMATS = ("npy", "jsonl", "csv", "safetensors", "db")
 
 
 def corpus(count, seed=1, longest=3):
@@ -48,6 +49,15 @@ def as_csv(rows, end="\r\n"):
     writer.writerow(["id", "more", "text"])
     writer.writerows([key, "x", text] for key, text in rows)
     return out.getvalue().encode()
+
+
+def rows_of_database(path):
+    base = sqlite3.connect(path)
+    try:
+        assert base.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        return [base.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall() for table in ("embeddings", "sutra")]
+    finally:
+        base.close()
 
 
 class Folder(unittest.TestCase):
@@ -131,6 +141,24 @@ class Records(Folder):
         embed(path, "--field", "text", "--id", "id", "-o", self.path / "o.csv")
         with open(self.path / "o.csv", newline="") as file:
             self.assertEqual([row[0] for row in csv.reader(file)], [str(key) for key, _ in rows])
+
+    def test_databases(self):
+        rows = corpus(200) + [(1.5, "a"), (10 ** 20, "b"), ("\u00fc", "a")]
+        path, out = self.file("c.jsonl", as_jsonl(rows)), self.path / "o.db"
+        embed(path, "--field", "text", "--id", "id", "-o", out)
+        found, facts = rows_of_database(out)
+        stream = [json.loads(x) for x in embed(path, "--field", "text").splitlines()]
+        keys = [str(key) if key == 10 ** 20 else key for key, _ in rows]
+        self.assertEqual([(record, key, tokens, bool(truncated)) for record, key, tokens, truncated, _ in found],
+                         [(d["index"], key, d["tokens"], d["truncated"]) for d, key in zip(stream, keys)])
+        for row, line in zip(found, stream):
+            self.assertEqual(row[4], struct.pack(f"<{len(line['embedding'])}f", *line["embedding"]))
+        self.assertEqual(dict(facts)["dim"], "32")
+        self.assertEqual(dict(facts)["dtype"], "float32")
+        embed(path, "--field", "text", "-o", out, "--output-dtype", "ubinary", "--shard", "2/3")
+        found, facts = rows_of_database(out)
+        self.assertEqual([(r[0], r[1], len(r[4])) for r in found], [(i, None, 4) for i in range(1, len(rows), 3)])
+        self.assertEqual(self.names(), ["c.jsonl", "o.db"])
 
     def test_ids_that_are_none(self):
         for value in "null", "[1]", "{}", "true", "NaN":
@@ -237,6 +265,9 @@ class Resume(Folder):
         return subprocess.Popen([PROGRAM, "embed", "-m", MODEL, *map(str, args)], stderr=subprocess.PIPE,
                                 stdout=subprocess.DEVNULL)
 
+    def content(self, name):
+        return rows_of_database(self.path / name) if name.endswith(".db") else (self.path / name).read_bytes()
+
     def run_killed(self, args, seconds, rng):
         """Starts it and kills it after a while; True: it had ended."""
         with self.start(*args) as process:
@@ -266,7 +297,7 @@ class Resume(Folder):
             seconds = 1.1 * (time.monotonic() - begun)
             names = self.names()
             self.assertEqual([n for n in names if "partial" in n], [])
-            wanted = {n: (self.path / n).read_bytes() for n in names}
+            wanted = {n: self.content(n) for n in names}
             while kills[form] < KILLS // len(FORMATS):
                 for name in names:
                     (self.path / name).unlink()
@@ -274,7 +305,7 @@ class Resume(Folder):
                     kills[form] += 1
                 self.assertEqual(self.names(), names)
                 for name in names:
-                    self.assertTrue((self.path / name).read_bytes() == wanted[name], (form, name))
+                    self.assertTrue(self.content(name) == wanted[name], (form, name))
         self.assertGreater(self.resumed, KILLS // 10)
 
     def interrupted(self, data, *args, records=2000):
