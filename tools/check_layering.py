@@ -45,7 +45,7 @@ LAYERS = {
     "examples": (),
 }
 PUBLIC = {"sutra.h", "sutra_chunks.h", "sutra_models.h", "sutra_tokens.h", "sutra_backend.h", "sutra_tools.h",
-          "sutra_hub.h", "sutra_server.h"}
+          "sutra_search.h", "sutra_hub.h", "sutra_server.h"}
 # What programs may include of the library's inside: it depends on nothing.
 SHARED_HEADERS = {"base/number_text.h"}
 # Public headers are on a level too.
@@ -55,6 +55,7 @@ PUBLIC_USERS = {
     "sutra_hub.h": ("src/hub", "cli"),
     "sutra_server.h": ("server", "cli"),
     "sutra_tools.h": ("src/tools", "src/bench", "cli"),
+    "sutra_search.h": ("src/tools", "cli"),
 }
 # What is held to the rules of a library, those on memory and on modules among them.
 ENGINE = tuple(f for f in LAYERS if f.startswith("src/") or f == "server")
@@ -68,6 +69,7 @@ HOMES = {
     "include/sutra_hub.h": ("src/hub/",),
     "include/sutra_server.h": ("server/",),
     "include/sutra_tools.h": ("src/tools/", "src/bench/"),
+    "include/sutra_search.h": ("src/tools/",),
 }
 # Function -> its file, where that is another.
 HOME_EXCEPTIONS = {

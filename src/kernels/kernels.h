@@ -260,6 +260,19 @@ typedef struct SuKernels {
     void (*scale_f32)(const float *x, float scale, size_t n, float *y);
     /* lanes(x y) */
     float (*dot_f32)(const float *x, const float *y, size_t n);
+    /* Products of stored rows with queries: out [num_rows, num_queries]. Queries are [num_queries,
+     * n], one after the other; rows of floats are `stride` elements apart, the others n.
+     *
+     * One fma chain from 0, ascending, as gemm_f32's: the bits of a gemm without bias whose a is
+     * the rows and whose w the queries, which is faster from some eight queries on. */
+    void (*dots_f32)(const float *rows, size_t stride, size_t num_rows, const float *queries,
+                     size_t num_queries, size_t n, float *out);
+    /* exact; n at most 65,536 */
+    void (*dots_s8)(const int8_t *rows, size_t num_rows, const int8_t *queries, size_t num_queries,
+                    size_t n, int32_t *out);
+    /* bits that differ; n in bytes */
+    void (*differing_bits)(const uint8_t *rows, size_t num_rows, const uint8_t *queries,
+                           size_t num_queries, size_t n, int32_t *out);
     /* stored halves to float, exactly */
     void (*widen_f16)(const uint16_t *x, size_t n, float *y);
     void (*widen_bf16)(const uint16_t *x, size_t n, float *y);

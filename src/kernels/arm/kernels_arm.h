@@ -12,4 +12,7 @@ extern const SuGemm su_gemm_int8_9x8_dotprod;
 extern const SuGemm su_gemm_int8_9x8_i8mm;
 extern const SuAttentionF32 su_attention_f32_neon;
 
+/* Fills in dots_f32, dots_s8 and differing_bits. */
+void su_dots_init_neon(SuKernels *kernels);
+
 #endif

@@ -38,6 +38,7 @@ void su_kernels_init_neon(SuKernels *kernels)
 {
     init_rows(kernels);
     init_output(kernels);
+    su_dots_init_neon(kernels);
     kernels->gemm_f32 = su_gemm_f32_12x8_neon;
     kernels->gemm_f16 = su_gemm_f16_12x8_neon;
     kernels->gemm_bf16 = su_gemm_bf16_9x8_neon;

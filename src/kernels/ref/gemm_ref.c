@@ -175,6 +175,9 @@ void su_kernels_init_ref(SuKernels *kernels)
     kernels->sum_of_squares_f32 = su_sum_of_squares_f32_ref;
     kernels->scale_f32 = su_scale_f32_ref;
     kernels->dot_f32 = su_dot_f32_ref;
+    kernels->dots_f32 = su_dots_f32_ref;
+    kernels->dots_s8 = su_dots_s8_ref;
+    kernels->differing_bits = su_differing_bits_ref;
     kernels->widen_f16 = su_widen_f16_ref;
     kernels->widen_bf16 = su_widen_bf16_ref;
     kernels->widen_s8 = su_widen_s8_ref;

@@ -21,6 +21,12 @@ void su_pool_f32_ref(SutraPooling pooling, const float *x, size_t stride, size_t
 float su_sum_of_squares_f32_ref(const float *x, size_t n);
 void su_scale_f32_ref(const float *x, float scale, size_t n, float *y);
 float su_dot_f32_ref(const float *x, const float *y, size_t n);
+void su_dots_f32_ref(const float *rows, size_t stride, size_t num_rows, const float *queries,
+                     size_t num_queries, size_t n, float *out);
+void su_dots_s8_ref(const int8_t *rows, size_t num_rows, const int8_t *queries, size_t num_queries,
+                    size_t n, int32_t *out);
+void su_differing_bits_ref(const uint8_t *rows, size_t num_rows, const uint8_t *queries,
+                           size_t num_queries, size_t n, int32_t *out);
 void su_widen_f16_ref(const uint16_t *x, size_t n, float *y);
 void su_rotate_f32_ref(float *x, size_t stride, const float *turns, size_t rows, size_t size);
 void su_rotate_bf16_ref(uint16_t *x, size_t stride, const float *turns, size_t rows, size_t size);

@@ -21,4 +21,8 @@ extern const SuAttentionBf16 su_attention_bf16_amx;
 extern const SuAttentionF32 su_attention_f32_avx2;
 extern const SuAttentionF32 su_attention_f32_avx512;
 
+/* Fill in dots_f32, dots_s8 and differing_bits. */
+void su_dots_init_avx2(SuKernels *kernels);
+void su_dots_init_avx512(SuKernels *kernels);
+
 #endif

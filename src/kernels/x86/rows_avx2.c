@@ -41,6 +41,7 @@ void su_kernels_init_avx2(SuKernels *kernels)
 {
     init_rows(kernels);
     init_output(kernels);
+    su_dots_init_avx2(kernels);
     kernels->gemm_f32 = su_gemm_f32_6x16_avx2;
     kernels->gemm_f16 = su_gemm_f16_6x16_avx2;
     kernels->gemm_bf16 = su_gemm_bf16_6x16_avx2;

@@ -37,6 +37,7 @@ void su_kernels_init_avx512(SuKernels *kernels)
 {
     init_rows(kernels);
     init_output(kernels);
+    su_dots_init_avx512(kernels);
     kernels->gemm_f32 = su_gemm_f32_12x32_avx512;
     kernels->gemm_f16 = su_gemm_f16_12x32_avx512;
     kernels->gemm_bf16 = su_gemm_bf16_12x32_avx512;
