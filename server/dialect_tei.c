@@ -183,9 +183,8 @@ bool su_tei_read_embed(SuReading *r, const json_t *root)
 static bool read_body(const SuEmbedLimits *limits, SuText body, const SuField *fields,
                       SuEmbedRequest *request, SuProblem *problem)
 {
-    SuReading r = {
-        .words = &su_tei_words, .limits = limits, .request = request, .problem = problem};
-    const json_t *root = su_fields_document(&r, body);
+    SuReading r;
+    const json_t *root = su_reading_begin(&r, &su_tei_words, limits, body, request, problem);
     if (!root) return false;
     if (!fields) {
         bool is_similarity = json_is_object(json_object_get(root, "inputs"));

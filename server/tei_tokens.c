@@ -32,9 +32,8 @@ static bool read_skip_special(SuReading *r, const json_t *value)
 static bool read_body(const SuEmbedLimits *limits, SuText body, const SuField *fields,
                       SuEmbedRequest *request, SuProblem *problem)
 {
-    SuReading r = {
-        .words = &su_tei_words, .limits = limits, .request = request, .problem = problem};
-    const json_t *root = su_fields_document(&r, body);
+    SuReading r;
+    const json_t *root = su_reading_begin(&r, &su_tei_words, limits, body, request, problem);
     request->encoding = ADD_SPECIAL | SKIP_SPECIAL;
     request->work_bytes = body.size * ANSWER_PER_BYTE;
     return root && su_fields_read(&r, root, fields);
