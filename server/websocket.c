@@ -204,6 +204,14 @@ static void on_sent(SuTunnel *tunnel)
     ws->sent(ws);
 }
 
+static void on_ended(SuTunnel *tunnel)
+{
+    SuWebSocket *ws = (SuWebSocket *)tunnel;
+    if (ws->has_ended || ws->is_paused || su_websocket_unsent(ws) > MOST_UNSENT) return;
+    ws->has_ended = true;
+    ws->ended(ws);
+}
+
 static void on_quiet(SuTunnel *tunnel)
 {
     SuWebSocket *ws = (SuWebSocket *)tunnel;
@@ -232,6 +240,7 @@ bool su_websocket_open(SuWebSocket *ws, uint64_t max_message)
                                                            .on_msg_recv_callback = on_message};
     ws->tunnel = (SuTunnel){.received = on_received,
                             .sent = on_sent,
+                            .ended = on_ended,
                             .quiet = on_quiet,
                             .stops = on_stops,
                             .closed = on_closed};

@@ -4,6 +4,7 @@
 import random
 import re
 import signal
+import socket
 import threading
 import time
 import unittest
@@ -155,6 +156,51 @@ class Streams(unittest.TestCase):
             self.assertEqual(heard, [("started", None), ("chunk", "a green"), ("chunk", "garden"), ("end", None),
                                      ("started", None), ("end", None), ("started", None), ("chunk", "water"), ("end", None)])
             self.assertEqual(ws.hear()["type"], "started")
+
+    def test_a_large_message_is_not_overtaken(self):
+        large = make_text(11, 12000)
+        for first in ((), (("start",),), (("text", "a b "),)):
+            parts = [m[1] for m in first if m[0] == "text"] + [large, " garden ", large[:-1], "water"]
+            with WebSocket(self.server) as ws:
+                ws.send(b"".join(ws.message(*each) for each in (*first, *(("text", p) for p in parts[-4:]), ("finish",))))
+                messages = ws.until("end")
+                text = "".join(parts).encode()
+                chunks = [m for m in messages if m["type"] == "chunk"]
+                self.assertEqual([m["text"] for m in chunks], [text[m["begin"]:m["end"]].decode() for m in chunks])
+                self.assertEqual(messages[-1]["bytes"], len(text))
+
+    def test_a_large_message_that_is_wrong(self):
+        blank = " " * 100000
+        for message, code in (("{" + blank, None), ('{"type": 1%s}' % blank, "invalid_message"), ('{"type": "start", "by": "x"%s}' % blank, "invalid_message")):
+            with WebSocket(self.server) as ws:
+                ws.send(ws.frame(TEXT, message.encode()) + ws.message("text", "after it"))
+                error = ws.hear()
+                self.assertEqual((error["type"], error["error"].get("code")), ("error", code))
+                self.assertEqual(ws.closing()[0], 1008)
+
+    def test_who_closes_its_sending_half_gets_what_is_left(self):
+        large = make_text(12, 12000)
+        for sent in ([("start",), ("text", "a green garden"), ("finish",)], [("text", "a green garden")], [("text", large), ("finish",)],
+                     [("text", large)], [("start",), ("finish",), ("start",), ("text", large), ("finish",)]):
+            for parts in (1, 50):
+                with WebSocket(self.server) as ws:
+                    data = b"".join(ws.message(*each) for each in sent)
+                    for i in range(parts):
+                        ws.send(data[len(data) * i // parts:len(data) * (i + 1) // parts])
+                    ws.socket.shutdown(socket.SHUT_WR)
+                    for _ in range(max(1, sum(m[0] == "finish" for m in sent))):
+                        messages = ws.until("end")
+                    self.assertEqual(messages[-1]["bytes"], len([m for m in sent if m[0] == "text"][-1][1].encode()))
+                    self.assertEqual(ws.take(), (CLOSE, b"\x03\xe8"))
+                    self.assertTrue(ws.is_closed())
+        with WebSocket(self.server) as ws:
+            ws.socket.shutdown(socket.SHUT_WR)
+            self.assertEqual(ws.take(), (CLOSE, b"\x03\xe8"))
+            self.assertTrue(ws.is_closed())
+        with WebSocket(self.server) as ws:
+            ws.send(ws.message("text", "whole") + ws.message("text", "cut")[:9])
+            ws.socket.shutdown(socket.SHUT_WR)
+            self.assertEqual(ws.until("end")[-1]["bytes"], 5)
 
     def test_a_wrong_message_while_chunks_are_made(self):
         for _ in range(20):
@@ -338,6 +384,17 @@ class Stop(unittest.TestCase):
             self.assertEqual(server.wait(), 0)
             idle.socket.close()
             busy.socket.close()
+
+    def test_a_large_message_that_has_come_is_answered(self):
+        text = make_text(13, 60000)
+        with Server(PROGRAM) as server, WebSocket(server) as ws:
+            ws.send(ws.message("text", text) + ws.frame(PING))
+            while ws.take()[0] != PONG:
+                pass
+            server.signal(signal.SIGTERM)
+            self.assertEqual(ws.until("end")[-1]["bytes"], len(text.encode()))
+            self.assertEqual(ws.closing()[0], 1001)
+            self.assertEqual(server.wait(), 0)
 
     def test_being_asked_twice_ends_streams_at_work(self):
         for _ in range(5):

@@ -141,14 +141,17 @@ static void so_does_one_whose_models_come_and_go(void **state)
     post_while_memory_fails("POST /api/show", "{\"model\":\"base\"}", 16);
 }
 
+/* Of any size, with lengths of the largest kind. */
 static size_t put_frame(char *to, unsigned char opcode, const char *text)
 {
     size_t size = strlen(text);
     to[0] = (char)(0x80 | opcode);
-    to[1] = (char)(0x80 | size);
-    memset(to + 2, 0, 4); /* the mask */
-    memcpy(to + 6, text, size);
-    return size + 6;
+    to[1] = (char)(0x80 | (size < 126 ? size : 127));
+    size_t head = 2;
+    for (int shift = 56; size >= 126 && shift >= 0; shift -= 8) to[head++] = (char)(size >> shift);
+    memset(to + head, 0, 4); /* the mask */
+    memcpy(to + head + 4, text, size);
+    return head + 4 + size;
 }
 
 static const char end_of_stream[] = "{\"type\":\"end\",\"chunks\":3,";
@@ -169,11 +172,13 @@ static void check_has_end(const char *answer, size_t size)
 
 static void so_does_one_with_streams(void **state)
 {
-    static const char *const messages[] = {
+    static char large[70000]; /* read on the worker */
+    snprintf(large, sizeof large, "{\"type\":\"text\",%66000s\"text\":\"night\"}", "");
+    const char *const messages[] = {
         "{\"type\":\"start\",\"aggregate\":\"mean\",\"max_tokens\":8}",
         "{\"type\":\"text\",\"text\":\"a green garden in water, paper. New stone\"}",
-        "{\"type\":\"flush\"}", "{\"type\":\"text\",\"text\":\"night\"}", "{\"type\":\"finish\"}"};
-    static char request[1024];
+        "{\"type\":\"flush\"}", large, "{\"type\":\"finish\"}"};
+    static char request[1 << 17];
     (void)state;
     size_t size = (size_t)sprintf(request, "GET /v1/stream HTTP/1.1\r\nHost: localhost\r\n"
                                            "Connection: Upgrade\r\nUpgrade: websocket\r\n"
