@@ -212,6 +212,7 @@ static void on_woken(void *user)
 {
     SuHttpServer *server = user;
     int stops = server->stops;
+    if (server->woken) server->woken(server->context);
     if (stops == 0) return;
     if (!server->owner.is_draining) {
         if (server->listener) accept_some(server, 2 * BACKLOG);
@@ -240,6 +241,7 @@ SutraStatus su_http_server_open(SuHttpServer *server, const SuHttpOptions *optio
         .table = options->table,
         .context = options->context,
         .finished = options->finished,
+        .woken = options->woken,
         .listen_fd = -1,
         .access = {.key = options->key, .host = options->host, .origins = options->origins}};
     server->owner = (SuConnectionOwner){.loop = &server->loop,

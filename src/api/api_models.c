@@ -11,6 +11,7 @@
  * sutra_models_get. */
 #include "api/json_print.h"
 #include "base/deadline.h"
+#include "base/file_map.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/process.h"
@@ -137,13 +138,23 @@ static SutraStatus make_room(SutraModels *models, const char *name, uint64_t byt
 
 /* ---- opening ---- */
 
+/* A link to a folder may come to lead to another one at any time: all files are of one. */
+static SutraStatus open_folder(const char *path, const SutraModelOptions *options,
+                               SutraModel **model, SutraError *err)
+{
+    char *resolved = su_directory_exists(path) ? su_path_resolve(path) : NULL;
+    SutraStatus status = sutra_model_open(resolved ? resolved : path, options, model, err);
+    su_free(resolved);
+    return status;
+}
+
 static SutraStatus open_entry(SutraModels *models, Entry *entry, SutraError *err)
 {
     SutraModel *model = NULL;
     uint64_t start = su_clock_ns();
     entry->opening = true;
     pthread_mutex_unlock(&models->lock);
-    SutraStatus status = sutra_model_open(entry->path, &entry->options, &model, err);
+    SutraStatus status = open_folder(entry->path, &entry->options, &model, err);
     pthread_mutex_lock(&models->lock);
     if (status == SUTRA_OK) status = make_room(models, entry->name, model->weight_bytes, err);
     if (status == SUTRA_OK) {
@@ -210,7 +221,7 @@ static SutraStatus open_other(SutraModels *models, Entry *entry, const char *pat
                               SutraModel **model, SutraError *err)
 {
     pthread_mutex_unlock(&models->lock);
-    SutraStatus status = sutra_model_open(path, &entry->options, model, err);
+    SutraStatus status = open_folder(path, &entry->options, model, err);
     pthread_mutex_lock(&models->lock);
     if (status == SUTRA_OK) status = make_room(models, entry->name, (*model)->weight_bytes, err);
     while (entry->opening) pthread_cond_wait(&models->changed, &models->lock);

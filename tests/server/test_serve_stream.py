@@ -2,7 +2,6 @@
 """`sutra serve`: GET /v1/stream, text in any pieces in, vectors of its chunks out."""
 
 import random
-import re
 import signal
 import socket
 import threading
@@ -19,10 +18,6 @@ WORDS = "the night music of a green garden in water, naïve café 東京 💡 pa
 def make_text(seed, words):
     chance = random.Random(seed)
     return " ".join(chance.choice(WORDS) for _ in range(words))
-
-
-def metric(server, name):
-    return float(re.search(rf"(?m)^{name} (\S+)$", server.request("GET", "/metrics").body.decode())[1])
 
 
 def pour(ws, piece, most=1 << 62):
@@ -294,7 +289,7 @@ class Streams(unittest.TestCase):
             if i % 2:
                 ws.hear() if i % 3 else None
             ws.socket.close()
-        while metric(self.server, "sutra_open_connections") > 1 or metric(self.server, "sutra_open_streams"):
+        while self.server.metric("sutra_open_connections") > 1 or self.server.metric("sutra_open_streams"):
             time.sleep(0.01)
         self.assertEqual(self.server.embed("x").status, 200)
 
@@ -306,7 +301,7 @@ class Streams(unittest.TestCase):
             piece = ws.frame(TEXT, b'{"type": "text", "text": "%s "}' % text.encode())
             sent, data = pour(ws, piece)
             ws.socket.settimeout(300)
-            resident = metric(self.server, "process_resident_memory_bytes")
+            resident = self.server.metric("process_resident_memory_bytes")
             self.assertLess(resident, 300e6)
             rest = threading.Thread(target=lambda: (ws.send(data), ws.say("finish")))
             rest.start()
@@ -323,10 +318,10 @@ class Streams(unittest.TestCase):
 
     def test_the_frames_of_a_message_take_no_more_than_its_bytes(self):
         with WebSocket(self.server) as ws:
-            before = metric(self.server, "process_resident_memory_bytes")
+            before = self.server.metric("process_resident_memory_bytes")
             ws.send(ws.frame(BINARY, b"a", final=False) + ws.frame(0, b" ", final=False) * 1000000 + ws.frame(PING))
             self.assertEqual(ws.take(), (PONG, b""))
-            self.assertLess(metric(self.server, "process_resident_memory_bytes") - before, 40e6)
+            self.assertLess(self.server.metric("process_resident_memory_bytes") - before, 40e6)
             ws.send(ws.frame(0, b" " * 50000, final=False))
             self.assertEqual(ws.closing()[0], 1009)
 
@@ -339,7 +334,7 @@ class Limits(unittest.TestCase):
                 self.assertEqual(refused.reply.status, 503)
                 self.assertIn("retry-after", refused.reply.headers)
                 refused.socket.close()
-            while metric(server, "sutra_open_streams") > 0:
+            while server.metric("sutra_open_streams") > 0:
                 time.sleep(0.01)
             with WebSocket(server) as ws:
                 self.assertEqual(ws.reply.status, 101)
@@ -427,7 +422,7 @@ class Stop(unittest.TestCase):
             idle, late = WebSocket(server), server.connect()
             head = handshake()
             late.send(head[:20])
-            while metric(server, "sutra_open_connections") < 3:
+            while server.metric("sutra_open_connections") < 3:
                 time.sleep(0.01)
             server.signal(signal.SIGTERM)
             self.assertEqual(idle.closing()[0], 1001)

@@ -18,6 +18,8 @@
 
 #include <cmocka.h>
 
+enum { MODELS = 2 };
+
 static SutraServer *server;
 static sem_t is_ready;
 static int port;
@@ -190,6 +192,44 @@ static void so_does_one_with_streams(void **state)
     ask_while_memory_fails(request, size, check_end_is_whole, check_has_end);
 }
 
+/* By what /metrics says; 0 where it fails itself. */
+static uint64_t count_reloads(void)
+{
+    static const char request[] = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n"
+                                  "Connection: close\r\n\r\n";
+    static const char *const names[] = {"\nsutra_model_reloads_total ",
+                                        "\nsutra_model_reload_failures_total "};
+    static char answer[1 << 16];
+    uint64_t count = 0;
+    ask(request, sizeof request - 1, answer, sizeof answer);
+    for (int i = 0; i < 2; i++) {
+        const char *found = strstr(answer, names[i]);
+        if (found) count += strtoull(found + strlen(names[i]), NULL, 10);
+    }
+    return count;
+}
+
+/* A model that is opened anew is there, or the one before is. All are open by now. */
+static void so_does_one_that_reloads(void **state)
+{
+    static const char request[] =
+        "POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        "Content-Length: 13\r\n\r\n{\"input\":\"x\"}";
+    char answer[4096];
+    bool failed = true;
+    (void)state;
+    check_is_ok(answer, ask(request, sizeof request - 1, answer, sizeof answer));
+    for (int64_t n = 0; failed; n++) {
+        uint64_t reloads = count_reloads(), before = su_memory_allocations();
+        su_memory_fail_after(n, false);
+        sutra_server_reload(server);
+        while (count_reloads() < reloads + MODELS) usleep(1000);
+        failed = su_memory_allocations() - before > (uint64_t)n;
+        su_memory_fail_after(-1, false);
+        check_is_ok(answer, ask(request, sizeof request - 1, answer, sizeof answer));
+    }
+}
+
 static void a_server_is_not_made_without_memory(void **state)
 {
     SutraServerOptions options = {.struct_size = sizeof options, .api_key = "k"};
@@ -247,6 +287,7 @@ int main(void)
         cmocka_unit_test(so_does_every_dialect),
         cmocka_unit_test(so_does_one_whose_models_come_and_go),
         cmocka_unit_test(so_does_one_with_streams),
+        cmocka_unit_test(so_does_one_that_reloads),
         cmocka_unit_test(a_server_is_not_made_without_memory),
     };
     return cmocka_run_group_tests(tests, start, stop);
