@@ -24,7 +24,7 @@ typedef struct ServeArgs {
     CliModelArgs model;
     CliTextList models, aliases;
     const char *host, *port, *api_key, *cors_origin, *openai_tokens;
-    uint32_t max_body, max_inputs, max_answers, max_connections, max_streams;
+    uint32_t max_body, max_inputs, max_request_tokens, max_answers, max_connections, max_streams;
     uint32_t max_queued_tokens, cache_bytes;
     uint32_t receive_ms, send_ms, idle_ms, queue_ms, drain_ms;
     uint32_t log;
@@ -72,6 +72,9 @@ static const CliOption own_options[] = {
      1, UINT32_MAX},
     {"max-inputs", 0, CLI_OPTION_NUMBER, "N", offsetof(ServeArgs, max_inputs),
      "most texts of a request (default: 2048)", 1, 1u << 20},
+    {"max-request-tokens", 0, CLI_OPTION_NUMBER, "N", offsetof(ServeArgs, max_request_tokens),
+     "most tokens of a request's texts together, which are then tokenised twice (default: any)", 1,
+     UINT32_MAX},
     {"max-connections", 0, CLI_OPTION_NUMBER, "N", offsetof(ServeArgs, max_connections),
      "most connections; what comes on top gets 503 (default: 4096)", 1, 1u << 20},
     {"max-streams", 0, CLI_OPTION_NUMBER, "N", offsetof(ServeArgs, max_streams),
@@ -335,6 +338,7 @@ static void plan(Serving *serving, uint32_t port, SutraServerOptions *options)
                                     .no_auth = no_auth && strcmp(no_auth, "1") == 0,
                                     .max_body = args->max_body,
                                     .max_inputs = args->max_inputs,
+                                    .max_request_tokens = args->max_request_tokens,
                                     .max_answers = args->max_answers,
                                     .max_streams = args->max_streams,
                                     .max_connections = args->max_connections,

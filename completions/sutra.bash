@@ -99,7 +99,7 @@ _sutra() {
         mapfile -t COMPREPLY < <(compgen -W "dynamic min-max percentile mse entropy" -- "$current")
         return
         ;;
-    --revision | --field | --chunk-tokens | --chunk-overlap | --flush-after | --dim | --max-tokens | --window-overlap | --prompt-name | --min-quality | --threads | --device | --plugins | --top | --alias | --host | --port | --api-key | --cors-origin | --max-body | --max-answers | --max-inputs | --max-connections | --max-streams | --max-queued-tokens | --cache-bytes | --receive-ms | --send-ms | --idle-ms | --queue-ms | --drain-ms | --document-prompt | --block-kib | --smooth | --keep)
+    --revision | --field | --chunk-tokens | --chunk-overlap | --flush-after | --dim | --max-tokens | --window-overlap | --prompt-name | --min-quality | --threads | --device | --plugins | --top | --alias | --host | --port | --api-key | --cors-origin | --max-body | --max-answers | --max-inputs | --max-request-tokens | --max-connections | --max-streams | --max-queued-tokens | --cache-bytes | --receive-ms | --send-ms | --idle-ms | --queue-ms | --drain-ms | --document-prompt | --block-kib | --smooth | --keep)
         return
         ;;
     esac
@@ -108,7 +108,7 @@ _sutra() {
     tokenize) words="-m --model --revision --no-cache -i --input --field --max-tokens --json -h --help" ;;
     similarity) words="-m --model --revision --no-cache -i --input --with --field --json --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --window-overlap --aggregate --prompt-name --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
     rerank) words="-m --model --revision --no-cache -i --input --field --top --json --max-tokens --long-text --prompt-name --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
-    serve) words="-m --model --alias --host --port --api-key --cors-origin --openai-tokens --truncate --no-page --max-body --max-answers --max-inputs --max-connections --max-streams --max-queued-tokens --cache-bytes --log --receive-ms --send-ms --idle-ms --queue-ms --drain-ms --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed --no-cache -h --help" ;;
+    serve) words="-m --model --alias --host --port --api-key --cors-origin --openai-tokens --truncate --no-page --max-body --max-answers --max-inputs --max-request-tokens --max-connections --max-streams --max-queued-tokens --cache-bytes --log --receive-ms --send-ms --idle-ms --queue-ms --drain-ms --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed --no-cache -h --help" ;;
     eval) words="-m --model --revision --no-cache --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --window-overlap --aggregate --prompt-name --document-prompt --json --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
     bench) words="-m --model --revision -i --input --threads --compute --block-kib --quick --json -h --help" ;;
     pull) words="--revision --from --json -h --help" ;;

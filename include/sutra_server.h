@@ -68,6 +68,9 @@ typedef struct SutraServerOptions {
     /* Where the model `id` is now, asked by a reload: a path as of sutra_server_add_model, into
      * path [capacity]. On a thread of the server. NULL: where it was. */
     SutraStatus (*locate)(void *user, const char *id, char *path, size_t capacity, SutraError *err);
+    /* Of the texts of a request for vectors or scores, each as far as it is read, prompts and
+     * special tokens included; 0: any. Each text is then tokenised twice. Not of streams. */
+    uint64_t max_request_tokens;
 } SutraServerOptions;
 
 /* Makes the engine. The options are copied, host and api_key too. Errors: ARGUMENT, MEMORY, LIMIT,

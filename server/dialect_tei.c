@@ -438,7 +438,8 @@ void su_tei_predict(SuExchange *exchange)
 void su_tei_problem(SuHttpResponse *response, const SuHttpProblem *problem)
 {
     const char *code = problem->code ? problem->code : "";
-    bool too_long = strcmp(code, "context_length_exceeded") == 0;
+    bool too_long =
+        strcmp(code, "context_length_exceeded") == 0 || strcmp(code, "max_tokens_per_request") == 0;
     bool unsupported = strcmp(code, "unsupported") == 0;
     if (too_long) response->status = 413;
     if (unsupported) response->status = 424;

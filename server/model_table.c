@@ -300,7 +300,7 @@ static void reload_on_worker(SuWork *work)
 static void reload(SuModelEntry *entry)
 {
     entry->reloads_again = entry->is_reloading || entry->is_opening;
-    if (entry->reloads_again) return;
+    if (entry->reloads_again || !entry->table->worker->has_thread) return;
     entry->is_reloading = true;
     entry->was_open = entry->model != NULL;
     entry->reload_err = (SutraError){0};

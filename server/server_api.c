@@ -180,6 +180,7 @@ static void settle_http(SutraServer *server)
         (SuEmbedLimits){.max_inputs = or_default(options->max_inputs, 2048),
                         .truncates = options->truncate == 1,
                         .queue_ns = or_default(options->queue_ms, 60000) * UINT64_C(1000000),
+                        .max_request_tokens = options->max_request_tokens,
                         .max_text = max_body,
                         .openai_tokens = server->openai_tokens};
 }

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "dialect_tei.h"
 #include "json_body.h"
+#include "request_tokens.h"
 
 #include <string.h>
 
@@ -111,25 +112,13 @@ static void write_tokens(const SuEmbedAnswer *answer, const SutraTokensView *vie
     }
 }
 
-/* The prompt and the text as one; NULL: out of memory. */
-static char *join(const char *prompt, const SutraInput *input, size_t *size)
-{
-    size_t prompt_size = strlen(prompt);
-    *size = prompt_size + input->text_size;
-    char *joined = su_alloc(*size + 1, 1);
-    if (!joined) return NULL;
-    memcpy(joined, prompt, prompt_size);
-    memcpy(joined + prompt_size, input->text, input->text_size);
-    return joined;
-}
-
 static bool tokenize_one(const SuEmbedAnswer *answer, size_t i, const char *prompt,
                          SuReplyText *body, SutraError *err)
 {
     SutraTokens *tokens;
     SutraTokensView view = {.struct_size = sizeof view};
     size_t size;
-    char *text = join(prompt, &answer->request->inputs[i], &size);
+    char *text = su_prompted_text(prompt, &answer->request->inputs[i], &size);
     if (!text) {
         su_error_set(err, SUTRA_E_MEMORY, "out of memory for a text");
         return false;
