@@ -195,12 +195,12 @@ void su_model_entry_want(SuModelEntry *entry, SuModelWaiter *waiter)
 
 /* ---- how long it stays open ---- */
 
-/* Only who uses a model holds a reference to it besides the table. */
+/* It goes with whoever still holds it: a stream that has ended may have a chunk at the engine. */
 static void close_on_worker(SuWork *work)
 {
     SuModelEntry *entry =
         (SuModelEntry *)(void *)((char *)work - offsetof(SuModelEntry, close_work));
-    sutra_models_close_idle(entry->table->models);
+    sutra_models_replace(entry->table->models, entry->id, NULL, NULL, NULL);
 }
 
 /* A request that comes meanwhile has it opened again, on the worker after this. */

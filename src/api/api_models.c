@@ -237,10 +237,11 @@ static SutraStatus replace(SutraModels *models, const char *name, const char *pa
     while ((entry = find(models, name)) && (entry->opening || entry->replacing))
         pthread_cond_wait(&models->changed, &models->lock);
     if (!entry) return no_such(models, name, err);
-    char *place = su_strdup(path ? path : entry->path);
-    if (!place) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for model \"%s\"", name);
+    char *place = path ? su_strdup(path) : NULL;
+    if (path && !place) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for model \"%s\"", name);
     entry->replacing = true;
-    SutraStatus status = model ? open_other(models, entry, place, &other, err) : SUTRA_OK;
+    SutraStatus status =
+        model ? open_other(models, entry, place ? place : entry->path, &other, err) : SUTRA_OK;
     *before = other;
     if (status == SUTRA_OK) {
         *before = entry->model;
@@ -249,9 +250,11 @@ static SutraStatus replace(SutraModels *models, const char *name, const char *pa
         entry->model = other;
         entry->used_ns = su_clock_ns();
         if (model) *model = su_model_retain(other);
-        char *old = entry->path;
-        entry->path = place;
-        place = old;
+        if (place) {
+            char *old = entry->path;
+            entry->path = place;
+            place = old;
+        }
     }
     su_free(place);
     entry->replacing = false;
