@@ -357,6 +357,16 @@ static void plan(Serving *serving, uint32_t port, SutraServerOptions *options)
                                     .no_page = args->no_page};
 }
 
+/* All is answered, but a thread hangs that may still use anything: only the process can go. */
+static void leave_behind(CliLineQueue *lines, const SutraError *err)
+{
+    char text[600];
+    snprintf(text, sizeof text, "sutra: %s", err->message);
+    cli_lines_add(lines, text);
+    cli_lines_close(lines);
+    _exit(CLI_DONE);
+}
+
 static SutraStatus serve(ServerLibrary *library, const ServeArgs *args, uint32_t port,
                          CliLineQueue *lines, SutraError *err)
 {
@@ -381,6 +391,7 @@ static SutraStatus serve(ServerLibrary *library, const ServeArgs *args, uint32_t
         raise_descriptor_limit();
         catch_signals(library, server);
         status = library->run(server, err);
+        if (status == SUTRA_E_TIMEOUT) leave_behind(lines, err);
     }
     cli_hold_signals(true);
     library->free(server);

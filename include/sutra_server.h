@@ -88,7 +88,8 @@ SUTRA_API SutraStatus sutra_server_add_alias(SutraServer *server, const char *na
                                              SutraError *err);
 
 /* Opens the first model and makes it ready, listens, and serves until it is stopped. Errors:
- * ARGUMENT (no model), IO (the address), and those of sutra_model_open. */
+ * ARGUMENT (no model), IO (the address), those of sutra_model_open; TIMEOUT: it was stopped and has
+ * ended, but a model is still being opened, so that sutra_server_free would wait. */
 SUTRA_API SutraStatus sutra_server_run(SutraServer *server, SutraError *err);
 
 /* Any thread, and signal handlers: no more connections, what has begun is answered, then
@@ -100,6 +101,7 @@ SUTRA_API void sutra_server_stop(SutraServer *server);
  * before, which is then freed. What cannot be opened stays as it was, and is logged. */
 SUTRA_API void sutra_server_reload(SutraServer *server);
 
+/* Waits for a model that is being opened. */
 SUTRA_API void sutra_server_free(SutraServer *server);
 
 /* For dlsym. */

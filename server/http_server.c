@@ -1,5 +1,7 @@
 #include "http_server.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -218,6 +220,7 @@ static void on_woken(void *user)
         if (server->listener) accept_some(server, 2 * BACKLOG);
         stop_listening(server);
         server->owner.is_draining = true;
+        server->end_ns = su_clock_ns() + server->owner.limits.drain_ms * UINT64_C(1000000);
         stop_tunnels(server);
         su_loop_after(server->drained, server->owner.limits.drain_ms);
         on_freed(&server->owner);

@@ -24,6 +24,7 @@ typedef struct SuHttpServer {
     int listen_fd;
     struct event *listener, *accepts_again, *drained;
     _Atomic int stops; /* times that it was asked to stop */
+    uint64_t end_ns;   /* clock when it ends at the latest, once it is to stop */
     char url[300];
 } SuHttpServer;
 

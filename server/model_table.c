@@ -363,3 +363,11 @@ static void on_reloaded(SuPost *post)
     }
     if (entry->reloads_again) reload(entry);
 }
+
+const char *su_model_table_at_work(const SuModelTable *table)
+{
+    for (size_t i = 0; i < table->num_entries; i++)
+        if (table->entries[i]->is_opening || table->entries[i]->is_reloading)
+            return table->entries[i]->id;
+    return "";
+}

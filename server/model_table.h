@@ -101,6 +101,9 @@ void su_model_entry_want(SuModelEntry *entry, SuModelWaiter *waiter);
  * when they are wanted. What cannot be opened stays as it was, and is logged. */
 void su_model_table_reload(SuModelTable *table);
 
+/* The id of a model that is being opened; "": none is. */
+const char *su_model_table_at_work(const SuModelTable *table);
+
 /* Between the two an open model stays open; a waiter that is called may begin at once. keep_ns: how
  * long it stays so after the last use; SU_KEEP_ALIVE_EVER: for good. */
 void su_model_entry_use(SuModelEntry *entry);

@@ -275,6 +275,21 @@ static SutraStatus open_first(SuServerContext *context, SutraError *err)
     return prepare_model(context, first->model, err);
 }
 
+/* As long as the server might still have gone on. A model on a disk that hangs may take for ever. */
+static SutraStatus wait_for_models(SuServerContext *context, SutraError *err)
+{
+    enum { LOOK_AGAIN_NS = 20000000 };
+    const SuHttpServer *http = &context->http;
+    for (;;) {
+        uint64_t now = su_clock_ns(), next = now + LOOK_AGAIN_NS;
+        if (su_worker_rests(&context->opener, next < http->end_ns ? next : http->end_ns))
+            return SUTRA_OK;
+        if (http->stops > 1 || su_clock_ns() >= http->end_ns) break;
+    }
+    SU_RAISE(err, SUTRA_E_TIMEOUT, "the server has ended, but a model is still being opened: %s",
+             su_model_table_at_work(&context->models));
+}
+
 SutraStatus sutra_server_run(SutraServer *server, SutraError *err)
 {
     SuServerContext *context = &server->context;
@@ -291,7 +306,8 @@ SutraStatus sutra_server_run(SutraServer *server, SutraError *err)
     if (server->options.ready)
         server->options.ready(server->options.user, context->http.url,
                               server->made_key ? server->key : NULL);
-    return su_http_server_run(&context->http, err);
+    SU_TRY(su_http_server_run(&context->http, err));
+    return wait_for_models(context, err);
 }
 
 void sutra_server_stop(SutraServer *server) { su_http_server_stop(&server->context.http); }
