@@ -65,6 +65,11 @@ class Streams(unittest.TestCase):
             self.assertEqual(ws.reply.headers["upgrade"], "websocket")
             self.assertNotIn("content-length", ws.reply.headers)
 
+    def test_lines_of_connection_are_one_list(self):
+        with self.server.connect() as connection:
+            connection.send(handshake(Connection="keep-alive").replace(b"\r\n\r\n", b"\r\nConnection: Upgrade\r\n\r\n"))
+            self.assertEqual(connection.answer().status, 101)
+
     def test_only_get_opens_one(self):
         with self.server.connect() as connection:
             connection.send(handshake().replace(b"GET", b"HEAD", 1))
