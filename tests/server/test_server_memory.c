@@ -249,7 +249,8 @@ static void a_server_is_not_made_without_memory(void **state)
 
 static int start(void **state)
 {
-    SutraServerOptions options = {.struct_size = sizeof options, .ready = ready};
+    SutraServerOptions options = {
+        .struct_size = sizeof options, .ready = ready, .max_request_tokens = 1 << 20};
     static pthread_t thread;
     static SutraStatus status;
     SutraError err;
