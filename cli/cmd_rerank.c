@@ -15,7 +15,7 @@ typedef struct RerankArgs {
     CliModelArgs model;
     const char *input, *field, *prompt_name;
     uint32_t top, max_tokens, long_text;
-    bool json;
+    bool json, raw_scores;
 } RerankArgs;
 
 enum { LONG_TEXT_ERROR = 2 };
@@ -39,6 +39,8 @@ static const CliOption own_options[] = {
      "print the best N texts only (default: all)", 1, UINT32_MAX},
     {"json", 0, CLI_OPTION_FLAG, NULL, offsetof(RerankArgs, json),
      "print {\"line\":…,\"score\":…,\"text\":…} a line", 0, 0},
+    {"raw-scores", 0, CLI_OPTION_FLAG, NULL, offsetof(RerankArgs, raw_scores),
+     "print logits, whatever the model makes of them", 0, 0},
     {"max-tokens", 0, CLI_OPTION_NUMBER, "N", offsetof(RerankArgs, max_tokens),
      "longest pair of query and text in tokens, special tokens included (default: the model's)", 1,
      UINT32_MAX},
@@ -91,8 +93,10 @@ static void sort(Ranking *ranking, const float *scores)
 static SutraStatus rank(const RerankArgs *args, const char *query, const CliSession *session,
                         CliReader *reader, Ranking *ranking, SutraError *err)
 {
-    SutraEmbedOptions options = {
-        .struct_size = sizeof options, .output = SUTRA_OUT_SCORES, .max_tokens = args->max_tokens};
+    SutraEmbedOptions options = {.struct_size = sizeof options,
+                                 .output = SUTRA_OUT_SCORES,
+                                 .max_tokens = args->max_tokens,
+                                 .raw_scores = args->raw_scores};
     unsigned char *scores = NULL;
     SutraResult *result = NULL;
     if (args->long_text == LONG_TEXT_ERROR) options.truncation = SUTRA_TRUNCATE_ERROR;

@@ -1,8 +1,8 @@
 /* cmd_serve.c - sutra serve: models over HTTP, by libsutra-server.
  *
  * The library is opened here and nowhere else, as that of pull is: no other command pays for it at
- * its start. SIGTERM, SIGINT and SIGHUP let it end what it has begun; a second one ends it at once.
- */
+ * its start. SIGTERM and SIGINT let it end what it has begun; a second one ends it at once. SIGHUP
+ * has it open its models anew, unless it is a terminal's that has gone: then it ends it too. */
 #include "atomic_file.h"
 #include "commands.h"
 #include "console.h"
@@ -18,12 +18,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 typedef struct ServeArgs {
     CliModelArgs model;
     CliTextList models, aliases;
     const char *host, *port, *api_key, *cors_origin, *openai_tokens;
-    uint32_t max_body, max_inputs, max_answers, max_connections, max_streams;
+    uint32_t max_body, max_inputs, max_request_tokens, max_answers, max_connections, max_streams;
     uint32_t max_queued_tokens, cache_bytes;
     uint32_t receive_ms, send_ms, idle_ms, queue_ms, drain_ms;
     uint32_t log;
@@ -71,6 +72,9 @@ static const CliOption own_options[] = {
      1, UINT32_MAX},
     {"max-inputs", 0, CLI_OPTION_NUMBER, "N", offsetof(ServeArgs, max_inputs),
      "most texts of a request (default: 2048)", 1, 1u << 20},
+    {"max-request-tokens", 0, CLI_OPTION_NUMBER, "N", offsetof(ServeArgs, max_request_tokens),
+     "most tokens of a request's texts together, which are then tokenised twice (default: any)", 1,
+     UINT32_MAX},
     {"max-connections", 0, CLI_OPTION_NUMBER, "N", offsetof(ServeArgs, max_connections),
      "most connections; what comes on top gets 503 (default: 4096)", 1, 1u << 20},
     {"max-streams", 0, CLI_OPTION_NUMBER, "N", offsetof(ServeArgs, max_streams),
@@ -107,11 +111,21 @@ typedef struct ServerLibrary {
     SutraServerAddAliasFunction add_alias;
     SutraServerRunFunction run;
     SutraServerStopFunction stop;
+    SutraServerReloadFunction reload;
     SutraServerFreeFunction free;
 } ServerLibrary;
 
-/* What the signal handler reads. */
+/* What the server's functions are given. */
+typedef struct Serving {
+    CliLineQueue *lines;
+    const ServeArgs *args;
+    char **ids; /* [one a model] in the order of -m */
+    size_t num_ids;
+} Serving;
+
+/* What the signal handlers read. */
 static SutraServerStopFunction volatile stop_server;
+static SutraServerReloadFunction volatile reload_server;
 static SutraServer *volatile running_server;
 
 static void on_signal(int number)
@@ -122,16 +136,28 @@ static void on_signal(int number)
     errno = before;
 }
 
+static void on_hangup(int number)
+{
+    int before = errno;
+    (void)number;
+    reload_server(running_server);
+    errno = before;
+}
+
 static void catch_signals(const ServerLibrary *library, SutraServer *server)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
     struct sigaction action = {.sa_handler = on_signal}, before;
     sigemptyset(&action.sa_mask);
     stop_server = library->stop;
+    reload_server = library->reload;
     running_server = server;
-    for (size_t i = 0; i < CLI_COUNT(signals); i++)
+    for (size_t i = 0; i < CLI_COUNT(signals); i++) {
+        bool reloads = signals[i] == SIGHUP && !isatty(STDIN_FILENO);
+        action.sa_handler = reloads ? on_hangup : on_signal;
         if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
             sigaction(signals[i], &action, NULL);
+    }
 }
 
 /* A connection is a descriptor. */
@@ -148,7 +174,8 @@ static bool open_library(ServerLibrary *library, SutraError *err)
 {
     static const char *const names[] = {"sutra_server_create",    "sutra_server_add_model",
                                         "sutra_server_add_alias", "sutra_server_run",
-                                        "sutra_server_stop",      "sutra_server_free"};
+                                        "sutra_server_stop",      "sutra_server_reload",
+                                        "sutra_server_free"};
     void *symbols[CLI_COUNT(names)];
     library->handle = dlopen(SUTRA_SERVER_LIBRARY, RTLD_NOW | RTLD_LOCAL);
     if (!library->handle) {
@@ -170,30 +197,51 @@ static bool open_library(ServerLibrary *library, SutraError *err)
     library->add_alias = (SutraServerAddAliasFunction)symbols[2];
     library->run = (SutraServerRunFunction)symbols[3];
     library->stop = (SutraServerStopFunction)symbols[4];
-    library->free = (SutraServerFreeFunction)symbols[5];
+    library->reload = (SutraServerReloadFunction)symbols[5];
+    library->free = (SutraServerFreeFunction)symbols[6];
     return true;
 }
 
 static void say_ready(void *user, const char *url, const char *made_key)
 {
+    const Serving *serving = user;
     char line[400];
     if (made_key) {
         snprintf(line, sizeof line, "sutra: API key: %s", made_key);
-        cli_lines_add(user, line);
+        cli_lines_add(serving->lines, line);
     }
     snprintf(line, sizeof line, "listening on %s", url);
-    cli_lines_add(user, line);
+    cli_lines_add(serving->lines, line);
 }
 
 static void say_line(void *user, int level, const char *line)
 {
+    const Serving *serving = user;
     char text[600];
     if (level > 1) return;
     snprintf(text, sizeof text, "sutra: %s", line);
-    cli_lines_add(user, text);
+    cli_lines_add(serving->lines, text);
 }
 
-static void say_request(void *user, const char *line) { cli_lines_add(user, line); }
+static void say_request(void *user, const char *line)
+{
+    const Serving *serving = user;
+    cli_lines_add(serving->lines, line);
+}
+
+static const char *model_name(const ServeArgs *args, size_t i)
+{
+    return args->models.count ? args->models.items[i] : NULL;
+}
+
+/* A name may by now stand for another revision in the cache. */
+static SutraStatus locate(void *user, const char *id, char *path, size_t capacity, SutraError *err)
+{
+    const Serving *serving = user;
+    size_t i = 0;
+    while (i + 1 < serving->num_ids && strcmp(serving->ids[i], id) != 0) i++;
+    return cli_find_model(model_name(serving->args, i), NULL, path, capacity, err);
+}
 
 /* A model's id: the name it was given by, of a path the last part. */
 static char *model_id(const char *name, const char *path)
@@ -212,19 +260,18 @@ static char *model_id(const char *name, const char *path)
     return last;
 }
 
-static SutraStatus add_model(const ServerLibrary *library, SutraServer *server, const char *name,
-                             const ServeArgs *args, SutraError *err)
+static SutraStatus add_model(const ServerLibrary *library, SutraServer *server, Serving *serving,
+                             SutraError *err)
 {
     char path[PATH_MAX], cache[PATH_MAX];
     SutraModelOptions options;
+    const char *name = model_name(serving->args, serving->num_ids);
     SutraStatus status = cli_find_model(name, NULL, path, sizeof path, err);
     if (status == SUTRA_OK)
-        status = cli_model_plan(&args->model, path, cache, sizeof cache, &options, err);
+        status = cli_model_plan(&serving->args->model, path, cache, sizeof cache, &options, err);
     if (status != SUTRA_OK) return status;
-    char *id = model_id(name, path);
-    status = library->add_model(server, id, path, &options, err);
-    free(id);
-    return status;
+    char *id = serving->ids[serving->num_ids++] = model_id(name, path);
+    return library->add_model(server, id, path, &options, err);
 }
 
 /* The target of an alias is a model as -m has it, or its id. */
@@ -248,16 +295,24 @@ static SutraStatus add_alias(const ServerLibrary *library, SutraServer *server, 
     return status;
 }
 
-static SutraStatus add_names(const ServerLibrary *library, SutraServer *server,
-                             const ServeArgs *args, SutraError *err)
+static SutraStatus add_names(const ServerLibrary *library, SutraServer *server, Serving *serving,
+                             SutraError *err)
 {
+    const ServeArgs *args = serving->args;
+    size_t num_models = args->models.count ? args->models.count : 1;
     SutraStatus status = SUTRA_OK;
-    if (args->models.count == 0) status = add_model(library, server, NULL, args, err);
-    for (size_t i = 0; status == SUTRA_OK && i < args->models.count; i++)
-        status = add_model(library, server, args->models.items[i], args, err);
+    serving->ids = cli_alloc(num_models, sizeof *serving->ids);
+    for (size_t i = 0; status == SUTRA_OK && i < num_models; i++)
+        status = add_model(library, server, serving, err);
     for (size_t i = 0; status == SUTRA_OK && i < args->aliases.count; i++)
         status = add_alias(library, server, args->aliases.items[i], err);
     return status;
+}
+
+static void free_serving(Serving *serving)
+{
+    for (size_t i = 0; i < serving->num_ids; i++) free(serving->ids[i]);
+    free(serving->ids);
 }
 
 static bool read_port(const char *text, uint32_t *port)
@@ -270,9 +325,9 @@ static bool read_port(const char *text, uint32_t *port)
     return *text >= '0' && *text <= '9' && !*end && number <= 65535;
 }
 
-static void plan(const ServeArgs *args, uint32_t port, CliLineQueue *lines,
-                 SutraServerOptions *options)
+static void plan(Serving *serving, uint32_t port, SutraServerOptions *options)
 {
+    const ServeArgs *args = serving->args;
     const char *no_auth = getenv("SUTRA_NO_AUTH");
     *options = (SutraServerOptions){.struct_size = sizeof *options,
                                     .host = args->host,
@@ -283,6 +338,7 @@ static void plan(const ServeArgs *args, uint32_t port, CliLineQueue *lines,
                                     .no_auth = no_auth && strcmp(no_auth, "1") == 0,
                                     .max_body = args->max_body,
                                     .max_inputs = args->max_inputs,
+                                    .max_request_tokens = args->max_request_tokens,
                                     .max_answers = args->max_answers,
                                     .max_streams = args->max_streams,
                                     .max_connections = args->max_connections,
@@ -294,10 +350,21 @@ static void plan(const ServeArgs *args, uint32_t port, CliLineQueue *lines,
                                     .drain_ms = args->drain_ms,
                                     .ready = say_ready,
                                     .log = say_line,
-                                    .user = lines,
+                                    .user = serving,
+                                    .locate = locate,
                                     .access = args->log >= LOG_JSON ? say_request : NULL,
                                     .access_text = args->log == LOG_TEXT,
                                     .no_page = args->no_page};
+}
+
+/* All is answered, but a thread hangs that may still use anything: only the process can go. */
+static void leave_behind(CliLineQueue *lines, const SutraError *err)
+{
+    char text[600];
+    snprintf(text, sizeof text, "sutra: %s", err->message);
+    cli_lines_add(lines, text);
+    cli_lines_close(lines);
+    _exit(CLI_DONE);
 }
 
 static SutraStatus serve(ServerLibrary *library, const ServeArgs *args, uint32_t port,
@@ -306,26 +373,29 @@ static SutraStatus serve(ServerLibrary *library, const ServeArgs *args, uint32_t
     SutraEngineOptions engine;
     SutraServerOptions options;
     SutraServer *server = NULL;
+    Serving serving = {.lines = lines, .args = args};
     SutraStatus status = cli_engine_plan(&args->model, &engine, err);
     if (status != SUTRA_OK) return status;
-    plan(args, port, lines, &options);
+    plan(&serving, port, &options);
     engine.max_queued_tokens = args->max_queued_tokens;
     engine.cache_bytes = args->cache_bytes;
     engine.log = say_line;
-    engine.log_user = lines;
+    engine.log_user = &serving;
     options.engine = &engine;
     cli_hold_signals(true); /* threads of the server leave signals to this one */
     status = library->create(&options, &server, err);
     cli_hold_signals(false);
-    if (status == SUTRA_OK) status = add_names(library, server, args, err);
+    if (status == SUTRA_OK) status = add_names(library, server, &serving, err);
     if (status == SUTRA_OK) {
         signal(SIGPIPE, SIG_IGN);
         raise_descriptor_limit();
         catch_signals(library, server);
         status = library->run(server, err);
+        if (status == SUTRA_E_TIMEOUT) leave_behind(lines, err);
     }
     cli_hold_signals(true);
     library->free(server);
+    free_serving(&serving);
     return status;
 }
 
@@ -362,8 +432,10 @@ const CliCommand cli_serve_command = {
         "/v2/embed, /v2/rerank), takes streams of text (GET /v1/stream, a WebSocket), and says\n"
         "how it is (GET /health, /ready, /metrics). Browsers get a page at / and the API's\n"
         "description at /docs (/openapi.json for programs). Prints where it listens once it is\n"
-        "ready. SIGTERM and SIGINT end it after what has begun is answered. Each option may be\n"
-        "given as a variable too, --max-body as SUTRA_MAX_BODY; flags as 1.\n"
+        "ready. SIGTERM and SIGINT end it after what has begun is answered, SIGHUP has it open "
+        "its\n"
+        "models anew. Each option may be given as a variable too, --max-body as SUTRA_MAX_BODY;\n"
+        "flags as 1.\n"
         "\n"
         "  sutra serve -m all-MiniLM-L6-v2 --alias text-embedding-3-small=all-MiniLM-L6-v2",
     .groups = groups,

@@ -4,7 +4,7 @@
  * has used it for idle_ms, or when another one needs its room in memory_budget; the one that was
  * used longest ago goes first. A model is in use as long as anybody but SutraModels holds a
  * reference: from sutra_models_get until sutra_model_free, and while calls and jobs run. One in use
- * is never closed. Any thread. */
+ * is never closed; it may be replaced. Any thread. */
 #ifndef SUTRA_MODELS_H
 #define SUTRA_MODELS_H
 
@@ -47,6 +47,14 @@ SUTRA_API SutraStatus sutra_models_remove(SutraModels *models, const char *name,
  * sutra_model_open; after a failure the next call tries again. */
 SUTRA_API SutraStatus sutra_models_get(SutraModels *models, const char *name, SutraModel **model,
                                        SutraError *err);
+
+/* What a name stands for from now on: the model at `path`, by the options of its sutra_models_add.
+ * path NULL: the same place, whose files may be others. It is opened, and *model is a reference as
+ * of sutra_models_get; model NULL: the next sutra_models_get opens it. The model before stays for
+ * those who use it, and is what others get until the new one is open. Errors: as sutra_models_get;
+ * then all is as it was. */
+SUTRA_API SutraStatus sutra_models_replace(SutraModels *models, const char *name, const char *path,
+                                           SutraModel **model, SutraError *err);
 
 /* Closes all that are not in use, whatever idle_ms says. */
 SUTRA_API void sutra_models_close_idle(SutraModels *models);

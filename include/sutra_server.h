@@ -65,6 +65,12 @@ typedef struct SutraServerOptions {
     /* A file of tiktoken's ("cl100k_base.tiktoken"): token ids in requests to OpenAI's API become
      * the texts that they stand for. NULL: they are refused. */
     const char *openai_tokens;
+    /* Where the model `id` is now, asked by a reload: a path as of sutra_server_add_model, into
+     * path [capacity]. On a thread of the server. NULL: where it was. */
+    SutraStatus (*locate)(void *user, const char *id, char *path, size_t capacity, SutraError *err);
+    /* Of the texts of a request for vectors or scores, each as far as it is read, prompts and
+     * special tokens included; 0: any. Each text is then tokenised twice. Not of streams. */
+    uint64_t max_request_tokens;
 } SutraServerOptions;
 
 /* Makes the engine. The options are copied, host and api_key too. Errors: ARGUMENT, MEMORY, LIMIT,
@@ -82,13 +88,20 @@ SUTRA_API SutraStatus sutra_server_add_alias(SutraServer *server, const char *na
                                              SutraError *err);
 
 /* Opens the first model and makes it ready, listens, and serves until it is stopped. Errors:
- * ARGUMENT (no model), IO (the address), and those of sutra_model_open. */
+ * ARGUMENT (no model), IO (the address), those of sutra_model_open; TIMEOUT: it was stopped and has
+ * ended, but a model is still being opened, so that sutra_server_free would wait. */
 SUTRA_API SutraStatus sutra_server_run(SutraServer *server, SutraError *err);
 
 /* Any thread, and signal handlers: no more connections, what has begun is answered, then
  * sutra_server_run returns OK, after drain_ms at most. A second call ends it at once. */
 SUTRA_API void sutra_server_stop(SutraServer *server);
 
+/* Any thread, and signal handlers: the files of all open models are opened anew, while requests go
+ * on. Those that come once a model is ready get it, those that began before are answered by the one
+ * before, which is then freed. What cannot be opened stays as it was, and is logged. */
+SUTRA_API void sutra_server_reload(SutraServer *server);
+
+/* Waits for a model that is being opened. */
 SUTRA_API void sutra_server_free(SutraServer *server);
 
 /* For dlsym. */
@@ -100,6 +113,7 @@ typedef SutraStatus (*SutraServerAddAliasFunction)(SutraServer *, const char *, 
                                                    SutraError *);
 typedef SutraStatus (*SutraServerRunFunction)(SutraServer *, SutraError *);
 typedef void (*SutraServerStopFunction)(SutraServer *);
+typedef void (*SutraServerReloadFunction)(SutraServer *);
 typedef void (*SutraServerFreeFunction)(SutraServer *);
 
 #ifdef __cplusplus

@@ -31,7 +31,7 @@ static SuText host_name(SuText host)
 bool su_access_allows_host(const SuAccess *access, const SuHttpHead *head)
 {
     if (!access->is_loopback) return true;
-    SuText given = su_http_header(head, "host");
+    SuText given = su_http_host(head);
     if (!given.data) return head->is_old;
     SuText name = host_name(given);
     return su_text_is_word(name, "localhost") || su_text_is(name, "127.0.0.1") ||
@@ -53,7 +53,7 @@ SuText su_access_shared_origin(const SuAccess *access, const SuHttpHead *head)
 
 bool su_access_allows_origin(const SuAccess *access, const SuHttpHead *head)
 {
-    SuText origin = su_http_header(head, "origin"), host = su_http_header(head, "host");
+    SuText origin = su_http_header(head, "origin"), host = su_http_host(head);
     static const char *const schemes[] = {"http://", "https://"};
     if (!origin.data || su_access_shared_origin(access, head).data) return true;
     if (!host.data) return false;

@@ -122,14 +122,6 @@ static bool read_truncate(SuReading *r, const json_t *value)
     return su_field_refuse(r, "NONE, START or END");
 }
 
-static bool read_max_tokens(SuReading *r, const json_t *value)
-{
-    uint64_t number = 0;
-    bool good = su_field_number(r, value, 1, UINT32_MAX, &number);
-    r->request->most_tokens = (uint32_t)number;
-    return good;
-}
-
 static const SuField fields[] = {{"texts", read_texts, false},
                                  {"inputs", read_inputs, false},
                                  {"images", refuse_images, false},
@@ -137,7 +129,7 @@ static const SuField fields[] = {{"texts", read_texts, false},
                                  {"input_type", read_input_type, false},
                                  {"embedding_types", read_types, false},
                                  {"output_dimension", su_field_dimensions, false},
-                                 {"max_tokens", read_max_tokens, false},
+                                 {"max_tokens", su_field_max_tokens, false},
                                  {"truncate", read_truncate, false},
                                  {"priority", su_field_unused, false},
                                  {NULL, NULL, false}};
@@ -145,9 +137,8 @@ static const SuField fields[] = {{"texts", read_texts, false},
 static bool read_request(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
                          SuProblem *problem)
 {
-    SuReading r = {
-        .words = &su_cohere_words, .limits = limits, .request = request, .problem = problem};
-    const json_t *root = su_fields_document(&r, body);
+    SuReading r;
+    const json_t *root = su_reading_begin(&r, &su_cohere_words, limits, body, request, problem);
     request->options.truncation = SUTRA_TRUNCATE_RIGHT;
     request->options.normalize = SUTRA_NORMALIZE_YES;
     if (!root || !su_fields_read(&r, root, fields)) return false;

@@ -88,29 +88,28 @@ static bool read_options(SuReading *r, const json_t *value)
 static const SuField embed_fields[] = {{"input", read_input, false}, FIELDS};
 static const SuField embeddings_fields[] = {{"prompt", read_prompt, false}, FIELDS};
 
-static bool read_fields(SuReading *r, SuText body, const SuField *fields)
+static bool read_body(const SuFieldWords *words, const SuField *fields, const SuEmbedLimits *limits,
+                      SuText body, SuEmbedRequest *request, SuProblem *problem)
 {
-    if (body.size == 0) return su_problem_set(r->problem, 400, NULL, NULL, "missing request body");
-    const json_t *root = su_fields_document(r, body);
-    r->request->options.truncation = SUTRA_TRUNCATE_MODEL;
-    return root && su_fields_read(r, root, fields);
+    SuReading r;
+    if (body.size == 0) return su_problem_set(problem, 400, NULL, NULL, "missing request body");
+    const json_t *root = su_reading_begin(&r, words, limits, body, request, problem);
+    request->options.truncation = SUTRA_TRUNCATE_MODEL;
+    return root && su_fields_read(&r, root, fields);
 }
 
 static bool read_embed(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
                        SuProblem *problem)
 {
-    SuReading r = {.words = &embed_words, .limits = limits, .request = request, .problem = problem};
     request->options.normalize = SUTRA_NORMALIZE_YES;
-    return read_fields(&r, body, embed_fields);
+    return read_body(&embed_words, embed_fields, limits, body, request, problem);
 }
 
 static bool read_embeddings(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
                             SuProblem *problem)
 {
-    SuReading r = {
-        .words = &embeddings_words, .limits = limits, .request = request, .problem = problem};
     request->options.normalize = SUTRA_NORMALIZE_NO;
-    return read_fields(&r, body, embeddings_fields);
+    return read_body(&embeddings_words, embeddings_fields, limits, body, request, problem);
 }
 
 static SuModelEntry *find_model(const SuModelTable *models, const SuEmbedRequest *request,

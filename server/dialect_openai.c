@@ -137,8 +137,8 @@ static const SuField fields[] = {{"input", read_input, true},
 static bool read_request(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
                          SuProblem *problem)
 {
-    SuReading r = {.words = &words, .limits = limits, .request = request, .problem = problem};
-    const json_t *root = su_fields_document(&r, body);
+    SuReading r;
+    const json_t *root = su_reading_begin(&r, &words, limits, body, request, problem);
     return root && su_fields_read(&r, root, fields);
 }
 

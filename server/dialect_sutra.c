@@ -17,9 +17,8 @@ static const SuField fields[] = {{"texts", su_field_inputs, true},
 static bool read_request(const SuEmbedLimits *limits, SuText body, SuEmbedRequest *request,
                          SuProblem *problem)
 {
-    SuReading r = {
-        .words = &su_tei_words, .limits = limits, .request = request, .problem = problem};
-    const json_t *root = su_fields_document(&r, body);
+    SuReading r;
+    const json_t *root = su_reading_begin(&r, &su_tei_words, limits, body, request, problem);
     if (!root) return false;
     bool has_texts = json_object_get(root, "texts"), has_inputs = json_object_get(root, "inputs");
     if (has_texts == has_inputs)

@@ -183,9 +183,8 @@ bool su_tei_read_embed(SuReading *r, const json_t *root)
 static bool read_body(const SuEmbedLimits *limits, SuText body, const SuField *fields,
                       SuEmbedRequest *request, SuProblem *problem)
 {
-    SuReading r = {
-        .words = &su_tei_words, .limits = limits, .request = request, .problem = problem};
-    const json_t *root = su_fields_document(&r, body);
+    SuReading r;
+    const json_t *root = su_reading_begin(&r, &su_tei_words, limits, body, request, problem);
     if (!root) return false;
     if (!fields) {
         bool is_similarity = json_is_object(json_object_get(root, "inputs"));
@@ -439,7 +438,8 @@ void su_tei_predict(SuExchange *exchange)
 void su_tei_problem(SuHttpResponse *response, const SuHttpProblem *problem)
 {
     const char *code = problem->code ? problem->code : "";
-    bool too_long = strcmp(code, "context_length_exceeded") == 0;
+    bool too_long =
+        strcmp(code, "context_length_exceeded") == 0 || strcmp(code, "max_tokens_per_request") == 0;
     bool unsupported = strcmp(code, "unsupported") == 0;
     if (too_long) response->status = 413;
     if (unsupported) response->status = 424;

@@ -4,12 +4,13 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "engine_counts.h"
+#include "request_tokens.h"
 
 #include <stdio.h>
 #include <string.h>
 
 /* What is larger goes to the worker: about half a millisecond of work. */
-enum { MOST_BODY = 65536, MOST_VALUES = 12288 };
+enum { MOST_BODY = 65536, MOST_VALUES = 12288, MOST_COUNTED = 4096 };
 enum { VALUE_BYTES = 16 }; /* that a float takes in an answer, at most */
 enum { WAITING_NS = 100000000 };
 
@@ -212,12 +213,18 @@ static bool expect(EmbedCall *call, uint64_t bytes)
     return false;
 }
 
+/* Of a text, as far as it is read. */
+static uint32_t most_tokens(const EmbedCall *call)
+{
+    uint32_t most = call->request.most_tokens, models = call->entry->info.max_tokens;
+    return most && most < models ? most : models;
+}
+
 static void submit(EmbedCall *call)
 {
     SuEmbedRequest *request = &call->request;
     SutraError err = {0};
-    uint32_t most = request->most_tokens;
-    if (most && most < call->entry->info.max_tokens) request->options.max_tokens = most;
+    request->options.max_tokens = most_tokens(call);
     if (!expect(call, count_values(call) * VALUE_BYTES)) return;
     call->exchange->work = call;
     SutraStatus status =
@@ -231,6 +238,47 @@ static void submit(EmbedCall *call)
     su_problem_of_engine(&call->problem, &err);
     say_when(call);
     fail(call);
+}
+
+/* ---- a limit on tokens ---- */
+
+static void count_tokens(EmbedCall *call)
+{
+    const SuEmbedRequest *request = &call->request;
+    call->is_read = su_request_tokens_fit(call->entry->model, request->inputs, request->num_inputs,
+                                          most_tokens(call),
+                                          call->context->limits.max_request_tokens, &call->problem);
+}
+
+static void on_counted(SuPost *post)
+{
+    EmbedCall *call = CALL_OF(post, post);
+    if (!call->exchange->connection)
+        answer(call);
+    else if (call->is_read)
+        submit(call);
+    else
+        fail(call);
+}
+
+static void count_on_worker(SuWork *work)
+{
+    EmbedCall *call = CALL_OF(work, work);
+    count_tokens(call);
+    next_on_loop(call, on_counted);
+}
+
+static void count_and_submit(EmbedCall *call)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < call->request.num_inputs; i++)
+        bytes += call->request.inputs[i].text_size + call->request.inputs[i].pair_size;
+    if (bytes > MOST_COUNTED) {
+        next_on_worker(call, count_on_worker);
+        return;
+    }
+    count_tokens(call);
+    on_counted(&call->post);
 }
 
 /* ---- what needs no engine ---- */
@@ -262,6 +310,8 @@ static void use_model(EmbedCall *call)
         fail(call);
     } else if (dialect->work) {
         if (expect(call, call->request.work_bytes)) next_on_worker(call, work_on_worker);
+    } else if (call->request.num_inputs > 0 && call->context->limits.max_request_tokens) {
+        count_and_submit(call);
     } else if (call->request.num_inputs > 0) {
         submit(call);
     } else {

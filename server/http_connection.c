@@ -352,6 +352,12 @@ static bool take_head(SuConnection *c)
     return true;
 }
 
+static void advance_tunnel(SuConnection *c)
+{
+    if (evbuffer_get_length(c->in) > 0) c->tunnel->received(c->tunnel, c->in);
+    if (c->has_ended && c->state == TUNNEL && c->tunnel) c->tunnel->ended(c->tunnel);
+}
+
 /* As far as it goes with the bytes that are there. */
 static void advance(SuConnection *c)
 {
@@ -362,14 +368,14 @@ static void advance(SuConnection *c)
         } else if (c->state == BODY) {
             goes_on = take_body(c);
         } else {
-            if (c->state == TUNNEL && evbuffer_get_length(c->in) > 0)
-                c->tunnel->received(c->tunnel, c->in);
+            if (c->state == TUNNEL) advance_tunnel(c);
             goes_on = false;
         }
     }
     if (c->is_dead) return;
     bool waits = c->state == PARKED || c->state == SENDING || c->state == TUNNEL;
-    set_reading(c, !waits || evbuffer_get_length(c->in) < SU_READ_AHEAD);
+    bool has_room = !waits || evbuffer_get_length(c->in) < SU_READ_AHEAD;
+    set_reading(c, has_room && !(c->state == TUNNEL && c->has_ended));
 }
 
 /* ---- events ---- */
@@ -381,6 +387,10 @@ static bool read_in(SuConnection *c)
     if (got > 0) c->owner->bytes_in += (uint64_t)got;
     if (got > 0) return true;
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return true;
+    if (got == 0 && c->state == TUNNEL) {
+        c->has_ended = true;
+        return true;
+    }
     /* who has sent all it has to say may still read an answer that is on its way */
     if (got == 0 && c->state == SENDING) {
         c->closes = true;
@@ -418,7 +428,7 @@ static void on_hung_up(evutil_socket_t fd, short what, void *user)
     enter(c);
     if (c->state == SENDING)
         c->closes = true;
-    else
+    else if (c->state != TUNNEL) /* that one reads what is left, or fails when it sends */
         end_connection(c);
     leave(c);
 }

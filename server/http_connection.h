@@ -14,6 +14,8 @@
  *
  *   PARKED ──► TUNNEL ──► closed
  *
+ * A tunnel whose client has closed its sending half is told so, and may still send.
+ *
  * While an exchange is parked its client is listened to: when it closes, also its sending half
  * alone, the exchange is told (gone). Requests that it has sent ahead wait in a buffer of at most
  * SU_READ_AHEAD bytes, then in the kernel, and the client's end is still
@@ -63,7 +65,8 @@ typedef struct SuConnection {
     SuConnectionOwner *owner;
     int fd, state,
         depth; /* depth: of calls on the connection, the last of which frees a dead one */
-    bool is_dead, is_busy, closes, reads, is_quiet; /* is_quiet: its tunnel was told */
+    bool is_dead, is_busy, closes, reads;
+    bool is_quiet, has_ended; /* of a tunnel: it was told that nothing comes; nothing will come */
     struct event *readable, *writable, *deadline, *hung_up;
     struct evbuffer *in, *out;
     SuExchange *exchange; /* being received, or parked */

@@ -71,6 +71,33 @@ static bool decode_path(SuText *path)
     return true;
 }
 
+/* Of "http://host:port/path?query", which a proxy is sent and a server must take too (RFC 9112
+ * 3.2.2), the host; *target becomes the rest. Another target stays as it is. False: no host. */
+static bool read_authority(SuText *target, SuHttpHead *head)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        size_t size = strlen(schemes[i]), end = size;
+        if (target->size < size || !su_text_is_word((SuText){target->data, size}, schemes[i]))
+            continue;
+        while (end < target->size && target->data[end] != '/' && target->data[end] != '?') end++;
+        head->authority = (SuText){target->data + size, end - size};
+        if (end == size || target->data[size] == ':' ||
+            memchr(head->authority.data, '@', head->authority.size))
+            return false;
+        *target = (SuText){target->data + end, target->size - end};
+        if (target->size && target->data[0] == '/') return true;
+        /* without a path it is "/", which takes the place of the host's last byte */
+        memmove((char *)head->authority.data - 1, head->authority.data, head->authority.size);
+        head->authority.data--;
+        target->data--;
+        target->size++;
+        ((char *)target->data)[0] = '/';
+        return true;
+    }
+    return true;
+}
+
 static int read_target(SuText target, SuHttpHead *head, const char **reason)
 {
     for (size_t i = 0; i < target.size; i++)
@@ -80,6 +107,8 @@ static int read_target(SuText target, SuHttpHead *head, const char **reason)
         head->path = target;
         return 0;
     }
+    if (!read_authority(&target, head))
+        return refuse(400, reason, "The request target names no host that could be this server.");
     if (target.size == 0 || target.data[0] != '/')
         return refuse(400, reason, "The request target must begin with a slash.");
     const char *mark = memchr(target.data, '?', target.size);
@@ -201,7 +230,7 @@ int su_http_head_read(char *text, size_t size, SuHttpHead *head, const char **re
     static const char sense[] = "Lines of the head end with CR and LF.";
     Cursor cursor = {text, text + size};
     SuText line;
-    head->method = head->path = head->query = (SuText){0};
+    head->method = head->path = head->query = head->authority = (SuText){0};
     head->num_headers = 0;
     head->content_length = 0;
     head->is_chunked = head->keep_alive = head->expects_continue = head->is_old = false;
@@ -213,6 +242,19 @@ int su_http_head_read(char *text, size_t size, SuHttpHead *head, const char **re
         status = read_header(line, head, reason);
     }
     return status;
+}
+
+bool su_http_header_has(const SuHttpHead *head, const char *name, const char *word)
+{
+    for (size_t i = 0; i < head->num_headers; i++)
+        if (su_text_is_word(head->headers[i].name, name) && has_word(head->headers[i].value, word))
+            return true;
+    return false;
+}
+
+SuText su_http_host(const SuHttpHead *head)
+{
+    return head->authority.data ? head->authority : su_http_header(head, "host");
 }
 
 SuText su_http_header(const SuHttpHead *head, const char *name)

@@ -31,6 +31,7 @@ typedef struct SuHttpHeader {
 
 typedef struct SuHttpHead {
     SuText method, path, query; /* the path begins with "/"; "*" of OPTIONS */
+    SuText authority;           /* of a target "http://host/path"; else data NULL */
     SuHttpHeader headers[SU_HTTP_MAX_HEADERS];
     size_t num_headers;
     bool keep_alive;
@@ -47,6 +48,13 @@ int su_http_head_read(char *text, size_t size, SuHttpHead *head, const char **re
 
 /* The first header of that name (any case); data NULL: there is none. */
 SuText su_http_header(const SuHttpHead *head, const char *name);
+
+/* Whether one of the lists of words with commas between them that have that name holds a word. */
+bool su_http_header_has(const SuHttpHead *head, const char *name, const char *word);
+
+/* What the request is sent to, with its port: of the target, else of the header Host, which the
+ * former makes void. data NULL: not said. */
+SuText su_http_host(const SuHttpHead *head);
 
 /* ---- chunked bodies ---- */
 

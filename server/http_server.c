@@ -1,5 +1,7 @@
 #include "http_server.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -212,11 +214,13 @@ static void on_woken(void *user)
 {
     SuHttpServer *server = user;
     int stops = server->stops;
+    if (server->woken) server->woken(server->context);
     if (stops == 0) return;
     if (!server->owner.is_draining) {
         if (server->listener) accept_some(server, 2 * BACKLOG);
         stop_listening(server);
         server->owner.is_draining = true;
+        server->end_ns = su_clock_ns() + server->owner.limits.drain_ms * UINT64_C(1000000);
         stop_tunnels(server);
         su_loop_after(server->drained, server->owner.limits.drain_ms);
         on_freed(&server->owner);
@@ -240,6 +244,7 @@ SutraStatus su_http_server_open(SuHttpServer *server, const SuHttpOptions *optio
         .table = options->table,
         .context = options->context,
         .finished = options->finished,
+        .woken = options->woken,
         .listen_fd = -1,
         .access = {.key = options->key, .host = options->host, .origins = options->origins}};
     server->owner = (SuConnectionOwner){.loop = &server->loop,

@@ -20,9 +20,11 @@ typedef struct SuHttpServer {
     SuAccess access;
     void *context; /* of every exchange */
     void (*finished)(SuExchange *exchange);
+    void (*woken)(void *context); /* as SuHttpOptions */
     int listen_fd;
     struct event *listener, *accepts_again, *drained;
     _Atomic int stops; /* times that it was asked to stop */
+    uint64_t end_ns;   /* clock when it ends at the latest, once it is to stop */
     char url[300];
 } SuHttpServer;
 
@@ -37,6 +39,7 @@ typedef struct SuHttpOptions {
     SuRouteTable table;
     void *context;
     void (*finished)(SuExchange *exchange); /* as SuExchange has it */
+    void (*woken)(void *context);           /* after each su_loop_wake; NULL: nothing */
 } SuHttpOptions;
 
 /* Makes the loop; listens to nothing yet. *server stays where it is. */

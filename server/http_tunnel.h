@@ -18,6 +18,8 @@ typedef struct SuTunnel {
      * read until su_tunnel_resume. */
     void (*received)(struct SuTunnel *tunnel, struct evbuffer *in);
     void (*sent)(struct SuTunnel *tunnel); /* all that was given has left */
+    /* The client sends no more, but may read; after each `received` from then on. */
+    void (*ended)(struct SuTunnel *tunnel);
     /* Nothing came for idle_ms. After as long again it is closed. */
     void (*quiet)(struct SuTunnel *tunnel);
     void (*stops)(struct SuTunnel *tunnel); /* the server is to end */

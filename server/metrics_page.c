@@ -144,6 +144,16 @@ static void write_connections(SuReplyText *body, const SuConnectionOwner *owner)
         (double)owner->room.used);
 }
 
+static void write_models(SuReplyText *body, const SuModelTable *table)
+{
+    one(body, "sutra_model_reloads_total", "counter",
+        "Models whose files were opened anew, and took the place of the model before.",
+        (double)table->num_reloads);
+    one(body, "sutra_model_reload_failures_total", "counter",
+        "Models that could not be opened anew: the one before stayed.",
+        (double)table->num_failed_reloads);
+}
+
 /* ---- what the engine says ---- */
 
 static void write_engine(SuReplyText *body, const json_t *counts)
@@ -266,6 +276,7 @@ void su_metrics_page(SuExchange *exchange)
     write_connections(body, &context->http.owner);
     one(body, "sutra_open_streams", "gauge", "WebSocket streams that are open.",
         context->num_streams);
+    write_models(body, &context->models);
     write_engine(body, counts);
     write_devices(body, json_object_get(counts, "devices"));
     write_process(body, context->started);

@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-json_t *su_fields_document(const SuReading *r, SuText body)
+const json_t *su_reading_begin(SuReading *r, const SuFieldWords *words, const SuEmbedLimits *limits,
+                               SuText body, SuEmbedRequest *request, SuProblem *problem)
 {
-    r->request->document = su_json_body_read(body, r->problem);
-    return r->request->document;
+    *r = (SuReading){.words = words, .limits = limits, .request = request, .problem = problem};
+    request->document = su_json_body_read(body, problem);
+    return request->document;
 }
 
 bool su_field_refuse(const SuReading *r, const char *wanted)
@@ -154,6 +156,14 @@ bool su_field_dimensions(SuReading *r, const json_t *value)
     uint64_t number = 0;
     bool good = su_field_number(r, value, 1, 1 << 20, &number);
     r->request->options.dim = (uint32_t)number;
+    return good;
+}
+
+bool su_field_max_tokens(SuReading *r, const json_t *value)
+{
+    uint64_t number = 0;
+    bool good = su_field_number(r, value, 1, UINT32_MAX, &number);
+    r->request->most_tokens = (uint32_t)number;
     return good;
 }
 

@@ -39,7 +39,8 @@ typedef struct SuField {
 } SuField;
 
 /* The body as an object, which becomes request->document. NULL: *problem says why not. */
-json_t *su_fields_document(const SuReading *r, SuText body);
+const json_t *su_reading_begin(SuReading *r, const SuFieldWords *words, const SuEmbedLimits *limits,
+                               SuText body, SuEmbedRequest *request, SuProblem *problem);
 /* All fields of an object, in the order of the table, whose last name is NULL. False, here and
  * below: *problem says why not. */
 bool su_fields_read(SuReading *r, const json_t *object, const SuField *fields);
@@ -62,6 +63,8 @@ bool su_field_inputs(SuReading *r, const json_t *value);
 
 bool su_field_model(SuReading *r, const json_t *value);
 bool su_field_dimensions(SuReading *r, const json_t *value);
+/* Of a text. */
+bool su_field_max_tokens(SuReading *r, const json_t *value);
 bool su_field_normalize(SuReading *r, const json_t *value);
 bool su_field_truncate(SuReading *r, const json_t *value);
 /* After the inputs. */

@@ -55,14 +55,6 @@ static bool read_return_documents(SuReading *r, const json_t *value)
     return good;
 }
 
-static bool read_max_tokens(SuReading *r, const json_t *value)
-{
-    uint64_t number = 0;
-    bool good = su_field_number(r, value, 1, UINT32_MAX, &number);
-    r->request->most_tokens = (uint32_t)number;
-    return good;
-}
-
 static bool read_max_chunks(SuReading *r, const json_t *value)
 {
     if (json_is_integer(value) && json_integer_value(value) == 1) return true;
@@ -79,7 +71,7 @@ static bool read_rank_fields(SuReading *r, const json_t *value)
 #define FIELDS                                                          \
     {"documents", read_documents, true}, {"query", read_query, true},   \
         {"model", su_field_model, false}, {"top_n", read_top_n, false}, \
-        {"max_tokens_per_doc", read_max_tokens, false},                 \
+        {"max_tokens_per_doc", su_field_max_tokens, false},             \
     {                                                                   \
         "priority", su_field_unused, false                              \
     }
@@ -95,9 +87,8 @@ static const SuField fields_v2[] = {FIELDS, {NULL, NULL, false}};
 static bool read_fields(const SuEmbedLimits *limits, SuText body, const SuField *fields,
                         SuEmbedRequest *request, SuProblem *problem)
 {
-    SuReading r = {
-        .words = &su_cohere_words, .limits = limits, .request = request, .problem = problem};
-    const json_t *root = su_fields_document(&r, body);
+    SuReading r;
+    const json_t *root = su_reading_begin(&r, &su_cohere_words, limits, body, request, problem);
     request->options.truncation = SUTRA_TRUNCATE_MODEL;
     request->options.output = SUTRA_OUT_SCORES;
     return root && su_fields_read(&r, root, fields);

@@ -21,6 +21,7 @@
 #include "tei_tokens.h"
 #include "web_page.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -33,6 +34,7 @@ struct SutraServer {
     char *host, *key, *origins;  /* NULL: none */
     SuTokenBytes *openai_tokens; /* NULL: none */
     bool made_key, has_run;
+    atomic_bool reloads; /* it was asked to */
 };
 
 static const SuRoute routes[] = {
@@ -142,6 +144,14 @@ static void finished(SuExchange *exchange)
     context->access(context->access_user, line);
 }
 
+static void on_woken(void *context)
+{
+    SutraServer *server = context;
+    if (!atomic_exchange(&server->reloads, false)) return;
+    if (!su_http_server_is_stopping(&server->context.http))
+        su_model_table_reload(&server->context.models);
+}
+
 static void settle_http(SutraServer *server)
 {
     const SutraServerOptions *options = &server->options;
@@ -156,6 +166,7 @@ static void settle_http(SutraServer *server)
                         .table = table,
                         .context = &server->context,
                         .finished = finished,
+                        .woken = on_woken,
                         .limits = {.max_body = max_body,
                                    .max_received = BODIES * max_body,
                                    .max_head = or_default(options->max_head, 16384),
@@ -169,8 +180,20 @@ static void settle_http(SutraServer *server)
         (SuEmbedLimits){.max_inputs = or_default(options->max_inputs, 2048),
                         .truncates = options->truncate == 1,
                         .queue_ns = or_default(options->queue_ms, 60000) * UINT64_C(1000000),
+                        .max_request_tokens = options->max_request_tokens,
                         .max_text = max_body,
                         .openai_tokens = server->openai_tokens};
+}
+
+/* Its first request is then as fast as the rest. */
+static SutraStatus prepare_model(void *user, SutraModel *model, SutraError *err)
+{
+    SuServerContext *context = user;
+    SutraEmbedOptions options = {.struct_size = sizeof options};
+    SutraModelInfo info = {.struct_size = sizeof info};
+    SU_TRY(sutra_model_info(model, &info, err));
+    if (info.outputs >> SUTRA_OUT_SCORES & 1) options.output = SUTRA_OUT_SCORES;
+    return sutra_model_warmup(context->engine, model, &options, err);
 }
 
 static SutraStatus make_parts(SutraServer *server, SutraError *err)
@@ -191,6 +214,12 @@ static SutraStatus make_parts(SutraServer *server, SutraError *err)
     SU_TRY(su_worker_start(&context->opener, err));
     SU_TRY(
         su_model_table_open(&context->models, &context->http.loop, &context->opener, &models, err));
+    context->models.reload = (SuModelReload){.locate = server->options.locate,
+                                             .locate_user = server->options.user,
+                                             .prepare = prepare_model,
+                                             .prepare_user = context,
+                                             .log = server->options.log,
+                                             .log_user = server->options.user};
     return sutra_engine_create(server->options.engine, &context->engine, err);
 }
 
@@ -237,16 +266,28 @@ SutraStatus sutra_server_add_alias(SutraServer *server, const char *name, const 
     return su_model_table_alias(&server->context.models, name, id, err);
 }
 
-/* So that what is wrong with the first model is seen at once, and the first request is as fast as
- * the rest. */
+/* So that what is wrong with the first model is seen at once. */
 static SutraStatus open_first(SuServerContext *context, SutraError *err)
 {
-    SutraEmbedOptions options = {.struct_size = sizeof options};
     if (context->models.num_entries == 0) SU_RAISE(err, SUTRA_E_ARGUMENT, "no model to serve");
     SuModelEntry *first = context->models.entries[0];
     SU_TRY(su_model_entry_open(first, err));
-    if (first->info.outputs >> SUTRA_OUT_SCORES & 1) options.output = SUTRA_OUT_SCORES;
-    return sutra_model_warmup(context->engine, first->model, &options, err);
+    return prepare_model(context, first->model, err);
+}
+
+/* As long as the server might still have gone on. A model on a disk that hangs may take for ever. */
+static SutraStatus wait_for_models(SuServerContext *context, SutraError *err)
+{
+    enum { LOOK_AGAIN_NS = 20000000 };
+    const SuHttpServer *http = &context->http;
+    for (;;) {
+        uint64_t now = su_clock_ns(), next = now + LOOK_AGAIN_NS;
+        if (su_worker_rests(&context->opener, next < http->end_ns ? next : http->end_ns))
+            return SUTRA_OK;
+        if (http->stops > 1 || su_clock_ns() >= http->end_ns) break;
+    }
+    SU_RAISE(err, SUTRA_E_TIMEOUT, "the server has ended, but a model is still being opened: %s",
+             su_model_table_at_work(&context->models));
 }
 
 SutraStatus sutra_server_run(SutraServer *server, SutraError *err)
@@ -265,10 +306,17 @@ SutraStatus sutra_server_run(SutraServer *server, SutraError *err)
     if (server->options.ready)
         server->options.ready(server->options.user, context->http.url,
                               server->made_key ? server->key : NULL);
-    return su_http_server_run(&context->http, err);
+    SU_TRY(su_http_server_run(&context->http, err));
+    return wait_for_models(context, err);
 }
 
 void sutra_server_stop(SutraServer *server) { su_http_server_stop(&server->context.http); }
+
+void sutra_server_reload(SutraServer *server)
+{
+    atomic_store(&server->reloads, true);
+    su_loop_wake(&server->context.http.loop);
+}
 
 /* No client is left when it begins; what they asked for ends one thread after the other. */
 void sutra_server_free(SutraServer *server)

@@ -13,6 +13,7 @@ typedef struct SuEmbedLimits {
     uint32_t max_inputs;
     bool truncates; /* too long texts are cut unless the request says otherwise; else refused */
     uint64_t queue_ns;
+    uint64_t max_request_tokens;       /* of all texts; 0: any */
     uint64_t max_text;                 /* bytes that a request's token ids may stand for */
     const SuTokenBytes *openai_tokens; /* NULL: token ids are refused */
 } SuEmbedLimits;

@@ -12,10 +12,11 @@
 #include <string.h>
 
 enum {
-    MOST_MESSAGE = 1 << 20,  /* bytes */
-    MOST_WAITING = 1 << 18,  /* bytes of text, before the client is not read from for a while */
-    MOST_UNSENT = 1 << 18,   /* bytes, before no more chunks are taken */
-    MOST_AT_A_TIME = 1 << 18 /* bytes that a step writes, about */
+    MOST_MESSAGE = 1 << 20,   /* bytes */
+    MOST_READ_HERE = 1 << 16, /* bytes of a message; what is larger is read on the worker */
+    MOST_WAITING = 1 << 18,   /* bytes of text, before the client is not read from for a while */
+    MOST_UNSENT = 1 << 18,    /* bytes, before no more chunks are taken */
+    MOST_AT_A_TIME = 1 << 18  /* bytes that a step writes, about */
 };
 
 /* What the client wants done, in this order, once the text before it is with the stream. */
@@ -29,7 +30,10 @@ typedef struct StreamCall {
     SuServerContext *context;
     State state;
     int wanted; /* FLUSH, FINISH */
-    bool is_closed, is_stopping;
+    bool is_closed;
+    bool is_last; /* the text that is there ends the last stream; then `close_code` */
+    uint16_t close_code;
+    const char *close_reason;
     bool is_finishing;           /* the stream's text has come to its end */
     bool is_opening, uses_model; /* is_opening: the table has `waiter` */
     SuStreamWish wish;
@@ -37,6 +41,15 @@ typedef struct StreamCall {
     SuModelEntry *entry;
     SuReplyText incoming; /* text that came while a step was at work */
     SuProblem wrong;      /* with a message; its status 0: nothing */
+
+    /* A large message: on the worker while is_reading. */
+    SuWork read_work;
+    SuPost read_done;
+    SuReplyText message;
+    SuStreamVerb verb;
+    json_t *document; /* NULL: unreadable says why */
+    SuProblem unreadable;
+    bool is_reading;
 
     /* A step: on the worker, one at a time; is_working says that these are its own. */
     SuWork work;
@@ -77,7 +90,7 @@ static void end_stream(StreamCall *call)
     if (call->stream) count(call);
     sutra_stream_free(call->stream);
     call->stream = NULL;
-    if (call->uses_model) su_model_entry_done(call->entry, SU_KEEP_ALIVE_EVER);
+    if (call->uses_model) su_model_entry_done(call->entry, call->entry->keep_ns);
     call->uses_model = false;
     json_decref(call->wish.document);
     call->wish = SU_STREAM_WISH_DEFAULT;
@@ -86,14 +99,16 @@ static void end_stream(StreamCall *call)
     call->is_finishing = false;
 }
 
-/* When nobody has it any more: neither the connection nor a step, a post, or a model's opening. */
+/* When nobody has it any more: neither the connection nor a step, a post, a message that is being
+ * read, or a model's opening. */
 static void free_if_done(StreamCall *call)
 {
-    if (!call->is_closed || call->is_working || call->is_opening) return;
+    if (!call->is_closed || call->is_working || call->is_opening || call->is_reading) return;
     end_stream(call);
     if (atomic_load(&call->is_posted)) return; /* on_ready comes again */
     call->context->num_streams--;
     su_reply_free(&call->incoming);
+    su_reply_free(&call->message);
     su_reply_free(&call->text);
     su_reply_free(&call->lines);
     su_websocket_free(&call->ws);
@@ -213,10 +228,10 @@ static void want(StreamCall *call, int what)
     call->is_finishing |= what == FINISH;
 }
 
-/* What comes after a flush or the end waits until that is done. */
+/* What comes after a flush, the end or a large message waits until that is done. */
 static bool is_full(const StreamCall *call)
 {
-    return call->state == OPENING || call->wanted || call->is_finishing ||
+    return call->state == OPENING || call->wanted || call->is_finishing || call->is_reading ||
            call->incoming.size >= MOST_WAITING;
 }
 
@@ -259,8 +274,8 @@ static void on_stepped(SuPost *post)
         call->is_over = false;
         call->state = IDLE;
         end_stream(call);
-        if (call->is_stopping)
-            su_websocket_close(&call->ws, SU_CLOSE_AWAY, "the server is being stopped");
+        if (call->is_last)
+            su_websocket_close(&call->ws, call->close_code, call->close_reason);
         else
             su_websocket_pause(&call->ws, false);
     }
@@ -360,25 +375,22 @@ static void begin(StreamCall *call)
 
 /* ---- messages ---- */
 
+static void lose_memory(StreamCall *call)
+{
+    su_problem_set(&call->wrong, 503, "out_of_memory", NULL, "The server is out of memory.");
+    fail(call);
+}
+
 static void take_text(StreamCall *call, SuText bytes)
 {
     if (call->state == IDLE) begin(call);
     su_reply_bytes(&call->incoming, bytes.data, bytes.size);
-    if (call->incoming.failed) {
-        su_problem_set(&call->wrong, 503, "out_of_memory", NULL, "The server is out of memory.");
-        fail(call);
-    }
+    if (call->incoming.failed) lose_memory(call);
 }
 
-static void take_message(StreamCall *call, SuText message)
+/* Takes the document over. */
+static void act(StreamCall *call, SuStreamVerb verb, json_t *document)
 {
-    SuStreamVerb verb;
-    json_t *document = NULL;
-    if (!su_stream_message_read(message, &verb, &document, &call->wrong)) {
-        json_decref(document);
-        fail(call);
-        return;
-    }
     if (verb == SU_STREAM_START) {
         if (call->state != IDLE) {
             json_decref(document);
@@ -402,28 +414,107 @@ static void take_message(StreamCall *call, SuText message)
     json_decref(document);
 }
 
+/* What is there of the text is all of it. */
+static void end_text(StreamCall *call)
+{
+    if (call->state == IDLE) su_websocket_close(&call->ws, call->close_code, call->close_reason);
+    want(call, FINISH);
+    go_on(call);
+}
+
+static bool read_message(StreamCall *call, SuText message, SuProblem *problem)
+{
+    bool good = su_stream_message_read(message, &call->verb, &call->document, problem);
+    if (!good) json_decref(call->document);
+    if (!good) call->document = NULL;
+    return good;
+}
+
+static void take_message(StreamCall *call)
+{
+    json_t *document = call->document;
+    call->document = NULL;
+    act(call, call->verb, document);
+}
+
+static void on_read(SuPost *post)
+{
+    StreamCall *call = CALL_OF(post, read_done);
+    su_reply_free(&call->message);
+    if (call->is_closed || call->state == ENDING || call->wrong.http.status) {
+        json_decref(call->document);
+        call->document = NULL;
+    } else if (call->document) {
+        take_message(call);
+    } else {
+        call->wrong = call->unreadable;
+        call->wrong.http.message = call->wrong.message;
+        fail(call);
+    }
+    bool was_last = call->is_last;
+    call->is_reading = false; /* only now, so that no other message overtakes it */
+    if (call->is_closed) {
+        free_if_done(call);
+    } else if (call->state != ENDING) {
+        su_websocket_pause(&call->ws, is_full(call));
+        if (was_last) end_text(call);
+        go_on(call);
+    }
+}
+
+static void read_on_worker(SuWork *work)
+{
+    StreamCall *call = CALL_OF(work, read_work);
+    read_message(call, (SuText){call->message.data, call->message.size}, &call->unreadable);
+    call->read_done.run = on_read;
+    su_loop_post(&call->context->http.loop, &call->read_done);
+}
+
+/* The next message comes when this one has been taken. */
+static void read_later(StreamCall *call, SuText message)
+{
+    su_reply_bytes(&call->message, message.data, message.size);
+    if (call->message.failed) {
+        lose_memory(call);
+        return;
+    }
+    call->is_reading = true;
+    call->read_work.run = read_on_worker;
+    su_worker_give(&call->context->worker, &call->read_work);
+}
+
 static void on_message(SuWebSocket *ws, bool is_text, SuText message)
 {
     StreamCall *call = (StreamCall *)ws;
-    if (call->state == ENDING || call->is_stopping || call->wrong.http.status) return;
-    if (is_text)
-        take_message(call, message);
-    else
+    if (call->state == ENDING || call->is_last || call->wrong.http.status) return;
+    if (!is_text)
         take_text(call, message);
+    else if (message.size > MOST_READ_HERE)
+        read_later(call, message);
+    else if (read_message(call, message, &call->wrong))
+        take_message(call);
+    else
+        fail(call);
     if (is_full(call)) su_websocket_pause(ws, true);
     go_on(call);
 }
 
 static void on_sent(SuWebSocket *ws) { go_on((StreamCall *)ws); }
 
-/* What is there of the text is all of it. */
+/* A message that is being read comes before it. */
+static void take_last(StreamCall *call, uint16_t code, const char *reason)
+{
+    call->is_last = true;
+    call->close_code = code;
+    call->close_reason = reason;
+    if (!call->is_reading) end_text(call);
+}
+
+static void on_ended(SuWebSocket *ws) { take_last((StreamCall *)ws, SU_CLOSE_NORMAL, ""); }
+
 static void on_stops(SuWebSocket *ws)
 {
-    StreamCall *call = (StreamCall *)ws;
-    call->is_stopping = true;
-    if (call->state == IDLE) su_websocket_close(ws, SU_CLOSE_AWAY, "the server is being stopped");
-    want(call, FINISH);
-    go_on(call);
+    take_last((StreamCall *)ws, SU_CLOSE_AWAY, "the server is being stopped");
 }
 
 static void on_closed(SuWebSocket *ws)
@@ -460,6 +551,7 @@ void su_stream_socket(SuExchange *exchange)
     call->ready.run = on_ready;
     call->ws.message = on_message;
     call->ws.sent = on_sent;
+    call->ws.ended = on_ended;
     call->ws.stops = on_stops;
     call->ws.closed = on_closed;
     context->num_streams++;

@@ -16,7 +16,8 @@
  *   {"type": "end", "chunks", "tokens", "bytes", "embedding"}      the aggregate, if one was asked for
  *   {"type": "error", "error": {"message", "code"}}  and the connection is closed: 1008, 1011, 1001
  *
- * Who does not read gets no more chunks made, and is not read from: memory is bounded. When the
+ * Who closes its sending half has said that its text ends here, gets the rest, and 1000. Who does not
+ * read gets no more chunks made, and is not read from: memory is bounded. When the
  * server ends, the text is taken to end as well. */
 #ifndef SU_STREAM_SOCKET_H
 #define SU_STREAM_SOCKET_H

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "dialect_tei.h"
 #include "json_body.h"
+#include "request_tokens.h"
 
 #include <string.h>
 
@@ -32,9 +33,8 @@ static bool read_skip_special(SuReading *r, const json_t *value)
 static bool read_body(const SuEmbedLimits *limits, SuText body, const SuField *fields,
                       SuEmbedRequest *request, SuProblem *problem)
 {
-    SuReading r = {
-        .words = &su_tei_words, .limits = limits, .request = request, .problem = problem};
-    const json_t *root = su_fields_document(&r, body);
+    SuReading r;
+    const json_t *root = su_reading_begin(&r, &su_tei_words, limits, body, request, problem);
     request->encoding = ADD_SPECIAL | SKIP_SPECIAL;
     request->work_bytes = body.size * ANSWER_PER_BYTE;
     return root && su_fields_read(&r, root, fields);
@@ -112,25 +112,13 @@ static void write_tokens(const SuEmbedAnswer *answer, const SutraTokensView *vie
     }
 }
 
-/* The prompt and the text as one; NULL: out of memory. */
-static char *join(const char *prompt, const SutraInput *input, size_t *size)
-{
-    size_t prompt_size = strlen(prompt);
-    *size = prompt_size + input->text_size;
-    char *joined = su_alloc(*size + 1, 1);
-    if (!joined) return NULL;
-    memcpy(joined, prompt, prompt_size);
-    memcpy(joined + prompt_size, input->text, input->text_size);
-    return joined;
-}
-
 static bool tokenize_one(const SuEmbedAnswer *answer, size_t i, const char *prompt,
                          SuReplyText *body, SutraError *err)
 {
     SutraTokens *tokens;
     SutraTokensView view = {.struct_size = sizeof view};
     size_t size;
-    char *text = join(prompt, &answer->request->inputs[i], &size);
+    char *text = su_prompted_text(prompt, &answer->request->inputs[i], &size);
     if (!text) {
         su_error_set(err, SUTRA_E_MEMORY, "out of memory for a text");
         return false;

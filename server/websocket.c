@@ -13,21 +13,6 @@ enum {
 
 /* ---- handshake ---- */
 
-/* Whether a list of words with commas between them holds one. */
-static bool has_word(SuText list, const char *word)
-{
-    size_t begin = 0;
-    for (size_t i = 0; i <= list.size; i++) {
-        if (i < list.size && list.data[i] != ',') continue;
-        size_t end = i;
-        while (begin < end && (list.data[begin] == ' ' || list.data[begin] == '\t')) begin++;
-        while (end > begin && (list.data[end - 1] == ' ' || list.data[end - 1] == '\t')) end--;
-        if (su_text_is_word((SuText){list.data + begin, end - begin}, word)) return true;
-        begin = i + 1;
-    }
-    return false;
-}
-
 /* Base64 of 16 bytes. */
 static bool is_key(SuText key)
 {
@@ -59,12 +44,11 @@ static bool write_accept(SuHttpResponse *response, SuText key)
 bool su_websocket_accept(SuExchange *exchange, SuHttpProblem *problem)
 {
     const SuHttpHead *head = &exchange->head;
-    SuText upgrade = su_http_header(head, "upgrade"),
-           key = su_http_header(head, "sec-websocket-key");
+    SuText key = su_http_header(head, "sec-websocket-key");
     SuText version = su_http_header(head, "sec-websocket-version");
     bool asks = su_text_is(head->method, "GET") && !head->is_old &&
-                has_word(upgrade, "websocket") &&
-                has_word(su_http_header(head, "connection"), "upgrade");
+                su_http_header_has(head, "upgrade", "websocket") &&
+                su_http_header_has(head, "connection", "upgrade");
     *problem = (SuHttpProblem){.status = 400, .code = "bad_handshake"};
     if (!asks) {
         su_response_header(&exchange->response, "Upgrade", "websocket");
@@ -204,6 +188,14 @@ static void on_sent(SuTunnel *tunnel)
     ws->sent(ws);
 }
 
+static void on_ended(SuTunnel *tunnel)
+{
+    SuWebSocket *ws = (SuWebSocket *)tunnel;
+    if (ws->has_ended || ws->is_paused || su_websocket_unsent(ws) > MOST_UNSENT) return;
+    ws->has_ended = true;
+    ws->ended(ws);
+}
+
 static void on_quiet(SuTunnel *tunnel)
 {
     SuWebSocket *ws = (SuWebSocket *)tunnel;
@@ -232,6 +224,7 @@ bool su_websocket_open(SuWebSocket *ws, uint64_t max_message)
                                                            .on_msg_recv_callback = on_message};
     ws->tunnel = (SuTunnel){.received = on_received,
                             .sent = on_sent,
+                            .ended = on_ended,
                             .quiet = on_quiet,
                             .stops = on_stops,
                             .closed = on_closed};

@@ -3,7 +3,8 @@
  *   su_websocket_accept ──► answer 101 with ws->tunnel ──► message … ──► closed
  *
  * Pings are answered, and sent to a client that is silent; text that is not UTF-8 and messages over
- * the limit close the connection with 1007 and 1009. All of it on the loop's thread. Whatever is called
+ * the limit close the connection with 1007 and 1009. A client that closes its sending half without a
+ * closing frame may still read: `ended` says so after its last message. All of it on the loop's thread. Whatever is called
  * here, `closed` comes later, by the loop. */
 #ifndef SU_WEBSOCKET_H
 #define SU_WEBSOCKET_H
@@ -25,6 +26,7 @@ typedef struct SuWebSocket {
     SuTunnel tunnel; /* first */
     void (*message)(struct SuWebSocket *ws, bool is_text, SuText message);
     void (*sent)(struct SuWebSocket *ws);   /* all has left */
+    void (*ended)(struct SuWebSocket *ws);  /* once; no message comes any more */
     void (*stops)(struct SuWebSocket *ws);  /* the server is to end */
     void (*closed)(struct SuWebSocket *ws); /* once; nothing is called after it */
     struct wslay_event_context *wslay;
@@ -33,6 +35,7 @@ typedef struct SuWebSocket {
     SuReplyText text;    /* of a message, as far as it has come */
     uint64_t max_message;
     bool is_control, is_paused; /* is_control: the frame is */
+    bool has_ended;             /* `ended` was called */
 } SuWebSocket;
 
 /* Whether a request is a WebSocket's opening handshake; then its answer is ready but for

@@ -17,13 +17,16 @@ typedef struct SuWorker {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
+    pthread_cond_t rested;
     SuWork *first, **last;
-    bool has_thread, ends;
+    bool has_thread, ends, is_at_work;
 } SuWorker;
 
 SutraStatus su_worker_start(SuWorker *worker, SutraError *err);
 /* Allocates nothing, cannot fail. */
 void su_worker_give(SuWorker *worker, SuWork *work);
+/* Whether it comes to the end of all that it was given by then, a moment of su_clock_ns. */
+bool su_worker_rests(SuWorker *worker, uint64_t until_ns);
 /* After all that it was given; legal on a zeroed struct. */
 void su_worker_stop(SuWorker *worker);
 

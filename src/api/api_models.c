@@ -4,11 +4,14 @@
  *      ▲          └── failed
  *      └──────────────┘
  *
+ * Replacing happens beside it: the model before is there until the other one takes its place.
+ *
  * One lock guards all of it; it is not held while a model is opened, nor while one is freed. The
  * reference of an entry is its own: that nobody else has one can only change under the lock, by
  * sutra_models_get. */
 #include "api/json_print.h"
 #include "base/deadline.h"
+#include "base/file_map.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/process.h"
@@ -27,7 +30,7 @@ typedef struct Entry {
     char *name, *path, *cache_dir;
     SutraModelOptions options;
     SutraModel *model; /* NULL: closed */
-    bool opening;
+    bool opening, replacing;
     uint64_t used_ns; /* when it was last seen in use */
     uint64_t opened, closed;
     struct Entry *next; /* of the list, or of those that are being closed */
@@ -135,13 +138,23 @@ static SutraStatus make_room(SutraModels *models, const char *name, uint64_t byt
 
 /* ---- opening ---- */
 
+/* A link to a folder may come to lead to another one at any time: all files are of one. */
+static SutraStatus open_folder(const char *path, const SutraModelOptions *options,
+                               SutraModel **model, SutraError *err)
+{
+    char *resolved = su_directory_exists(path) ? su_path_resolve(path) : NULL;
+    SutraStatus status = sutra_model_open(resolved ? resolved : path, options, model, err);
+    su_free(resolved);
+    return status;
+}
+
 static SutraStatus open_entry(SutraModels *models, Entry *entry, SutraError *err)
 {
     SutraModel *model = NULL;
     uint64_t start = su_clock_ns();
     entry->opening = true;
     pthread_mutex_unlock(&models->lock);
-    SutraStatus status = sutra_model_open(entry->path, &entry->options, &model, err);
+    SutraStatus status = open_folder(entry->path, &entry->options, &model, err);
     pthread_mutex_lock(&models->lock);
     if (status == SUTRA_OK) status = make_room(models, entry->name, model->weight_bytes, err);
     if (status == SUTRA_OK) {
@@ -159,17 +172,20 @@ static SutraStatus open_entry(SutraModels *models, Entry *entry, SutraError *err
     return status;
 }
 
+static SutraStatus no_such(const SutraModels *models, const char *name, SutraError *err)
+{
+    char names[256];
+    list_names(models, false, names, sizeof names);
+    SU_RAISE(err, SUTRA_E_ARGUMENT, "there is no model \"%s\"%s%s", name,
+             *names ? "; there are " : "", names);
+}
+
 static SutraStatus get(SutraModels *models, const char *name, SutraModel **model, SutraError *err)
 {
     Entry *entry;
     while ((entry = find(models, name)) && entry->opening)
         pthread_cond_wait(&models->changed, &models->lock);
-    if (!entry) {
-        char names[256];
-        list_names(models, false, names, sizeof names);
-        SU_RAISE(err, SUTRA_E_ARGUMENT, "there is no model \"%s\"%s%s", name,
-                 *names ? "; there are " : "", names);
-    }
+    if (!entry) return no_such(models, name, err);
     if (!entry->model) SU_TRY(open_entry(models, entry, err));
     entry->used_ns = su_clock_ns();
     *model = su_model_retain(entry->model);
@@ -195,6 +211,67 @@ SutraStatus sutra_models_get(SutraModels *models, const char *name, SutraModel *
     pthread_mutex_lock(&models->lock);
     SutraStatus status = get(models, name, model, err);
     pthread_mutex_unlock(&models->lock);
+    return status;
+}
+
+/* ---- replacing ---- */
+
+/* The lock is given up while the model is opened; the entry stays, since it is being replaced. */
+static SutraStatus open_other(SutraModels *models, Entry *entry, const char *path,
+                              SutraModel **model, SutraError *err)
+{
+    pthread_mutex_unlock(&models->lock);
+    SutraStatus status = open_folder(path, &entry->options, model, err);
+    pthread_mutex_lock(&models->lock);
+    if (status == SUTRA_OK) status = make_room(models, entry->name, (*model)->weight_bytes, err);
+    while (entry->opening) pthread_cond_wait(&models->changed, &models->lock);
+    return status;
+}
+
+/* *before: what nobody has any more, or the entry has not; to be freed without the lock. */
+static SutraStatus replace(SutraModels *models, const char *name, const char *path,
+                           SutraModel **model, SutraModel **before, SutraError *err)
+{
+    Entry *entry;
+    SutraModel *other = NULL;
+    while ((entry = find(models, name)) && (entry->opening || entry->replacing))
+        pthread_cond_wait(&models->changed, &models->lock);
+    if (!entry) return no_such(models, name, err);
+    char *place = path ? su_strdup(path) : NULL;
+    if (path && !place) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for model \"%s\"", name);
+    entry->replacing = true;
+    SutraStatus status =
+        model ? open_other(models, entry, place ? place : entry->path, &other, err) : SUTRA_OK;
+    *before = other;
+    if (status == SUTRA_OK) {
+        *before = entry->model;
+        entry->closed += entry->model != NULL;
+        entry->opened += other != NULL;
+        entry->model = other;
+        entry->used_ns = su_clock_ns();
+        if (model) *model = su_model_retain(other);
+        if (place) {
+            char *old = entry->path;
+            entry->path = place;
+            place = old;
+        }
+    }
+    su_free(place);
+    entry->replacing = false;
+    pthread_cond_broadcast(&models->changed);
+    return status;
+}
+
+SutraStatus sutra_models_replace(SutraModels *models, const char *name, const char *path,
+                                 SutraModel **model, SutraError *err)
+{
+    SutraModel *before = NULL;
+    if (model) *model = NULL;
+    SU_TRY(check(models, name, err));
+    pthread_mutex_lock(&models->lock);
+    SutraStatus status = replace(models, name, path, model, &before, err);
+    pthread_mutex_unlock(&models->lock);
+    sutra_model_free(before);
     return status;
 }
 
@@ -240,7 +317,7 @@ SutraStatus sutra_models_remove(SutraModels *models, const char *name, SutraErro
     SU_TRY(check(models, name, err));
     pthread_mutex_lock(&models->lock);
     Entry *entry = find(models, name);
-    bool opening = entry && entry->opening;
+    bool opening = entry && (entry->opening || entry->replacing);
     if (entry && !opening) {
         Entry **at = &models->first;
         while (*at != entry) at = &(*at)->next;

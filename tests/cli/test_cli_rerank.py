@@ -22,14 +22,15 @@ class Rerank(Base):
         return sutra("rerank", "-m", self.model, *args, **options)
 
     def test_scores_of_the_reference(self):
-        """The second case of the goldens has config.json as it is."""
+        """The first case of the goldens has logits, the second config.json as it is."""
         count = len(self.expected["pairs"])
         data = (GOLDEN / "rerankers/bert/expected.f32").read_bytes()
-        scores = struct.unpack(f"<{count}f", data[4 * count:8 * count])
-        for (query, text), score in list(zip(self.expected["pairs"], scores))[:5]:
-            found, = read_jsonl(self.rerank("--json", "--", query, text, stderr=""))
-            self.assertAlmostEqual(found["score"], score, delta=2e-6)
-            self.assertEqual(found["text"], text)
+        for case, options in enumerate((("--raw-scores",), ())):
+            scores = struct.unpack(f"<{count}f", data[4 * count * case:4 * count * (case + 1)])
+            for (query, text), score in list(zip(self.expected["pairs"], scores))[:5]:
+                found, = read_jsonl(self.rerank("--json", *options, "--", query, text, stderr=""))
+                self.assertAlmostEqual(found["score"], score, delta=2e-6)
+                self.assertEqual(found["text"], text)
 
     def test_order_and_lines(self):
         texts = ["stone", "light water", "stone", "", "house at night", "stone"]

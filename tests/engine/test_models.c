@@ -111,6 +111,61 @@ static void a_model_is_opened_when_it_is_wanted(void **state)
     sutra_model_free(second);
 }
 
+static void check_row(const SutraModel *model, int which)
+{
+    float row[HIDDEN];
+    assert_int_equal(embed(model, row), SUTRA_OK);
+    assert_memory_equal(row, expected[which], sizeof row);
+}
+
+static void a_name_may_come_to_stand_for_another_model(void **state)
+{
+    (void)state;
+    SutraModels *models = create(0, 0);
+    SutraModel *first = get(models, "a"), *second, *same;
+    SutraError err = {0};
+    assert_int_equal(sutra_models_replace(models, "a", paths[1], &second, &err), SUTRA_OK);
+    assert_true(is(models, "a", paths[1]));
+    assert_true(is(models, "a", "\"opened\": 2, \"closed\": 1"));
+    check_row(first, 0);
+    sutra_model_free(first);
+    check_row(second, 1);
+    assert_ptr_equal(get(models, "a"), second);
+    sutra_model_free(second);
+    assert_int_equal(sutra_models_replace(models, "a", NULL, &same, &err), SUTRA_OK);
+    assert_ptr_not_equal(same, second);
+    check_row(same, 1);
+    sutra_model_free(same);
+    assert_int_equal(sutra_models_replace(models, "a", paths[2], NULL, &err), SUTRA_OK);
+    assert_true(is(models, "a", "\"state\": \"closed\""));
+    check_row(second, 1); /* which is still this test's */
+    sutra_model_free(second);
+    first = get(models, "a");
+    check_row(first, 2);
+    sutra_model_free(first);
+    sutra_models_free(models);
+}
+
+static void one_that_cannot_be_replaced_stays(void **state)
+{
+    (void)state;
+    SutraModels *models = create(weight_bytes + weight_bytes / 2, 0);
+    SutraModel *first = get(models, "a"), *other;
+    SutraError err = {0};
+    assert_int_equal(sutra_models_replace(models, "a", "no/such/folder", &other, &err), SUTRA_E_IO);
+    assert_null(other);
+    assert_int_equal(sutra_models_replace(models, "a", paths[1], &other, &err), SUTRA_E_LIMIT);
+    assert_int_equal(sutra_models_replace(models, "e", paths[1], &other, &err), SUTRA_E_ARGUMENT);
+    sutra_model_free(first);
+    first = get(models, "a");
+    check_row(first, 0);
+    sutra_model_free(first);
+    assert_int_equal(sutra_models_replace(models, "a", paths[1], &other, &err), SUTRA_OK);
+    check_row(other, 1); /* the room is that of the one that nobody used */
+    sutra_model_free(other);
+    sutra_models_free(models);
+}
+
 static void names_are_checked(void **state)
 {
     (void)state;
@@ -345,7 +400,9 @@ static void *use_models(void *arg)
         uint32_t m = tiny_random(&random) % MODELS;
         SutraModel *model = NULL;
         SutraError err = {0};
-        SutraStatus status = sutra_models_get(shared, names[m], &model, &err);
+        SutraStatus status = tiny_random(&random) % 8
+                                 ? sutra_models_get(shared, names[m], &model, &err)
+                                 : sutra_models_replace(shared, names[m], NULL, &model, &err);
         if (status == SUTRA_E_LIMIT) continue; /* all that are open are in use */
         assert_int_equal(status, SUTRA_OK);
         float row[HIDDEN];
@@ -374,6 +431,8 @@ int main(int argc, char **argv)
     if (argc > 1) turns = strtol(argv[1], NULL, 10);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_is_opened_when_it_is_wanted),
+        cmocka_unit_test(a_name_may_come_to_stand_for_another_model),
+        cmocka_unit_test(one_that_cannot_be_replaced_stays),
         cmocka_unit_test(names_are_checked),
         cmocka_unit_test(names_and_paths_are_described_whole),
         cmocka_unit_test(a_name_may_go_while_its_model_is_in_use),

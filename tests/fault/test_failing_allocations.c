@@ -127,9 +127,12 @@ static void creating_an_engine(void **state) { fail_each(*state, create_engine);
 static SutraStatus describe(Fixture *fixture, SutraError *err)
 {
     SutraModels *models = (SutraModels *)fixture;
+    SutraModel *model = NULL;
     char json[1024];
     SutraStatus status = sutra_models_create(NULL, &models, err);
     if (status == SUTRA_OK) status = sutra_models_add(models, "name", fixture->path, NULL, err);
+    if (status == SUTRA_OK) status = sutra_models_replace(models, "name", NULL, &model, err);
+    sutra_model_free(model);
     if (status == SUTRA_OK)
         status = sutra_models_describe(models, json, sizeof json, NULL, err);
     else if (!models)

@@ -25,6 +25,7 @@ static void read_head(const uint8_t *data, size_t size)
         check_view(head.method, text, size);
         check_view(head.path, text, size);
         check_view(head.query, text, size);
+        check_view(head.authority, text, size);
         for (size_t i = 0; i < head.num_headers; i++) {
             check_view(head.headers[i].name, text, size);
             check_view(head.headers[i].value, text, size);

@@ -27,7 +27,8 @@ PATIENCE = 300  # seconds until what hangs is given up
 class Server:
     """`with Server(PROGRAM, "--option", …) as server`; ends by SIGTERM and must then have exited with 0."""
 
-    def __init__(self, program, *options, model=MODEL, env=None):
+    def __init__(self, program, *options, model=MODEL, env=None, stdin=subprocess.DEVNULL):
+        self.stdin = stdin
         self.command = [str(program), "serve", "--port", "0", *(["-m", str(model)] if model else []),
                         *map(str, options)]
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "SUTRA_"))}
@@ -35,7 +36,7 @@ class Server:
         self.lines = []
 
     def __enter__(self):
-        self.process = subprocess.Popen(self.command, stderr=subprocess.PIPE, env=self.env, text=True)
+        self.process = subprocess.Popen(self.command, stdin=self.stdin, stderr=subprocess.PIPE, env=self.env, text=True)
         for line in self.process.stderr:
             self.lines.append(line.rstrip("\n"))
             found = re.fullmatch(r"listening on (http://(\S+):(\d+))", self.lines[-1])
@@ -75,6 +76,9 @@ class Server:
 
     def embed(self, texts, **fields):
         return self.request("POST", "/v1/embeddings", {"input": texts, **fields})
+
+    def metric(self, name):
+        return float(re.search(rf"(?m)^{name} (\S+)$", self.request("GET", "/metrics").body.decode())[1])
 
 
 class Answer:
@@ -151,11 +155,11 @@ def request_bytes(method, path, body=None, **headers):
     return f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + (body or b"")
 
 
-def cli_vectors(program, texts, *options):
+def cli_vectors(program, texts, *options, model=MODEL):
     """The bytes of `sutra embed` for these texts."""
     lines = "".join(json.dumps({"t": text}) + "\n" for text in texts)
     env = {**os.environ, "SUTRA_CACHE": ""}
-    done = subprocess.run([program, "embed", "-m", MODEL, "-i", "-", "--field", "t", "--format", "npy", "-o", "-", *map(str, options)],
+    done = subprocess.run([program, "embed", "-m", model, "-i", "-", "--field", "t", "--format", "npy", "-o", "-", *map(str, options)],
                           input=lines.encode(), capture_output=True, check=True, env=env)
     size = int.from_bytes(done.stdout[8:10], "little")
     rows = done.stdout[10 + size:]

@@ -46,6 +46,49 @@ static void a_head_is_taken_apart(void **state)
     assert_true(head.keep_alive && head.expects_continue && !head.is_chunked && !head.is_old);
 }
 
+static void a_target_may_be_a_whole_url(void **state)
+{
+    static const struct {
+        const char *target, *host, *path, *query;
+    } rows[] = {
+        {"http://a.b:80/c%20d?e", "a.b:80", "/c d", "e"},
+        {"HTTPS://[::1]:8/", "[::1]:8", "/", ""},
+        {"http://a", "a", "/", ""},
+        {"http://a?e=/f", "a", "/", "e=/f"},
+        {"http://a//b", "a", "//b", ""},
+        {"/http://a/", "h", "/http://a/", ""},
+    };
+    static const char *const none[] = {"http://", "http:///a", "http://:80/", "http://u@a/",
+                                       "http:/a", "ftp://a/b", "a:80",        "http://?a"};
+    char text[200];
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", rows[i].target);
+        assert_int_equal(read_head(text), 0);
+        assert_text(su_http_host(&head), rows[i].host);
+        assert_text(head.path, rows[i].path);
+        assert_text(head.query, rows[i].query);
+    }
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", none[i]);
+        assert_int_equal(read_head(text), 400);
+    }
+    assert_int_equal(read_head("GET http://a/ HTTP/1.1\r\n\r\n"), 400); /* Host has to be there */
+}
+
+static void lines_of_a_list_are_one_list(void **state)
+{
+    (void)state;
+    assert_int_equal(read_head("GET / HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\n"
+                               "Upgrade: a , B\r\nconnection:x,\tUPGRADE\r\n\r\n"),
+                     0);
+    assert_true(su_http_header_has(&head, "connection", "upgrade"));
+    assert_true(su_http_header_has(&head, "Connection", "Keep-Alive"));
+    assert_true(su_http_header_has(&head, "upgrade", "b"));
+    assert_false(su_http_header_has(&head, "upgrade", "c"));
+    assert_false(su_http_header_has(&head, "host", "upgrade"));
+}
+
 static void connections_are_kept_as_their_version_says(void **state)
 {
     static const struct {
@@ -133,6 +176,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_head_is_taken_apart),
+        cmocka_unit_test(a_target_may_be_a_whole_url),
+        cmocka_unit_test(lines_of_a_list_are_one_list),
         cmocka_unit_test(connections_are_kept_as_their_version_says),
         cmocka_unit_test(what_has_two_readings_is_refused),
         cmocka_unit_test(chunks_may_arrive_in_any_pieces),

@@ -68,6 +68,7 @@ class Packaging(unittest.TestCase):
         drain = int(re.search(r"--drain-ms.*?default: (\d+)", HELP, re.S)[1])
         self.assertGreater(int(re.search(r"^TimeoutStopSec=(\d+)$", text, re.M)[1]) * 1000, drain + 5000)
         self.assertEqual(re.findall(r"^ExecStart=(.*)$", text, re.M), ["/usr/bin/sutra serve"])
+        self.assertEqual(re.findall(r"^ExecReload=(.*)$", text, re.M), ["/bin/kill -HUP $MAINPID"])
         if not shutil.which("systemd-analyze"):
             print("no systemd-analyze here: the unit's directives are not verified")
             return

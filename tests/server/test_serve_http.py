@@ -110,12 +110,23 @@ class Http(unittest.TestCase):
             self.assertEqual(connection.answer().status, 200)
         self.assertEqual(self.server.request("POST", "/v1/embeddings", body, Expect="x").status, 417)
 
+    def test_the_target_may_be_a_url(self):
+        with self.server.connect() as connection:
+            for target, host, status in (("http://localhost:80/health", "evil.example", 200), ("http://127.0.0.1/health?x", "localhost", 200),
+                                         ("http://evil.example/health", "localhost", 403), ("http://localhost", "localhost", 200),
+                                         ("http://localhost/none", "localhost", 404)):
+                answer = connection.request("GET", target, Host=host)
+                self.assertEqual(answer.status, status, target)
+            for origin, status in (("http://localhost:80", 200), ("http://evil.example", 403)):
+                answer = connection.request("GET", "http://localhost:80/health", Host="evil.example", Origin=origin)
+                self.assertEqual(answer.status, status, origin)
+
     def test_malformed_requests_are_refused_and_the_connection_closed(self):
         host = b"Host: localhost\r\n"
         for status, data in (
             (400, b"GET\r\n\r\n"), (400, b"GET /health\r\n\r\n"), (400, b"GET  /health HTTP/1.1\r\n" + host + b"\r\n"),
             (400, b"G@T /health HTTP/1.1\r\n" + host + b"\r\n"), (400, b"GET health HTTP/1.1\r\n" + host + b"\r\n"),
-            (400, b"GET http://localhost/health HTTP/1.1\r\n" + host + b"\r\n"),
+            (400, b"GET http://u@localhost/health HTTP/1.1\r\n" + host + b"\r\n"),
             (400, b"GET /a b HTTP/1.1\r\n" + host + b"\r\n"), (400, b"GET /%zz HTTP/1.1\r\n" + host + b"\r\n"),
             (400, b"GET /%00 HTTP/1.1\r\n" + host + b"\r\n"), (400, b"GET /%4 HTTP/1.1\r\n" + host + b"\r\n"),
             (505, b"GET /health HTTP/2.0\r\n" + host + b"\r\n"), (400, b"GET /health HTXP/1.1\r\n" + host + b"\r\n"),

@@ -12,6 +12,7 @@ import unittest
 from pathlib import Path
 
 from serve_case import MODEL, SOURCE, Server, cli_vectors, main, parse_arguments, request_bytes
+from web_socket import WebSocket
 
 PROGRAM, ARGUMENTS = parse_arguments()
 TEXTS = ["a green garden", "", "héllo wörld", "silver music at night over the river", "日本", "a\0b", "x"]
@@ -262,6 +263,29 @@ class KeepAlive(unittest.TestCase):
                                         ("-1m", 1e6, 3e6), ("-1", 1e6, 3e6), ("1.5h", 1, 1.6), (None, 1e6, 3e6)):
             self.embed(keep_alive=keep_alive)
             self.assertTrue(least < self.hours_left() < most, keep_alive)
+
+    def test_a_stream_leaves_it_as_it_was(self):
+        self.embed(keep_alive="2h")
+        self.stream()
+        self.assertTrue(1.9 < self.hours_left() < 2.1)
+        self.embed(keep_alive=0)
+        self.wait_until_closed()
+        self.stream()
+        self.wait_until_closed()
+
+    def test_one_that_is_said_during_a_stream_holds(self):
+        self.stream(meanwhile=lambda: self.embed(keep_alive=0))
+        self.wait_until_closed()
+
+    def stream(self, meanwhile=lambda: None):
+        with WebSocket(self.server) as ws:
+            ws.say("start")
+            self.assertEqual(ws.hear()["type"], "started")
+            meanwhile()
+            self.assertTrue(self.open_models())
+            ws.say("text", text="a")
+            ws.say("finish")
+            ws.until("end")
 
     def test_requests_in_between_get_their_vectors(self):
         """One connection closes the model after each of its requests, the others use it."""

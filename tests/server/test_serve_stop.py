@@ -52,12 +52,20 @@ class Start(unittest.TestCase):
 
 class Stop(unittest.TestCase):
     def test_a_signal_ends_an_idle_server(self):
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT):
             with Server(PROGRAM) as server, server.connect() as connection:
                 self.assertEqual(connection.request("GET", "/health").status, 200)
                 server.signal(number)
                 self.assertTrue(connection.is_closed())
                 self.assertEqual(server.wait(), 0)
+
+    def test_so_does_its_terminal_when_it_goes(self):
+        terminal, inside = os.openpty()
+        with Server(PROGRAM, stdin=inside) as server:
+            server.signal(signal.SIGHUP)
+            self.assertEqual(server.wait(), 0)
+        os.close(terminal)
+        os.close(inside)
 
     def test_requests_in_flight_are_answered(self):
         expected = cli_vectors(PROGRAM, BODY["input"])

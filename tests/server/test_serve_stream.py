@@ -2,8 +2,8 @@
 """`sutra serve`: GET /v1/stream, text in any pieces in, vectors of its chunks out."""
 
 import random
-import re
 import signal
+import socket
 import threading
 import time
 import unittest
@@ -18,10 +18,6 @@ WORDS = "the night music of a green garden in water, naïve café 東京 💡 pa
 def make_text(seed, words):
     chance = random.Random(seed)
     return " ".join(chance.choice(WORDS) for _ in range(words))
-
-
-def metric(server, name):
-    return float(re.search(rf"(?m)^{name} (\S+)$", server.request("GET", "/metrics").body.decode())[1])
 
 
 def pour(ws, piece, most=1 << 62):
@@ -68,6 +64,11 @@ class Streams(unittest.TestCase):
             self.assertEqual(ws.reply.headers["sec-websocket-accept"], ACCEPT)
             self.assertEqual(ws.reply.headers["upgrade"], "websocket")
             self.assertNotIn("content-length", ws.reply.headers)
+
+    def test_lines_of_connection_are_one_list(self):
+        with self.server.connect() as connection:
+            connection.send(handshake(Connection="keep-alive").replace(b"\r\n\r\n", b"\r\nConnection: Upgrade\r\n\r\n"))
+            self.assertEqual(connection.answer().status, 101)
 
     def test_only_get_opens_one(self):
         with self.server.connect() as connection:
@@ -155,6 +156,51 @@ class Streams(unittest.TestCase):
             self.assertEqual(heard, [("started", None), ("chunk", "a green"), ("chunk", "garden"), ("end", None),
                                      ("started", None), ("end", None), ("started", None), ("chunk", "water"), ("end", None)])
             self.assertEqual(ws.hear()["type"], "started")
+
+    def test_a_large_message_is_not_overtaken(self):
+        large = make_text(11, 12000)
+        for first in ((), (("start",),), (("text", "a b "),)):
+            parts = [m[1] for m in first if m[0] == "text"] + [large, " garden ", large[:-1], "water"]
+            with WebSocket(self.server) as ws:
+                ws.send(b"".join(ws.message(*each) for each in (*first, *(("text", p) for p in parts[-4:]), ("finish",))))
+                messages = ws.until("end")
+                text = "".join(parts).encode()
+                chunks = [m for m in messages if m["type"] == "chunk"]
+                self.assertEqual([m["text"] for m in chunks], [text[m["begin"]:m["end"]].decode() for m in chunks])
+                self.assertEqual(messages[-1]["bytes"], len(text))
+
+    def test_a_large_message_that_is_wrong(self):
+        blank = " " * 100000
+        for message, code in (("{" + blank, None), ('{"type": 1%s}' % blank, "invalid_message"), ('{"type": "start", "by": "x"%s}' % blank, "invalid_message")):
+            with WebSocket(self.server) as ws:
+                ws.send(ws.frame(TEXT, message.encode()) + ws.message("text", "after it"))
+                error = ws.hear()
+                self.assertEqual((error["type"], error["error"].get("code")), ("error", code))
+                self.assertEqual(ws.closing()[0], 1008)
+
+    def test_who_closes_its_sending_half_gets_what_is_left(self):
+        large = make_text(12, 12000)
+        for sent in ([("start",), ("text", "a green garden"), ("finish",)], [("text", "a green garden")], [("text", large), ("finish",)],
+                     [("text", large)], [("start",), ("finish",), ("start",), ("text", large), ("finish",)]):
+            for parts in (1, 50):
+                with WebSocket(self.server) as ws:
+                    data = b"".join(ws.message(*each) for each in sent)
+                    for i in range(parts):
+                        ws.send(data[len(data) * i // parts:len(data) * (i + 1) // parts])
+                    ws.socket.shutdown(socket.SHUT_WR)
+                    for _ in range(max(1, sum(m[0] == "finish" for m in sent))):
+                        messages = ws.until("end")
+                    self.assertEqual(messages[-1]["bytes"], len([m for m in sent if m[0] == "text"][-1][1].encode()))
+                    self.assertEqual(ws.take(), (CLOSE, b"\x03\xe8"))
+                    self.assertTrue(ws.is_closed())
+        with WebSocket(self.server) as ws:
+            ws.socket.shutdown(socket.SHUT_WR)
+            self.assertEqual(ws.take(), (CLOSE, b"\x03\xe8"))
+            self.assertTrue(ws.is_closed())
+        with WebSocket(self.server) as ws:
+            ws.send(ws.message("text", "whole") + ws.message("text", "cut")[:9])
+            ws.socket.shutdown(socket.SHUT_WR)
+            self.assertEqual(ws.until("end")[-1]["bytes"], 5)
 
     def test_a_wrong_message_while_chunks_are_made(self):
         for _ in range(20):
@@ -248,7 +294,7 @@ class Streams(unittest.TestCase):
             if i % 2:
                 ws.hear() if i % 3 else None
             ws.socket.close()
-        while metric(self.server, "sutra_open_connections") > 1 or metric(self.server, "sutra_open_streams"):
+        while self.server.metric("sutra_open_connections") > 1 or self.server.metric("sutra_open_streams"):
             time.sleep(0.01)
         self.assertEqual(self.server.embed("x").status, 200)
 
@@ -260,7 +306,7 @@ class Streams(unittest.TestCase):
             piece = ws.frame(TEXT, b'{"type": "text", "text": "%s "}' % text.encode())
             sent, data = pour(ws, piece)
             ws.socket.settimeout(300)
-            resident = metric(self.server, "process_resident_memory_bytes")
+            resident = self.server.metric("process_resident_memory_bytes")
             self.assertLess(resident, 300e6)
             rest = threading.Thread(target=lambda: (ws.send(data), ws.say("finish")))
             rest.start()
@@ -277,10 +323,10 @@ class Streams(unittest.TestCase):
 
     def test_the_frames_of_a_message_take_no_more_than_its_bytes(self):
         with WebSocket(self.server) as ws:
-            before = metric(self.server, "process_resident_memory_bytes")
+            before = self.server.metric("process_resident_memory_bytes")
             ws.send(ws.frame(BINARY, b"a", final=False) + ws.frame(0, b" ", final=False) * 1000000 + ws.frame(PING))
             self.assertEqual(ws.take(), (PONG, b""))
-            self.assertLess(metric(self.server, "process_resident_memory_bytes") - before, 40e6)
+            self.assertLess(self.server.metric("process_resident_memory_bytes") - before, 40e6)
             ws.send(ws.frame(0, b" " * 50000, final=False))
             self.assertEqual(ws.closing()[0], 1009)
 
@@ -293,7 +339,7 @@ class Limits(unittest.TestCase):
                 self.assertEqual(refused.reply.status, 503)
                 self.assertIn("retry-after", refused.reply.headers)
                 refused.socket.close()
-            while metric(server, "sutra_open_streams") > 0:
+            while server.metric("sutra_open_streams") > 0:
                 time.sleep(0.01)
             with WebSocket(server) as ws:
                 self.assertEqual(ws.reply.status, 101)
@@ -339,6 +385,17 @@ class Stop(unittest.TestCase):
             idle.socket.close()
             busy.socket.close()
 
+    def test_a_large_message_that_has_come_is_answered(self):
+        text = make_text(13, 60000)
+        with Server(PROGRAM) as server, WebSocket(server) as ws:
+            ws.send(ws.message("text", text) + ws.frame(PING))
+            while ws.take()[0] != PONG:
+                pass
+            server.signal(signal.SIGTERM)
+            self.assertEqual(ws.until("end")[-1]["bytes"], len(text.encode()))
+            self.assertEqual(ws.closing()[0], 1001)
+            self.assertEqual(server.wait(), 0)
+
     def test_being_asked_twice_ends_streams_at_work(self):
         for _ in range(5):
             with Server(PROGRAM) as server:
@@ -370,7 +427,7 @@ class Stop(unittest.TestCase):
             idle, late = WebSocket(server), server.connect()
             head = handshake()
             late.send(head[:20])
-            while metric(server, "sutra_open_connections") < 3:
+            while server.metric("sutra_open_connections") < 3:
                 time.sleep(0.01)
             server.signal(signal.SIGTERM)
             self.assertEqual(idle.closing()[0], 1001)

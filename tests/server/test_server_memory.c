@@ -18,6 +18,8 @@
 
 #include <cmocka.h>
 
+enum { MODELS = 2 };
+
 static SutraServer *server;
 static sem_t is_ready;
 static int port;
@@ -57,16 +59,12 @@ static size_t ask(const char *request, size_t size, char *answer, size_t capacit
     return got;
 }
 
-static void ask_while_memory_fails(const char *line, const char *body, size_t size)
+/* A request is asked with each of its allocations failing in turn, and in between with none. */
+static void ask_while_memory_fails(const char *request, size_t size,
+                                   void (*check_failed)(const char *answer, size_t size),
+                                   void (*check_good)(const char *answer, size_t size))
 {
     static char answer[1 << 16];
-    char *request = malloc(size + 200);
-    int head = sprintf(request,
-                       "%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-                       "Content-Length: %zu\r\n\r\n",
-                       line, size);
-    memcpy(request + head, body, size);
-    size += (size_t)head;
     bool failed = true;
     for (int64_t n = 0; failed; n++) {
         uint64_t before = su_memory_allocations();
@@ -74,11 +72,32 @@ static void ask_while_memory_fails(const char *line, const char *body, size_t si
         size_t got = ask(request, size, answer, sizeof answer);
         su_memory_fail_after(-1, false);
         failed = su_memory_allocations() - before > (uint64_t)n;
-        if (got) assert_int_equal(strncmp(answer, "HTTP/1.1 ", 9), 0);
+        check_failed(answer, got);
         got = ask(request, size, answer, sizeof answer);
-        assert_true(got > 0);
-        assert_int_equal(strncmp(answer, "HTTP/1.1 200 ", 13), 0);
+        check_good(answer, got);
     }
+}
+
+static void check_is_http(const char *answer, size_t size)
+{
+    if (size) assert_int_equal(strncmp(answer, "HTTP/1.1 ", 9), 0);
+}
+
+static void check_is_ok(const char *answer, size_t size)
+{
+    assert_true(size > 0);
+    assert_int_equal(strncmp(answer, "HTTP/1.1 200 ", 13), 0);
+}
+
+static void post_while_memory_fails(const char *line, const char *body, size_t size)
+{
+    char *request = malloc(size + 200);
+    int head = sprintf(request,
+                       "%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                       "Content-Length: %zu\r\n\r\n",
+                       line, size);
+    memcpy(request + head, body, size);
+    ask_while_memory_fails(request, (size_t)head + size, check_is_http, check_is_ok);
     free(request);
 }
 
@@ -89,9 +108,9 @@ static void a_server_survives_every_failure(void **state)
     static char large[70000];
     memset(large, ' ', sizeof large);
     memcpy(large, "{\"input\":\"x\"}", 13);
-    ask_while_memory_fails("POST /v1/embeddings", "{\"input\":[\"a\",\"b\"]}", 19);
-    ask_while_memory_fails("POST /v1/embeddings", large, sizeof large);
-    ask_while_memory_fails("GET /page/page.js", "", 0);
+    post_while_memory_fails("POST /v1/embeddings", "{\"input\":[\"a\",\"b\"]}", 19);
+    post_while_memory_fails("POST /v1/embeddings", large, sizeof large);
+    post_while_memory_fails("GET /page/page.js", "", 0);
 }
 
 /* What the dialects allocate beside the request and its answer. */
@@ -110,7 +129,7 @@ static void so_does_every_dialect(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
-        ask_while_memory_fails(asked[i].line, asked[i].body, strlen(asked[i].body));
+        post_while_memory_fails(asked[i].line, asked[i].body, strlen(asked[i].body));
 }
 
 /* Each answer has the model closed, so that all of it is opened again. */
@@ -119,30 +138,49 @@ static void so_does_one_whose_models_come_and_go(void **state)
     static const char timed[] = "{\"input\":\"x\",\"keep_alive\":\"1ms\"}";
     static const char closing[] = "{\"input\":\"x\",\"keep_alive\":0}";
     (void)state;
-    ask_while_memory_fails("POST /api/embed", timed, sizeof timed - 1);
-    ask_while_memory_fails("POST /api/embed", closing, sizeof closing - 1);
-    ask_while_memory_fails("POST /api/show", "{\"model\":\"base\"}", 16);
+    post_while_memory_fails("POST /api/embed", timed, sizeof timed - 1);
+    post_while_memory_fails("POST /api/embed", closing, sizeof closing - 1);
+    post_while_memory_fails("POST /api/show", "{\"model\":\"base\"}", 16);
 }
 
+/* Of any size, with lengths of the largest kind. */
 static size_t put_frame(char *to, unsigned char opcode, const char *text)
 {
     size_t size = strlen(text);
     to[0] = (char)(0x80 | opcode);
-    to[1] = (char)(0x80 | size);
-    memset(to + 2, 0, 4); /* the mask */
-    memcpy(to + 6, text, size);
-    return size + 6;
+    to[1] = (char)(0x80 | (size < 126 ? size : 127));
+    size_t head = 2;
+    for (int shift = 56; size >= 126 && shift >= 0; shift -= 8) to[head++] = (char)(size >> shift);
+    memset(to + head, 0, 4); /* the mask */
+    memcpy(to + head + 4, text, size);
+    return head + 4 + size;
 }
 
+static const char end_of_stream[] = "{\"type\":\"end\",\"chunks\":3,";
+
 /* A stream that fails says so, or is closed: the end of one that does not is whole. */
+static void check_end_is_whole(const char *answer, size_t size)
+{
+    check_is_http(answer, size);
+    const char *end = memmem(answer, size, end_of_stream, 12);
+    if (end) assert_memory_equal(end, end_of_stream, sizeof end_of_stream - 1);
+}
+
+static void check_has_end(const char *answer, size_t size)
+{
+    assert_int_equal(strncmp(answer, "HTTP/1.1 101 ", 13), 0);
+    assert_non_null(memmem(answer, size, end_of_stream, sizeof end_of_stream - 1));
+}
+
 static void so_does_one_with_streams(void **state)
 {
-    static const char *const messages[] = {
+    static char large[70000]; /* read on the worker */
+    snprintf(large, sizeof large, "{\"type\":\"text\",%66000s\"text\":\"night\"}", "");
+    const char *const messages[] = {
         "{\"type\":\"start\",\"aggregate\":\"mean\",\"max_tokens\":8}",
         "{\"type\":\"text\",\"text\":\"a green garden in water, paper. New stone\"}",
-        "{\"type\":\"flush\"}", "{\"type\":\"text\",\"text\":\"night\"}", "{\"type\":\"finish\"}"};
-    static const char end[] = "{\"type\":\"end\",\"chunks\":3,", begin[] = "HTTP/1.1 101 ";
-    static char request[1024], answer[1 << 16];
+        "{\"type\":\"flush\"}", large, "{\"type\":\"finish\"}"};
+    static char request[1 << 17];
     (void)state;
     size_t size = (size_t)sprintf(request, "GET /v1/stream HTTP/1.1\r\nHost: localhost\r\n"
                                            "Connection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -151,19 +189,44 @@ static void so_does_one_with_streams(void **state)
     for (size_t i = 0; i < sizeof messages / sizeof *messages; i++)
         size += put_frame(request + size, 1, messages[i]);
     size += put_frame(request + size, 8, "");
+    ask_while_memory_fails(request, size, check_end_is_whole, check_has_end);
+}
+
+/* By what /metrics says; 0 where it fails itself. */
+static uint64_t count_reloads(void)
+{
+    static const char request[] = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n"
+                                  "Connection: close\r\n\r\n";
+    static const char *const names[] = {"\nsutra_model_reloads_total ",
+                                        "\nsutra_model_reload_failures_total "};
+    static char answer[1 << 16];
+    uint64_t count = 0;
+    ask(request, sizeof request - 1, answer, sizeof answer);
+    for (int i = 0; i < 2; i++) {
+        const char *found = strstr(answer, names[i]);
+        if (found) count += strtoull(found + strlen(names[i]), NULL, 10);
+    }
+    return count;
+}
+
+/* A model that is opened anew is there, or the one before is. All are open by now. */
+static void so_does_one_that_reloads(void **state)
+{
+    static const char request[] =
+        "POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        "Content-Length: 13\r\n\r\n{\"input\":\"x\"}";
+    char answer[4096];
     bool failed = true;
+    (void)state;
+    check_is_ok(answer, ask(request, sizeof request - 1, answer, sizeof answer));
     for (int64_t n = 0; failed; n++) {
-        uint64_t before = su_memory_allocations();
+        uint64_t reloads = count_reloads(), before = su_memory_allocations();
         su_memory_fail_after(n, false);
-        size_t got = ask(request, size, answer, sizeof answer);
-        su_memory_fail_after(-1, false);
+        sutra_server_reload(server);
+        while (count_reloads() < reloads + MODELS) usleep(1000);
         failed = su_memory_allocations() - before > (uint64_t)n;
-        if (got) assert_int_equal(strncmp(answer, "HTTP/1.1 ", 9), 0);
-        const char *over = memmem(answer, got, end, 12);
-        if (over) assert_memory_equal(over, end, sizeof end - 1);
-        got = ask(request, size, answer, sizeof answer);
-        assert_int_equal(strncmp(answer, begin, sizeof begin - 1), 0);
-        assert_non_null(memmem(answer, got, end, sizeof end - 1));
+        su_memory_fail_after(-1, false);
+        check_is_ok(answer, ask(request, sizeof request - 1, answer, sizeof answer));
     }
 }
 
@@ -186,7 +249,8 @@ static void a_server_is_not_made_without_memory(void **state)
 
 static int start(void **state)
 {
-    SutraServerOptions options = {.struct_size = sizeof options, .ready = ready};
+    SutraServerOptions options = {
+        .struct_size = sizeof options, .ready = ready, .max_request_tokens = 1 << 20};
     static pthread_t thread;
     static SutraStatus status;
     SutraError err;
@@ -224,6 +288,7 @@ int main(void)
         cmocka_unit_test(so_does_every_dialect),
         cmocka_unit_test(so_does_one_whose_models_come_and_go),
         cmocka_unit_test(so_does_one_with_streams),
+        cmocka_unit_test(so_does_one_that_reloads),
         cmocka_unit_test(a_server_is_not_made_without_memory),
     };
     return cmocka_run_group_tests(tests, start, stop);
