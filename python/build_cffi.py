@@ -10,7 +10,6 @@ from pathlib import Path
 
 import cffi
 
-HEADERS = ["sutra.h", "sutra_chunks.h", "sutra_hub.h"]
 GLUE = Path(__file__).with_name("native_glue.h")
 # Functions of Python that C calls.
 CALLBACKS = """
@@ -31,6 +30,12 @@ def declarations(text):
     return text.replace("SUTRA_API ", "")
 
 
+def header_names(include):
+    """sutra.h, what comes with it, and sutra_hub.h."""
+    with_it = re.findall(r'#include "(sutra_\w+\.h)"', (include / "sutra.h").read_text())
+    return ["sutra.h", *with_it, "sutra_hub.h"]
+
+
 def without(text, names):
     for name in names:
         text = re.sub(rf"SutraStatus {name}\(.*?\);", "", text, flags=re.S)
@@ -40,7 +45,7 @@ def without(text, names):
 def main():
     include, output = Path(sys.argv[1]), sys.argv[2]
     ffi = cffi.FFI()
-    texts = [declarations((include / name).read_text()) for name in HEADERS] + [declarations(GLUE.read_text())]
+    texts = [declarations((include / name).read_text()) for name in header_names(include)] + [declarations(GLUE.read_text())]
     ffi.cdef(without("\n".join(texts), ELSEWHERE) + CALLBACKS)
     ffi.set_source("sutra._native", '#include "native_glue.h"\n', py_limited_api=True)
     ffi.emit_c_code(output)

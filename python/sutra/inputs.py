@@ -57,7 +57,8 @@ def as_strings(given: Any, what: str) -> tuple[tuple[Any, ...], bool]:
         return tuple(given.tolist()), False
     is_sequence = hasattr(given, "__len__") and hasattr(given, "__getitem__")
     if not is_sequence or isinstance(given, (bytes, bytearray, memoryview, Mapping)):
-        hint = "; make it a list" if hasattr(given, "__iter__") and not isinstance(given, (bytes, bytearray)) else ""
+        has_items = hasattr(given, "__iter__") and not isinstance(given, (bytes, bytearray, memoryview, Mapping))
+        hint = "; make it a list" if has_items else ""
         raise TypeError(f"{what}: expected a str or a list of str, got {type(given).__name__}{hint}")
     return tuple(given), False
 

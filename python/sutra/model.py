@@ -379,7 +379,7 @@ def items_of(request: Request) -> NDArray[Any]:
 class _EncodeCall:
     """encode(): its requests, and what becomes of their rows."""
 
-    __slots__ = ("requests", "is_one", "rows", "output_value", "as_tensor", "as_list", "return_items", "model", "strings")
+    __slots__ = ("requests", "is_one", "rows", "output_value", "as_tensor", "as_list", "return_items", "model", "texts")
 
     def __init__(self, model: Model, inputs: Any, prompt_name: str | None, prompt: str | None, batch_size: int,
                  output_value: str | None, precision: str | None, convert_to_numpy: bool, convert_to_tensor: bool,
@@ -400,7 +400,7 @@ class _EncodeCall:
         dim = truncate_dim if truncate_dim is not None else model.truncate_dim
         if dim is not None:
             model._check_dim(dim)
-        self.model, self.strings, self.output_value, self.return_items = model, strings, output_value, return_items
+        self.model, self.texts, self.output_value, self.return_items = model, texts, output_value, return_items
         self.as_tensor = convert_to_tensor or (not convert_to_numpy and texts.n > 0)
         self.as_list = not convert_to_numpy and not convert_to_tensor
         if self.as_tensor:
@@ -442,10 +442,15 @@ class _EncodeCall:
         return list(tensor) if self.as_list else tensor
 
     def _all(self) -> list[dict[str, Any]]:
-        given = []
-        for i, encoding in enumerate(self.model.tokenizer.encode_batch(self.strings, self.model.max_seq_length)):
-            given.append({"input_ids": np.array(encoding.ids, np.int64),
-                          "token_type_ids": np.array(encoding.type_ids, np.int64),
-                          "attention_mask": np.ones(len(encoding.ids), np.int64),
-                          "token_embeddings": self.requests[-1].tokens[i], "sentence_embedding": self.rows[i]})
-        return given
+        strings, prompt_name, _ = self.texts.keep
+        prompt, err = ffi.new("const char **"), ffi.new("SutraError *")
+        status = lib.sutra_model_prompt(self.model.handle, prompt_name, prompt, err)
+        if status:
+            fail(status, err)
+        before = ffi.string(prompt[0]).decode() if prompt[0] else ""
+        encodings = self.model.tokenizer.encode_batch([before + text for text in strings], self.model.max_seq_length)
+        return [{"input_ids": np.array(encoding.ids, np.int64),
+                 "token_type_ids": np.array(encoding.type_ids, np.int64),
+                 "attention_mask": np.ones(len(encoding.ids), np.int64),
+                 "token_embeddings": tokens, "sentence_embedding": row}
+                for encoding, tokens, row in zip(encodings, self.requests[-1].tokens, self.rows)]

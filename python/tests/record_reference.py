@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes reference.json: what sentence-transformers returns for encode_cases.py, quantize_embeddings, tokenize.
 
-    PYTHON_WITH_TORCH python/tests/record_reference.py MODEL_FOLDER
+    PYTHON_WITH_TORCH python/tests/record_reference.py MODEL_FOLDER [OUTPUT.json]
 """
 import json
 import sys
@@ -46,7 +46,8 @@ def main():
         "tokenize": {name: tokens[name].tolist() for name in ("input_ids", "token_type_ids", "attention_mask")},
         "similarity": model.similarity(vectors[:3], vectors[3:8]).tolist(),
     }
-    Path(__file__).with_name("reference.json").write_text(json.dumps(recorded, separators=(",", ":")) + "\n")
+    output = Path(sys.argv[2]) if len(sys.argv) > 2 else Path(__file__).with_name("reference.json")
+    output.write_text(json.dumps(recorded, separators=(",", ":")) + "\n")
 
 
 if __name__ == "__main__":
