@@ -148,10 +148,14 @@ def _chunks(stream: _Stream, pieces: Iterable[Any]) -> Iterator[Chunk]:
 
 async def _async_chunks(model: Any, options: tuple[Any, ...], pieces: Any) -> AsyncIterator[Chunk]:
     loop, ready = asyncio.get_running_loop(), asyncio.Event()
-    notice = runtime.watch(lambda: loop.call_soon_threadsafe(ready.set) and None)
+
+    def tell() -> None:
+        loop.call_soon_threadsafe(ready.set)
+
+    notice = runtime.watch(tell)
     stream = None
     try:
-        stream = _Stream(model, *options, notice)
+        stream = _Stream(model, *options, notice=notice)
         async for piece in _awaited(pieces):
             rest = stream.push(_bytes(piece))
             while True:

@@ -12,15 +12,15 @@ NULL = ffi.NULL
 
 
 class Texts:
-    """Inputs [n] that point into strings, which `keep` holds."""
+    """Inputs [n] that point into strings; keep: what else they point into."""
 
-    __slots__ = ("inputs", "n", "num_bytes", "keep")
+    __slots__ = ("inputs", "n", "num_bytes", "strings", "prompt_name", "keep")
 
     def __init__(self, strings: tuple[str, ...], prompt_name: Any = NULL, keep: Any = None) -> None:
         n = len(strings)
         self.n = n
         self.inputs = ffi.new("SutraInput[]", n)
-        self.keep = (strings, prompt_name, keep)
+        self.strings, self.prompt_name, self.keep = strings, prompt_name, keep
         num_bytes = ffi.new("uint64_t *")
         valid = lib.glue_texts(id(strings), self.inputs, n, prompt_name, num_bytes)
         if valid != n:
@@ -85,5 +85,5 @@ def pair_texts(pairs: Sequence[Any], prompt_name: Any, prefix: str) -> Texts:
         firsts.inputs[i].pair = seconds.inputs[i].text
         firsts.inputs[i].pair_size = seconds.inputs[i].text_size
     firsts.num_bytes += seconds.num_bytes
-    firsts.keep = (firsts.keep, seconds.keep)
+    firsts.keep = seconds
     return firsts

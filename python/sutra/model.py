@@ -144,7 +144,7 @@ class Model(StreamMethods):
 
     @property
     def name(self) -> str:
-        return ffi.string(self.info.name).decode()
+        return str(ffi.string(self.info.name).decode())
 
     @property
     def dimension(self) -> int:
@@ -442,13 +442,13 @@ class _EncodeCall:
         return list(tensor) if self.as_list else tensor
 
     def _all(self) -> list[dict[str, Any]]:
-        strings, prompt_name, _ = self.texts.keep
         prompt, err = ffi.new("const char **"), ffi.new("SutraError *")
-        status = lib.sutra_model_prompt(self.model.handle, prompt_name, prompt, err)
+        status = lib.sutra_model_prompt(self.model.handle, self.texts.prompt_name, prompt, err)
         if status:
             fail(status, err)
         before = ffi.string(prompt[0]).decode() if prompt[0] else ""
-        encodings = self.model.tokenizer.encode_batch([before + text for text in strings], self.model.max_seq_length)
+        encodings = self.model.tokenizer.encode_batch([before + text for text in self.texts.strings],
+                                                      self.model.max_seq_length)
         return [{"input_ids": np.array(encoding.ids, np.int64),
                  "token_type_ids": np.array(encoding.type_ids, np.int64),
                  "attention_mask": np.ones(len(encoding.ids), np.int64),

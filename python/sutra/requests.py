@@ -75,7 +75,7 @@ class Request:
         runtime.pass_on_log()
         cut = lib.glue_truncated(self.items, self.texts.n)
         if cut:
-            seen = max(self.items[i].tokens_seen for i in range(self.texts.n))
+            seen = np.frombuffer(ffi.buffer(self.items), ITEM_DTYPE)["tokens_seen"].max()
             runtime.logger.warning("%s: %d of %d texts were cut to the model's length; the longest has %d tokens",
                                    self.what, cut, self.texts.n, seen)
 

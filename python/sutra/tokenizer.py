@@ -44,7 +44,7 @@ class Tokenizer:
                                   text, size, err)
         if status:
             fail(status, err)
-        decoded = ffi.buffer(text[0], size[0])[:].decode("utf-8")
+        decoded: str = ffi.buffer(text[0], size[0])[:].decode("utf-8")
         lib.sutra_text_free(text[0])
         return decoded
 

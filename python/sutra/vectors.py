@@ -10,7 +10,7 @@ from .exceptions import fail
 from .runtime import logger
 
 # precision of encode(): the library's type, the element in numpy, elements of the model a byte of it
-TYPES = {
+TYPES: dict[str | None, tuple[int, np.dtype[Any], int]] = {
     None: (lib.SUTRA_F32, np.dtype(np.float32), 1),
     "float32": (lib.SUTRA_F32, np.dtype(np.float32), 1),
     "float16": (lib.SUTRA_F16, np.dtype(np.float16), 1),
@@ -68,7 +68,7 @@ def similarity(a: Any, b: Any, function: str = "cosine") -> np.ndarray:
         return _cosine(a, b)
     x, y = a.astype(np.float32), b.astype(np.float32)
     if function == "dot":
-        return x @ y.T
+        return np.asarray(x @ y.T)
     order = 2 if function == "euclidean" else 1
     return -np.stack([np.linalg.norm(row - y, order, axis=1) for row in x]).astype(np.float32)
 
@@ -105,9 +105,9 @@ def find_ranges(embeddings: Any) -> np.ndarray:
 def quantize_embeddings(embeddings: Any, precision: str, ranges: Any = None,
                         calibration_embeddings: Any = None) -> np.ndarray:
     """Float vectors as another type, as sentence-transformers' function of this name."""
-    _, element, per_byte = TYPES[precision] if precision in TYPES and precision else (None, None, 0)
-    if element is None:
+    if precision is None or precision not in TYPES:
         raise ValueError(f"Precision {precision!r} is not supported")
+    _, element, per_byte = TYPES[precision]
     rows = np.asarray(embeddings)
     if rows.dtype.kind != "f":
         raise TypeError(f"embeddings: expected floats, got {rows.dtype}")
@@ -115,7 +115,7 @@ def quantize_embeddings(embeddings: Any, precision: str, ranges: Any = None,
         packed = np.packbits(rows > 0, axis=-1)
         return packed if precision == "ubinary" else (packed ^ 0x80).view(np.int8)
     if element.kind == "f":
-        return rows.astype(element)
+        return np.asarray(rows, element)
     if ranges is None:
         if calibration_embeddings is None and (rows.ndim == 1 or len(rows) < 2):
             raise ValueError(f"{precision} of a single embedding needs ranges or calibration_embeddings")
@@ -126,4 +126,4 @@ def quantize_embeddings(embeddings: Any, precision: str, ranges: Any = None,
     low, high = np.asarray(ranges, np.float32)
     steps = (high - low) / 255
     codes = np.clip(np.floor((rows - low) / np.where(steps == 0, 1, steps)), 0, 255)
-    return codes.astype(np.uint8) if precision == "uint8" else (codes - 128).astype(np.int8)
+    return np.asarray(codes if precision == "uint8" else codes - 128, element)

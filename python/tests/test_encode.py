@@ -181,6 +181,43 @@ def test_prompts_of_the_user(model):
         sutra.Model(model.path, default_prompt_name="r")
 
 
+@pytest.fixture(scope="module")
+def prompted(model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "prompted"
+    folder.mkdir()
+    for path in Path(model.path).iterdir():
+        if path.name not in ("sutra.json", "config_sentence_transformers.json"):
+            (folder / path.name).symlink_to(path.resolve())
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(
+        {"prompts": {"query": "query: ", "passage": "passage: "}, "default_prompt_name": "passage",
+         "similarity_fn_name": "dot"}))
+    return sutra.Model(folder)
+
+
+def test_prompts_of_the_model(model, prompted):
+    query, passage = model.encode("query: a"), model.encode("passage: a")
+    assert prompted.prompts == {"query": "query: ", "passage": "passage: ", "document": ""}
+    assert prompted.encode("a").tobytes() == passage.tobytes()
+    assert prompted.encode("a", prompt_name="query").tobytes() == query.tobytes()
+    assert prompted.encode("a", prompt="query: ").tobytes() == query.tobytes()
+    assert prompted.encode("a", prompt="").tobytes() == model.encode("a").tobytes()
+    assert prompted.encode("a", prompt_name="document").tobytes() == model.encode("a").tobytes()
+    assert prompted.encode_query("a").tobytes() == query.tobytes()
+    chunk, = prompted.stream("a", prompt_name="query")
+    assert chunk.vector.tobytes() == query.tobytes()
+    for given, wanted in ((prompted.encode("a", output_value=None), model.encode("passage: a", output_value=None)),
+                          (prompted.encode("a", prompt="q: ", output_value=None), model.encode("q: a", output_value=None))):
+        assert all(given[name].tobytes() == wanted[name].tobytes() for name in wanted)
+
+
+def test_similarity_is_what_the_model_says(model, prompted):
+    assert (model.similarity_fn_name, prompted.similarity_fn_name) == ("cosine", "dot")
+    assert prompted.similarity([1.0, 2.0], [[3.0, 4.0]]).tolist() == [[11.0]]
+    assert sutra.Model(model.path, similarity_fn_name="manhattan").similarity([1.0, 2.0], [[3.0, 4.0]]).tolist() == [[-4.0]]
+    with pytest.raises(ValueError, match="'maxsim' is not known"):
+        sutra.Model(model.path, similarity_fn_name="maxsim")
+
+
 def test_all_outputs_of_a_text_at_once(model):
     given = model.encode(TEXTS[0], output_value=None)
     assert given["input_ids"].shape == given["attention_mask"].shape == (8,)
