@@ -69,9 +69,11 @@ class Model(StreamMethods):
         self._own_prompts = {ffi.string(self._info.prompt_names[i]).decode(): ffi.string(self._info.prompts[i]).decode()
                              for i in range(self._info.num_prompts)}
         self.prompts: dict[str, str] = {"query": "", "document": "", **self._own_prompts, **(prompts or {})}
-        self.default_prompt_name = default_prompt_name
         if default_prompt_name is not None and default_prompt_name not in self.prompts:
             raise self._no_prompt(default_prompt_name)
+        if default_prompt_name is None and self._info.default_prompt:
+            default_prompt_name = ffi.string(self._info.default_prompt).decode()
+        self.default_prompt_name = default_prompt_name
         self._max_tokens = 0
         self.truncate_dim = truncate_dim
         if truncate_dim is not None:

@@ -203,6 +203,9 @@ def test_prompts_of_the_model(model, prompted):
     assert prompted.encode("a", prompt="").tobytes() == model.encode("a").tobytes()
     assert prompted.encode("a", prompt_name="document").tobytes() == model.encode("a").tobytes()
     assert prompted.encode_query("a").tobytes() == query.tobytes()
+    assert (prompted.default_prompt_name, model.default_prompt_name) == ("passage", None)
+    with sutra.Model(prompted.path, prompts={"passage": "P: "}) as other:
+        assert other.encode("a").tobytes() == model.encode("P: a").tobytes()
     chunk, = prompted.stream("a", prompt_name="query")
     assert chunk.vector.tobytes() == query.tobytes()
     for given, wanted in ((prompted.encode("a", output_value=None), model.encode("passage: a", output_value=None)),
