@@ -31,9 +31,9 @@ def declarations(text):
 
 
 def header_names(include):
-    """sutra.h, what comes with it, and sutra_hub.h."""
+    """sutra.h, what comes with it, sutra_hub.h and sutra_tools.h."""
     with_it = re.findall(r'#include "(sutra_\w+\.h)"', (include / "sutra.h").read_text())
-    return ["sutra.h", *with_it, "sutra_hub.h"]
+    return ["sutra.h", *with_it, "sutra_hub.h", "sutra_tools.h"]
 
 
 def without(text, names):

@@ -6,6 +6,7 @@ from .exceptions import (ArgumentError, BusyError, CancelledError, DeviceError, 
 from .hub import list_models, pull
 from .model import Model
 from .chunks import Chunk
+from .quantize import quantize
 from .tokenizer import Encoding, Tokenizer
 from .vectors import find_ranges, quantize_embeddings, similarity
 
@@ -13,4 +14,4 @@ __version__ = _native.ffi.string(_native.lib.sutra_version()).decode()
 
 __all__ = ["ArgumentError", "BusyError", "CancelledError", "Chunk", "DeviceError", "Encoding", "FileError", "FormatError",
            "LimitError", "Model", "NoMemoryError", "NumericError", "SutraError", "TimeLimitError", "Tokenizer",
-           "UnsupportedError", "VersionError", "find_ranges", "list_models", "pull", "quantize_embeddings", "similarity"]
+           "UnsupportedError", "VersionError", "find_ranges", "list_models", "pull", "quantize", "quantize_embeddings", "similarity"]
