@@ -28,8 +28,8 @@ def main():
                               env={**os.environ, "SUTRA_PYTHON_REFERENCE": str(reference), "SUTRA_TEST_MODEL": args.model},
                               cwd=ROOT / "build/python-test", capture_output=True, text=True, check=False)
     found = re.search(r"(\d+) passed", done.stdout)
-    results.record("Python package, calls of encode and the like", f"{found[1] if found else 0} as the reference",
-                   "all", done.returncode == 0)
+    results.record("Python package: encode, tokenize, similarity, quantize_embeddings",
+                   f"{found[1] if found else 0} tests pass", "all", done.returncode == 0)
     if done.returncode:
         print(done.stdout)
     results.finish()
