@@ -42,12 +42,14 @@ check-full: ## the rest: ThreadSanitizer, failing allocations, longer fuzzing, l
 	@tools/check.sh full
 
 conformance: ## against sentence-transformers on the shared data (needs torch; SUTRA_PEERS_PYTHON names a Python with it)
-	@$(SETUP) packages build
+	@$(SETUP) packages build python
 	@$(PROGRAM)
 	@$(SETUP) model
 	@tools/with_peers.sh tests/conformance/reference.py $(ARGS)
 	@tools/with_peers.sh tests/conformance/output_types.py
 	@tools/with_peers.sh tests/conformance/families.py
+	@tools/python_wheel.sh
+	@tools/with_peers.sh tests/conformance/python_package.py
 
 bench: ## the peers beside Sutra, interleaved in one run; writes build/bench/ (ARGS= for bench/peers/run.py)
 	@$(SETUP) packages build bench

@@ -149,7 +149,7 @@ arm64() {
 }
 
 full() {
-    set_up lint arm browser
+    set_up lint arm browser python
     need "build, tsan" build tsan
     tests tsan
     need "Python, clients of the server" tools/setup.sh python tests/server/clients.txt
@@ -159,6 +159,8 @@ full() {
     need "Python, page and API of the server" tools/setup.sh python tests/server/page.txt
     step "page of the server" .venv/bin/python -B tests/server/test_page.py --program build/release/sutra
     step "API of the server against its description" .venv/bin/python -B tests/server/test_openapi.py --program build/release/sutra
+    need "Python wheel" tools/python_wheel.sh
+    step "Python package" tools/python_wheel.sh test
     need "nginx" tools/setup.sh nginx
     step "server behind nginx" python3 -B tests/server/test_proxy.py --program build/release/sutra --nginx .cache/nginx/usr/sbin/nginx
     step "lint" tools/lint.sh check
