@@ -25,10 +25,20 @@ typedef struct SuTextView {
     const uint32_t *source; /* [size]; NULL: code point i of the text is first + i */
     size_t size;
     uint32_t first;
+    bool at_start; /* without source: the original begins here */
 } SuTextView;
+
+/* What su_text_append_replacing may write beyond what it appends. */
+#define SU_TEXT_SLACK 8u
 
 /* Room for `size` bytes; what the buffer holds is kept. Errors: MEMORY. */
 SutraStatus su_text_reserve(SuText *text, size_t size, bool with_source, SutraError *err);
+/* Appends the view with `to` [to_size] for each `byte`, which is ASCII; sources too where asked for.
+ * There is room, and SU_TEXT_SLACK behind it. */
+void su_text_append_replacing(SuText *text, SuTextView in, char byte, const char *to,
+                              size_t to_size, bool with_source);
+/* How often the byte is in text [size]. */
+size_t su_text_count_byte(const char *text, size_t size, char byte);
 /* Zeroes the padding; to be called when the size is final. */
 void su_text_finish(SuText *text);
 void su_text_free(SuText *text);
