@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-#define SHORT_WORD 32u
+#define SHORT_WORD 64u
 #define NO_MERGE UINT32_MAX
 #define NO_SYMBOL UINT32_MAX
 

@@ -142,10 +142,10 @@ static void pass_on(Passage *passage, size_t end)
     uint32_t *source = passage->out->with_source ? text->source + text->size : NULL;
     text->size += size;
     if (!source) return;
-    for (size_t i = 0; i < size; i++) {
-        passage->last += !su_utf8_is_continuation(in.bytes[at + i]);
-        source[i] = in.source ? in.source[at + i] : passage->last;
-    }
+    if (in.source)
+        memcpy(source, in.source + at, size * sizeof *source);
+    else
+        passage->last = su_text_number(source, in.bytes + at, size, passage->last + 1) - 1;
 }
 
 /* What is up to `end`, which is something, becomes the step's content, with the source of its last

@@ -235,12 +235,7 @@ static SutraStatus copy(SuTextView in, SuNormalized *out, SutraError *err)
     SU_TRY(su_text_reserve(&out->text, in.size, out->with_source, err));
     if (in.size) memcpy(out->text.bytes, in.bytes, in.size);
     out->text.size = in.size;
-    if (!out->with_source) return SUTRA_OK;
-    uint32_t source = in.first;
-    for (size_t i = 0; i < in.size; i++) {
-        if (i > 0 && !su_utf8_is_continuation(in.bytes[i])) source++;
-        out->text.source[i] = source;
-    }
+    if (out->with_source) su_text_number(out->text.source, in.bytes, in.size, in.first);
     return SUTRA_OK;
 }
 

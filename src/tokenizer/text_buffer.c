@@ -36,58 +36,71 @@ size_t su_text_count_byte(const char *text, size_t size, char byte)
     return count;
 }
 
-static void append_with_source(SuText *text, SuTextView in, char byte, const char *to,
-                               size_t to_size)
+#define ONES UINT64_C(0x0101010101010101)
+#define HIGH_BITS (ONES << 7)
+
+uint32_t su_text_number(uint32_t *to, const char *bytes, size_t size, uint32_t next)
 {
-    uint32_t number = in.first - 1;
-    size_t size = text->size;
-    for (size_t i = 0; i < in.size; i++) {
-        number += !su_utf8_is_continuation(in.bytes[i]);
-        uint32_t source = in.source ? in.source[i] : number;
-        bool found = in.bytes[i] == byte;
-        const char *from = found ? to : in.bytes + i;
-        for (size_t j = 0; j < (found ? to_size : 1); j++, size++) {
-            text->bytes[size] = from[j];
-            text->source[size] = source;
+    size_t at = 0;
+    while (at < size) {
+        uint64_t word = HIGH_BITS;
+        if (size - at >= sizeof word) memcpy(&word, bytes + at, sizeof word);
+        if (word & HIGH_BITS) {
+            next += !su_utf8_is_continuation(bytes[at]);
+            to[at++] = next - 1;
+            continue;
         }
+        for (uint32_t i = 0; i < sizeof word; i++) to[at + i] = next + i;
+        next += sizeof word;
+        at += sizeof word;
     }
-    text->size = size;
+    return next;
 }
 
-#define ONES UINT64_C(0x0101010101010101)
+/* The bytes of a word up to the first that is `byte`, or all. */
+static size_t bytes_before(uint64_t word, char byte)
+{
+    word ^= ONES * (unsigned char)byte;
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    word = (word - ONES) & ~word & HIGH_BITS; /* the lowest bit: of the first zero byte */
+    return word ? (size_t)__builtin_ctzll(word) / 8 : sizeof word;
+}
 
 void su_text_append_replacing(SuText *text, SuTextView in, char byte, const char *to,
                               size_t to_size, bool with_source)
 {
-    if (with_source) {
-        append_with_source(text, in, byte, to, to_size);
-        return;
-    }
-    char *out = text->bytes + text->size;
-    size_t at = 0;
-    while (in.size - at >= SU_TEXT_SLACK) { /* up to the byte, or 8 bytes */
-        uint64_t word;
-        memcpy(&word, in.bytes + at, sizeof word);
-        memcpy(out, &word, sizeof word);
-        word ^= ONES * (unsigned char)byte;
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-        word = __builtin_bswap64(word);
-#endif
-        word = (word - ONES) & ~word & ONES << 7; /* the lowest bit: of the first zero byte */
-        size_t step = word ? (size_t)__builtin_ctzll(word) / 8 : sizeof word;
+    size_t out = text->size, at = 0;
+    uint32_t next = in.first;
+    while (at < in.size) { /* up to the byte, or 8 bytes */
+        size_t step = sizeof(uint64_t);
+        uint64_t word = 0;
+        bool all = in.size - at >= step; /* so that sizes of copies are known */
+        if (all)
+            memcpy(&word, in.bytes + at, sizeof word);
+        else
+            memcpy(&word, in.bytes + at, step = in.size - at);
+        memcpy(text->bytes + out, &word, sizeof word);
+        size_t before = bytes_before(word, byte);
+        bool found = before < step;
+        if (found) step = before;
+        if (with_source && in.source && all)
+            memcpy(text->source + out, in.source + at, sizeof word * sizeof *in.source);
+        else if (with_source && in.source)
+            memcpy(text->source + out, in.source + at, step * sizeof *in.source);
+        else if (with_source)
+            next = su_text_number(text->source + out, in.bytes + at, step, next);
         at += step;
         out += step;
-        if (!word) continue;
-        for (size_t i = 0; i < to_size; i++) out[i] = to[i];
+        if (!found) continue;
+        for (size_t i = 0; i < to_size; i++) text->bytes[out + i] = to[i];
+        uint32_t source = in.source ? in.source[at] : next++;
+        for (size_t i = 0; i < to_size && with_source; i++) text->source[out + i] = source;
         at++;
         out += to_size;
     }
-    for (; at < in.size; at++) {
-        bool found = in.bytes[at] == byte;
-        const char *from = found ? to : in.bytes + at;
-        for (size_t i = 0; i < (found ? to_size : 1); i++) *out++ = from[i];
-    }
-    text->size = (size_t)(out - text->bytes);
+    text->size = out;
 }
 
 void su_text_finish(SuText *text) { memset(text->bytes + text->size, 0, SU_TEXT_PADDING); }

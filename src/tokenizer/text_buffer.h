@@ -33,10 +33,13 @@ typedef struct SuTextView {
 
 /* Room for `size` bytes; what the buffer holds is kept. Errors: MEMORY. */
 SutraStatus su_text_reserve(SuText *text, size_t size, bool with_source, SutraError *err);
-/* Appends the view with `to` [to_size] for each `byte`, which is ASCII; sources too where asked for.
- * There is room, and SU_TEXT_SLACK behind it. */
+/* Appends the view with `to` [to_size] for each `byte` of ASCII, and sources where wanted.
+ * There is room, and SU_TEXT_SLACK more. */
 void su_text_append_replacing(SuText *text, SuTextView in, char byte, const char *to,
                               size_t to_size, bool with_source);
+/* The number of the code point that each byte is of; one that begins here is `next`. Returns the
+ * number that follows. */
+uint32_t su_text_number(uint32_t *to, const char *bytes, size_t size, uint32_t next);
 /* How often the byte is in text [size]. */
 size_t su_text_count_byte(const char *text, size_t size, char byte);
 /* Zeroes the padding; to be called when the size is final. */
