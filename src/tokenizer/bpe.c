@@ -15,6 +15,7 @@ static void clear(void *data)
     su_word_table_free(&model->symbols);
     su_free(model->text);
     su_free(model->joins);
+    su_token_seams_free(&model->seams);
 }
 
 /* ---- options ---- */
@@ -353,6 +354,30 @@ static void read_joins(const SuVocabulary *vocabulary, SuBpeJoins *joins)
     }
 }
 
+/* Gives tokens in order, as words hold them. */
+typedef struct Tokens {
+    const SuBpe *model;
+    const SuVocabulary *vocabulary;
+    char *at; /* in the model's text */
+} Tokens;
+
+static SuToken next_token(void *context, size_t index)
+{
+    Tokens *tokens = context;
+    if (index == 0) tokens->at = tokens->model->text;
+    return as_word(tokens->model, su_vocabulary_at(tokens->vocabulary, index), &tokens->at);
+}
+
+/* Of a model of bytes whose tokens for them are all there. */
+static SutraStatus find_seams(SuBpe *model, const SuVocabulary *vocabulary, SutraError *err)
+{
+    Tokens tokens = {model, vocabulary, NULL};
+    for (size_t i = 0; i < 256 && model->bytes; i++)
+        if (model->byte_ids[i] < 0) return SUTRA_OK;
+    return su_token_seams_create(&model->seams, model->bytes, vocabulary->count, next_token,
+                                 &tokens, err);
+}
+
 /* After the merges. */
 static SutraStatus find_joins(SuBpe *model, const SuTokenModelSource *source, SutraError *err)
 {
@@ -370,7 +395,7 @@ static SutraStatus find_joins(SuBpe *model, const SuTokenModelSource *source, Su
         model->joins->classes[i] = (uint8_t)(symbol ? i : SU_BPE_CLASS_OTHER);
     }
     read_joins(source->vocabulary, model->joins);
-    return SUTRA_OK;
+    return find_seams(model, source->vocabulary, err);
 }
 
 /* ---- the model ---- */
@@ -384,8 +409,9 @@ static SutraStatus fill(void *data, const SuTokenModelSource *source, SutraError
     SU_TRY(read_merges(model, source, err));
     SU_TRY(find_whole(model, source, err));
     SU_TRY(find_joins(model, source, err));
-    model->serial = su_word_cache_owner();
     model->whole_parts = su_json_is_inactive(json_object_get(source->json, "ignore_merges"));
+    if (model->bytes && model->whole_parts) SU_TRY(find_seams(model, source->vocabulary, err));
+    model->serial = su_word_cache_owner();
     return SUTRA_OK;
 }
 
@@ -427,6 +453,7 @@ static void write_image(const void *data, SuArena *arena)
     su_pair_table_write(&model->merges, arena);
     su_word_table_write(&model->whole, arena);
     su_word_table_write(&model->symbols, arena);
+    su_token_seams_write(&model->seams, arena);
 }
 
 static bool has_classes(const SuBpeJoins *joins)
@@ -465,7 +492,9 @@ static bool attach(void *data, SuArena *arena, const SuVocabulary *vocabulary, u
     size_t text_size = model->bytes ? model->text_size : vocabulary->text_size;
     return model->text && su_pair_table_attach(&model->merges, arena) &&
            su_word_table_attach(&model->whole, arena, text, text_size) &&
-           su_word_table_attach(&model->symbols, arena, vocabulary->text, vocabulary->text_size);
+           su_word_table_attach(&model->symbols, arena, vocabulary->text, vocabulary->text_size) &&
+           su_token_seams_attach(&model->seams, arena) &&
+           (model->joins == NULL || model->seams.bits != NULL);
 }
 
 const SuTokenModelKind su_bpe_kind = {.name = "BPE",

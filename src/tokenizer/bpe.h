@@ -4,8 +4,9 @@
  *
  * Parts: no merge goes over a place between two characters that no token has side by side. So a
  * word is cut there, and its parts become tokens one by one: a text that is one word (Metaspace
- * without split) costs what its words do. Models of bytes, with affixes, that drop symbols, or
- * whose merges join the unknown token or those of byte_fallback, have none.
+ * without split) costs what its words do, and Chinese without spaces is cut into what is met again
+ * (word_cache.h). Models with affixes, that drop symbols, or whose merges join the unknown token or
+ * those of byte_fallback, have none; of bytes only words that are too long for the cache are cut.
  *
  * Bytes: where words come from a ByteLevel pre-tokeniser as their last step, the model takes the
  * bytes as they are (keep_bytes) instead of the characters that ByteLevel writes them as. */
@@ -14,13 +15,15 @@
 
 #include "tokenizer/pair_table.h"
 #include "tokenizer/token_model.h"
+#include "tokenizer/token_seams.h"
 #include "tokenizer/word_table.h"
 
 #include <string.h>
 
 #define SU_BPE_AFFIX 32u /* bytes of the longest prefix or suffix */
 
-/* Classes of characters: ASCII that is a symbol, each its own; U+2581; all others together. */
+/* Places between characters by their classes: those of a class whose characters differ are known
+ * by seams. Classes: ASCII that is a symbol, each its own; U+2581; all others together. */
 typedef struct SuBpeJoins {
     uint8_t classes[128];  /* of ASCII */
     uint64_t rows[128][2]; /* rows[a] has bit b: tokens have a character of b behind one of a */
@@ -39,8 +42,9 @@ typedef struct SuBpe {
     int32_t unk_id;        /* -1: not in the vocabulary */
     uint64_t serial;       /* of no other model of the process; 0 while it is made: no cache */
     bool bytes, has_unk, fuse_unk, byte_fallback;
-    bool whole_parts;  /* whole has what parts become, too */
-    SuBpeJoins *joins; /* where words are cut into parts; NULL: nowhere */
+    bool whole_parts;   /* whole has what parts become, too */
+    SuBpeJoins *joins;  /* where words are cut into parts; NULL: nowhere, but for bytes */
+    SuTokenSeams seams; /* the same, within a class, and of bytes */
     uint32_t prefix_size, suffix_size;
     char prefix[SU_BPE_AFFIX], suffix[SU_BPE_AFFIX]; /* of continuing characters, of the last one */
 } SuBpe;

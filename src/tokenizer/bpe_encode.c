@@ -1,7 +1,7 @@
 /* bpe_encode.c - a word to tokens.
  *
- *   known as a whole            one lookup
  *   encoded before              a cache in the scratch has its tokens
+ *   known as a whole            one lookup
  *   up to SHORT_WORD symbols    merges are searched along the word
  *   longer                      a heap of merges by rank and place, symbols in a linked list
  *
@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-#define SHORT_WORD 32u
+#define SHORT_WORD 64u
 #define NO_MERGE UINT32_MAX
 #define NO_SYMBOL UINT32_MAX
 
@@ -84,9 +84,10 @@ static SutraStatus add_unknown(const SuBpe *model, Symbols *symbols, const char 
 /* The symbol of a character, or -1. */
 static int32_t find_symbol(const SuBpe *model, const char *text, size_t size, bool first, bool last)
 {
-    char key[2 * SU_BPE_AFFIX + 4 + SU_WORD_LOAD] = {0};
     size_t prefix = first ? 0 : model->prefix_size, suffix = last ? model->suffix_size : 0;
+    if (prefix + suffix == 0 && size == 1) return model->symbols.single[(unsigned char)*text];
     if (prefix + suffix == 0) return su_word_table_lookup(&model->symbols, text, size);
+    char key[2 * SU_BPE_AFFIX + 4 + SU_WORD_LOAD] = {0};
     memcpy(key, model->prefix, prefix);
     memcpy(key + prefix, text, size);
     memcpy(key + prefix + size, model->suffix, suffix);
@@ -129,35 +130,51 @@ static SutraStatus split_characters(const SuBpe *model, const char *word, size_t
 
 /* ---- short words ---- */
 
-static void rank_pair(const SuBpe *model, const Symbol *list, size_t at, uint32_t *ranks,
-                      int32_t *made)
-{
-    const SuPairSlot *slot = su_pair_table_find(&model->merges, list[at].id, list[at + 1].id);
-    ranks[at] = slot->id < 0 ? NO_MERGE : slot->rank;
-    made[at] = slot->id;
-}
-
-static void merge_short(const SuBpe *model, Symbols *symbols)
-{
+/* The pair that symbol `at` begins has no rank where nothing follows it. */
+typedef struct ShortWord {
     uint32_t ranks[SHORT_WORD];
     int32_t made[SHORT_WORD];
+    uint8_t before[SHORT_WORD], after[SHORT_WORD];
+} ShortWord;
+
+static inline void rank_pair(const SuBpe *model, const Symbols *symbols, ShortWord *word, size_t at)
+{
+    const Symbol *list = symbols->list;
+    word->ranks[at] = NO_MERGE;
+    if (word->after[at] >= symbols->count) return;
+    const SuPairSlot *slot =
+        su_pair_table_find(&model->merges, list[at].id, list[word->after[at]].id);
+    if (slot->id < 0) return;
+    word->ranks[at] = slot->rank;
+    word->made[at] = slot->id;
+}
+
+/* A merged symbol stays where its left part was. */
+static void merge_short(const SuBpe *model, Symbols *symbols)
+{
+    ShortWord word;
     Symbol *list = symbols->list;
-    for (size_t i = 0; i + 1 < symbols->count; i++) rank_pair(model, list, i, ranks, made);
-    while (symbols->count > 1) {
-        size_t best = 0, pairs = symbols->count - 1;
-        for (size_t i = 1; i < pairs; i++)
-            if (ranks[i] < ranks[best]) best = i;
-        if (ranks[best] == NO_MERGE) return;
-        list[best] = (Symbol){made[best], list[best + 1].end};
-        for (size_t i = best + 1; i < pairs; i++) {
-            list[i] = list[i + 1];
-            ranks[i] = i + 1 < pairs ? ranks[i + 1] : NO_MERGE;
-            made[i] = i + 1 < pairs ? made[i + 1] : -1;
-        }
-        symbols->count--;
-        if (best + 1 < symbols->count) rank_pair(model, list, best, ranks, made);
-        if (best > 0) rank_pair(model, list, best - 1, ranks, made);
+    const size_t count = symbols->count;
+    for (size_t i = 0; i < count; i++) {
+        word.before[i] = (uint8_t)(i - 1);
+        word.after[i] = (uint8_t)(i + 1);
+        rank_pair(model, symbols, &word, i);
     }
+    for (;;) {
+        size_t best = 0;
+        for (size_t i = 1; i < count; i++)
+            if (word.ranks[i] < word.ranks[best]) best = i;
+        if (count == 0 || word.ranks[best] == NO_MERGE) break;
+        size_t right = word.after[best], after = word.after[right];
+        list[best] = (Symbol){word.made[best], list[right].end};
+        word.ranks[right] = NO_MERGE;
+        word.after[best] = (uint8_t)after;
+        if (after < count) word.before[after] = (uint8_t)best;
+        rank_pair(model, symbols, &word, best);
+        if (best > 0) rank_pair(model, symbols, &word, word.before[best]);
+    }
+    symbols->count = 0;
+    for (size_t i = 0; i < count; i = word.after[i]) list[symbols->count++] = list[i];
 }
 
 /* ---- long words ---- */
@@ -241,11 +258,12 @@ static void merge_long(const SuBpe *model, Symbols *symbols, Neighbours *near, W
 typedef struct Part {
     const char *text; /* [size] */
     size_t size;
-    size_t base; /* byte of the word that it begins at */
+    size_t base;       /* byte of the word that it begins at */
+    bool may_be_whole; /* a word that is one token is looked for */
 } Part;
 
-/* Holds the symbols in a place of the cache; low, high: the key. */
-static void keep(const Symbols *symbols, SuCachedWord *cached, uint64_t low, uint64_t high)
+/* Holds the symbols in a place of the cache. */
+static void keep(const Symbols *symbols, SuCachedWord *cached, const uint64_t key[3])
 {
     *cached = (SuCachedWord){0};
     if (symbols->count > SU_CACHED_TOKENS) return;
@@ -254,8 +272,7 @@ static void keep(const Symbols *symbols, SuCachedWord *cached, uint64_t low, uin
         cached->ends[i] = (uint8_t)symbols->list[i].end;
     }
     cached->count = (uint8_t)symbols->count;
-    cached->low = low;
-    cached->high = high;
+    su_word_cache_name(cached, key);
 }
 
 /* base: of the first symbol in the word. */
@@ -276,7 +293,13 @@ static SutraStatus make_symbols(const SuBpe *model, SuModelScratch *scratch, con
                                 Symbols *symbols, SutraError *err)
 {
     size_t size = part->size;
+    bool may_be_whole = part->may_be_whole && size > SU_WORD_SHORT;
+    int32_t id = may_be_whole ? su_word_table_lookup(&model->whole, part->text, size) : -1;
     if (size >= UINT32_MAX / 3) SU_RAISE(err, SUTRA_E_LIMIT, "a word of %zu bytes", size);
+    if (id >= 0) {
+        add(symbols, id, (uint32_t)size);
+        return SUTRA_OK;
+    }
     if (size > SHORT_WORD) {
         SU_TRY(su_model_scratch_reserve(scratch, su_bpe_scratch_size(size), err));
         symbols->list = (Symbol *)(void *)scratch->memory;
@@ -291,51 +314,99 @@ static SutraStatus make_symbols(const SuBpe *model, SuModelScratch *scratch, con
     return SUTRA_OK;
 }
 
-static SutraStatus merge_part(const SuBpe *model, SuModelScratch *scratch, const Part *part,
-                              SuWordPlace place, SuTokenRow *row, SutraError *err)
+static SutraStatus encode_new(const SuBpe *model, SuModelScratch *scratch, const Part *part,
+                              SuCachedWord *cached, const uint64_t key[3], SuWordPlace place,
+                              SuTokenRow *row, SutraError *err)
 {
     Symbol short_list[SHORT_WORD];
     Symbols symbols = {.list = short_list};
-    SuCachedWord *cached = NULL;
-    uint64_t low = 0, high = 0;
-    if (part->size <= SU_CACHED_BYTES && model->serial) {
-        if (scratch->cache_owner != model->serial)
-            SU_TRY(su_word_cache_prepare(scratch, model->serial, err));
-        cached = su_word_cache_place(scratch, part->text, part->size, &low, &high);
-        if (cached->low == low && cached->high == high)
-            return su_word_cache_push(cached, part->base, place, row, err);
-    }
     SU_TRY(make_symbols(model, scratch, part, &symbols, err));
-    if (cached) keep(&symbols, cached, low, high);
+    if (cached) keep(&symbols, cached, key);
     return push_all(&symbols, part->base, place, row, err);
 }
 
-/* Where the part ends that begins at `at`. */
-static inline size_t part_end(const SuBpeJoins *joins, const char *word, size_t size, size_t at)
+static inline SutraStatus encode_part(const SuBpe *model, SuModelScratch *scratch, const Part *part,
+                                      SuWordPlace place, SuTokenRow *row, SutraError *err)
 {
-    size_t step;
-    uint8_t before = su_bpe_class(joins, word + at, size - at, &step);
-    for (at += step; at < size; at += step) {
+    uint64_t key[3] = {0};
+    if (part->may_be_whole && part->size <= SU_WORD_SHORT) {
+        int32_t id = su_word_table_lookup(&model->whole, part->text, part->size);
+        if (id >= 0)
+            return su_token_row_push_bytes(row, id, part->base, part->base + part->size, place,
+                                           err);
+    }
+    if (part->size > SU_CACHED_BYTES || !model->serial)
+        return encode_new(model, scratch, part, NULL, key, place, row, err);
+    if (scratch->cache_owner != model->serial)
+        SU_TRY(su_word_cache_prepare(scratch, model->serial, err));
+    SuCachedWord *cached = su_word_cache_place(scratch, part->text, part->size, key);
+    if (su_word_cache_holds(cached, key))
+        return su_word_cache_push(cached, part->base, place, row, err);
+    return encode_new(model, scratch, part, cached, key, place, row, err);
+}
+
+/* Whether the characters before and behind byte `at` are in different parts; runs of characters
+ * that are unknown may be one token. */
+static bool is_seam(const SuBpe *model, const char *word, size_t at, size_t before, size_t behind)
+{
+    return su_seam_between(&model->seams, word, at, before, behind) &&
+           (su_word_table_lookup(&model->symbols, word + at - before, before) >= 0 ||
+            su_word_table_lookup(&model->symbols, word + at, behind) >= 0);
+}
+
+/* Where the part ends that begins at `at`. */
+static inline size_t part_end(const SuBpe *model, const char *word, size_t size, size_t at)
+{
+    const SuBpeJoins *joins = model->joins;
+    size_t step, last;
+    uint8_t before = su_bpe_class(joins, word + at, size - at, &last);
+    for (at += last; at < size; at += step, last = step) {
         uint8_t class = su_bpe_class(joins, word + at, size - at, &step);
         if (!(joins->rows[before][class / 64] >> class % 64 & 1)) break;
+        bool other = class == SU_BPE_CLASS_OTHER || before == SU_BPE_CLASS_OTHER;
+        if (other && is_seam(model, word, at, last, step)) break;
         before = class;
     }
     return at;
+}
+
+/* The same of bytes, between two characters that both are not ASCII. */
+static size_t bytes_end(const SuBpe *model, const char *word, size_t size, size_t at)
+{
+    for (at++; at < size; at++)
+        if ((unsigned char)word[at] >= 0xc0 && (unsigned char)word[at - 1] >= 0x80 &&
+            su_seam_of_bytes(&model->seams, word, size, at))
+            break;
+    return at;
+}
+
+/* A word of bytes that is too long to be held in the cache. */
+static SutraStatus encode_long(const SuBpe *model, SuModelScratch *scratch, const Part *word,
+                               SuWordPlace place, SuTokenRow *row, SutraError *err)
+{
+    for (size_t at = 0, end; at < word->size; at = end) {
+        end = bytes_end(model, word->text, word->size, at);
+        const Part part = {word->text + at, end - at, at, true};
+        SU_TRY(encode_part(model, scratch, &part, place, row, err));
+    }
+    return SUTRA_OK;
 }
 
 SutraStatus su_bpe_encode(const void *data, SuModelScratch *scratch, const char *word, size_t size,
                           SuWordPlace place, SuTokenRow *row, SutraError *err)
 {
     const SuBpe *model = data;
-    bool whole = !model->joins || !model->whole_parts;
-    int32_t id = whole ? su_word_table_lookup(&model->whole, word, size) : -1;
+    if (!model->joins) {
+        const Part part = {.text = word, .size = size, .may_be_whole = true};
+        bool cut = size > SU_CACHED_BYTES && model->seams.bits;
+        return (cut ? encode_long : encode_part)(model, scratch, &part, place, row, err);
+    }
+    int32_t id = model->whole_parts ? -1 : su_word_table_lookup(&model->whole, word, size);
     if (id >= 0) return su_token_row_push_bytes(row, id, 0, size, place, err);
     for (size_t at = 0, end; at < size; at = end) {
-        end = model->joins ? part_end(model->joins, word, size, at) : size;
-        const Part part = {word + at, end - at, at};
-        id = whole ? -1 : su_word_table_lookup(&model->whole, part.text, part.size);
-        SU_TRY(id >= 0 ? su_token_row_push_bytes(row, id, at, end, place, err)
-                       : merge_part(model, scratch, &part, place, row, err));
+        end = part_end(model, word, size, at);
+        const Part part = {word + at, end - at, at, model->whole_parts};
+        SU_TRY(encode_part(model, scratch, &part, place, row, err));
     }
     return SUTRA_OK;
 }

@@ -15,9 +15,10 @@ static SutraStatus take_word(void *context, SuTextView word, SutraError *err)
                                      (SuWordPlace){.source = word.source}, sink->row, err);
 }
 
-/* Words of text that is normalised and holds no added token. */
+/* Words of text that is normalised and holds no added token. at_start: of a SuTextView. */
 static SutraStatus encode_words(const SuTokenizer *tokenizer, SuTokenizerScratch *scratch,
-                                size_t begin, size_t end, SuTokenRow *row, SutraError *err)
+                                size_t begin, size_t end, bool at_start, SuTokenRow *row,
+                                SutraError *err)
 {
     const SuText *text = &scratch->normalized.text;
     Sink sink = {&tokenizer->model, &scratch->model, row};
@@ -25,7 +26,8 @@ static SutraStatus encode_words(const SuTokenizer *tokenizer, SuTokenizerScratch
     const SuTextView view = {.bytes = text->bytes + begin,
                              .source =
                                  scratch->normalized.with_source ? text->source + begin : NULL,
-                             .size = end - begin};
+                             .size = end - begin,
+                             .at_start = at_start};
     return su_pre_tokenizer_run(&tokenizer->pre_tokenizer, &scratch->pre_tokenizer, view, &words,
                                 err);
 }
@@ -35,7 +37,8 @@ SutraStatus su_tokenizer_encode_slow(const SuTokenizer *tokenizer, SuTokenizerSc
                                      SutraError *err)
 {
     const SuText *normalized = &scratch->normalized.text;
-    bool with_source = row->with_offsets || tokenizer->pre_tokenizer.needs_source;
+    bool moves = tokenizer->normalizer.count > 0; /* where words lie */
+    bool with_source = row->with_offsets || (moves && tokenizer->pre_tokenizer.needs_source);
     SU_TRY(su_normalizer_run(&tokenizer->normalizer, text, size, first, with_source,
                              &scratch->normalized, err));
     SuAddedCursor cursor =
@@ -44,7 +47,8 @@ SutraStatus su_tokenizer_encode_slow(const SuTokenizer *tokenizer, SuTokenizerSc
     while (su_added_cursor_next(&cursor, &piece)) {
         if (piece.begin == piece.end) continue;
         if (!piece.token) {
-            SU_TRY(encode_words(tokenizer, scratch, piece.begin, piece.end, row, err));
+            bool at_start = first == 0 && piece.begin == 0 && !moves;
+            SU_TRY(encode_words(tokenizer, scratch, piece.begin, piece.end, at_start, row, err));
             continue;
         }
         uint32_t begin = 0, end = 0;

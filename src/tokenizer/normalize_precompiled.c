@@ -172,17 +172,26 @@ static SutraStatus take_cluster(Run *run, size_t end, SutraError *err)
     return SUTRA_OK;
 }
 
+static bool is_plain(const SuCharsmap *map, unsigned char c)
+{
+    return c < 0x80 && map->plain[c / 64] >> c % 64 & 1;
+}
+
+bool su_charsmap_leaves(const SuCharsmap *map, const char *text, size_t size)
+{
+    size_t at = 0;
+    while (at < size && is_plain(map, (unsigned char)text[at])) at++;
+    return at == size;
+}
+
 /* Where the plain characters from `at` on end that are clusters: no other character follows. */
 static size_t plain_end(const Run *run)
 {
     const char *bytes = run->in.bytes;
     size_t at = run->at;
-    for (; at < run->in.size; at++) {
-        unsigned char c = (unsigned char)bytes[at];
-        if (c >= 0x80) return at > run->at ? at - 1 : at;
-        if (!(run->map->plain[c / 64] >> c % 64 & 1)) return at;
-    }
-    return at;
+    while (at < run->in.size && is_plain(run->map, (unsigned char)bytes[at])) at++;
+    bool cut = at < run->in.size && (unsigned char)bytes[at] >= 0x80 && at > run->at;
+    return cut ? at - 1 : at;
 }
 
 SutraStatus su_charsmap_normalize(const SuCharsmap *map, SuTextView in, SuNormalized *out,

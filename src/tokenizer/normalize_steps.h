@@ -7,6 +7,9 @@
 
 #include "tokenizer/normalizer.h"
 
+/* Whether the step would only copy the text, as far as a glance tells. */
+bool su_normalize_changes_nothing(const SuNormalizerStep *step, SuTextView in);
+
 SutraStatus su_normalize_bert(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
                               SutraError *err);
 /* NFC, NFD, NFKC, NFKD */

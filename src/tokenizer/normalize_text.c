@@ -122,17 +122,52 @@ static size_t count_matches(const SuNormalizerStep *step, SuTextView in)
     return count;
 }
 
-/* What lies before the match, and the content for the match, if there is one; the content has the
- * source of the match's last code point. */
-static void replace_match(const SuNormalizerStep *step, SuNormalized *out, Cursor *cursor,
-                          bool *more, size_t match, size_t end)
+/* Goes through a text that is read once, from end to end. */
+typedef struct Passage {
+    SuTextView in;
+    SuNormalized *out;
+    size_t at;
+    uint32_t last; /* source of the last code point before `at` */
+} Passage;
+
+/* What is up to `end` goes out. */
+static void pass_on(Passage *passage, size_t end)
 {
-    for (; *more && cursor->at < match; *more = next(cursor))
-        append(out, cursor->text.bytes + cursor->at, cursor->size, cursor->source);
-    if (match == cursor->text.size) return;
-    uint32_t source = cursor->source;
-    for (; *more && cursor->at < end; *more = next(cursor)) source = cursor->source;
-    append(out, step->content, step->content_size, source);
+    const SuTextView in = passage->in;
+    SuText *text = &passage->out->text;
+    size_t at = passage->at, size = end - at;
+    passage->at = end;
+    if (size == 0) return;
+    memcpy(text->bytes + text->size, in.bytes + at, size);
+    uint32_t *source = passage->out->with_source ? text->source + text->size : NULL;
+    text->size += size;
+    if (!source) return;
+    if (in.source)
+        memcpy(source, in.source + at, size * sizeof *source);
+    else
+        passage->last = su_text_number(source, in.bytes + at, size, passage->last + 1) - 1;
+}
+
+/* What is up to `end`, which is something, becomes the step's content, with the source of its last
+ * code point. */
+static void pass_over(Passage *passage, size_t end, const SuNormalizerStep *step)
+{
+    const SuTextView in = passage->in;
+    size_t size = end - passage->at;
+    if (passage->out->with_source)
+        passage->last += (uint32_t)su_utf8_count(in.bytes + passage->at, size);
+    append(passage->out, step->content, step->content_size,
+           in.source ? in.source[end - 1] : passage->last);
+    passage->at = end;
+}
+
+static SutraStatus begin_passage(SuTextView in, SuNormalized *out, size_t room, Passage *passage,
+                                 SutraError *err)
+{
+    *passage = (Passage){.in = in, .out = out, .last = in.first - 1};
+    SU_TRY(su_text_reserve(&out->text, room, out->with_source, err));
+    out->text.size = 0;
+    return SUTRA_OK;
 }
 
 /* Room for the content and for the text from `at` on; the buffer doubles. */
@@ -151,49 +186,114 @@ static SutraStatus reserve_rest(const SuNormalizerStep *step, SuTextView in, siz
 static SutraStatus replace_matches(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
                                    SutraError *err)
 {
-    Cursor cursor;
+    Passage passage;
     size_t match = 0, end = 0;
     SuPatternCursor matches = su_pattern_cursor(step->expression, &out->matches, in.bytes, in.size);
-    SU_TRY(begin(in, out, in.size, &cursor, err));
-    bool found = true, more = next(&cursor);
-    while (found) {
+    SU_TRY(begin_passage(in, out, in.size, &passage, err));
+    for (bool found;;) {
         SU_TRY(su_pattern_next(&matches, &match, &end, &found, err));
-        if (!found) match = end = in.size;
-        SU_TRY(reserve_rest(step, in, more ? cursor.at : in.size, out, err));
-        replace_match(step, out, &cursor, &more, match, end);
+        SU_TRY(reserve_rest(step, in, passage.at, out, err));
+        pass_on(&passage, found ? match : in.size);
+        if (!found) return SUTRA_OK;
+        pass_over(&passage, end, step);
     }
+}
+
+/* SU_REPLACE_ENDS */
+static SutraStatus drop_end_spaces(SuTextView in, SuNormalized *out, SutraError *err)
+{
+    size_t from = 0, to = in.size;
+    while (from < to && in.bytes[from] == ' ') from++;
+    while (to > from && in.bytes[to - 1] == ' ') to--;
+    Passage passage;
+    SU_TRY(begin_passage(in, out, to - from, &passage, err));
+    passage.at = from;
+    passage.last += (uint32_t)from;
+    pass_on(&passage, to);
+    return SUTRA_OK;
+}
+
+/* Whether the text begins as SU_REPLACE_START says. */
+static bool starts(const SuNormalizerStep *step, SuTextView in)
+{
+    size_t size = step->pattern_size - 2;
+    return in.size >= size && memcmp(in.bytes, step->pattern + 2, size) == 0;
+}
+
+static SutraStatus replace_strings(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
+                                   SutraError *err)
+{
+    Passage passage;
+    size_t room, match, end = 0;
+    bool byte = step->pattern_size == 1 && !step->repeats && (unsigned char)*step->pattern < 0x80;
+    size_t count =
+        byte ? su_text_count_byte(in.bytes, in.size, *step->pattern) : count_matches(step, in);
+    if (su_mul_overflows(count, step->content_size, &room) ||
+        su_add_overflows(room, in.size, &room))
+        SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu bytes of text", in.size);
+    SU_TRY(begin_passage(in, out, room, &passage, err));
+    if (byte) {
+        su_text_append_replacing(&out->text, in, *step->pattern, step->content, step->content_size,
+                                 out->with_source);
+        return SUTRA_OK;
+    }
+    while ((match = find_match(step, in, end, &end)) < in.size) {
+        pass_on(&passage, match);
+        pass_over(&passage, end, step);
+    }
+    pass_on(&passage, in.size);
     return SUTRA_OK;
 }
 
 SutraStatus su_normalize_replace(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
                                  SutraError *err)
 {
-    Cursor cursor;
-    size_t room, end = 0;
-    if (step->expression) return replace_matches(step, in, out, err);
-    if (su_mul_overflows(count_matches(step, in), step->content_size, &room) ||
-        su_add_overflows(room, in.size, &room))
+    if (step->shape == SU_REPLACE_ENDS) return drop_end_spaces(in, out, err);
+    if (!step->expression) return replace_strings(step, in, out, err);
+    if (step->shape == SU_REPLACE_OTHER) return replace_matches(step, in, out, err);
+    Passage passage;
+    size_t room;
+    if (su_add_overflows(step->content_size, in.size, &room))
         SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu bytes of text", in.size);
-    SU_TRY(begin(in, out, room, &cursor, err));
-    for (bool more = next(&cursor); more;) {
-        size_t match = find_match(step, in, end, &end);
-        replace_match(step, out, &cursor, &more, match, end);
-    }
+    SU_TRY(begin_passage(in, out, room, &passage, err));
+    if (starts(step, in)) pass_over(&passage, step->pattern_size - 2, step);
+    pass_on(&passage, in.size);
     return SUTRA_OK;
+}
+
+static bool replaces_nothing(const SuNormalizerStep *step, SuTextView in)
+{
+    const size_t size = step->pattern_size;
+    char twice[8];
+    if (in.size == 0) return true;
+    if (step->shape == SU_REPLACE_ENDS) return in.bytes[0] != ' ' && in.bytes[in.size - 1] != ' ';
+    if (step->shape == SU_REPLACE_START) return !starts(step, in);
+    if (step->expression) return false;
+    if (step->repeats < 2 || 2 * size > sizeof twice)
+        return !memmem(in.bytes, in.size, step->pattern, size);
+    memcpy(twice, step->pattern, size);
+    memcpy(twice + size, step->pattern, size);
+    return !memmem(in.bytes, in.size, twice, 2 * size);
+}
+
+bool su_normalize_changes_nothing(const SuNormalizerStep *step, SuTextView in)
+{
+    if (step->kind == SU_NORMALIZER_REPLACE) return replaces_nothing(step, in);
+    return step->kind == SU_NORMALIZER_PRECOMPILED &&
+           su_charsmap_leaves(&step->map, in.bytes, in.size);
 }
 
 SutraStatus su_normalize_prepend(const SuNormalizerStep *step, SuTextView in, SuNormalized *out,
                                  SutraError *err)
 {
-    Cursor cursor;
+    Passage passage;
     size_t room;
     if (su_add_overflows(in.size, step->content_size, &room))
         SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu bytes of text", in.size);
-    SU_TRY(begin(in, out, room, &cursor, err));
-    bool more = next(&cursor);
-    if (more) append(out, step->content, step->content_size, cursor.source);
-    for (; more; more = next(&cursor))
-        append(out, in.bytes + cursor.at, cursor.size, cursor.source);
+    SU_TRY(begin_passage(in, out, room, &passage, err));
+    if (in.size == 0) return SUTRA_OK;
+    append(out, step->content, step->content_size, in.source ? in.source[0] : in.first);
+    pass_on(&passage, in.size);
     return SUTRA_OK;
 }
 

@@ -17,6 +17,20 @@ static void free_texts(SuNormalizerStep *step)
     su_pattern_free(step->expression);
 }
 
+static SuReplaceShape shape_of(const SuNormalizerStep *step)
+{
+    static const char ends[] = "\\A +| +\\z";
+    const char *text = step->pattern;
+    size_t size = step->pattern_size;
+    if (!step->expression) return SU_REPLACE_OTHER;
+    if (size == strlen(ends) && memcmp(text, ends, size) == 0 && step->content_size == 0)
+        return SU_REPLACE_ENDS;
+    if (size < 3 || memcmp(text, "\\A", 2) != 0) return SU_REPLACE_OTHER;
+    for (size_t i = 2; i < size; i++)
+        if (!text[i] || strchr("\\.^$|?*+()[]{}", text[i])) return SU_REPLACE_OTHER;
+    return SU_REPLACE_START;
+}
+
 SutraStatus su_normalizer_add(SuNormalizer *normalizer, const SuNormalizerStep *step,
                               SutraError *err)
 {
@@ -24,6 +38,7 @@ SutraStatus su_normalizer_add(SuNormalizer *normalizer, const SuNormalizerStep *
     SuNormalizerStep *grown = su_realloc(normalizer->steps, count, sizeof *grown);
     if (grown) normalizer->steps = grown;
     SuNormalizerStep copy = *step;
+    copy.shape = shape_of(step);
     copy.pattern = step->pattern ? su_strndup(step->pattern, step->pattern_size) : NULL;
     copy.content = step->content ? su_strndup(step->content, step->content_size) : NULL;
     copy.blob = step->blob ? su_strndup(step->blob, step->blob_size) : NULL;
@@ -220,12 +235,7 @@ static SutraStatus copy(SuTextView in, SuNormalized *out, SutraError *err)
     SU_TRY(su_text_reserve(&out->text, in.size, out->with_source, err));
     if (in.size) memcpy(out->text.bytes, in.bytes, in.size);
     out->text.size = in.size;
-    if (!out->with_source) return SUTRA_OK;
-    uint32_t source = in.first;
-    for (size_t i = 0; i < in.size; i++) {
-        if (i > 0 && !su_utf8_is_continuation(in.bytes[i])) source++;
-        out->text.source[i] = source;
-    }
+    if (out->with_source) su_text_number(out->text.source, in.bytes, in.size, in.first);
     return SUTRA_OK;
 }
 
@@ -234,21 +244,24 @@ SutraStatus su_normalizer_run(const SuNormalizer *normalizer, const char *text, 
                               SutraError *err)
 {
     SuTextView in = {.bytes = text, .size = size, .first = first};
+    bool made = false;
     normalized->with_source = with_source;
-    if (normalizer->count == 0) SU_TRY(copy(in, normalized, err));
     for (size_t i = 0; i < normalizer->count; i++) {
-        if (i > 0) { /* what was made is what is read */
-            SuText made = normalized->text;
-            normalized->text = normalized->before;
-            normalized->before = made;
-            in = (SuTextView){.bytes = made.bytes,
-                              .source = with_source ? made.source : NULL,
-                              .size = made.size,
-                              .first = first};
-        }
         const SuNormalizerStep *step = &normalizer->steps[i];
+        if (su_normalize_changes_nothing(step, in)) continue;
+        if (made) { /* what was made is what is read */
+            SuText read = normalized->text;
+            normalized->text = normalized->before;
+            normalized->before = read;
+        }
         SU_TRY(rows[step->kind].run(step, in, normalized, err));
+        made = true;
+        in = (SuTextView){.bytes = normalized->text.bytes,
+                          .source = with_source ? normalized->text.source : NULL,
+                          .size = normalized->text.size,
+                          .first = first};
     }
+    if (!made) SU_TRY(copy(in, normalized, err));
     su_text_finish(&normalized->text);
     return SUTRA_OK;
 }

@@ -42,6 +42,13 @@ typedef enum SuNormalizerKind {
     SU_NUM_NORMALIZERS
 } SuNormalizerKind;
 
+/* Expressions of REPLACE that need no engine. */
+typedef enum SuReplaceShape {
+    SU_REPLACE_OTHER = 0,
+    SU_REPLACE_ENDS, /* "\\A +| +\\z", by nothing */
+    SU_REPLACE_START /* "\\A" and then nothing but characters */
+} SuReplaceShape;
+
 typedef struct SuNormalizerStep {
     SuNormalizerKind kind;
     bool clean_text, handle_chinese_chars, strip_accents, lowercase; /* of BERT */
@@ -49,6 +56,7 @@ typedef struct SuNormalizerStep {
     char *pattern;                                                   /* [pattern_size] of REPLACE */
     size_t pattern_size;
     uint32_t repeats; /* of REPLACE: the pattern at least that often, as often as it is; 0: once */
+    SuReplaceShape shape;  /* of the expression; su_normalizer_add sets it */
     SuPattern *expression; /* of REPLACE: what the pattern is, if it is a regular expression */
     char *content;         /* [content_size] of REPLACE and PREPEND */
     size_t content_size;

@@ -30,7 +30,8 @@ static SuTextView part_of(SuTextView text, size_t begin, size_t end)
 {
     return (SuTextView){.bytes = text.bytes + begin,
                         .source = text.source ? text.source + begin : NULL,
-                        .size = end - begin};
+                        .size = end - begin,
+                        .at_start = text.at_start && begin == 0};
 }
 
 /* ---- texts that change ---- */
@@ -78,29 +79,34 @@ static SutraStatus prefix_space(SuText *to, SuTextView *piece, SutraError *err)
     return SUTRA_OK;
 }
 
+/* Whether a mark goes in front of the piece. */
+static bool wants_mark(const SuPreTokenizerStep *step, SuTextView piece)
+{
+    size_t size = step->pattern_size;
+    bool first = piece.source ? piece.source[0] == 0 : piece.at_start; /* needs_source */
+    bool marked = piece.bytes[0] == ' ' ||
+                  (piece.size >= size && memcmp(piece.bytes, step->pattern, size) == 0);
+    if (marked) return false;
+    return step->prepend == SU_PREPEND_ALWAYS || (step->prepend == SU_PREPEND_FIRST && first);
+}
+
 /* *one: nothing but its start can be the mark, so that the step does not cut it. */
 static SutraStatus replace_spaces(const SuPreTokenizerStep *step, SuText *to, SuTextView *piece,
                                   bool *one, SutraError *err)
 {
     const char *mark = step->pattern;
     const size_t mark_size = step->pattern_size;
-    SU_TRY(reserve(to, mark_size, mark_size, *piece, err));
-    bool first = piece->source && piece->source[0] == 0; /* needs_source */
-    bool marked = piece->bytes[0] == ' ' ||
-                  (piece->size >= mark_size && memcmp(piece->bytes, mark, mark_size) == 0);
-    if (!marked &&
-        (step->prepend == SU_PREPEND_ALWAYS || (step->prepend == SU_PREPEND_FIRST && first)))
-        append(to, mark, mark_size, piece->source);
-    *one = !memchr(piece->bytes, ' ', piece->size) && !memchr(piece->bytes, mark[0], piece->size);
-    if (*one) append_part(to, *piece);
-    for (size_t at = *one ? piece->size : 0; at < piece->size;) {
-        const char *space = memchr(piece->bytes + at, ' ', piece->size - at);
-        size_t end = space ? (size_t)(space - piece->bytes) : piece->size;
-        append_part(to, part_of(*piece, at, end));
-        if (space) append(to, mark, mark_size, piece->source ? piece->source + end : NULL);
-        at = end + 1;
-    }
-    *piece = view_of(to, piece->source != NULL);
+    bool with_source = piece->source, in_front = wants_mark(step, *piece);
+    bool spaces = memchr(piece->bytes, ' ', piece->size);
+    *one = !step->whole && !spaces && !memchr(piece->bytes, mark[0], piece->size);
+    if (!in_front && !spaces) return SUTRA_OK;
+    SU_TRY(reserve(to, mark_size, spaces ? mark_size : 1, *piece, err));
+    if (in_front) append(to, mark, mark_size, piece->source);
+    if (spaces)
+        su_text_append_replacing(to, *piece, ' ', mark, mark_size, with_source);
+    else
+        append_part(to, *piece);
+    *piece = view_of(to, with_source);
     return SUTRA_OK;
 }
 

@@ -36,6 +36,9 @@ SutraStatus su_charsmap_open(const char *blob, size_t size, const char *where, S
 SutraStatus su_charsmap_find(const SuCharsmap *map, const char *text, size_t size, bool *found,
                              const char **to, size_t *to_size, SutraError *err);
 
+/* Whether text [size] is ASCII that is left as it is. */
+bool su_charsmap_leaves(const SuCharsmap *map, const char *text, size_t size);
+
 /* Replaces out->text by what the map makes of `in`, as the reference does: a grapheme cluster of
  * less than 6 bytes becomes the replacement of the shortest key that begins it; of a longer one, or
  * where there is none, each code point does, or stays. Errors: FORMAT (damaged), MEMORY. */

@@ -25,10 +25,23 @@ typedef struct SuTextView {
     const uint32_t *source; /* [size]; NULL: code point i of the text is first + i */
     size_t size;
     uint32_t first;
+    bool at_start; /* without source: the original begins here */
 } SuTextView;
+
+/* What su_text_append_replacing may write beyond what it appends. */
+#define SU_TEXT_SLACK 8u
 
 /* Room for `size` bytes; what the buffer holds is kept. Errors: MEMORY. */
 SutraStatus su_text_reserve(SuText *text, size_t size, bool with_source, SutraError *err);
+/* Appends the view with `to` [to_size] for each `byte` of ASCII, and sources where wanted.
+ * There is room, and SU_TEXT_SLACK more. */
+void su_text_append_replacing(SuText *text, SuTextView in, char byte, const char *to,
+                              size_t to_size, bool with_source);
+/* The number of the code point that each byte is of; one that begins here is `next`. Returns the
+ * number that follows. */
+uint32_t su_text_number(uint32_t *to, const char *bytes, size_t size, uint32_t next);
+/* How often the byte is in text [size]. */
+size_t su_text_count_byte(const char *text, size_t size, char byte);
 /* Zeroes the padding; to be called when the size is final. */
 void su_text_finish(SuText *text);
 void su_text_free(SuText *text);

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define IMAGE_MAGIC 0x4b545553u /* "SUTK" */
-#define IMAGE_VERSION 8u
+#define IMAGE_VERSION 9u
 #define MAX_TOKENS (UINT64_C(1) << 28)
 
 typedef struct ImageHeader {

@@ -9,11 +9,13 @@
 #include <string.h>
 
 #define UNKNOWN_PENALTY 10.0
+#define LARGEST_SCORE 1e6 /* of models whose words are cut: how sums are rounded is bounded */
 
 static void clear(void *data)
 {
     SuUnigram *model = data;
     su_token_trie_free(&model->trie);
+    su_token_seams_free(&model->seams);
     su_free((double *)model->scores);
 }
 
@@ -138,13 +140,12 @@ static SutraStatus mark_whole(SuUnigram *model, const SuVocabulary *vocabulary,
     for (size_t i = 0; i < vocabulary->count; i++) {
         SuToken token = su_vocabulary_at(vocabulary, i);
         if (token.size == 0) continue;
-        su_token_row_begin(row, SIZE_MAX, false, true);
+        bool whole;
         SutraError unknown;
-        SutraStatus status = su_unigram_encode(model, scratch, token.text, token.size,
-                                               (SuWordPlace){0}, row, &unknown);
+        SutraStatus status = su_unigram_stays_whole(model, scratch, &token, row, &whole, &unknown);
         if (status == SUTRA_E_FORMAT) continue; /* there is no unknown token */
         if (status != SUTRA_OK) return su_error_set(err, status, "%s", unknown.message);
-        if (row->size != 1 || row->ids[0] != token.id || row->end[0] != token.size) continue;
+        if (!whole) continue;
         const SuTrieUnit *unit = su_token_trie_find(&model->trie, token.text, token.size);
         if (unit) model->trie.units[unit - model->trie.units].id |= SU_UNIGRAM_WHOLE;
     }
@@ -161,6 +162,18 @@ static SutraStatus find_whole(SuUnigram *model, const SuVocabulary *vocabulary, 
     return status;
 }
 
+/* ---- parts ---- */
+
+static SuToken token_at(void *context, size_t index) { return su_vocabulary_at(context, index); }
+
+static SutraStatus find_seams(SuUnigram *model, const SuVocabulary *vocabulary, SutraError *err)
+{
+    for (uint32_t i = 0; i < model->num_scores; i++)
+        if (!(fabs(model->scores[i]) <= LARGEST_SCORE)) return SUTRA_OK;
+    return su_token_seams_create(&model->seams, false, vocabulary->count, token_at,
+                                 (void *)vocabulary, err);
+}
+
 /* ---- the model ---- */
 
 static SutraStatus fill(void *data, const SuTokenModelSource *source, SutraError *err)
@@ -174,7 +187,8 @@ static SutraStatus fill(void *data, const SuTokenModelSource *source, SutraError
         su_json_get_bool(source->json, "byte_fallback", source->where, &model->byte_fallback, err));
     find_bytes(model, source->vocabulary);
     SU_TRY(su_token_trie_create(&model->trie, source->vocabulary, err));
-    return find_whole(model, source->vocabulary, err);
+    SU_TRY(find_whole(model, source->vocabulary, err));
+    return find_seams(model, source->vocabulary, err);
 }
 
 /* ---- in an image ---- */
@@ -200,6 +214,7 @@ static void write_image(const void *data, SuArena *arena)
         memcpy(scores, model->scores, model->num_scores * sizeof *scores);
     }
     su_token_trie_write(&model->trie, arena);
+    su_token_seams_write(&model->seams, arena);
 }
 
 static bool is_id(int32_t id, uint32_t limit)
@@ -224,7 +239,8 @@ static bool attach(void *data, SuArena *arena, const SuVocabulary *vocabulary, u
         if (!is_id(model->byte_ids[i], vocab_size)) return false;
     }
     model->scores = su_arena_carve(arena, model->num_scores * sizeof *model->scores);
-    return model->scores && su_token_trie_attach(&model->trie, arena);
+    return model->scores && su_token_trie_attach(&model->trie, arena) &&
+           su_token_seams_attach(&model->seams, arena);
 }
 
 const SuTokenModelKind su_unigram_kind = {.name = "Unigram",

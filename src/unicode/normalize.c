@@ -2,6 +2,8 @@
 
 #include "unicode/unicode_tables.h"
 
+#include <stdbool.h>
+
 #define HANGUL_BASE 0xac00u
 #define HANGUL_COUNT 11172u
 #define LEADING_BASE 0x1100u
@@ -63,8 +65,16 @@ static uint32_t compose_hangul(uint32_t first, uint32_t second)
     return 0;
 }
 
+/* False of most characters: none that is not in these ranges is the second of a composition. */
+static inline bool may_be_second(uint32_t c)
+{
+    if (c < 0x3099) return (c >= 0x300 && c < 0x346) || (c >= 0x653 && c < 0x11c3) || c == 0x1b35;
+    return c <= 0x309a || c >= 0x11000;
+}
+
 uint32_t su_unicode_compose(uint32_t first, uint32_t second)
 {
+    if (!may_be_second(second)) return 0;
     uint64_t pair = (uint64_t)first << 32 | second;
     size_t low = 0, high = SU_UNICODE_COMPOSITIONS;
     while (low < high) {
