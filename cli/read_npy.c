@@ -14,9 +14,7 @@
 
 enum { MOST_HEADER = 4096 };
 
-/* The value of a key of the dict, without blanks, up to the comma outside brackets that ends it; ""
- * where it is not found. */
-static void find_value(const char *dict, const char *key, char *value, size_t capacity)
+void cli_npy_value(const char *dict, const char *key, char *value, size_t capacity)
 {
     char quoted[32];
     snprintf(quoted, sizeof quoted, "'%s':", key);
@@ -35,9 +33,9 @@ static SutraStatus check_dict(const char *path, const char *dict, uint32_t rows,
                               SutraError *err)
 {
     char type[64], order[16], shape[64], wanted[64];
-    find_value(dict, "descr", type, sizeof type);
-    find_value(dict, "fortran_order", order, sizeof order);
-    find_value(dict, "shape", shape, sizeof shape);
+    cli_npy_value(dict, "descr", type, sizeof type);
+    cli_npy_value(dict, "fortran_order", order, sizeof order);
+    cli_npy_value(dict, "shape", shape, sizeof shape);
     snprintf(wanted, sizeof wanted, "(%u,%u)", rows, columns);
     if (!*type || !*order || !*shape)
         return cli_raise(err, SUTRA_E_FORMAT, "%s: its header is not one that NumPy writes", path);

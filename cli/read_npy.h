@@ -9,4 +9,8 @@
 SutraStatus cli_read_npy(const char *path, uint32_t rows, uint32_t columns, float **values,
                          SutraError *err);
 
+/* The value of a key of a header's dict, without blanks, up to the comma outside brackets that ends
+ * it; "" where it is not found. */
+void cli_npy_value(const char *dict, const char *key, char *value, size_t capacity);
+
 #endif

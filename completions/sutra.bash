@@ -11,7 +11,7 @@ _sutra() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} words=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "embed tokenize similarity rerank serve eval bench pull list info convert quantize verify help --help --version" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "embed tokenize similarity search rerank serve eval bench pull list info convert quantize verify help --help --version" -- "$current")
         return
     fi
     case $previous in
@@ -87,6 +87,18 @@ _sutra() {
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
+    --metric)
+        mapfile -t COMPREPLY < <(compgen -W "cosine dot hamming" -- "$current")
+        return
+        ;;
+    --type)
+        mapfile -t COMPREPLY < <(compgen -W "float32 float16 int8 uint8 binary ubinary" -- "$current")
+        return
+        ;;
+    --rescore)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return
+        ;;
     --openai-tokens)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
@@ -107,7 +119,7 @@ _sutra() {
         mapfile -t COMPREPLY < <(compgen -W "dynamic min-max percentile mse entropy" -- "$current")
         return
         ;;
-    --revision | --chunk-tokens | --chunk-overlap | --flush-after | --field | --id | --shard | --checkpoint | --dedupe-memory | --dim | --max-tokens | --window-overlap | --prompt-name | --min-quality | --threads | --device | --plugins | --top | --alias | --host | --port | --api-key | --cors-origin | --max-body | --max-answers | --max-inputs | --max-request-tokens | --max-connections | --max-streams | --max-queued-tokens | --cache-bytes | --receive-ms | --send-ms | --idle-ms | --queue-ms | --drain-ms | --document-prompt | --block-kib | --smooth | --keep)
+    --revision | --chunk-tokens | --chunk-overlap | --flush-after | --field | --id | --shard | --checkpoint | --dedupe-memory | --dim | --max-tokens | --window-overlap | --prompt-name | --min-quality | --threads | --device | --plugins | --top | --oversample | --alias | --host | --port | --api-key | --cors-origin | --max-body | --max-answers | --max-inputs | --max-request-tokens | --max-connections | --max-streams | --max-queued-tokens | --cache-bytes | --receive-ms | --send-ms | --idle-ms | --queue-ms | --drain-ms | --document-prompt | --block-kib | --smooth | --keep)
         return
         ;;
     esac
@@ -115,6 +127,7 @@ _sutra() {
     embed) words="-m --model --revision --no-cache -i --input -o --output --format --json --stats --stream --chunk --chunk-tokens --chunk-overlap --flush-after --field --input-format --id --rejects --shard --resume --checkpoint --dedupe-memory --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --window-overlap --aggregate --prompt-name --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
     tokenize) words="-m --model --revision --no-cache -i --input --field --max-tokens --json -h --help" ;;
     similarity) words="-m --model --revision --no-cache -i --input --with --field --json --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --window-overlap --aggregate --prompt-name --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
+    search) words="-m --model --revision --no-cache -i --input --top --metric --type --rescore --oversample --prompt-name --json --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
     rerank) words="-m --model --revision --no-cache -i --input --field --top --json --raw-scores --max-tokens --long-text --prompt-name --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
     serve) words="-m --model --alias --host --port --api-key --cors-origin --openai-tokens --truncate --no-page --max-body --max-answers --max-inputs --max-request-tokens --max-connections --max-streams --max-queued-tokens --cache-bytes --log --receive-ms --send-ms --idle-ms --queue-ms --drain-ms --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed --no-cache -h --help" ;;
     eval) words="-m --model --revision --no-cache --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --window-overlap --aggregate --prompt-name --document-prompt --json --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
@@ -125,7 +138,7 @@ _sutra() {
     convert) words="-m --model --revision -o --output --json -h --help" ;;
     quantize) words="-m --model --revision -o --output --compute --embeddings --calibrate --scales --smooth --keep --compare --threads --json -h --help" ;;
     verify) words="-m --model --revision --json -h --help" ;;
-    help) words="embed tokenize similarity rerank serve eval bench pull list info convert quantize verify" ;;
+    help) words="embed tokenize similarity search rerank serve eval bench pull list info convert quantize verify" ;;
     esac
     if [[ $current == -* || ${COMP_WORDS[1]} == help ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
