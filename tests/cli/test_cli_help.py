@@ -21,7 +21,7 @@ class Help(Base):
 
     def test_every_command_has_help(self):
         commands = self.commands()
-        self.assertEqual(commands, ["embed", "tokenize", "similarity", "rerank", "serve", "eval", "bench", "pull",
+        self.assertEqual(commands, ["embed", "tokenize", "similarity", "search", "rerank", "serve", "eval", "bench", "pull",
                                     "list", "info", "convert", "quantize", "verify"])
         for command in commands:
             shown = sutra(command, "--help").decode()
