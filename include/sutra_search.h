@@ -1,8 +1,8 @@
 /* sutra_search.h - exact search: the k rows of a collection that are most similar to a query, every
  * row being compared.
  *
- * Part of libsutra_tools.a; versioning, errors and threads are those of sutra.h. Rows lie as
- * sutra_embed writes them, for example in a file that is mapped; inputs are borrowed until return.
+ * Versioning, errors and threads are those of sutra.h. Rows lie as sutra_embed writes them, for
+ * example in a file that is mapped; inputs are borrowed until return.
  *
  * How to use it: sutra_search_create once, sutra_search_run as often as wanted; with small rows
  * (binary, int8) first and larger ones (sutra_search_rescore) for what they find. */

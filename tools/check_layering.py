@@ -35,9 +35,10 @@ LAYERS = {
     "src/model": ("base", "weights", "container", "tokenizer"),
     "src/pipeline": ("base", "batch", "tokenizer", "model", "backend"),
     "src/api": ("base", "kernels", "batch", "tokenizer", "model", "backend", "pipeline"),
+    "src/search": ("base", "batch", "kernels"),
     # Besides the public API, quantize makes encoders of its own; the bench times kernels, the tokenizer and the encoder
     # that an engine made.
-    "src/tools": ("base", "unicode", "kernels", "tokenizer", "encoder", "backend", "model"),
+    "src/tools": ("base", "unicode", "kernels", "search", "tokenizer", "encoder", "backend", "model"),
     "src/bench": ("base", "kernels", "tokenizer", "encoder", "backend", "model", "tools"),
     "src/hub": ("base",),
     "server": ("base",),
@@ -55,7 +56,7 @@ PUBLIC_USERS = {
     "sutra_hub.h": ("src/hub", "cli"),
     "sutra_server.h": ("server", "cli"),
     "sutra_tools.h": ("src/tools", "src/bench", "cli"),
-    "sutra_search.h": ("src/tools", "cli"),
+    "sutra_search.h": ("src/search", "cli"),
 }
 # What is held to the rules of a library, those on memory and on modules among them.
 ENGINE = tuple(f for f in LAYERS if f.startswith("src/") or f == "server")
@@ -69,7 +70,7 @@ HOMES = {
     "include/sutra_hub.h": ("src/hub/",),
     "include/sutra_server.h": ("server/",),
     "include/sutra_tools.h": ("src/tools/", "src/bench/"),
-    "include/sutra_search.h": ("src/tools/",),
+    "include/sutra_search.h": ("src/search/",),
 }
 # Function -> its file, where that is another.
 HOME_EXCEPTIONS = {

@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "sutra_tools.h"
-#include "tools/top_heap.h"
+#include "search/top_heap.h"
 
 enum { TILE_QUERIES = 64, TILE_DOCUMENTS = 1024 };
 

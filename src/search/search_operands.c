@@ -1,6 +1,7 @@
-#include "tools/search_operands.h"
+#include "search/search_operands.h"
 
 #include "base/status.h"
+#include "batch/row_bytes.h"
 
 #include <math.h>
 #include <string.h>
@@ -33,7 +34,7 @@ SutraStatus su_operands_plan(SuOperands *operands, const SuKernels *kernels, Sut
                              .metric = metric,
                              .dtype = documents->dtype,
                              .dim = documents->dim,
-                             .row_bytes = sutra_row_bytes(documents->dtype, documents->dim)};
+                             .row_bytes = su_row_bytes(documents->dtype, documents->dim)};
     operands->kind = is_bits(documents->dtype)            ? SU_OPERAND_BITS
                      : same && is_bytes(documents->dtype) ? SU_OPERAND_BYTES
                                                           : SU_OPERAND_FLOATS;
@@ -84,7 +85,7 @@ static float inverse_of(const SuOperands *operands, const void *row)
 void su_operand_query(const SuOperands *operands, const SutraRows *queries, size_t row,
                       void *operand, float *norm)
 {
-    size_t bytes = sutra_row_bytes(queries->dtype, queries->dim);
+    size_t bytes = su_row_bytes(queries->dtype, queries->dim);
     const uint8_t *from = (const uint8_t *)queries->data + row * bytes;
     *norm = 1;
     if (operands->kind == SU_OPERAND_FLOATS)

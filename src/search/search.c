@@ -6,8 +6,8 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "base/thread_pool.h"
-#include "tools/search_operands.h"
-#include "tools/top_heap.h"
+#include "search/search_operands.h"
+#include "search/top_heap.h"
 
 #include <math.h>
 #include <pthread.h>

@@ -1,4 +1,4 @@
-#include "tools/top_heap.h"
+#include "search/top_heap.h"
 
 #include <math.h>
 #include <stdbool.h>
