@@ -19,6 +19,9 @@ SU_INLINE void load_columns(const float *rows, size_t stride, size_t num_rows, s
     SU_UNROLL
     for (size_t i = 0; i < VEC_LANES; i++) {
         const float *row = rows + i * stride + k;
+        /* So many streams are more than processors follow by themselves. */
+        __builtin_prefetch(row + VEC_LANES * stride);
+        __builtin_prefetch(row + 3 * VEC_LANES * stride, 0, 2);
         if (i >= num_rows)
             column[i] = vec_zero();
         else

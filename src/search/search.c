@@ -191,8 +191,10 @@ static void merge(const Group *group, uint32_t threads, size_t *indices, float *
     }
 }
 
-static size_t block_rows_of(const SuOperands *operands)
+static size_t block_rows_of(const SuOperands *operands, size_t num_queries)
 {
+    /* What is read once need not stay in a cache: the fewer blocks, the longer the runs of memory. */
+    if (num_queries <= FEW_QUERIES && operands->dtype == SUTRA_F32) return MOST_BLOCK_ROWS;
     size_t rows = BLOCK_BYTES / su_operand_bytes(operands) / COMPARED * COMPARED;
     return rows < COMPARED ? COMPARED : rows > MOST_BLOCK_ROWS ? MOST_BLOCK_ROWS : rows;
 }
@@ -232,7 +234,7 @@ SutraStatus sutra_search_run(SutraSearch *search, SutraMetric metric, const Sutr
     SU_TRY(check_call(search, queries, documents, k, indices, scores, err));
     Group group = {.documents = documents, .k = k};
     SU_TRY(su_operands_plan(&group.operands, &search->kernels, metric, queries, documents, err));
-    group.block_rows = block_rows_of(&group.operands);
+    group.block_rows = block_rows_of(&group.operands, queries->count);
     if (!queries->count) return SUTRA_OK;
     pthread_mutex_lock(&search->lock);
     SutraStatus status = search_all(search, &group, queries, indices, scores, err);
