@@ -40,7 +40,7 @@ def embed_parquet(
     progress        is called with the rows that are done and all rows
 
     What follows encode() is as there. A text that is null, or that the model refuses, ends it with an exception that
-    names the row. The file appears when it is whole; its metadata name the model, prompt and precision.
+    names the row. The file appears when it is whole; its metadata name model, dimension, prompt and precision.
     """
     if rows_at_once < 1:
         raise ValueError(f"rows_at_once must be a positive integer, got {rows_at_once}")
@@ -49,7 +49,7 @@ def embed_parquet(
         raise ValueError(f"vector_column {vector_column!r} is one of the id_columns")
     options = {"prompt_name": prompt_name, "precision": precision, "normalize_embeddings": normalize_embeddings,
                "truncate_dim": truncate_dim, "truncation": truncation}
-    with pq.ParquetFile(input) as source:
+    with pq.ParquetFile(input, pre_buffer=False, buffer_size=1 << 16) as source:
         _check_columns(source.schema_arrow, text_column, columns, input)
         opened = model if isinstance(model, Model) else Model(model)
         try:
@@ -99,9 +99,10 @@ class _Vectors:
         self.type = pa.list_(pa.field("element", pa.from_numpy_dtype(row.dtype), nullable=False), row.shape[1])
 
     def recipe(self) -> dict[str, str]:
-        return {"sutra.model": self.model.name, "sutra.dimension": str(self.options["truncate_dim"] or self.model.dimension),
-                "sutra.prompt_name": self.options["prompt_name"] or self.model.document_prompt_name or "",
-                "sutra.precision": self.options["precision"]}
+        prompt_name, dim = self.options["prompt_name"], self.options["truncate_dim"]
+        return {"sutra.model": self.model.name, "sutra.dimension": str(dim or self.model.dimension),
+                "sutra.prompt_name": prompt_name or self.model.document_prompt_name or "",
+                "sutra.precision": self.options["precision"] or "float32"}
 
     def of(self, column: Any, first: int) -> Any:
         if column.null_count:

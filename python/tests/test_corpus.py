@@ -34,6 +34,7 @@ def test_vectors_are_those_of_encode_document(prompted, corpus, tmp_path):
     assert vectors_of(table).tobytes() == prompted.encode_document(TEXTS).tobytes()
     assert table.schema.metadata[b"sutra.model"].decode() == prompted.name
     assert table.schema.metadata[b"sutra.prompt_name"] == b"passage"
+    assert table.schema.metadata[b"sutra.dimension"] == b"384"
     assert pq.ParquetFile(output).num_row_groups >= 4
     assert list(tmp_path.iterdir()) == [output]
 
@@ -61,6 +62,20 @@ def test_kinds_of_strings(model, tmp_path, kind):
     pq.write_table(pa.table({"text": pa.array(TEXTS[:9]).cast(kind)}), tmp_path / "texts.parquet")
     embed_parquet(tmp_path / "texts.parquet", tmp_path / "v.parquet", model)
     assert vectors_of(pq.read_table(tmp_path / "v.parquet")).tobytes() == model.encode(TEXTS[:9]).tobytes()
+
+
+def test_memory_is_that_of_the_rows_at_once(model, tmp_path):
+    path, most = tmp_path / "texts.parquet", []
+    with pq.ParquetWriter(path, pa.schema([("id", pa.binary()), ("text", pa.string())]), compression="none",
+                          use_dictionary=False) as writer:
+        for i in range(20):
+            ids = [bytes([i]) * 10_000 for _ in range(100)]
+            writer.write_table(pa.table({"id": ids, "text": ["a"] * 100}, writer.schema))
+    before = pa.total_allocated_bytes()
+    rows = embed_parquet(path, tmp_path / "v.parquet", model, id_columns="id", rows_at_once=100,
+                         progress=lambda *_: most.append(pa.total_allocated_bytes() - before))
+    assert rows == 2000 and len(most) == 20
+    assert 1_000_000 < max(most) < 6_000_000 < path.stat().st_size
 
 
 def test_what_goes_wrong_names_the_row_and_leaves_no_file(model, tmp_path):
