@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .exceptions import SutraError
-from .model import Model, Precision
+from .model import Model, Precision, Truncation
 
 
 def embed_parquet(
@@ -26,7 +26,7 @@ def embed_parquet(
     precision: Precision = "float32",
     normalize_embeddings: bool = False,
     truncate_dim: int | None = None,
-    truncation: str = "model",
+    truncation: Truncation = "model",
     rows_at_once: int = 8192,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:

@@ -5,7 +5,7 @@ import json
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterator, Literal, Sequence
+from typing import TYPE_CHECKING, Any, Iterator, Literal, Sequence, overload
 
 import numpy as np
 
@@ -28,6 +28,7 @@ DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 OUTPUTS = ("sentence_embedding", "token_embeddings", None)
 
 Precision = Literal["float32", "float16", "int8", "uint8", "binary", "ubinary"]
+Truncation = Literal["model", "right", "left", "error", "window"]
 
 
 class Model(StreamMethods):
@@ -198,6 +199,27 @@ class Model(StreamMethods):
 
     # ---- vectors ----
 
+    @overload
+    def encode(
+        self, inputs: str | Sequence[str] | NDArray[Any] | None = None, prompt_name: str | None = None,
+        prompt: str | None = None, batch_size: int = 32, show_progress_bar: bool | None = None,
+        output_value: Literal["sentence_embedding"] = "sentence_embedding", precision: Precision | None = "float32",
+        convert_to_numpy: Literal[True] = True, convert_to_tensor: Literal[False] = False, device: str | None = None,
+        normalize_embeddings: bool = False, truncate_dim: int | None = None, *, ranges: NDArray[np.float32] | None = None,
+        truncation: Truncation = "model", return_items: Literal[False] = False, sentences: str | Sequence[str] | None = None,
+    ) -> NDArray[Any]: ...
+
+    @overload
+    def encode(
+        self, inputs: str | Sequence[str] | NDArray[Any] | None = None, prompt_name: str | None = None,
+        prompt: str | None = None, batch_size: int = 32, show_progress_bar: bool | None = None,
+        output_value: Literal["sentence_embedding", "token_embeddings"] | None = "sentence_embedding",
+        precision: Precision | None = "float32", convert_to_numpy: bool = True, convert_to_tensor: bool = False,
+        device: str | None = None, normalize_embeddings: bool = False, truncate_dim: int | None = None, *,
+        ranges: NDArray[np.float32] | None = None, truncation: Truncation = "model", return_items: bool = False,
+        sentences: str | Sequence[str] | None = None,
+    ) -> Any: ...
+
     def encode(
         self,
         inputs: str | Sequence[str] | NDArray[Any] | None = None,
@@ -214,7 +236,7 @@ class Model(StreamMethods):
         truncate_dim: int | None = None,
         *,
         ranges: NDArray[np.float32] | None = None,
-        truncation: Literal["model", "right", "left", "error", "window"] = "model",
+        truncation: Truncation = "model",
         return_items: bool = False,
         sentences: str | Sequence[str] | None = None,
     ) -> Any:
@@ -245,7 +267,7 @@ class Model(StreamMethods):
         normalize_embeddings: bool = False,
         truncate_dim: int | None = None,
         ranges: NDArray[np.float32] | None = None,
-        truncation: Literal["model", "right", "left", "error", "window"] = "model",
+        truncation: Truncation = "model",
         return_items: bool = False,
     ) -> Any:
         """encode() that asyncio waits for; no thread is held. A task that is cancelled gives its texts up."""
