@@ -50,6 +50,7 @@ conformance: ## against sentence-transformers on the shared data (needs torch; S
 	@tools/with_peers.sh tests/conformance/families.py
 	@tools/python_wheel.sh
 	@tools/with_peers.sh tests/conformance/python_package.py
+	@tools/with_peers.sh tests/conformance/python_mteb.py
 
 bench: ## the peers beside Sutra, interleaved in one run; writes build/bench/ (ARGS= for bench/peers/run.py)
 	@$(SETUP) packages build bench

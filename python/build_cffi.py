@@ -31,9 +31,9 @@ def declarations(text):
 
 
 def header_names(include):
-    """sutra.h, what comes with it, sutra_hub.h and sutra_tools.h."""
+    """sutra.h, what comes with it, and the other libraries'."""
     with_it = re.findall(r'#include "(sutra_\w+\.h)"', (include / "sutra.h").read_text())
-    return ["sutra.h", *with_it, "sutra_hub.h", "sutra_tools.h"]
+    return ["sutra.h", *with_it, "sutra_hub.h", "sutra_tools.h", "sutra_search.h"]
 
 
 def without(text, names):

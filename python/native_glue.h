@@ -6,6 +6,7 @@
 
 #include "sutra.h"
 #include "sutra_hub.h"
+#include "sutra_search.h"
 #include "sutra_tools.h"
 
 /* Points inputs [n] at the UTF-8 of a tuple's strings (its address), which must outlive them, and

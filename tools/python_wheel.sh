@@ -12,7 +12,8 @@ python=$folder/venv/bin/python
 build() {
     rm -rf "$folder"
     python3 -m venv "$folder/venv"
-    "$python" -m pip install -q --disable-pip-version-check --no-deps -r python/tests/requirements.txt
+    "$python" -m pip install -q --disable-pip-version-check --no-deps -r python/tests/requirements.txt \
+        -r python/tests/adapters.txt
     "$python" -m pip wheel -q --disable-pip-version-check --no-build-isolation --no-deps -w "$folder" .
     "$python" -m pip install -q --disable-pip-version-check --no-deps "$folder"/sutra-*.whl
     ls -l "$folder"/sutra-*.whl

@@ -5,7 +5,7 @@ import json
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterator, Literal, Sequence
+from typing import TYPE_CHECKING, Any, Iterator, Literal, Sequence, overload
 
 import numpy as np
 
@@ -24,9 +24,11 @@ COMPUTES = {None: lib.SUTRA_COMPUTE_DEFAULT, "fp32": lib.SUTRA_COMPUTE_FP32, "bf
             "fp16": lib.SUTRA_COMPUTE_FP16, "int8": lib.SUTRA_COMPUTE_INT8}
 TRUNCATIONS = {"model": lib.SUTRA_TRUNCATE_MODEL, "right": lib.SUTRA_TRUNCATE_RIGHT, "left": lib.SUTRA_TRUNCATE_LEFT,
                "error": lib.SUTRA_TRUNCATE_ERROR, "window": lib.SUTRA_TRUNCATE_WINDOW}
+DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 OUTPUTS = ("sentence_embedding", "token_embeddings", None)
 
 Precision = Literal["float32", "float16", "int8", "uint8", "binary", "ubinary"]
+Truncation = Literal["model", "right", "left", "error", "window"]
 
 
 class Model(StreamMethods):
@@ -68,7 +70,8 @@ class Model(StreamMethods):
         self._options: dict[Any, Any] = {}
         self._own_prompts = {ffi.string(self._info.prompt_names[i]).decode(): ffi.string(self._info.prompts[i]).decode()
                              for i in range(self._info.num_prompts)}
-        self.prompts: dict[str, str] = {"query": "", "document": "", **self._own_prompts, **(prompts or {})}
+        self._declared = {**self._own_prompts, **(prompts or {})}
+        self.prompts: dict[str, str] = {"query": "", "document": "", **self._declared}
         if default_prompt_name is not None and default_prompt_name not in self.prompts:
             raise self._no_prompt(default_prompt_name)
         if default_prompt_name is None and self._info.default_prompt:
@@ -196,6 +199,27 @@ class Model(StreamMethods):
 
     # ---- vectors ----
 
+    @overload
+    def encode(
+        self, inputs: str | Sequence[str] | NDArray[Any] | None = None, prompt_name: str | None = None,
+        prompt: str | None = None, batch_size: int = 32, show_progress_bar: bool | None = None,
+        output_value: Literal["sentence_embedding"] = "sentence_embedding", precision: Precision | None = "float32",
+        convert_to_numpy: Literal[True] = True, convert_to_tensor: Literal[False] = False, device: str | None = None,
+        normalize_embeddings: bool = False, truncate_dim: int | None = None, *, ranges: NDArray[np.float32] | None = None,
+        truncation: Truncation = "model", return_items: Literal[False] = False, sentences: str | Sequence[str] | None = None,
+    ) -> NDArray[Any]: ...
+
+    @overload
+    def encode(
+        self, inputs: str | Sequence[str] | NDArray[Any] | None = None, prompt_name: str | None = None,
+        prompt: str | None = None, batch_size: int = 32, show_progress_bar: bool | None = None,
+        output_value: Literal["sentence_embedding", "token_embeddings"] | None = "sentence_embedding",
+        precision: Precision | None = "float32", convert_to_numpy: bool = True, convert_to_tensor: bool = False,
+        device: str | None = None, normalize_embeddings: bool = False, truncate_dim: int | None = None, *,
+        ranges: NDArray[np.float32] | None = None, truncation: Truncation = "model", return_items: bool = False,
+        sentences: str | Sequence[str] | None = None,
+    ) -> Any: ...
+
     def encode(
         self,
         inputs: str | Sequence[str] | NDArray[Any] | None = None,
@@ -212,7 +236,7 @@ class Model(StreamMethods):
         truncate_dim: int | None = None,
         *,
         ranges: NDArray[np.float32] | None = None,
-        truncation: Literal["model", "right", "left", "error", "window"] = "model",
+        truncation: Truncation = "model",
         return_items: bool = False,
         sentences: str | Sequence[str] | None = None,
     ) -> Any:
@@ -243,7 +267,7 @@ class Model(StreamMethods):
         normalize_embeddings: bool = False,
         truncate_dim: int | None = None,
         ranges: NDArray[np.float32] | None = None,
-        truncation: Literal["model", "right", "left", "error", "window"] = "model",
+        truncation: Truncation = "model",
         return_items: bool = False,
     ) -> Any:
         """encode() that asyncio waits for; no thread is held. A task that is cancelled gives its texts up."""
@@ -253,24 +277,57 @@ class Model(StreamMethods):
             await run_async(request)
         return call.finish()
 
+    @property
+    def query_prompt_name(self) -> str | None:
+        return "query" if "query" in self.prompts else None
+
+    @property
+    def document_prompt_name(self) -> str | None:
+        """Of "document", "passage" and "corpus" the first that the model or its user has."""
+        named = [name for name in DOCUMENT_PROMPTS if name in self.prompts]
+        return next((name for name in named if name in self._declared or self.prompts[name]), named[0] if named else None)
+
     def encode_query(self, inputs: Any = None, prompt_name: str | None = None, prompt: str | None = None,
                      **options: Any) -> Any:
-        """encode() with the prompt "query" where the model has one."""
-        if prompt_name is None and prompt is None and "query" in self.prompts:
-            prompt_name = "query"
+        """encode() with the prompt query_prompt_name."""
+        if prompt_name is None and prompt is None:
+            prompt_name = self.query_prompt_name
         return self.encode(inputs, prompt_name, prompt, **options)
 
     def encode_document(self, inputs: Any = None, prompt_name: str | None = None, prompt: str | None = None,
                         **options: Any) -> Any:
-        """encode() with the prompt "document", "passage" or "corpus", the first that the model has."""
+        """encode() with the prompt document_prompt_name."""
         if prompt_name is None and prompt is None:
-            named = [name for name in ("document", "passage", "corpus") if name in self.prompts]
-            prompt_name = named[0] if named else None
+            prompt_name = self.document_prompt_name
         return self.encode(inputs, prompt_name, prompt, **options)
+
+    async def aencode_query(self, inputs: Any, prompt_name: str | None = None, prompt: str | None = None,
+                            **options: Any) -> Any:
+        """aencode() with the prompt query_prompt_name."""
+        if prompt_name is None and prompt is None:
+            prompt_name = self.query_prompt_name
+        return await self.aencode(inputs, prompt_name, prompt, **options)
+
+    async def aencode_document(self, inputs: Any, prompt_name: str | None = None, prompt: str | None = None,
+                               **options: Any) -> Any:
+        """aencode() with the prompt document_prompt_name."""
+        if prompt_name is None and prompt is None:
+            prompt_name = self.document_prompt_name
+        return await self.aencode(inputs, prompt_name, prompt, **options)
+
+    def encode_multi_process(self, inputs: Sequence[str], pool: None = None, **options: Any) -> Any:
+        """encode(): its threads do what sentence-transformers wants processes for."""
+        if pool is not None:
+            raise ValueError("pool: there are none, the engine's threads take every core; leave it out")
+        return self.encode(inputs, **options)
 
     def similarity(self, embeddings1: Any, embeddings2: Any) -> NDArray[np.float32]:
         """[n1, n2]: similarity_fn_name of each of the first with each of the second."""
         return vectors.similarity(embeddings1, embeddings2, self.similarity_fn_name)
+
+    def similarity_pairwise(self, embeddings1: Any, embeddings2: Any) -> NDArray[np.float32]:
+        """[n]: similarity_fn_name of each of the first with the one of the second at its place."""
+        return vectors.similarity_pairwise(embeddings1, embeddings2, self.similarity_fn_name)
 
     # ---- scores ----
 

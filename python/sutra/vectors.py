@@ -73,6 +73,21 @@ def similarity(a: Any, b: Any, function: str = "cosine") -> np.ndarray:
     return -np.stack([np.linalg.norm(row - y, order, axis=1) for row in x]).astype(np.float32)
 
 
+def similarity_pairwise(a: Any, b: Any, function: str = "cosine") -> np.ndarray:
+    """[n]: similarity() of each row of a with the row of b at its place."""
+    check_function(function)
+    x, y = _matrix(a).astype(np.float32), _matrix(b).astype(np.float32)
+    if x.shape != y.shape:
+        raise ValueError(f"pairs of vectors: shapes {x.shape} and {y.shape}")
+    if function in ("euclidean", "manhattan"):
+        return np.asarray(-np.linalg.norm(x - y, 2 if function == "euclidean" else 1, axis=1))
+    dots = np.einsum("ij,ij->i", x, y)
+    if function == "dot":
+        return np.asarray(dots)
+    lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
+    return np.asarray(np.divide(dots, lengths, out=np.zeros_like(dots), where=lengths > 0))
+
+
 def _cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     codes = {np.dtype(np.float16): lib.SUTRA_F16, np.dtype(np.int8): lib.SUTRA_I8}
     code = codes.get(a.dtype, lib.SUTRA_F32) if a.dtype == b.dtype else lib.SUTRA_F32

@@ -181,19 +181,6 @@ def test_prompts_of_the_user(model):
         sutra.Model(model.path, default_prompt_name="r")
 
 
-@pytest.fixture(scope="module")
-def prompted(model, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models") / "prompted"
-    folder.mkdir()
-    for path in Path(model.path).iterdir():
-        if path.name not in ("sutra.json", "config_sentence_transformers.json"):
-            (folder / path.name).symlink_to(path.resolve())
-    (folder / "config_sentence_transformers.json").write_text(json.dumps(
-        {"prompts": {"query": "query: ", "passage": "passage: "}, "default_prompt_name": "passage",
-         "similarity_fn_name": "dot"}))
-    return sutra.Model(folder)
-
-
 def test_prompts_of_the_model(model, prompted):
     query, passage = model.encode("query: a"), model.encode("passage: a")
     assert prompted.prompts == {"query": "query: ", "passage": "passage: ", "document": ""}
@@ -203,6 +190,9 @@ def test_prompts_of_the_model(model, prompted):
     assert prompted.encode("a", prompt="").tobytes() == model.encode("a").tobytes()
     assert prompted.encode("a", prompt_name="document").tobytes() == model.encode("a").tobytes()
     assert prompted.encode_query("a").tobytes() == query.tobytes()
+    assert prompted.encode_document("a").tobytes() == passage.tobytes()
+    with sutra.Model(prompted.path, prompts={"document": ""}) as other:
+        assert other.encode_document("a").tobytes() == model.encode("a").tobytes()
     assert (prompted.default_prompt_name, model.default_prompt_name) == ("passage", None)
     with sutra.Model(prompted.path, prompts={"passage": "P: "}) as other:
         assert other.encode("a").tobytes() == model.encode("P: a").tobytes()
@@ -211,6 +201,23 @@ def test_prompts_of_the_model(model, prompted):
     for given, wanted in ((prompted.encode("a", output_value=None), model.encode("passage: a", output_value=None)),
                           (prompted.encode("a", prompt="q: ", output_value=None), model.encode("q: a", output_value=None))):
         assert all(given[name].tobytes() == wanted[name].tobytes() for name in wanted)
+
+
+def test_similarity_of_pairs_is_the_diagonal(model, prompted):
+    rows = np.random.default_rng(1).normal(size=(2, 9, 20)).astype(np.float32)
+    for function in ("cosine", "dot", "euclidean", "manhattan"):
+        np.testing.assert_allclose(sutra.vectors.similarity_pairwise(*rows, function),
+                                   np.diag(sutra.similarity(*rows, function)), rtol=1e-5, atol=1e-5)
+    assert sutra.vectors.similarity_pairwise(rows[0], 0 * rows[0]).tolist() == [0] * 9
+    assert prompted.similarity_pairwise(*rows).tolist() == sutra.vectors.similarity_pairwise(*rows, "dot").tolist()
+    with pytest.raises(ValueError, match="shapes"):
+        model.similarity_pairwise(rows[0], rows[1, :3])
+
+
+def test_encode_multi_process_is_encode(model):
+    assert model.encode_multi_process(TEXTS).tobytes() == model.encode(TEXTS).tobytes()
+    with pytest.raises(ValueError, match="pool"):
+        model.encode_multi_process(TEXTS, {"input": None})
 
 
 def test_similarity_is_what_the_model_says(model, prompted):

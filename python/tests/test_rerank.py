@@ -1,6 +1,5 @@
 """Scores of pairs, as CrossEncoder's predict and rank."""
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -8,18 +7,8 @@ import numpy as np
 import pytest
 import sutra
 
-SOURCE = Path(__file__).resolve().parents[2]
 TEXTS = ["The river is long.", "", "A cat sat on the mat.", "Rivers flow into the sea.", "the river"]
 QUERY = "How long is the river?"
-
-
-@pytest.fixture(scope="module")
-def reranker(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models") / "reranker"
-    shutil.copytree(SOURCE / "tests/data/golden/models/base", folder,
-                    ignore=shutil.ignore_patterns("modules.json", "1_Pooling"))
-    shutil.copytree(SOURCE / "tests/data/golden/rerankers/bert", folder, dirs_exist_ok=True)
-    return sutra.Model(folder)
 
 
 def test_scores_are_those_of_the_program(reranker):
