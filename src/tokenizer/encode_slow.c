@@ -37,8 +37,9 @@ SutraStatus su_tokenizer_encode_slow(const SuTokenizer *tokenizer, SuTokenizerSc
                                      SutraError *err)
 {
     const SuText *normalized = &scratch->normalized.text;
-    bool moves = tokenizer->normalizer.count > 0; /* where words lie */
-    bool with_source = row->with_offsets || (moves && tokenizer->pre_tokenizer.needs_source);
+    const SuPreTokenizer *pre_tokenizer = &tokenizer->pre_tokenizer;
+    bool moves = tokenizer->normalizer.count > 0 || pre_tokenizer->moves; /* where words lie */
+    bool with_source = row->with_offsets || (moves && pre_tokenizer->needs_source);
     SU_TRY(su_normalizer_run(&tokenizer->normalizer, text, size, first, with_source,
                              &scratch->normalized, err));
     SuAddedCursor cursor =

@@ -22,8 +22,13 @@ SutraStatus su_pre_tokenizer_add(SuPreTokenizer *pre_tokenizer, const SuPreToken
         SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %zu pre-tokenisers", count);
     }
     copy.scan = step->expression ? su_pattern_scanner_of(step->expression) : NULL;
+    if (step->prepend == SU_PREPEND_FIRST) {
+        pre_tokenizer->needs_source = true;
+        for (size_t i = 0; i < pre_tokenizer->count; i++)
+            pre_tokenizer->moves |= grown[i].kind == SU_PRE_TOKENIZER_BYTE_LEVEL ||
+                                    grown[i].kind == SU_PRE_TOKENIZER_METASPACE;
+    }
     grown[pre_tokenizer->count++] = copy;
-    pre_tokenizer->needs_source |= step->prepend == SU_PREPEND_FIRST;
     return SUTRA_OK;
 }
 

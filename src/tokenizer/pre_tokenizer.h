@@ -73,6 +73,7 @@ typedef struct SuPreTokenizer {
     size_t count;
     bool keep_bytes; /* ByteLevel, which is last, leaves bytes as they are: the model takes them */
     bool needs_source; /* words depend on where they lie */
+    bool moves;        /* words, before a step that depends on that */
 } SuPreTokenizer;
 
 /* json may be NULL (no steps). To be freed whatever is returned. Errors: FORMAT, UNSUPPORTED,

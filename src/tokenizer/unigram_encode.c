@@ -290,8 +290,9 @@ SutraStatus su_unigram_stays_whole(const SuUnigram *model, SuModelScratch *scrat
                  .row = row,
                  .part_end = token->size};
     SU_TRY(encode_new(&word, scratch, err));
+    bool fuses = word.unknown != word.unknown_end; /* with unknown characters before it, too */
     SU_TRY(push_unknown(&word, err));
-    *whole = !word.close && row->size == 1 && row->ids[0] == token->id &&
+    *whole = !fuses && !word.close && row->size == 1 && row->ids[0] == token->id &&
              row->end[0] == token->size && token->id != model->unk_id;
     return SUTRA_OK;
 }

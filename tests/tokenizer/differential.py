@@ -25,6 +25,7 @@ import differential_bpe  # noqa: E402
 import differential_decoders  # noqa: E402
 import differential_kinds  # noqa: E402
 import differential_patterns  # noqa: E402
+import differential_seams  # noqa: E402
 import differential_unigram  # noqa: E402
 import differential_windows  # noqa: E402
 import tokenizers  # noqa: E402
@@ -386,6 +387,7 @@ def main():
     differential_kinds.all_cases(check, texts[::4] + inputs[::16], texts + inputs + passages[:3000],
                                  lambda least, lone: random_requests(rng, starts, least, lone))
     differential_bpe.all_cases(check, 240 // arguments.share)
+    differential_seams.all_cases(check, 240 // arguments.share)
     differential_patterns.all_cases(check, texts[::4] + inputs[::16], texts + inputs + passages[:3000],
                                     differential_kinds.many_code_points(), 3 * arguments.texts)
     differential_unigram.all_cases(check, texts + inputs[::8], texts + inputs + passages[:3000], list(every_code_point()),

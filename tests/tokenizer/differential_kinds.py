@@ -173,6 +173,18 @@ def word_level_cases(check, texts, training):
         check.case(f"WordLevel, {name}", file_of(model, pre_tokenizer=step), texts)
 
 
+def first_cases(check):
+    """What lies first in the text, after steps that put something in front of it or take a character apart."""
+    vocab = {chr(c): c for c in (*range(33, 0x180), ord(METASPACE))}
+    model = {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
+             "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "vocab": vocab, "merges": []}
+    for steps in ([byte_level(True)], [byte_level(), split("\u00a9", "Isolated")], [metaspace("always", replacement="_")],
+                  [{"type": "Digits", "individual_digits": True}]):
+        words = sequence("pre_tokenizer", *steps, metaspace("first"))
+        check.case(f"Metaspace first behind {steps}", file_of(model, pre_tokenizer=words),
+                   ["a", "\u00e9 b", " a", "a b", "\u00e9", "1a", "\u00e9\u00e9"] * check.share)
+
+
 def step_cases(check, texts, code_points, training):
     """Characters as words: what steps do to each is seen in ids and offsets."""
     characters = {t: i for i, t in enumerate(ROBERTA)}
@@ -218,6 +230,7 @@ def step_cases(check, texts, code_points, training):
     word_level = {"type": "WordLevel", "vocab": words, "unk_token": "<unk>"}
     for name, step in cutting.items():
         check.case(f"pre_tokenizer {name}", file_of(word_level, pre_tokenizer=step), texts)
+    first_cases(check)
     marked = [added("<mask>", 4, lstrip=True), added("</s>", 2), added("ab", words.get("ab", len(words)), normalized=True, special=False)]
     for scheme in ("always", "first"):
         check.case(f"Metaspace {scheme} around added tokens",

@@ -81,6 +81,9 @@ static void unknown_characters_are_one_token_or_their_bytes(void **state)
           "the text holds what the tokenizer does not know, and it has no unknown token");
     /* Scores so high that two unknown characters beat their pair, which is what they then become. */
     check(MODEL("0", "", "[\"<unk>\",50],[\"xy\",60]"), "xy", "1:0-2");
+    /* Not with another one before it, on the other side of a seam. */
+    check(MODEL("0", "", "[\"<unk>\",50],[\"\xe4\xb8\xad\xe4\xb8\xad\",60]"),
+          ",\xe4\xb8\xad\xe4\xb8\xad", "0:0-3");
 }
 
 static void of_equal_sums_the_earlier_start_stays(void **state)
