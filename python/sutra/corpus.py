@@ -94,6 +94,7 @@ class _Vectors:
     """Columns of texts -> columns of vectors."""
 
     def __init__(self, model: Model, options: dict[str, Any], where: Any, text_column: str) -> None:
+        options = {**options, "prompt_name": options["prompt_name"] or model.document_prompt_name}
         self.model, self.options, self.where, self.text_column = model, options, where, text_column
         row = model.encode_document([""], **options)
         self.type = pa.list_(pa.field("element", pa.from_numpy_dtype(row.dtype), nullable=False), row.shape[1])
@@ -101,7 +102,7 @@ class _Vectors:
     def recipe(self) -> dict[str, str]:
         prompt_name, dim = self.options["prompt_name"], self.options["truncate_dim"]
         return {"sutra.model": self.model.name, "sutra.dimension": str(dim or self.model.dimension),
-                "sutra.prompt_name": prompt_name or self.model.document_prompt_name or "",
+                "sutra.prompt_name": prompt_name or "",
                 "sutra.precision": self.options["precision"] or "float32"}
 
     def of(self, column: Any, first: int) -> Any:

@@ -39,16 +39,21 @@ class Embedder:
         return rows[0]
 
     def documents(self, texts: Sequence[str]) -> list[list[float]]:
-        rows: list[list[float]] = self.model.encode_document(_several(texts), **self._encode_options).tolist()
-        return rows
+        rows = self.model.encode_document(_several(texts), self.model.document_prompt_name, **self._encode_options)
+        return _lists(rows)
 
     async def aquery(self, text: str) -> list[float]:
         rows: list[list[float]] = (await self.model.aencode_query([text], **self._encode_options)).tolist()
         return rows[0]
 
     async def adocuments(self, texts: Sequence[str]) -> list[list[float]]:
-        rows: list[list[float]] = (await self.model.aencode_document(_several(texts), **self._encode_options)).tolist()
-        return rows
+        rows = await self.model.aencode_document(_several(texts), self.model.document_prompt_name, **self._encode_options)
+        return _lists(rows)
+
+
+def _lists(rows: Any) -> list[list[float]]:
+    lists: list[list[float]] = rows.tolist()
+    return lists
 
 
 def _again(model: Any, model_options: dict[str, Any], encode_options: dict[str, Any]) -> Embedder:

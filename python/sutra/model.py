@@ -70,6 +70,7 @@ class Model(StreamMethods):
         self._options: dict[Any, Any] = {}
         self._own_prompts = {ffi.string(self._info.prompt_names[i]).decode(): ffi.string(self._info.prompts[i]).decode()
                              for i in range(self._info.num_prompts)}
+        self._told_of_documents = False
         self._declared = {**self._own_prompts, **(prompts or {})}
         self.prompts: dict[str, str] = {"query": "", "document": "", **self._declared}
         if default_prompt_name is not None and default_prompt_name not in self.prompts:
@@ -287,6 +288,14 @@ class Model(StreamMethods):
         named = [name for name in DOCUMENT_PROMPTS if name in self.prompts]
         return next((name for name in named if name in self._declared or self.prompts[name]), named[0] if named else None)
 
+    def _name_of_documents(self) -> str | None:
+        trained = self.document_prompt_name
+        if trained not in (None, "document") and not self._told_of_documents:
+            self._told_of_documents = True
+            runtime.logger.warning('%s: encode_document() leaves out the prompt "%s", as sentence-transformers does; '
+                                   'prompt_name="%s" puts it before', self.name, trained, trained)
+        return "document" if "document" in self.prompts else None
+
     def encode_query(self, inputs: Any = None, prompt_name: str | None = None, prompt: str | None = None,
                      **options: Any) -> Any:
         """encode() with the prompt query_prompt_name."""
@@ -296,9 +305,9 @@ class Model(StreamMethods):
 
     def encode_document(self, inputs: Any = None, prompt_name: str | None = None, prompt: str | None = None,
                         **options: Any) -> Any:
-        """encode() with the prompt document_prompt_name."""
+        """encode() with the prompt "document", as sentence-transformers has it: empty where the model has none."""
         if prompt_name is None and prompt is None:
-            prompt_name = self.document_prompt_name
+            prompt_name = self._name_of_documents()
         return self.encode(inputs, prompt_name, prompt, **options)
 
     async def aencode_query(self, inputs: Any, prompt_name: str | None = None, prompt: str | None = None,
@@ -310,9 +319,9 @@ class Model(StreamMethods):
 
     async def aencode_document(self, inputs: Any, prompt_name: str | None = None, prompt: str | None = None,
                                **options: Any) -> Any:
-        """aencode() with the prompt document_prompt_name."""
+        """aencode() with the prompt of encode_document()."""
         if prompt_name is None and prompt is None:
-            prompt_name = self.document_prompt_name
+            prompt_name = self._name_of_documents()
         return await self.aencode(inputs, prompt_name, prompt, **options)
 
     def encode_multi_process(self, inputs: Sequence[str], pool: None = None, **options: Any) -> Any:

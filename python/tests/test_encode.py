@@ -190,9 +190,11 @@ def test_prompts_of_the_model(model, prompted):
     assert prompted.encode("a", prompt="").tobytes() == model.encode("a").tobytes()
     assert prompted.encode("a", prompt_name="document").tobytes() == model.encode("a").tobytes()
     assert prompted.encode_query("a").tobytes() == query.tobytes()
-    assert prompted.encode_document("a").tobytes() == passage.tobytes()
+    assert prompted.encode_document("a").tobytes() == model.encode("a").tobytes()
+    assert prompted.document_prompt_name == "passage"
+    assert prompted.encode_document("a", prompted.document_prompt_name).tobytes() == passage.tobytes()
     with sutra.Model(prompted.path, prompts={"document": ""}) as other:
-        assert other.encode_document("a").tobytes() == model.encode("a").tobytes()
+        assert (other.document_prompt_name, other.encode_document("a").tobytes()) == ("document", model.encode("a").tobytes())
     assert (prompted.default_prompt_name, model.default_prompt_name) == ("passage", None)
     with sutra.Model(prompted.path, prompts={"passage": "P: "}) as other:
         assert other.encode("a").tobytes() == model.encode("P: a").tobytes()

@@ -193,7 +193,7 @@ static void merge(const Group *group, uint32_t threads, size_t *indices, float *
 
 static size_t block_rows_of(const SuOperands *operands, size_t num_queries)
 {
-    /* What is read once need not stay in a cache: the fewer blocks, the longer the runs of memory. */
+    /* What is read once need not stay in a cache: longer runs of memory. */
     if (num_queries <= FEW_QUERIES && operands->dtype == SUTRA_F32) return MOST_BLOCK_ROWS;
     size_t rows = BLOCK_BYTES / su_operand_bytes(operands) / COMPARED * COMPARED;
     return rows < COMPARED ? COMPARED : rows > MOST_BLOCK_ROWS ? MOST_BLOCK_ROWS : rows;
