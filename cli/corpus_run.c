@@ -391,7 +391,6 @@ static void take_text(CliCorpus *corpus, const CliBlock *block, const SutraResul
         if (item->windows) place |= PLACE_WINDOWED;
     } else {
         reject_text(corpus, &block->spans[i], &block->inputs[i]);
-        corpus->stream->totals.texts--;
     }
     if (block->numbers[i] != CLI_TEXT_UNKNOWN)
         cli_dedupe_set(&corpus->dedupe, block->numbers[i], place);

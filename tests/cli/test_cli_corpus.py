@@ -243,8 +243,8 @@ class Rejects(Folder):
         rows = ["night", "night " * 2000, "day", "night " * 2000]
         path = self.file("c.txt", "\n".join(rows))
         done = json.loads(embed("-i", path, "--long-text", "error", "-o", self.path / "o.npy", "--json", "--rejects",
-                                self.path / "bad", stderr="2 records were rejected"))
-        self.assertEqual((done["texts"], done["rejects"]), (2, 2))
+                                self.path / "bad", stderr=r"2 records were rejected \(.*\)\n$"))
+        self.assertEqual((done["texts"], done["rejects"], done["truncated"], done["tokens_seen"]), (2, 2, 0, 8))
         self.assertEqual([d["line"] for d in self.lines("bad")], [2, 4])
         self.assertRegex(self.lines("bad")[0]["reason"], "^[^:]*tokens")
 
