@@ -105,6 +105,14 @@ static SutraStatus go_on(CliCorpus *corpus, SutraError *err)
     return status;
 }
 
+/* An empty FILE.partial holds nothing to go on with. */
+static void drop_empty(const CliOutput *output)
+{
+    struct stat facts;
+    if (output->name && fstat(output->fd, &facts) == 0 && facts.st_size == 0)
+        unlink(output->partial);
+}
+
 static SutraStatus open_output(const CliCorpus *corpus, CliOutput *output, const char *path,
                                SutraError *err)
 {
@@ -127,7 +135,12 @@ SutraStatus cli_corpus_open(CliCorpus *corpus, const CliCorpusOptions *options, 
         corpus->path = cli_strdup(corpus->output.target ? corpus->output.target : path);
     if (status == SUTRA_OK) status = open_output(corpus, &corpus->ids, corpus->ids_path, err);
     if (status == SUTRA_OK) status = open_output(corpus, &corpus->rejects, options->rejects, err);
-    if (status == SUTRA_OK && options->resume) status = go_on(corpus, err);
+    if (status != SUTRA_OK || !options->resume) return status;
+    status = go_on(corpus, err);
+    if (status == SUTRA_OK) return status;
+    drop_empty(&corpus->output);
+    drop_empty(&corpus->ids);
+    drop_empty(&corpus->rejects);
     return status;
 }
 
