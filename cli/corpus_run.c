@@ -275,11 +275,11 @@ static unsigned char kind_of(CliCorpus *corpus, const SutraInput *input, uint64_
     if (corpus->dedupes) *number = cli_dedupe_find(dedupe, input->text, input->text_size, &known);
     if (!corpus->replayed) {
         uint64_t row = corpus->replayed_rows++;
+        if (*number == CLI_TEXT_UNKNOWN || known) return TEXT_DONE;
         uint64_t places[] = {
             [CLI_PLACES_BYTES] = PLACE_GONE, [CLI_PLACES_ROWS] = row, [CLI_PLACES_INDICES] = index};
         uint64_t place = places[corpus->writer.format->places];
-        if (*number != CLI_TEXT_UNKNOWN && !known)
-            cli_dedupe_set(dedupe, *number, corpus->earlier.failed ? PLACE_GONE : place);
+        cli_dedupe_set(dedupe, *number, corpus->earlier.failed ? PLACE_GONE : place);
         return TEXT_DONE;
     }
     if (known && cli_dedupe_place(dedupe, *number) == PLACE_GONE) {
