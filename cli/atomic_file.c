@@ -136,6 +136,14 @@ static SutraStatus open_stream(CliOutput *output, int fd, bool spool, SutraError
     return SUTRA_OK;
 }
 
+/* A symbolic link keeps pointing where it points: the file behind it is replaced. */
+static SutraStatus find_target(CliOutput *output, const char *path, bool exists, SutraError *err)
+{
+    if (exists && access(path, W_OK) != 0) return raise_errno(path, err);
+    output->target = exists ? realpath(path, NULL) : cli_strdup(path);
+    return output->target ? SUTRA_OK : raise_errno(path, err);
+}
+
 static SutraStatus open_path(CliOutput *output, const char *path, bool spool, SutraError *err)
 {
     struct stat facts;
@@ -151,11 +159,8 @@ static SutraStatus open_path(CliOutput *output, const char *path, bool spool, Su
         if (fd < 0) return raise_errno(path, err);
         return open_stream(output, fd, spool, err);
     }
-    if (exists && access(path, W_OK) != 0) return raise_errno(path, err);
-    /* A symbolic link keeps pointing where it points: the file behind it is replaced. */
-    output->target = exists ? realpath(path, NULL) : cli_strdup(path);
-    if (!output->target) return raise_errno(path, err);
-    SutraStatus status = open_temporary(output, mode, err);
+    SutraStatus status = find_target(output, path, exists, err);
+    if (status == SUTRA_OK) status = open_temporary(output, mode, err);
     if (status == SUTRA_OK && exists && fchmod(output->fd, facts.st_mode & 0777) != 0)
         status = raise_errno(path, err);
     return status;
@@ -173,38 +178,65 @@ SutraStatus cli_output_open(CliOutput *output, const char *path, bool spool, Sut
     return status;
 }
 
-SutraStatus cli_output_open_partial(CliOutput *output, const char *path, uint64_t keep,
-                                    SutraError *err)
+/* Locks FILE.partial; meanwhile another program may have given it its name, or removed it. */
+static SutraStatus lock_partial(const CliOutput *output, SutraError *err)
+{
+    struct stat named, facts;
+    if (flock(output->fd, LOCK_EX | LOCK_NB) != 0)
+        return cli_raise(err, SUTRA_E_BUSY, "%s: another program writes to it", output->partial);
+    if (lstat(output->partial, &named) == 0 && fstat(output->fd, &facts) == 0 &&
+        named.st_dev == facts.st_dev && named.st_ino == facts.st_ino)
+        return SUTRA_OK;
+    return cli_raise(err, SUTRA_E_BUSY, "%s: another program has just ended it; start again",
+                     output->partial);
+}
+
+/* Opens FILE.partial beside output->target; `exists`: facts are of that. */
+static SutraStatus open_beside(CliOutput *output, bool exists, const struct stat *facts,
+                               SutraError *err)
+{
+    output->partial = cli_alloc(strlen(output->target) + sizeof CLI_PARTIAL, 1);
+    sprintf(output->partial, "%s%s", output->target, CLI_PARTIAL);
+    output->fd = open(output->partial, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (output->fd < 0) return raise_errno(output->partial, err);
+    SutraStatus status = lock_partial(output, err);
+    if (status == SUTRA_OK && exists && fchmod(output->fd, facts->st_mode & 0777) != 0)
+        status = raise_errno(output->partial, err);
+    return status;
+}
+
+SutraStatus cli_output_open_partial(CliOutput *output, const char *path, SutraError *err)
 {
     struct stat facts;
-    bool all = keep == UINT64_MAX;
-    if (all) keep = 0;
-    *output = (CliOutput){.fd = -1, .stream = -1, .slot = -1, .position = keep};
+    *output = (CliOutput){.fd = -1, .stream = -1, .slot = -1};
     output->name = cli_strdup(path);
     output->buffer = cli_alloc(BUFFER_SIZE, 1);
-    output->target = cli_strdup(path);
-    output->partial = cli_alloc(strlen(path) + sizeof CLI_PARTIAL, 1);
-    sprintf(output->partial, "%s%s", path, CLI_PARTIAL);
     SutraStatus status = SUTRA_OK;
-    if (stat(path, &facts) == 0 && !S_ISREG(facts.st_mode))
+    bool exists = stat(path, &facts) == 0;
+    if (!exists && (errno != ENOENT || lstat(path, &facts) == 0))
+        status = raise_errno(path, err);
+    else if (exists && !S_ISREG(facts.st_mode))
         status =
             cli_raise(err, SUTRA_E_ARGUMENT, "%s: not a file, which can't be gone on with", path);
-    if (status == SUTRA_OK) {
-        output->fd = open(output->partial, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-        if (output->fd < 0 || fstat(output->fd, &facts) != 0)
-            status = raise_errno(output->partial, err);
-    }
-    if (status == SUTRA_OK && flock(output->fd, LOCK_EX | LOCK_NB) != 0)
-        status = cli_raise(err, SUTRA_E_BUSY, "%s: another program writes to it", output->partial);
-    if (status == SUTRA_OK && (uint64_t)facts.st_size < keep)
-        status =
-            cli_raise(err, SUTRA_E_LIMIT, "%s: %llu bytes, where %llu were written",
-                      output->partial, (unsigned long long)facts.st_size, (unsigned long long)keep);
-    if (status == SUTRA_OK && !all &&
-        (ftruncate(output->fd, (off_t)keep) != 0 || lseek(output->fd, (off_t)keep, SEEK_SET) < 0))
-        status = raise_errno(output->partial, err);
+    else
+        status = find_target(output, path, exists, err);
+    if (status == SUTRA_OK) status = open_beside(output, exists, &facts, err);
     if (status != SUTRA_OK) cli_output_abort(output);
     return status;
+}
+
+SutraStatus cli_output_keep(CliOutput *output, uint64_t keep, SutraError *err)
+{
+    struct stat facts;
+    if (fstat(output->fd, &facts) != 0) return raise_errno(output->partial, err);
+    if ((uint64_t)facts.st_size < keep)
+        return cli_raise(err, SUTRA_E_LIMIT, "%s: %llu bytes, where %llu were written",
+                         output->partial, (unsigned long long)facts.st_size,
+                         (unsigned long long)keep);
+    if (ftruncate(output->fd, (off_t)keep) != 0 || lseek(output->fd, (off_t)keep, SEEK_SET) < 0)
+        return raise_errno(output->partial, err);
+    output->position = keep;
+    return SUTRA_OK;
 }
 
 const char *cli_output_path(const CliOutput *output)

@@ -23,7 +23,7 @@ typedef struct CliOutput {
     int fd;        /* what is written to */
     int stream;    /* spooled: where commit copies to; else -1 */
     char *name;    /* for messages */
-    char *target;  /* what the temporary file is renamed to; NULL: not renamed */
+    char *target;  /* what the file is renamed to, links resolved; NULL: not renamed */
     char *partial; /* path of FILE.partial; NULL: it is none */
     int slot;      /* of the temporary file in the table that signals read; -1: none */
     unsigned char *buffer;
@@ -37,11 +37,11 @@ typedef struct CliOutput {
 SutraStatus cli_output_open(CliOutput *output, const char *path, bool spool, SutraError *err);
 
 #define CLI_PARTIAL ".partial"
-/* A new or regular file, as FILE.partial, after its first `keep` bytes (UINT64_MAX: all, whatever
- * they are); LIMIT when it has fewer.
- * Errors: IO, BUSY (another program writes to it). */
-SutraStatus cli_output_open_partial(CliOutput *output, const char *path, uint64_t keep,
-                                    SutraError *err);
+/* A new or regular file, as FILE.partial, which may be there already and is locked.
+ * Errors: IO, ARGUMENT, BUSY (another program writes to it). */
+SutraStatus cli_output_open_partial(CliOutput *output, const char *path, SutraError *err);
+/* What is written goes after the first `keep` bytes of FILE.partial; LIMIT when it has fewer. */
+SutraStatus cli_output_keep(CliOutput *output, uint64_t keep, SutraError *err);
 /* Of the file that is written to, until the commit; NULL: it has none. */
 const char *cli_output_path(const CliOutput *output);
 /* True if what is written can be read back: it goes to a file of its own. */

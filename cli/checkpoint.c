@@ -51,11 +51,14 @@ static SutraStatus damaged(const char *name, SutraError *err)
 static SutraStatus take_text(const SutraJsonField *field, const char *name, char *text,
                              size_t capacity, SutraError *err)
 {
+    char decoded[MOST_BYTES];
     size_t size;
-    if (field->kind != SUTRA_JSON_STRING || field->raw_size >= capacity) return damaged(name, err);
-    SutraStatus status = sutra_json_text(field, name, text, &size, err);
-    if (status == SUTRA_OK) text[size] = '\0';
-    return status;
+    if (field->kind != SUTRA_JSON_STRING || field->raw_size > sizeof decoded ||
+        sutra_json_text(field, name, decoded, &size, err) != SUTRA_OK || size >= capacity)
+        return damaged(name, err);
+    memcpy(text, decoded, size);
+    text[size] = '\0';
+    return SUTRA_OK;
 }
 
 static SutraStatus parse(const char *line, size_t size, const char *name, CliCheckpoint *checkpoint,
@@ -118,7 +121,7 @@ static SutraStatus write_line(const char *name, const char *line, size_t size, S
 
 SutraStatus cli_checkpoint_write(const char *path, const CliCheckpoint *checkpoint, SutraError *err)
 {
-    char name[4096], fresh[4096], line[MOST_BYTES], recipe[2 * CLI_RECIPE_SIZE];
+    char name[4096], fresh[4096], line[MOST_BYTES], recipe[2 * CLI_RECIPE_SIZE + 3];
     state_path(path, ".state", name, sizeof name);
     state_path(path, ".state.new", fresh, sizeof fresh);
     cli_json_quote(checkpoint->recipe, strlen(checkpoint->recipe), recipe, sizeof recipe);

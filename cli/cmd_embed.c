@@ -188,7 +188,6 @@ static SutraStatus begin(EmbedRun *run, const EmbedArgs *args, const CliArgument
         if (status != SUTRA_OK) return status;
     }
     status = cli_corpus_open(&run->corpus, &corpus, err);
-    if (status != SUTRA_OK || run->corpus.finished) return status;
     if (status == SUTRA_OK) status = cli_session_open(&run->session, &args->model, true, err);
     if (status == SUTRA_OK)
         status = cli_embed_plan(&run->session, &args->embed, &run->options, err);
@@ -314,7 +313,7 @@ static SutraStatus embed(EmbedRun *run, const EmbedArgs *args, const CliArgument
 {
     cli_stats_begin(&run->stats);
     SutraStatus status = begin(run, args, rest, err);
-    if (status != SUTRA_OK || run->corpus.finished) return status;
+    if (status != SUTRA_OK) return status;
     cli_stats_opened(&run->stats, run->session.num_threads);
     status = cli_embed_stream(&run->stream, take_rows, run, err);
     cli_stats_streamed(&run->stats);
@@ -330,10 +329,6 @@ static SutraStatus embed(EmbedRun *run, const EmbedArgs *args, const CliArgument
 static SutraStatus report(const EmbedRun *run, const EmbedArgs *args, SutraError *err)
 {
     bool summary = args->json && !to_standard(args);
-    if (run->corpus.finished) {
-        cli_message("%s: an earlier run had written all of it", args->output);
-        return SUTRA_OK;
-    }
     SutraStatus status = summary ? print_summary(run, args, err) : SUTRA_OK;
     if (status != SUTRA_OK) return status;
     cli_corpus_report(&run->corpus);

@@ -2,7 +2,9 @@
 #include "corpus_options.h"
 
 #include "console.h"
+#include "same_file.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,11 +64,28 @@ static bool read_shard(const char *text, CliRecordOptions *records)
     return true;
 }
 
+/* No file is written that is read, or written otherwise. */
+static int check_files(const char *command, const CliCorpusArgs *args, const char *input,
+                       const char *output)
+{
+    char ids[PATH_MAX] = "";
+    if (output && args->id) snprintf(ids, sizeof ids, "%s" CLI_IDS_ENDING, output);
+    if (input && output && cli_is_same_file(input, output))
+        return cli_usage(command, "-o %s: that is the input; give another file", output);
+    if (input && *ids && cli_is_same_file(input, ids))
+        return cli_usage(command, "-o %s: the ids would go to the input; give another file",
+                         output);
+    const char *others[] = {input, output, *ids ? ids : NULL};
+    for (size_t i = 0; args->rejects && i < sizeof others / sizeof *others; i++)
+        if (others[i] && cli_is_same_file(others[i], args->rejects))
+            return cli_usage(command, "--rejects %s: give a file of its own", args->rejects);
+    return CLI_DONE;
+}
+
 int cli_corpus_settle(const char *command, const CliCorpusArgs *args, const char *input,
                       const char *output, CliRecordOptions *records)
 {
     bool stream = !output || strcmp(output, "-") == 0;
-    const char *names[] = {input, output, args->rejects};
     *records = (CliRecordOptions){.layout = args->layout,
                                   .field = args->field,
                                   .id = args->id,
@@ -82,9 +101,8 @@ int cli_corpus_settle(const char *command, const CliCorpusArgs *args, const char
     if (args->every && !args->resume) return cli_usage(command, "--checkpoint goes with --resume");
     if (args->rejects && strcmp(args->rejects, "-") == 0)
         return cli_usage(command, "--rejects needs a file");
-    for (size_t i = 0; args->rejects && i < 2; i++)
-        if (names[i] && strcmp(names[i], args->rejects) == 0)
-            return cli_usage(command, "--rejects %s: give a file of its own", args->rejects);
+    int code = check_files(command, args, input, output);
+    if (code != CLI_DONE) return code;
     if (args->shard && !read_shard(args->shard, records))
         return cli_usage(command, "--shard %s: not I/N with I from 1 to N", args->shard);
     return CLI_DONE;

@@ -32,73 +32,115 @@ typedef struct CliSorted {
 
 /* ---- opening ---- */
 
-static SutraStatus open_output(const CliCorpus *corpus, CliOutput *output, const char *path,
-                               uint64_t keep, SutraError *err)
-{
-    bool whole = corpus->options.format == CLI_FORMAT_SQLITE && output == &corpus->output;
-    if (corpus->options.resume)
-        return cli_output_open_partial(output, path, whole && keep ? UINT64_MAX : keep, err);
-    return cli_output_open(output, path, output == &corpus->output && corpus->options.spool, err);
-}
-
 /* A FILE.partial that no state belongs to is somebody else's. */
-static SutraStatus check_strangers(const char *path, SutraError *err)
+static SutraStatus check_stranger(const CliOutput *output, SutraError *err)
 {
-    char name[4096];
     struct stat facts;
-    if (!path) return SUTRA_OK;
-    snprintf(name, sizeof name, "%s" CLI_PARTIAL, path);
-    if (lstat(name, &facts) != 0 || facts.st_size == 0) return SUTRA_OK;
+    if (!output->name || fstat(output->fd, &facts) != 0 || facts.st_size == 0) return SUTRA_OK;
     return cli_raise(err, SUTRA_E_ARGUMENT, "%s is there, and was not left by --resume: remove it",
-                     name);
+                     output->partial);
 }
 
-/* An earlier run had written all, and was ended while it gave the files their names. */
-static SutraStatus name_files(const CliCorpus *corpus, SutraError *err)
+/* What an earlier run had written whole gets its name. An empty FILE.partial was made just now, for
+ * one that has its name already. */
+static SutraStatus name_file(CliOutput *output, uint64_t bytes, SutraError *err)
 {
-    const char *paths[] = {corpus->options.rejects, corpus->ids_path, corpus->options.output};
-    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
-        char name[4096];
-        if (!paths[i]) continue;
-        snprintf(name, sizeof name, "%s" CLI_PARTIAL, paths[i]);
-        if (rename(name, paths[i]) != 0 && errno != ENOENT)
-            return cli_raise(err, SUTRA_E_IO, "%s: %s", name, strerror(errno));
-    }
-    cli_checkpoint_remove(corpus->options.output);
-    return SUTRA_OK;
+    struct stat facts, named;
+    if (!output->name) return SUTRA_OK;
+    bool is_named = bytes && fstat(output->fd, &facts) == 0 && facts.st_size == 0 &&
+                    stat(output->target, &named) == 0;
+    SutraStatus status = is_named ? SUTRA_OK : cli_output_keep(output, bytes, err);
+    if (status != SUTRA_OK) return status;
+    int failed = is_named ? unlink(output->partial) : rename(output->partial, output->target);
+    if (!failed) return SUTRA_OK;
+    return cli_raise(err, SUTRA_E_IO, "%s: %s", output->partial, strerror(errno));
 }
 
-static SutraStatus open_earlier(CliCorpus *corpus, SutraError *err)
+/* All was written, and the run was ended while it gave the files their names. False: the output has
+ * gone since. */
+static bool is_finished(const CliCorpus *corpus)
+{
+    struct stat facts;
+    if (!corpus->done.finished) return false;
+    bool empty = fstat(corpus->output.fd, &facts) != 0 || facts.st_size == 0;
+    return !empty || stat(corpus->output.target, &facts) == 0;
+}
+
+static SutraStatus name_files(CliCorpus *corpus, SutraError *err)
+{
+    const CliCheckpoint *done = &corpus->done;
+    struct stat facts = {.st_size = 0};
+    uint64_t bytes = done->bytes;
+    if (corpus->options.format == CLI_FORMAT_SQLITE && fstat(corpus->output.fd, &facts) == 0)
+        bytes = facts.st_size ? (uint64_t)facts.st_size : 1;
+    SutraStatus status = name_file(&corpus->rejects, done->reject_bytes, err);
+    if (status == SUTRA_OK) status = name_file(&corpus->ids, done->id_bytes, err);
+    if (status == SUTRA_OK) status = name_file(&corpus->output, bytes, err);
+    cli_output_abort(&corpus->output);
+    cli_output_abort(&corpus->ids);
+    cli_output_abort(&corpus->rejects);
+    return status;
+}
+
+/* Goes on where the state says, with locked files. */
+static SutraStatus go_on(CliCorpus *corpus, SutraError *err)
 {
     bool found;
-    const char *path = corpus->options.output;
-    SutraStatus status = cli_checkpoint_read(path, &corpus->done, &found, err);
+    const CliCheckpoint *done = &corpus->done;
+    SutraStatus status = cli_checkpoint_read(corpus->path, &corpus->done, &found, err);
     if (status != SUTRA_OK) return status;
-    corpus->finished = corpus->done.finished;
+    corpus->finished = is_finished(corpus);
     if (corpus->finished) return name_files(corpus, err);
-    if (!found) status = check_strangers(path, err);
-    if (!found && status == SUTRA_OK) status = check_strangers(corpus->ids_path, err);
-    if (!found && status == SUTRA_OK) status = check_strangers(corpus->options.rejects, err);
+    if (done->finished) corpus->done = (CliCheckpoint){.records = 0};
+    if (!found) status = check_stranger(&corpus->output, err);
+    if (!found && status == SUTRA_OK) status = check_stranger(&corpus->ids, err);
+    if (!found && status == SUTRA_OK) status = check_stranger(&corpus->rejects, err);
+    /* A database rolls back by itself. */
+    if (status == SUTRA_OK && !(corpus->options.format == CLI_FORMAT_SQLITE && done->bytes))
+        status = cli_output_keep(&corpus->output, done->bytes, err);
+    if (status == SUTRA_OK && corpus->ids.name)
+        status = cli_output_keep(&corpus->ids, done->id_bytes, err);
+    if (status == SUTRA_OK && corpus->rejects.name)
+        status = cli_output_keep(&corpus->rejects, done->reject_bytes, err);
     return status;
+}
+
+/* An empty FILE.partial holds nothing to go on with. */
+static void drop_empty(const CliOutput *output)
+{
+    struct stat facts;
+    if (output->name && fstat(output->fd, &facts) == 0 && facts.st_size == 0)
+        unlink(output->partial);
+}
+
+static SutraStatus open_output(const CliCorpus *corpus, CliOutput *output, const char *path,
+                               SutraError *err)
+{
+    bool spool = output == &corpus->output && corpus->options.spool;
+    if (!path) return SUTRA_OK;
+    return corpus->options.resume ? cli_output_open_partial(output, path, err)
+                                  : cli_output_open(output, path, spool, err);
 }
 
 SutraStatus cli_corpus_open(CliCorpus *corpus, const CliCorpusOptions *options, SutraError *err)
 {
     *corpus = (CliCorpus){.options = *options};
-    bool counted = cli_format_counts_rows(options->format);
-    SutraStatus status = SUTRA_OK;
-    if (options->has_ids && counted) {
-        corpus->ids_path = cli_alloc(strlen(options->output) + sizeof CLI_IDS_ENDING, 1);
-        sprintf(corpus->ids_path, "%s" CLI_IDS_ENDING, options->output);
+    const char *path = options->output ? options->output : "-";
+    if (options->has_ids && cli_format_counts_rows(options->format)) {
+        corpus->ids_path = cli_alloc(strlen(path) + sizeof CLI_IDS_ENDING, 1);
+        sprintf(corpus->ids_path, "%s" CLI_IDS_ENDING, path);
     }
-    if (options->resume) status = open_earlier(corpus, err);
-    if (status != SUTRA_OK || corpus->finished) return status;
-    status = open_output(corpus, &corpus->output, options->output, corpus->done.bytes, err);
-    if (status == SUTRA_OK && corpus->ids_path)
-        status = open_output(corpus, &corpus->ids, corpus->ids_path, corpus->done.id_bytes, err);
-    if (status == SUTRA_OK && options->rejects)
-        status =
-            open_output(corpus, &corpus->rejects, options->rejects, corpus->done.reject_bytes, err);
+    SutraStatus status = open_output(corpus, &corpus->output, path, err);
+    if (status == SUTRA_OK)
+        corpus->path = cli_strdup(corpus->output.target ? corpus->output.target : path);
+    if (status == SUTRA_OK) status = open_output(corpus, &corpus->ids, corpus->ids_path, err);
+    if (status == SUTRA_OK) status = open_output(corpus, &corpus->rejects, options->rejects, err);
+    if (status != SUTRA_OK || !options->resume) return status;
+    status = go_on(corpus, err);
+    if (status == SUTRA_OK) return status;
+    drop_empty(&corpus->output);
+    drop_empty(&corpus->ids);
+    drop_empty(&corpus->rejects);
     return status;
 }
 
@@ -143,7 +185,7 @@ static SutraStatus sort_block(void *user, CliBlock *block, SutraError *err);
 SutraStatus cli_corpus_begin(CliCorpus *corpus, CliEmbedStream *stream, uint32_t dim,
                              const char *recipe, SutraError *err)
 {
-    const char *path = corpus->options.output;
+    const char *path = corpus->path;
     CliCheckpoint *done = &corpus->done;
     SutraStatus status = SUTRA_OK;
     corpus->stream = stream;
@@ -165,13 +207,16 @@ SutraStatus cli_corpus_begin(CliCorpus *corpus, CliEmbedStream *stream, uint32_t
         if (done->recipe[0]) status = cli_recipe_check(path, recipe, done->recipe, err);
         if (status != SUTRA_OK) return status;
         snprintf(done->recipe, sizeof done->recipe, "%s", recipe);
-        if (done->records)
+        if (corpus->finished)
+            cli_message("%s: an earlier run had written all of it", path);
+        else if (done->records)
             cli_message("%s" CLI_PARTIAL ": going on after record %llu", path,
                         (unsigned long long)done->records);
         else
             status = cli_checkpoint_write(path, done, err);
         restore_totals(done, &stream->totals);
     }
+    if (corpus->finished) return status;
     if (done->bytes)
         cli_rows_resume(&corpus->writer, corpus->options.format, dim, done->rows, done->records);
     else
@@ -204,9 +249,10 @@ static SutraStatus end_replay(CliCorpus *corpus, SutraError *err)
     if (strcmp(hex, corpus->earlier.digest) == 0) return SUTRA_OK;
     return cli_raise(err, SUTRA_E_ARGUMENT,
                      "%s is not what %s" CLI_PARTIAL
-                     " was begun with: its first %llu records differ",
-                     corpus->stream->reader->source.name, corpus->options.output,
-                     (unsigned long long)corpus->earlier.records);
+                     " was begun with: its first %llu records differ; remove it and %s" CLI_PARTIAL
+                     ".state to begin again",
+                     corpus->stream->reader->source.name, corpus->path,
+                     (unsigned long long)corpus->earlier.records, corpus->path);
 }
 
 static void add_to_digest(CliCorpus *corpus, const CliBlock *block, const CliSpan *span,
@@ -229,11 +275,11 @@ static unsigned char kind_of(CliCorpus *corpus, const SutraInput *input, uint64_
     if (corpus->dedupes) *number = cli_dedupe_find(dedupe, input->text, input->text_size, &known);
     if (!corpus->replayed) {
         uint64_t row = corpus->replayed_rows++;
+        if (*number == CLI_TEXT_UNKNOWN || known) return TEXT_DONE;
         uint64_t places[] = {
             [CLI_PLACES_BYTES] = PLACE_GONE, [CLI_PLACES_ROWS] = row, [CLI_PLACES_INDICES] = index};
         uint64_t place = places[corpus->writer.format->places];
-        if (*number != CLI_TEXT_UNKNOWN && !known)
-            cli_dedupe_set(dedupe, *number, corpus->earlier.failed ? PLACE_GONE : place);
+        cli_dedupe_set(dedupe, *number, corpus->earlier.failed ? PLACE_GONE : place);
         return TEXT_DONE;
     }
     if (known && cli_dedupe_place(dedupe, *number) == PLACE_GONE) {
@@ -278,6 +324,13 @@ static SutraStatus sort_block(void *user, CliBlock *block, SutraError *err)
 {
     CliCorpus *corpus = user;
     SutraStatus status = SUTRA_OK;
+    if (corpus->finished && block->next_record > corpus->earlier.records)
+        return cli_raise(
+            err, SUTRA_E_ARGUMENT,
+            "%s has more records than the %llu that %s was made of; remove %s" CLI_PARTIAL
+            ".state to begin again",
+            corpus->stream->reader->source.name, (unsigned long long)corpus->earlier.records,
+            corpus->path, corpus->path);
     if (corpus->room < block->count) {
         corpus->room = block->count;
         corpus->kinds = cli_realloc(corpus->kinds, corpus->room, sizeof *corpus->kinds);
@@ -351,7 +404,6 @@ static void take_text(CliCorpus *corpus, const CliBlock *block, const SutraResul
         if (item->windows) place |= PLACE_WINDOWED;
     } else {
         reject_text(corpus, &block->spans[i], &block->inputs[i]);
-        corpus->stream->totals.texts--;
     }
     if (block->numbers[i] != CLI_TEXT_UNKNOWN)
         cli_dedupe_set(&corpus->dedupe, block->numbers[i], place);
@@ -387,7 +439,7 @@ static SutraStatus write_checkpoint(CliCorpus *corpus, SutraError *err)
     done->bytes = corpus->writer.format->begin ? 1 : corpus->output.position;
     done->id_bytes = corpus->ids.position;
     done->reject_bytes = corpus->rejects.position;
-    return cli_checkpoint_write(corpus->options.output, done, err);
+    return cli_checkpoint_write(corpus->path, done, err);
 }
 
 static SutraStatus checkpoint_if_due(CliCorpus *corpus, const CliBlock *block, SutraError *err)
@@ -441,10 +493,18 @@ SutraStatus cli_corpus_commit(CliCorpus *corpus, SutraError *err)
         return cli_raise(err, SUTRA_E_ARGUMENT,
                          "%s ends before record %llu, which %s" CLI_PARTIAL " has reached",
                          corpus->stream->reader->source.name,
-                         (unsigned long long)corpus->done.records, corpus->options.output);
+                         (unsigned long long)corpus->done.records, corpus->path);
+    if (corpus->finished) {
+        cli_checkpoint_remove(corpus->path);
+        return SUTRA_OK;
+    }
     cli_rows_end(&corpus->writer);
     status = first_error(corpus, err);
     if (status == SUTRA_OK && corpus->options.resume) {
+        unsigned char digest[16];
+        take_digest(corpus, digest);
+        digest_text(corpus->done.digest, digest);
+        corpus->done.records = corpus->stream->reader->next_record;
         corpus->done.finished = true;
         status = write_checkpoint(corpus, err);
     }
@@ -452,7 +512,7 @@ SutraStatus cli_corpus_commit(CliCorpus *corpus, SutraError *err)
         status = cli_output_commit(&corpus->rejects, err);
     if (status == SUTRA_OK && corpus->ids_path) status = cli_output_commit(&corpus->ids, err);
     if (status == SUTRA_OK) status = cli_output_commit(&corpus->output, err);
-    if (status == SUTRA_OK && corpus->options.resume) cli_checkpoint_remove(corpus->options.output);
+    if (status == SUTRA_OK && corpus->options.resume) cli_checkpoint_remove(corpus->path);
     return status;
 }
 
@@ -461,7 +521,6 @@ void cli_corpus_report(const CliCorpus *corpus)
     const CliTotals *totals = &corpus->stream->totals;
     const CliSource *source = &corpus->stream->reader->source;
     struct stat facts;
-    if (corpus->finished) return;
     if (totals->rejects)
         cli_message("warning: %llu records were rejected (%s)", (unsigned long long)totals->rejects,
                     corpus->options.rejects);
@@ -485,6 +544,7 @@ void cli_corpus_close(CliCorpus *corpus)
     cli_dedupe_close(&corpus->dedupe);
     XXH3_freeState(corpus->digest);
     free(corpus->ids_path);
+    free(corpus->path);
     free(corpus->kinds);
     free(corpus->later);
     *corpus = (CliCorpus){.options = {.output = NULL}};

@@ -38,11 +38,12 @@ typedef struct CliCorpus {
     CliCorpusOptions options;
     CliEmbedStream *stream;
     CliOutput output, ids, rejects;
+    char *path;     /* of the output, links resolved */
     char *ids_path; /* NULL: ids are in the rows, or there are none */
     CliRowWriter writer;
     CliCheckpoint done; /* what is on the disk */
-    bool finished;      /* there is nothing to do: an earlier run was ended while it renamed */
-    struct stat facts;  /* of the input, when it was opened */
+    bool finished; /* an earlier run had written all: the input is only compared with its digest */
+    struct stat facts; /* of the input, when it was opened */
     uint64_t checkpoint_ns;
 
     /* the reading thread's */

@@ -45,16 +45,18 @@ void cli_locate_error(const CliBlock *block, SutraError *err)
     cli_raise(err, err->status, "%s: %s", where, message);
 }
 
+/* Of those that have vectors. */
 static void add_up(CliTotals *totals, const SutraItem *items, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
+        if (items[i].status != SUTRA_OK) continue;
+        totals->texts++;
         totals->tokens_seen += items[i].tokens_seen;
         totals->tokens_used += items[i].tokens_used;
         totals->truncated += (items[i].flags & SUTRA_ITEM_TRUNCATED) != 0;
         totals->windowed += items[i].windows > 0;
         if (items[i].tokens_seen > totals->longest) totals->longest = items[i].tokens_seen;
     }
-    totals->texts += count;
 }
 
 static void prepare(const CliEmbedStream *stream, SutraInput *input)

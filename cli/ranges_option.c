@@ -4,11 +4,11 @@
 #include "embed_stream.h"
 #include "read_npy.h"
 #include "row_writer.h"
+#include "same_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* rows 0 and 1: the ranges so far; rows 2 and 3: those of a block */
 typedef struct Calibration {
@@ -70,40 +70,14 @@ static SutraStatus save(CliOutput *output, const float *ranges, uint32_t dim, Su
     return cli_output_commit(output, err);
 }
 
-/* The folder of a path, which need not exist itself. */
-static bool folder_of(const char *path, struct stat *facts)
-{
-    const char *slash = strrchr(path, '/');
-    char *folder = cli_strdup(slash ? path : ".");
-    if (slash) folder[slash - path + 1] = '\0';
-    bool found = stat(folder, facts) == 0;
-    free(folder);
-    return found;
-}
-
-static bool is_same_inode(const struct stat *x, const struct stat *y)
-{
-    return x->st_dev == y->st_dev && x->st_ino == y->st_ino;
-}
-
-/* One file, or the same name in one folder. */
-static bool is_same_file(const char *a, const char *b)
-{
-    struct stat x, y;
-    if (stat(a, &x) == 0 && stat(b, &y) == 0 && is_same_inode(&x, &y)) return true;
-    const char *name = strrchr(a, '/'), *other = strrchr(b, '/');
-    return strcmp(name ? name + 1 : a, other ? other + 1 : b) == 0 && folder_of(a, &x) &&
-           folder_of(b, &y) && is_same_inode(&x, &y);
-}
-
 /* Opened before anything is computed. */
 static SutraStatus open_saved(const CliEmbedArgs *args, const char *const *files, size_t num_files,
                               CliOutput *output, SutraError *err)
 {
     const char *path = args->save_ranges;
-    bool taken = strcmp(path, "-") == 0 || is_same_file(path, args->calibrate);
+    bool taken = strcmp(path, "-") == 0 || cli_is_same_file(path, args->calibrate);
     for (size_t i = 0; i < num_files; i++)
-        taken = taken || (files[i] && is_same_file(path, files[i]));
+        taken = taken || (files[i] && cli_is_same_file(path, files[i]));
     if (taken)
         return cli_raise(err, SUTRA_E_ARGUMENT,
                          "--save-ranges %s: give a file of its own, not one that is read or "

@@ -15,8 +15,13 @@
 #include "sqlite_library.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#define BUSY_MS "60000"
 
 enum { INSERT, COPY, META, NUM_STATEMENTS };
 
@@ -85,6 +90,23 @@ static void note_facts(CliRowWriter *writer)
     note(writer, "version", sutra_version());
 }
 
+/* What SQLite would bring into the new file: changes to the database that had its name before. */
+static void check_beside(CliRowWriter *writer)
+{
+    static const char *const endings[] = {"-wal", "-journal"};
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        char path[PATH_MAX];
+        struct stat facts;
+        int size = snprintf(path, sizeof path, "%s%s", writer->output->target, endings[i]);
+        if (size >= PATH_MAX || stat(path, &facts) != 0) continue;
+        char why[PATH_MAX + 160];
+        snprintf(why, sizeof why,
+                 "%s belongs to the database there: end the program that has it open, or remove it",
+                 path);
+        fail(writer, why);
+    }
+}
+
 static void sqlite_begin(CliRowWriter *writer, uint64_t rows, uint64_t records)
 {
     Database *base = cli_alloc(1, sizeof *base);
@@ -92,12 +114,15 @@ static void sqlite_begin(CliRowWriter *writer, uint64_t rows, uint64_t records)
     SutraError err;
     char text[96];
     writer->database = base;
+    check_beside(writer);
+    if (output->status != SUTRA_OK) return;
     if (cli_sqlite(&base->sqlite, &err) != SUTRA_OK) {
         fail(writer, err.message);
         return;
     }
     check(writer, base->sqlite->open_v2(cli_output_path(output), &base->handle,
                                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL));
+    run(writer, "PRAGMA busy_timeout = " BUSY_MS); /* FILE.partial may be looked at */
     run(writer, output->partial ? "PRAGMA synchronous = FULL"
                                 : "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF");
     run(writer, "BEGIN");

@@ -25,7 +25,8 @@ typedef struct SutraSearchOptions {
 /* What a score is; more is better. x is the query, y the row; the elements of I8 are its codes,
  * those of U8 less 128, those of BINARY and UBINARY -1 and 1.
  *
- *   COSINE    x y / (|x| |y|); 0 where one of them is all zeros
+ *   COSINE    x y / (|x| |y|); 0 where one of them is all zeros, or so small or large that the
+ *             square of its length is 0 or infinity in fp32
  *   DOT       x y
  *   HAMMING   of BINARY and UBINARY: less the number of bits that differ */
 typedef enum SutraMetric {
@@ -35,7 +36,7 @@ typedef enum SutraMetric {
 } SutraMetric;
 
 typedef struct SutraRows {
-    const void *data; /* [count, sutra_row_bytes(dtype, dim)] */
+    const void *data; /* [count, sutra_row_bytes(dtype, dim)], aligned as the elements are */
     size_t count;
     SutraDtype dtype;
     uint32_t dim; /* at most 65,536 */

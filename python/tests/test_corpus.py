@@ -22,7 +22,7 @@ def vectors_of(table, name="vector"):
     return column.flatten().to_numpy().reshape(len(column), column.type.list_size)
 
 
-def test_vectors_are_those_of_encode_document(prompted, corpus, tmp_path):
+def test_vectors_are_those_of_the_document_prompt(prompted, corpus, tmp_path):
     output, told = tmp_path / "vectors.parquet", []
     rows = embed_parquet(corpus, output, prompted, "body", ["lang", "id"], rows_at_once=30,
                          progress=lambda done, total: told.append((done, total)))
@@ -31,7 +31,8 @@ def test_vectors_are_those_of_encode_document(prompted, corpus, tmp_path):
     assert table.column_names == ["lang", "id", "vector"]
     assert table["id"].to_pylist() == list(range(100)) and set(table["lang"].to_pylist()) == {"en"}
     assert table.schema.field("id").type == pa.int32() and table.schema.field("vector").type.list_size == 384
-    assert vectors_of(table).tobytes() == prompted.encode_document(TEXTS).tobytes()
+    wanted = prompted.encode_document(TEXTS, prompted.document_prompt_name)
+    assert vectors_of(table).tobytes() == wanted.tobytes()
     assert table.schema.metadata[b"sutra.model"].decode() == prompted.name
     assert table.schema.metadata[b"sutra.prompt_name"] == b"passage"
     assert table.schema.metadata[b"sutra.dimension"] == b"384"

@@ -11,49 +11,49 @@
 
 enum { DOTS_QUERIES = 4 }; /* that rows are transposed for at a time */
 
-/* Elements k … k + VEC_LANES - 1 of `num_rows` rows, transposed; zero past n and num_rows. */
-SU_INLINE void load_columns(const float *rows, size_t stride, size_t num_rows, size_t k, size_t n,
+/* Elements k … k + left - 1 of `num_rows` rows, transposed; zero past those. Both are constants
+ * where they are VEC_LANES. */
+SU_INLINE void load_columns(const float *rows, size_t stride, size_t num_rows, size_t left,
                             Vec column[VEC_LANES])
 {
-    size_t left = n - k;
     SU_UNROLL
     for (size_t i = 0; i < VEC_LANES; i++) {
-        const float *row = rows + i * stride + k;
-        /* So many streams are more than processors follow by themselves. */
-        __builtin_prefetch(row + VEC_LANES * stride);
-        __builtin_prefetch(row + 3 * VEC_LANES * stride, 0, 2);
+        const float *row = rows + i * stride;
         if (i >= num_rows)
             column[i] = vec_zero();
         else
-            column[i] = left >= VEC_LANES ? vec_load(row) : vec_load_part(row, left);
+            column[i] = left == VEC_LANES ? vec_load(row) : vec_load_part(row, left);
     }
     vec_transpose(column);
 }
 
-/* VEC_LANES rows, or as many as there are, and `count` queries. */
-SU_INLINE void dots_of_rows(const float *rows, size_t stride, size_t num_rows, const float *queries,
-                            const size_t count, size_t n, float *out, size_t out_stride)
+/* VEC_LANES rows, or as many as there are, and `count` queries. Rows from memory are more streams
+ * than processors see coming: next [VEC_LANES, stride], or NULL, are fetched meanwhile. */
+SU_INLINE void dots_of_rows(const float *rows, size_t stride, const size_t num_rows,
+                            const float *next, const float *queries, const size_t count, size_t n,
+                            float *out, size_t out_stride)
 {
-    Vec sum[DOTS_QUERIES];
+    Vec sum[DOTS_QUERIES], column[VEC_LANES];
+    size_t k = 0;
     SU_UNROLL
     for (size_t q = 0; q < count; q++) sum[q] = vec_zero();
-    for (size_t k = 0; k < n; k += VEC_LANES) {
-        Vec column[VEC_LANES];
-        size_t steps = n - k < VEC_LANES ? n - k : VEC_LANES;
-        load_columns(rows, stride, num_rows, k, n, column);
-        if (steps == VEC_LANES) {
+    for (; n - k >= VEC_LANES; k += VEC_LANES) {
+        load_columns(rows + k, stride, num_rows, VEC_LANES, column);
+        if (next) {
             SU_UNROLL
-            for (size_t e = 0; e < VEC_LANES; e++) {
-                SU_UNROLL
-                for (size_t q = 0; q < count; q++)
-                    sum[q] = vec_fma(column[e], vec_set1(queries[q * n + k + e]), sum[q]);
-            }
-        } else {
-            for (size_t e = 0; e < steps; e++)
-                for (size_t q = 0; q < count; q++)
-                    sum[q] = vec_fma(column[e], vec_set1(queries[q * n + k + e]), sum[q]);
+            for (size_t i = 0; i < VEC_LANES; i++) __builtin_prefetch(next + i * stride + k);
+        }
+        SU_UNROLL
+        for (size_t e = 0; e < VEC_LANES; e++) {
+            SU_UNROLL
+            for (size_t q = 0; q < count; q++)
+                sum[q] = vec_fma(column[e], vec_set1(queries[q * n + k + e]), sum[q]);
         }
     }
+    if (k < n) load_columns(rows + k, stride, num_rows, n - k, column);
+    for (size_t e = 0; e < n - k; e++)
+        for (size_t q = 0; q < count; q++)
+            sum[q] = vec_fma(column[e], vec_set1(queries[q * n + k + e]), sum[q]);
     for (size_t q = 0; q < count; q++) {
         float lanes[VEC_LANES];
         vec_store(lanes, vec_add(sum[q], vec_zero()));
@@ -61,18 +61,32 @@ SU_INLINE void dots_of_rows(const float *rows, size_t stride, size_t num_rows, c
     }
 }
 
+SU_INLINE void dots_of_queries(const float *rows, size_t stride, const size_t num_rows,
+                               const float *next, const float *queries, size_t num_queries,
+                               size_t n, float *out)
+{
+    size_t q = 0;
+    for (; q + DOTS_QUERIES <= num_queries; q += DOTS_QUERIES)
+        dots_of_rows(rows, stride, num_rows, q ? NULL : next, queries + q * n, DOTS_QUERIES, n,
+                     out + q, num_queries);
+    for (; q < num_queries; q++)
+        dots_of_rows(rows, stride, num_rows, q ? NULL : next, queries + q * n, 1, n, out + q,
+                     num_queries);
+}
+
 static void dots(const float *rows, size_t stride, size_t num_rows, const float *queries,
                  size_t num_queries, size_t n, float *out)
 {
-    for (size_t r = 0; r < num_rows; r += VEC_LANES) {
+    size_t r = 0;
+    for (; num_rows - r >= VEC_LANES; r += VEC_LANES) {
         const float *row = rows + r * stride;
-        size_t count = num_rows - r < VEC_LANES ? num_rows - r : VEC_LANES, q = 0;
-        float *to = out + r * num_queries;
-        for (; q + DOTS_QUERIES <= num_queries; q += DOTS_QUERIES)
-            dots_of_rows(row, stride, count, queries + q * n, DOTS_QUERIES, n, to + q, num_queries);
-        for (; q < num_queries; q++)
-            dots_of_rows(row, stride, count, queries + q * n, 1, n, to + q, num_queries);
+        const float *next = num_rows - r >= 2 * VEC_LANES ? row + VEC_LANES * stride : NULL;
+        dots_of_queries(row, stride, VEC_LANES, next, queries, num_queries, n,
+                        out + r * num_queries);
     }
+    if (r < num_rows)
+        dots_of_queries(rows + r * stride, stride, num_rows - r, NULL, queries, num_queries, n,
+                        out + r * num_queries);
 }
 
 #endif

@@ -43,8 +43,8 @@ typedef struct Scan {
 typedef struct Group {
     SuOperands operands;
     const SutraRows *documents;
-    size_t num_queries, k, block_rows;
-    void *queries; /* operands [num_queries] */
+    size_t num_queries, k, block_rows; /* k: at most as many as there are documents */
+    void *queries;                     /* operands [num_queries] */
     float *norms, *packed;
     Scan *scans; /* [num_scans] a thread */
     uint32_t num_scans;
@@ -174,13 +174,15 @@ static void set_queries(Group *group, const SutraRows *queries, size_t first, ui
     }
 }
 
-static void merge(const Group *group, uint32_t threads, size_t *indices, float *scores)
+/* The group's results, `wanted` a query. */
+static void merge(const Group *group, uint32_t threads, size_t wanted, size_t *indices,
+                  float *scores)
 {
     size_t k = group->k;
     for (size_t q = 0; q < group->num_queries; q++) {
-        size_t *best = indices + q * k;
-        float *score = scores + q * k;
-        su_top_clear(best, score, k);
+        size_t *best = indices + q * wanted;
+        float *score = scores + q * wanted;
+        su_top_clear(best, score, wanted);
         for (uint32_t t = 0; t < threads; t++) {
             const Scan *scan = &group->scans[t];
             for (size_t i = q * k; i < (q + 1) * k; i++)
@@ -200,7 +202,7 @@ static size_t block_rows_of(const SuOperands *operands, size_t num_queries)
 }
 
 static SutraStatus search_all(SutraSearch *search, Group *group, const SutraRows *queries,
-                              size_t *indices, float *scores, SutraError *err)
+                              size_t wanted, size_t *indices, float *scores, SutraError *err)
 {
     size_t most = queries->count < MOST_QUERIES ? queries->count : MOST_QUERIES;
     size_t blocks = (group->documents->count + group->block_rows - 1) / group->block_rows;
@@ -213,7 +215,7 @@ static SutraStatus search_all(SutraSearch *search, Group *group, const SutraRows
         set_queries(group, queries, first, threads);
         atomic_store(&group->next, 0);
         su_thread_pool_run_available(search->pool, threads, scan_blocks, group);
-        merge(group, threads, indices + first * group->k, scores + first * group->k);
+        merge(group, threads, wanted, indices + first * wanted, scores + first * wanted);
     }
     return SUTRA_OK;
 }
@@ -232,12 +234,13 @@ SutraStatus sutra_search_run(SutraSearch *search, SutraMetric metric, const Sutr
                              SutraError *err)
 {
     SU_TRY(check_call(search, queries, documents, k, indices, scores, err));
-    Group group = {.documents = documents, .k = k};
+    size_t most = documents->count ? documents->count : 1;
+    Group group = {.documents = documents, .k = k < most ? k : most};
     SU_TRY(su_operands_plan(&group.operands, &search->kernels, metric, queries, documents, err));
     group.block_rows = block_rows_of(&group.operands, queries->count);
     if (!queries->count) return SUTRA_OK;
     pthread_mutex_lock(&search->lock);
-    SutraStatus status = search_all(search, &group, queries, indices, scores, err);
+    SutraStatus status = search_all(search, &group, queries, k, indices, scores, err);
     pthread_mutex_unlock(&search->lock);
     free_group(&group);
     return status;

@@ -243,8 +243,8 @@ class Rejects(Folder):
         rows = ["night", "night " * 2000, "day", "night " * 2000]
         path = self.file("c.txt", "\n".join(rows))
         done = json.loads(embed("-i", path, "--long-text", "error", "-o", self.path / "o.npy", "--json", "--rejects",
-                                self.path / "bad", stderr="2 records were rejected"))
-        self.assertEqual((done["texts"], done["rejects"]), (2, 2))
+                                self.path / "bad", stderr=r"2 records were rejected \(.*\)\n$"))
+        self.assertEqual((done["texts"], done["rejects"], done["truncated"], done["tokens_seen"]), (2, 2, 0, 8))
         self.assertEqual([d["line"] for d in self.lines("bad")], [2, 4])
         self.assertRegex(self.lines("bad")[0]["reason"], "^[^:]*tokens")
 
@@ -371,8 +371,96 @@ class Resume(Folder):
         state = json.loads((self.path / "o.npy.partial.state").read_text())
         state["finished"] = 1
         self.file("o.npy.partial.state", json.dumps(state) + "\n")
-        embed("--resume", *args, stderr="an earlier run had written all of it")
-        self.assertEqual(self.names(), ["c.jsonl", "o.npy", "o.npy.ids.jsonl"])
+        names = self.names()
+        left = {n: (self.path / n).read_bytes() for n in names}
+        for named in (), ("o.npy.ids.jsonl",), ("o.npy.ids.jsonl", "o.npy"):
+            for name in self.names():
+                (self.path / name).unlink()
+            for name, data in left.items():
+                stem = name.removesuffix(".partial")
+                self.file(stem if stem in named else name, data)
+            done = json.loads(embed("--resume", "--json", *args, stderr="an earlier run had written all of it"))
+            self.assertEqual((done["texts"], done["duplicates"]), (50, state["duplicates"]))
+            self.assertEqual(self.names(), ["c.jsonl", "o.npy", "o.npy.ids.jsonl"])
+            self.assertEqual((out.read_bytes(), len(self.lines("o.npy.ids.jsonl"))), (left["o.npy.partial"], 50))
+
+    def test_all_written_of_something_else(self):
+        rows = corpus(50)
+        path, out = self.file("c.jsonl", as_jsonl(rows)), self.path / "o.npy"
+        args = (path, "--field", "text", "-o", out, "--resume")
+        embed(*args)
+        whole = out.read_bytes()
+        self.interrupted(as_jsonl(rows), "--field", "text", "-o", out, records=50)
+        state = json.loads((self.path / "o.npy.partial.state").read_text())
+        state["finished"] = 1
+        state = json.dumps(state) + "\n"
+        self.file("o.npy.partial.state", state)
+        embed("--dim", "16", *args, code=1, stderr="was begun with dim=32, not dim=16")
+        self.file("c.jsonl", as_jsonl(rows + rows))
+        embed(*args, code=1, stderr=r"c\.jsonl has more records than the 50 that .*o\.npy was made of")
+        self.file("c.jsonl", as_jsonl(rows[:49]))
+        embed(*args, code=1, stderr="ends before record 50")
+        self.file("c.jsonl", as_jsonl(rows[1:] + rows[:1]))
+        embed(*args, code=1, stderr="first 50 records differ; remove it and .*state to begin again")
+        self.file("c.jsonl", as_jsonl(rows))
+        out.unlink()
+        embed(*args)
+        self.assertEqual((self.names(), out.read_bytes()), (["c.jsonl", "o.npy"], whole))
+
+    def test_files_that_are_replaced(self):
+        path, real = self.file("c.txt", "a\nb\n"), self.file("real.npy", "old")
+        real.chmod(0o600)
+        (self.path / "folder").mkdir()
+        link = self.path / "folder" / "link.npy"
+        link.symlink_to("../real.npy")
+        for resume in (), ("--resume",):
+            embed("-i", path, "-o", link, *resume)
+            self.assertTrue(link.is_symlink())
+            self.assertEqual((real.stat().st_mode & 0o777, real.stat().st_size), (0o600, 128 + 2 * 32 * 4))
+            self.assertEqual(self.names(), ["c.txt", "folder", "real.npy"])
+        link.unlink()
+        link.symlink_to("nowhere")
+        for resume in (), ("--resume",):
+            embed("-i", path, "-o", link, *resume, code=1, stderr="No such file")
+
+    def test_databases_of_that_name(self):
+        path, out = self.file("c.txt", "a\nb\n"), self.path / "o.db"
+        for ending in "-wal", "-journal":
+            stranger = self.file(f"o.db{ending}", "x")
+            for resume in (), ("--resume",):
+                embed("-i", path, "-o", out, *resume, code=1, stderr=rf"o\.db{ending} belongs to the database there")
+            self.assertFalse(out.exists())
+            stranger.unlink()
+        embed("-i", path, "-o", out, "--resume")
+        self.assertEqual(len(rows_of_database(out)[0]), 2)
+
+    def test_a_database_that_is_looked_at(self):
+        out = self.path / "o.db"
+        process = subprocess.Popen([PROGRAM, "embed", "-m", MODEL, "-i", "-", "--resume", "--checkpoint", "1", "-o", out],
+                                   stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        state = self.path / "o.db.partial.state"
+        with process:
+            process.stdin.write(b"a\n")
+            process.stdin.flush()
+            while not state.exists() or json.loads(state.read_text())["records"] < 1:
+                self.assertIsNone(process.poll())
+                time.sleep(0.01)
+            base = sqlite3.connect(self.path / "o.db.partial", isolation_level=None)
+            base.execute("BEGIN")
+            self.assertEqual(base.execute("SELECT count(*) FROM embeddings").fetchone(), (1,))
+            process.stdin.write(b"b\n")
+            process.stdin.flush()
+            time.sleep(0.5)
+            base.close()
+            message = process.communicate()[1].decode()
+        self.assertEqual((process.returncode, message), (0, ""))
+        self.assertEqual(len(rows_of_database(out)[0]), 2)
+
+    def test_names_that_are_escaped_in_the_state(self):
+        name = '"' * 1500
+        path, out = self.file("c.jsonl", json.dumps({name: "a"}) + "\n"), self.path / "o.npy"
+        self.interrupted(path.read_bytes(), "--field", name, "-o", out, records=1)
+        embed(path, "--field", name, "-o", out, "--resume", stderr="going on after record 1")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,10 @@
  * is searched for beside it. */
 #include "sutra_search.h"
 
+#include "base/memory.h"
+
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -243,12 +246,150 @@ static void refusals(void **state)
     sutra_search_free(NULL);
 }
 
+/* The widest rows, of the largest elements, and more wanted than there are. */
+static void widest_rows(void **state)
+{
+    enum { DIM = 65536, COUNT = 40, WANTED = 100 };
+    static size_t indices[2 * WANTED];
+    static float scores[2 * WANTED];
+    SutraSearch *search = search_of(3);
+    (void)state;
+    for (int dtype = SUTRA_F32; dtype <= SUTRA_UBINARY; dtype++) {
+        size_t bytes = sutra_row_bytes((SutraDtype)dtype, DIM);
+        unsigned char *rows = malloc(COUNT * bytes);
+        memset(rows, dtype == SUTRA_I8 ? 0x80 : 0, COUNT * bytes);
+        for (size_t i = 0; dtype == SUTRA_F32 && i < COUNT * (size_t)DIM; i++)
+            ((float *)(void *)rows)[i] = -128;
+        for (size_t i = 0; dtype == SUTRA_F16 && i < COUNT * (size_t)DIM; i++)
+            ((uint16_t *)(void *)rows)[i] = 0xd800; /* -128 */
+        const SutraRows documents = {rows, COUNT, (SutraDtype)dtype, DIM};
+        const SutraRows queries = {rows, 2, (SutraDtype)dtype, DIM};
+        assert_int_equal(sutra_search_run(search, SUTRA_METRIC_DOT, &queries, &documents, WANTED,
+                                          indices, scores, &err),
+                         SUTRA_OK);
+        for (size_t i = 0; i < (size_t)2 * WANTED; i++) {
+            bool is_there = i % WANTED < COUNT;
+            float wanted = dtype >= SUTRA_BINARY ? DIM : 128.0f * 128 * DIM;
+            assert_true(indices[i] == (is_there ? i % WANTED : SIZE_MAX));
+            assert_true(scores[i] == (is_there ? wanted : -INFINITY));
+        }
+        free(rows);
+    }
+    sutra_search_free(search);
+}
+
+/* Far more than there is, by several threads. */
+static void more_wanted_than_there_is(void **state)
+{
+    enum { WANTED = 1 << 20, THREADS = 4 };
+    static const float rows[1100 * 2] = {1, 2};
+    const SutraRows documents = {rows, 1100, SUTRA_F32, 2}, queries = {rows, 1, SUTRA_F32, 2};
+    SutraSearch *search = search_of(THREADS);
+    size_t *indices = malloc(WANTED * sizeof *indices);
+    float *scores = malloc(WANTED * sizeof *scores);
+    (void)state;
+    assert_int_equal(sutra_search_run(search, SUTRA_METRIC_DOT, &queries, &documents, WANTED,
+                                      indices, scores, &err),
+                     SUTRA_OK);
+    for (size_t i = 0; i < WANTED; i++) assert_true(indices[i] == (i < 1100 ? i : SIZE_MAX));
+    free(indices);
+    free(scores);
+    sutra_search_free(search);
+}
+
+/* Each allocation fails in turn. */
+static void memory_that_fails(void **state)
+{
+    static const float rows[300 * 2] = {1, 2};
+    const SutraRows documents = {rows, 300, SUTRA_F32, 2}, queries = {rows, 20, SUTRA_F32, 2};
+    const size_t candidates[20] = {1};
+    size_t indices[20];
+    float scores[20];
+    (void)state;
+    for (int which = 0; which < 3; which++) {
+        SutraStatus status = SUTRA_E_MEMORY;
+        int64_t n = 0;
+        for (; status == SUTRA_E_MEMORY; n++) {
+            SutraSearch *search = NULL;
+            if (which) search = search_of(2);
+            su_memory_fail_after(n, false);
+            if (which == 0)
+                status = sutra_search_create(NULL, &search, &err);
+            else if (which == 1)
+                status = sutra_search_run(search, SUTRA_METRIC_DOT, &queries, &documents, 1,
+                                          indices, scores, &err);
+            else
+                status = sutra_search_rescore(search, SUTRA_METRIC_DOT, &queries, &documents,
+                                              candidates, 1, 1, indices, scores, &err);
+            su_memory_fail_after(-1, false);
+            assert_true(status == SUTRA_OK || status == SUTRA_E_MEMORY);
+            if (which == 0 && status != SUTRA_OK) assert_null(search);
+            sutra_search_free(search);
+        }
+        assert_int_equal(status, SUTRA_OK);
+        assert_true(n > 1);
+    }
+}
+
+typedef struct Caller {
+    SutraSearch *search;
+    const SutraRows *queries, *documents;
+    size_t indices[QUERIES * K];
+    float scores[QUERIES * K];
+} Caller;
+
+static void *call_often(void *argument)
+{
+    Caller *caller = argument;
+    const size_t candidates[QUERIES] = {0};
+    size_t index[QUERIES];
+    float score[QUERIES];
+    for (int i = 0; i < 20; i++) {
+        if (sutra_search_run(caller->search, SUTRA_METRIC_COSINE, caller->queries,
+                             caller->documents, K, caller->indices, caller->scores,
+                             NULL) != SUTRA_OK ||
+            sutra_search_rescore(caller->search, SUTRA_METRIC_COSINE, caller->queries,
+                                 caller->documents, candidates, 1, 1, index, score,
+                                 NULL) != SUTRA_OK)
+            return caller;
+    }
+    return NULL;
+}
+
+static void callers_at_once(void **state)
+{
+    static Caller callers[3];
+    SutraSearch *search = search_of(2);
+    SutraRows documents = {random_rows(SUTRA_F32, 64, DOCUMENTS), DOCUMENTS, SUTRA_F32, 64};
+    SutraRows queries = {documents.data, QUERIES, SUTRA_F32, 64};
+    pthread_t threads[3];
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        callers[i] = (Caller){.search = search, .queries = &queries, .documents = &documents};
+        assert_int_equal(pthread_create(&threads[i], NULL, call_often, &callers[i]), 0);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        void *failed;
+        pthread_join(threads[i], &failed);
+        assert_null(failed);
+        assert_memory_equal(callers[i].indices, callers[0].indices, sizeof callers[i].indices);
+        assert_memory_equal(callers[i].scores, callers[0].scores, sizeof callers[i].scores);
+    }
+    for (size_t q = 0; q < QUERIES; q++) assert_int_equal(callers[0].indices[q * K], q);
+    free((void *)(uintptr_t)documents.data);
+    sutra_search_free(search);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_type_and_metric),
         cmocka_unit_test(few_documents_zeros_and_nan),
         cmocka_unit_test(refusals),
+        cmocka_unit_test(widest_rows),
+        cmocka_unit_test(more_wanted_than_there_is),
+        cmocka_unit_test(memory_that_fails),
+        cmocka_unit_test(callers_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
