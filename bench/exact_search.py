@@ -1,6 +1,6 @@
 """Exact search beside NumPy and FAISS (flat), interleaved, and against the speed at which memory is read.
 
-usage: search.py [--rows 400000] [--dim 384] [--threads 1,16] [--rounds 5] [--library build/release/libsutra.so]
+usage: exact_search.py [--rows 400000] [--dim 384] [--threads 1,16] [--rounds 5] [--library build/release/libsutra.so]
 
 Every engine gets the same float32 rows in memory. "read" is the time to add the rows up by NumPy, as one vector a
 thread: what no search of one query can beat. Each figure is the median of the rounds, in which engines take turns.
