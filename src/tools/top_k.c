@@ -4,8 +4,8 @@
  * does not grow with the collection. */
 #include "base/memory.h"
 #include "base/status.h"
-#include "sutra_tools.h"
 #include "search/top_heap.h"
+#include "sutra_tools.h"
 
 enum { TILE_QUERIES = 64, TILE_DOCUMENTS = 1024 };
 
