@@ -200,7 +200,7 @@ static SutraStatus scan_key(Scan *scan, const char **key, size_t *size)
 static SutraStatus scan_object(Scan *scan, VisitField visit, void *user)
 {
     Nesting nesting = {.depth = 0};
-    const char *key = NULL;
+    const char *key = "";
     size_t key_size = 0;
     bool more = true;
     skip_blanks(scan);
