@@ -152,7 +152,11 @@ static void check_case(SutraMetric metric, const SutraRows *queries, const Sutra
 
 static void every_type_and_metric(void **state)
 {
+#ifdef __SANITIZE_THREAD__ /* minutes for each; threads do the same whatever the dimension is */
+    static const uint32_t dims[] = {64};
+#else
     static const uint32_t dims[] = {1, 7, 64, 131, MOST_DIM};
+#endif
     (void)state;
     for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
         for (int dtype = SUTRA_F32; dtype <= SUTRA_UBINARY; dtype++) {
