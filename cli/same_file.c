@@ -24,6 +24,7 @@ static bool is_same_inode(const struct stat *x, const struct stat *y)
 bool cli_is_same_file(const char *a, const char *b)
 {
     struct stat x, y;
+    if (strcmp(a, "-") == 0 || strcmp(b, "-") == 0) return false;
     bool is_a = stat(a, &x) == 0, is_b = stat(b, &y) == 0;
     if ((is_a && !S_ISREG(x.st_mode)) || (is_b && !S_ISREG(y.st_mode))) return false;
     if (is_a && is_b && is_same_inode(&x, &y)) return true;

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 /* One file by whatever names, or, of files that need not exist, the same name in one folder. False
- * of devices and pipes. */
+ * of devices and pipes, and of "-", which is no path. */
 bool cli_is_same_file(const char *a, const char *b);
 
 #endif

@@ -127,6 +127,11 @@ class Records(Folder):
             self.expect([(r[0], r[1]) for r in rows], self.lines("o.jsonl"))
         self.assertGreater(good, 20)
 
+    def test_standard_input_to_standard_output(self):
+        rows = corpus(20)
+        whole = embed("-i", "-", "--field", "text", "--id", "id", "-o", "-", stdin=as_jsonl(rows))
+        self.expect(rows, [json.loads(line) for line in whole.splitlines()])
+
     def test_ids_of_each_format(self):
         rows = corpus(30)
         path = self.file("c.jsonl", as_jsonl(rows))
