@@ -33,8 +33,8 @@ typedef struct Database {
 
 static const char *const statement_texts[] = {
     [INSERT] = "INSERT INTO embeddings VALUES (?, ?, ?, ?, ?)",
-    [COPY] = "INSERT INTO embeddings SELECT ?, ?, tokens, truncated, embedding FROM embeddings "
-             "WHERE record = ?",
+    [COPY] = ("INSERT INTO embeddings SELECT ?, ?, tokens, truncated, embedding "
+              "FROM embeddings WHERE record = ?"),
     [META] = "INSERT OR REPLACE INTO sutra VALUES (?, ?)",
 };
 
