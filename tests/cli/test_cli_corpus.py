@@ -324,9 +324,9 @@ class Resume(Folder):
             while not state.exists() or json.loads(state.read_text())["records"] < records:
                 self.assertIsNone(process.poll())
                 time.sleep(0.01)
-            process.send_signal(signal.SIGINT)
-            self.assertIn("interrupted", process.stderr.read().decode())
-        self.assertEqual(process.returncode, 130)
+            process.send_signal(signal.SIGTERM)
+            self.assertIn("terminated", process.stderr.read().decode())
+        self.assertEqual(process.returncode, 143)
 
     def test_what_is_left_and_gone_on_with(self):
         rows = corpus(4000)
