@@ -34,7 +34,7 @@ const CliOption cli_corpus_options[8] = {
      "with --resume: records after which what is done is made safe (default: every two seconds)", 1,
      UINT32_MAX},
     {"dedupe-memory", 0, CLI_OPTION_NUMBER, "MIB", offsetof(CliCorpusArgs, dedupe_memory),
-     "memory to know texts again by, so that each is embedded once (default: 256, which are 6 "
+     "memory to know texts again by, so that each is embedded once (default: 256, for 3 "
      "million texts)",
      1, 1 << 20},
 };

@@ -264,7 +264,7 @@ typedef struct SuKernels {
      * n], one after the other; rows of floats are `stride` elements apart, the others n.
      *
      * One fma chain from 0, ascending, as gemm_f32's: the bits of a gemm without bias whose a is
-     * the rows and whose w the queries, which is faster from some eight queries on. */
+     * the rows and whose w the queries, which is the one for many queries. */
     void (*dots_f32)(const float *rows, size_t stride, size_t num_rows, const float *queries,
                      size_t num_queries, size_t n, float *out);
     /* exact; n at most 65,536 */
