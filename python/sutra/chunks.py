@@ -1,19 +1,21 @@
-"""Long texts and texts that arrive in pieces, as chunks with a vector each."""
+"""Chunks of long texts and of texts that arrive in pieces, and vectors of them."""
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, AsyncIterable, AsyncIterator, Iterable, Iterator, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, AsyncIterable, AsyncIterator, Iterable, Iterator, Literal, NamedTuple, Sequence
 
 import numpy as np
 
 from . import runtime, vectors
 from ._native import ffi, lib
 from .exceptions import error_of, fail
-from .inputs import one_of
+from .inputs import Texts, one_of
 from .requests import PATIENCE_NS
 
 if TYPE_CHECKING:
-    from .model import Model
+    from numpy.typing import NDArray
+
+    from .model import Model, Precision
 
 NULL = ffi.NULL
 UNITS = {"tokens": lib.SUTRA_CHUNK_TOKENS, "sentences": lib.SUTRA_CHUNK_SENTENCES,
@@ -21,14 +23,15 @@ UNITS = {"tokens": lib.SUTRA_CHUNK_TOKENS, "sentences": lib.SUTRA_CHUNK_SENTENCE
 
 
 class Chunk(NamedTuple):
-    """A part of a text; begin and end count bytes of its UTF-8 from the start of the stream."""
+    """A part of a text; begin and end count bytes of its UTF-8, of a stream from its start."""
 
     number: int
     text: str
     begin: int
     end: int
     tokens: int
-    vector: Any
+    vector: Any = None
+    """Of a stream's chunk."""
 
 
 class _Stream:
@@ -39,9 +42,7 @@ class _Stream:
         dtype, self.element, per_byte = one_of(vectors.TYPES, precision, "precision")
         if truncate_dim is not None:
             model._check_dim(truncate_dim)
-        name, prefix = model._prompt_of(None, prompt_name)
-        if prefix:
-            raise ValueError(f"prompt {prompt_name!r}: a stream takes the model's own prompts alone")
+        name = _own_prompt(model, prompt_name)
         dim = truncate_dim or model.truncate_dim or 0
         embed = model._embed_options(lib.SUTRA_OUT_POOLED, dtype, dim, normalize, "model")
         options = ffi.new("SutraStreamOptions *")
@@ -96,6 +97,13 @@ class _Stream:
         runtime.pass_on_log()
 
 
+def _own_prompt(model: Model, prompt_name: str | None) -> Any:
+    name, prefix = model._prompt_of(None, prompt_name)
+    if prefix:
+        raise ValueError(f"prompt {prompt_name!r}: chunks take the model's own prompts alone")
+    return name
+
+
 def _bytes(piece: Any) -> bytes:
     if isinstance(piece, str):
         return piece.encode("utf-8")
@@ -104,8 +112,54 @@ def _bytes(piece: Any) -> bytes:
     raise TypeError(f"stream: expected pieces of str or bytes, got {type(piece).__name__}")
 
 
-class StreamMethods:
+class ChunkMethods:
     """The part of Model that is about chunks."""
+
+    def chunk(self: Any, text: str, *, by: Literal["tokens", "sentences", "paragraphs"] = "tokens", max_tokens: int = 0,
+              overlap: int = 0, prompt_name: str | None = None) -> list[Chunk]:
+        """A text cut into chunks, none of which is truncated when it is embedded by itself; options as stream()'s."""
+        given = Texts((text,))
+        options = ffi.new("SutraChunkOptions *")
+        options.struct_size = ffi.sizeof("SutraChunkOptions")
+        options.by = one_of(UNITS, by, "by")
+        options.max_tokens = max_tokens or self._max_tokens
+        options.overlap, options.prompt_name = overlap, _own_prompt(self, prompt_name)
+        made, count, err = ffi.new("SutraChunk **"), ffi.new("size_t *"), ffi.new("SutraError *")
+        source = given.inputs[0]
+        status = lib.sutra_chunk(self.handle, source.text, source.text_size, options, made, count, err)
+        if status:
+            fail(status, err)
+        cut = ffi.gc(made[0], lib.sutra_chunks_free)
+        return [Chunk(i, ffi.buffer(source.text + cut[i].begin, cut[i].end - cut[i].begin)[:].decode("utf-8"),
+                      cut[i].begin, cut[i].end, cut[i].tokens) for i in range(count[0])]
+
+    def encode_late(self: Any, text: str, chunks: Sequence[Chunk | tuple[int, int]], *, prompt_name: str | None = None,
+                    precision: Precision = "float32", normalize_embeddings: bool = False,
+                    truncate_dim: int | None = None) -> NDArray[Any]:
+        """Late chunking: vectors [len(chunks), dimension] of parts of a text that were read with all of it.
+
+        The text, of at most max_seq_length tokens, goes through the model once; the vectors of a part's tokens are
+        pooled. chunks: of chunk(), or (begin, end) in bytes of the text's UTF-8.
+        """
+        given = Texts((text,), _own_prompt(self, prompt_name))
+        dtype, element, per_byte = one_of(vectors.TYPES, precision, "precision")
+        dim = truncate_dim if truncate_dim is not None else self.truncate_dim
+        if dim is not None:
+            self._check_dim(dim)
+        options = self._embed_options(lib.SUTRA_OUT_POOLED, dtype, dim or 0, normalize_embeddings, "error")
+        parts = ffi.new("SutraChunk[]", len(chunks))
+        for part, chunk in zip(parts, chunks):
+            part.begin, part.end = chunk[2:4] if isinstance(chunk, Chunk) else chunk
+        rows = np.empty((len(chunks), ((dim or self.info.dim) + per_byte - 1) // per_byte), element)
+        if not len(chunks):
+            return rows
+        err = ffi.new("SutraError *")
+        status = lib.sutra_embed_late(runtime.engine(self._settings), self.handle, given.inputs, parts, len(chunks),
+                                      options, ffi.from_buffer(rows), rows.nbytes, NULL, err)
+        runtime.pass_on_log()
+        if status:
+            fail(status, err)
+        return rows
 
     def stream(self: Any, pieces: str | Iterable[str | bytes], *, by: Literal["tokens", "sentences", "paragraphs"] = "tokens",
                max_tokens: int = 0, overlap: int = 0, prompt_name: str | None = None, precision: str = "float32",

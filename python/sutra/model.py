@@ -14,7 +14,7 @@ from ._native import ffi, lib
 from .exceptions import FormatError, UnsupportedError, fail
 from .inputs import NULL, Texts, as_pairs, as_strings, one_of, pair_texts
 from .requests import ITEM_DTYPE, Progress, Request, run, run_async
-from .chunks import StreamMethods
+from .chunks import ChunkMethods
 from .tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ Precision = Literal["float32", "float16", "int8", "uint8", "binary", "ubinary"]
 Truncation = Literal["model", "right", "left", "error", "window"]
 
 
-class Model(StreamMethods):
+class Model(ChunkMethods):
     """A model by name or path.
 
     name_or_path  a registry name, a repository of the hub, a folder, or a .sutra file
