@@ -129,7 +129,7 @@ quick() {
     step "layering" python3 tools/check_layering.py
     step "layering check can fail" python3 tools/check_layering.py --self-test
     step "tokenizer against the reference" .venv/bin/python tests/tokenizer/differential.py \
-        --model "$SUTRA_TEST_MODEL" --program build/release/tokenizer_dump --share 4
+        --model "$SUTRA_TEST_MODEL" --program build/release/tokenizer_dump --share 8
     fuzz 0
 }
 
