@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
 """Model.encode beside the C API and, with --reference, SentenceTransformer.encode: passages in one call, and one query.
 
-    PYTHON_WITH_SUTRA bench/python_encode.py --model FOLDER --passages passages.txt [--reference] [--rounds 7]
+    PYTHON_WITH_SUTRA bench/python_encode.py --model FOLDER --passages passages.txt [--reference] [--precision bf16] [--rounds 7]
 
 The C API is sutra_embed_into by the package's own native module, with inputs that were prepared before: what Model adds
 is all but that. Both also from the engine's cache, where its own time is small beside what
-Model adds. Everything in turns, in one process, the order reversed every other round; medians. The overhead is the
-median of the differences within a round, so that drift of the machine's clock falls out.
+Model adds. Everything in turns, the order reversed every other round; medians. The overhead is the
+median of the differences within a round, so that drift of the machine's clock falls out. SentenceTransformer is in a
+process of its own, as in a program that has one of the two, so that neither meets the other's threads; before each turn
+there is a pause in which what still spins falls asleep.
 """
 import argparse
+import logging
+import multiprocessing
 import time
 
 import numpy as np
@@ -19,6 +23,7 @@ from sutra.inputs import Texts
 
 QUERY = "how does photosynthesis turn light into chemical energy?"
 QUERIES = 50  # calls a round
+PAUSE = 0.3  # seconds
 
 
 class Direct:
@@ -36,8 +41,33 @@ class Direct:
         assert lib.sutra_embed_into(*self.call) == 0
 
 
+class Reference:
+    """SentenceTransformer.encode in a child; called it answers what seconds() says there."""
+
+    def __init__(self, model, texts):
+        self.ours, theirs = multiprocessing.Pipe()
+        arguments = (model, texts, theirs)
+        multiprocessing.get_context("spawn").Process(target=self.serve, args=arguments, daemon=True).start()
+        self.ours.recv()
+
+    @staticmethod
+    def serve(model, texts, pipe):
+        from sentence_transformers import SentenceTransformer
+        reference = SentenceTransformer(model, device="cpu")
+        pipe.send(None)
+        while True:
+            times = pipe.recv()
+            pipe.send(seconds(lambda: reference.encode(texts), times))
+
+    def seconds(self, times):
+        self.ours.send(times)
+        return self.ours.recv()
+
+
 def seconds(call, times):
     """(wall time, processor time of all threads) of a call"""
+    if isinstance(call, Reference):
+        return call.seconds(times)
     wall, processor = time.perf_counter(), time.process_time()
     for _ in range(times):
         call()
@@ -50,6 +80,7 @@ def measure(contestants, rounds, times):
     for i in range(rounds + 1):
         order = list(contestants)[::1 if i % 2 else -1]
         for name in order:
+            time.sleep(PAUSE)
             spent = seconds(contestants[name], times)
             if i:  # the first round warms up
                 taken[name].append(spent)
@@ -61,19 +92,23 @@ def main():
     parser.add_argument("--model", required=True)
     parser.add_argument("--passages", required=True)
     parser.add_argument("--reference", action="store_true")
+    parser.add_argument("--precision")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--number", type=int, default=2000)
     options = parser.parse_args()
     with open(options.passages, encoding="utf-8") as file:
         passages = file.read().splitlines()[: options.number]
+    logging.getLogger("sutra").setLevel(logging.ERROR)  # texts that are cut
     model = sutra.Model(options.model)
     batch = {"C API": Direct(model, passages), "Model.encode": lambda: model.encode(passages)}
     query = {"C API": Direct(model, [QUERY]), "Model.encode": lambda: model.encode(QUERY)}
+    if options.precision:
+        less = sutra.Model(options.model, precision=options.precision)
+        batch["Model.encode, " + options.precision] = lambda: less.encode(passages)
+        query["Model.encode, " + options.precision] = lambda: less.encode(QUERY)
     if options.reference:
-        from sentence_transformers import SentenceTransformer
-        reference = SentenceTransformer(options.model, device="cpu")
-        batch["SentenceTransformer.encode"] = lambda: reference.encode(passages)
-        query["SentenceTransformer.encode"] = lambda: reference.encode(QUERY)
+        batch["SentenceTransformer.encode"] = Reference(options.model, passages)
+        query["SentenceTransformer.encode"] = Reference(options.model, QUERY)
     cached_model = sutra.Model(options.model, cache_bytes=1 << 26)
     cached = {"C API": Direct(cached_model, [QUERY]), "Model.encode": lambda: cached_model.encode(QUERY)}
     cached_batch = {"C API": Direct(cached_model, passages), "Model.encode": lambda: cached_model.encode(passages)}

@@ -9,7 +9,10 @@
 
 #include "kernels/kernels.h"
 
-enum { DOTS_QUERIES = 4 }; /* that rows are transposed for at a time */
+enum {
+    DOTS_QUERIES = 4, /* that rows are transposed for at a time */
+    LINE_FLOATS = 16  /* of a cache line */
+};
 
 /* Elements k … k + left - 1 of `num_rows` rows, transposed; zero past those. Both are constants
  * where they are VEC_LANES. */
@@ -28,7 +31,8 @@ SU_INLINE void load_columns(const float *rows, size_t stride, size_t num_rows, s
 }
 
 /* VEC_LANES rows, or as many as there are, and `count` queries. Rows from memory are more streams
- * than processors see coming: next [VEC_LANES, stride], or NULL, are fetched meanwhile. */
+ * than processors see coming: the VEC_LANES n floats from `next` on, or none if NULL, are fetched
+ * into L2 meanwhile, in the order in which they lie. */
 SU_INLINE void dots_of_rows(const float *rows, size_t stride, const size_t num_rows,
                             const float *next, const float *queries, const size_t count, size_t n,
                             float *out, size_t out_stride)
@@ -41,7 +45,8 @@ SU_INLINE void dots_of_rows(const float *rows, size_t stride, const size_t num_r
         load_columns(rows + k, stride, num_rows, VEC_LANES, column);
         if (next) {
             SU_UNROLL
-            for (size_t i = 0; i < VEC_LANES; i++) __builtin_prefetch(next + i * stride + k);
+            for (size_t i = 0; i < VEC_LANES * VEC_LANES; i += LINE_FLOATS)
+                __builtin_prefetch(next + k * VEC_LANES + i, 0, 2);
         }
         SU_UNROLL
         for (size_t e = 0; e < VEC_LANES; e++) {
@@ -69,9 +74,13 @@ SU_INLINE void dots_of_queries(const float *rows, size_t stride, const size_t nu
     for (; q + DOTS_QUERIES <= num_queries; q += DOTS_QUERIES)
         dots_of_rows(rows, stride, num_rows, q ? NULL : next, queries + q * n, DOTS_QUERIES, n,
                      out + q, num_queries);
-    for (; q < num_queries; q++)
-        dots_of_rows(rows, stride, num_rows, q ? NULL : next, queries + q * n, 1, n, out + q,
-                     num_queries);
+    const float *rest = queries + q * n, *fetched = q ? NULL : next;
+    if (num_queries - q == 3)
+        dots_of_rows(rows, stride, num_rows, fetched, rest, 3, n, out + q, num_queries);
+    if (num_queries - q == 2)
+        dots_of_rows(rows, stride, num_rows, fetched, rest, 2, n, out + q, num_queries);
+    if (num_queries - q == 1)
+        dots_of_rows(rows, stride, num_rows, fetched, rest, 1, n, out + q, num_queries);
 }
 
 static void dots(const float *rows, size_t stride, size_t num_rows, const float *queries,
@@ -80,7 +89,8 @@ static void dots(const float *rows, size_t stride, size_t num_rows, const float 
     size_t r = 0;
     for (; num_rows - r >= VEC_LANES; r += VEC_LANES) {
         const float *row = rows + r * stride;
-        const float *next = num_rows - r >= 2 * VEC_LANES ? row + VEC_LANES * stride : NULL;
+        bool fetches = stride == n && num_rows - r >= 2 * VEC_LANES;
+        const float *next = fetches ? row + VEC_LANES * stride : NULL;
         dots_of_queries(row, stride, VEC_LANES, next, queries, num_queries, n,
                         out + r * num_queries);
     }

@@ -22,6 +22,7 @@ enum {
     FEW_QUERIES = 8,      /* at most: by dots_f32 */
     COMPARED = 16,        /* scores that are looked at together */
     MOST_KEPT = 16 << 20, /* entries of heaps */
+    MOST_HELD = 32 << 20, /* bytes of working memory, between two calls */
 };
 
 struct SutraSearch {
@@ -29,11 +30,12 @@ struct SutraSearch {
     SuThreadPool *pool;
     uint32_t num_threads;
     pthread_mutex_t lock; /* one call at a time */
+    SuArena memory;       /* of the calls */
 };
 
 /* What a thread works with. */
 typedef struct Scan {
-    void *room;      /* operands of a block */
+    void *room;      /* operands of a block, where they are not the rows themselves */
     float *scores;   /* [block rows, group] */
     float *least;    /* [group] what a score must reach */
     size_t *indices; /* [group, k], heaps */
@@ -46,8 +48,7 @@ typedef struct Group {
     size_t num_queries, k, block_rows; /* k: at most as many as there are documents */
     void *queries;                     /* operands [num_queries] */
     float *norms, *packed;
-    Scan *scans; /* [num_scans] a thread */
-    uint32_t num_scans;
+    Scan *scans;         /* of each thread */
     _Atomic size_t next; /* block */
 } Group;
 
@@ -110,46 +111,44 @@ static void scan_blocks(void *arg, uint32_t rank)
 
 /* ---- a group of queries ---- */
 
-static void free_group(Group *group)
-{
-    for (uint32_t t = 0; group->scans && t < group->num_scans; t++) {
-        su_free(group->scans[t].room);
-        su_free(group->scans[t].scores);
-        su_free(group->scans[t].least);
-        su_free(group->scans[t].indices);
-        su_free(group->scans[t].kept);
-    }
-    su_free(group->scans);
-    su_free(group->queries);
-    su_free(group->norms);
-    su_free(group->packed);
-}
-
-/* Memory for groups of so many queries. */
-static SutraStatus make_group(Group *group, size_t most, uint32_t threads, SutraError *err)
+/* Memory for groups of so many queries; twice: measured, then carved. */
+static void carve_group(Group *group, size_t most, uint32_t threads, SuArena *arena)
 {
     size_t bytes = su_operand_bytes(&group->operands), k = group->k;
-    bool floats = group->operands.kind == SU_OPERAND_FLOATS;
+    size_t room = su_operand_in_place(&group->operands) ? 0 : group->block_rows * bytes;
     const SuGemm *gemm = &group->operands.kernels->gemm_f32;
-    size_t columns = (most + gemm->nr - 1) / gemm->nr * gemm->nr;
-    group->queries = su_alloc(most, bytes);
-    group->norms = su_alloc(most, sizeof *group->norms);
-    group->scans = su_alloc(threads, sizeof *group->scans);
-    group->num_scans = threads;
-    bool packs = floats && most > FEW_QUERIES;
-    if (packs) group->packed = su_alloc(columns, (group->operands.dim + 1) * sizeof(float));
-    bool good = group->queries && group->norms && group->scans && (!packs || group->packed);
-    if (group->scans) memset(group->scans, 0, threads * sizeof *group->scans);
-    for (uint32_t t = 0; good && t < threads; t++) {
-        Scan *scan = &group->scans[t];
-        scan->room = su_alloc(group->block_rows, bytes);
-        scan->scores = su_alloc(group->block_rows * most, sizeof *scan->scores);
-        scan->least = su_alloc(most, sizeof *scan->least);
-        scan->indices = su_alloc(most * k, sizeof *scan->indices);
-        scan->kept = su_alloc(most * k, sizeof *scan->kept);
-        good = scan->room && scan->scores && scan->least && scan->indices && scan->kept;
+    bool packs = group->operands.kind == SU_OPERAND_FLOATS && most > FEW_QUERIES;
+    size_t packed = su_round_up(most, gemm->nr) * (group->operands.dim + 1) * sizeof(float);
+    group->queries = su_arena_carve(arena, most * bytes);
+    group->norms = su_arena_carve(arena, most * sizeof *group->norms);
+    group->packed = packs ? su_arena_carve(arena, packed) : NULL;
+    group->scans = su_arena_carve(arena, threads * sizeof *group->scans);
+    for (uint32_t t = 0; t < threads; t++) {
+        Scan scan = {.room = su_arena_carve(arena, room)};
+        scan.scores = su_arena_carve(arena, group->block_rows * most * sizeof *scan.scores);
+        scan.least = su_arena_carve(arena, most * sizeof *scan.least);
+        scan.indices = su_arena_carve(arena, most * k * sizeof *scan.indices);
+        scan.kept = su_arena_carve(arena, most * k * sizeof *scan.kept);
+        if (group->scans) group->scans[t] = scan;
     }
-    if (!good) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for a search");
+}
+
+static void hold_memory(SuArena *memory, size_t size)
+{
+    su_free_aligned(memory->base);
+    memory->base = size ? su_alloc_aligned(size) : NULL;
+    memory->size = memory->base ? size : 0;
+}
+
+static SutraStatus make_group(Group *group, size_t most, uint32_t threads, SuArena *memory,
+                              SutraError *err)
+{
+    SuArena needed = {0};
+    carve_group(group, most, threads, &needed);
+    if (needed.used > memory->size) hold_memory(memory, needed.used);
+    if (!memory->base) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for a search");
+    memory->used = 0;
+    carve_group(group, most, threads, memory);
     return SUTRA_OK;
 }
 
@@ -161,7 +160,7 @@ static void set_queries(Group *group, const SutraRows *queries, size_t first, ui
         su_operand_query(&group->operands, queries, first + q, (char *)group->queries + q * bytes,
                          &group->norms[q]);
     if (group->packed) {
-        size_t columns = (group->num_queries + gemm->nr - 1) / gemm->nr * gemm->nr;
+        size_t columns = su_round_up(group->num_queries, gemm->nr);
         const float *rows = group->queries;
         memset(group->packed, 0, columns * (dim + 1) * sizeof *group->packed);
         for (size_t q = 0; q < group->num_queries; q++)
@@ -209,7 +208,7 @@ static SutraStatus search_all(SutraSearch *search, Group *group, const SutraRows
     uint32_t threads = search->num_threads;
     if (blocks < threads) threads = blocks ? (uint32_t)blocks : 1;
     while (most > 1 && most * threads > MOST_KEPT / group->k) most /= 2;
-    SU_TRY(make_group(group, most, threads, err));
+    SU_TRY(make_group(group, most, threads, &search->memory, err));
     for (size_t first = 0; first < queries->count; first += most) {
         group->num_queries = queries->count - first < most ? queries->count - first : most;
         set_queries(group, queries, first, threads);
@@ -241,8 +240,8 @@ SutraStatus sutra_search_run(SutraSearch *search, SutraMetric metric, const Sutr
     if (!queries->count) return SUTRA_OK;
     pthread_mutex_lock(&search->lock);
     SutraStatus status = search_all(search, &group, queries, k, indices, scores, err);
+    if (search->memory.size > MOST_HELD) hold_memory(&search->memory, 0);
     pthread_mutex_unlock(&search->lock);
-    free_group(&group);
     return status;
 }
 
@@ -326,5 +325,6 @@ void sutra_search_free(SutraSearch *search)
     if (!search) return;
     su_thread_pool_free(search->pool);
     pthread_mutex_destroy(&search->lock);
+    su_free_aligned(search->memory.base);
     su_free(search);
 }

@@ -100,15 +100,20 @@ void su_operand_query(const SuOperands *operands, const SutraRows *queries, size
         *norm = inverse;
 }
 
+bool su_operand_in_place(const SuOperands *operands)
+{
+    return operands->dtype == SUTRA_F32 ||
+           (operands->kind == SU_OPERAND_BYTES && operands->dtype == SUTRA_I8) ||
+           (operands->kind == SU_OPERAND_BITS && operands->last_mask == 0xff);
+}
+
 const void *su_operand_documents(const SuOperands *operands, const void *rows, size_t count,
                                  void *room)
 {
     const uint8_t *row = rows;
     char *to = room;
     size_t bytes = su_operand_bytes(operands);
-    bool as_is = operands->dtype == SUTRA_F32 ||
-                 (operands->kind == SU_OPERAND_BYTES && operands->dtype == SUTRA_I8);
-    if (as_is || (operands->kind == SU_OPERAND_BITS && operands->last_mask == 0xff)) return rows;
+    if (su_operand_in_place(operands)) return rows;
     for (size_t i = 0; i < count; i++, row += operands->row_bytes, to += bytes) {
         if (operands->kind == SU_OPERAND_FLOATS)
             to_floats(operands, operands->dtype, row, (float *)(void *)to);

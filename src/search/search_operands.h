@@ -34,7 +34,10 @@ size_t su_operand_bytes(const SuOperands *operands);
 void su_operand_query(const SuOperands *operands, const SutraRows *queries, size_t row,
                       void *operand, float *norm);
 
-/* `count` documents: their operands, which are the rows themselves where they can be, else lie in
+/* Whether documents are operands as they are. */
+bool su_operand_in_place(const SuOperands *operands);
+
+/* `count` documents: their operands, which are the rows themselves (su_operand_in_place), or lie in
  * `room` [count, su_operand_bytes]. */
 const void *su_operand_documents(const SuOperands *operands, const void *rows, size_t count,
                                  void *room);
