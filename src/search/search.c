@@ -19,7 +19,7 @@ enum {
     BLOCK_BYTES = 192 << 10, /* of operands */
     MOST_BLOCK_ROWS = 1024,
     MOST_QUERIES = 256,   /* of a group */
-    FEW_QUERIES = 8,      /* at most: by dots_f32 */
+    FEW_QUERIES = 16,     /* at most: by dots_f32 */
     COMPARED = 16,        /* scores that are looked at together */
     MOST_KEPT = 16 << 20, /* entries of heaps */
     MOST_HELD = 32 << 20, /* bytes of working memory, between two calls */
