@@ -1,5 +1,6 @@
 #include "folder_scan.h"
 
+#include "atomic_file.h"
 #include "console.h"
 
 #include <dirent.h>
@@ -78,7 +79,8 @@ static bool is_left_out(const CliScanOptions *options, const char *name)
 static bool is_skipped(const char *skip, const char *name)
 {
     size_t size = skip ? strlen(skip) : 0;
-    return size && strncmp(name, skip, size) == 0 && (name[size] == '\0' || name[size] == '.');
+    return size && strncmp(name, skip, size) == 0 &&
+           (name[size] == '\0' || strcmp(name + size, CLI_PARTIAL) == 0);
 }
 
 /* ---- the walk ---- */

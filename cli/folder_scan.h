@@ -26,7 +26,7 @@ typedef struct CliScanOptions {
      * first: not these. Without one of the other kind: all but these. */
     const CliTextList *globs;
     bool hidden;      /* names that begin with "." too */
-    const char *skip; /* a name, and what begins with it and a ".", left out; NULL: none */
+    const char *skip; /* a file that is written to meanwhile; NULL: none */
 } CliScanOptions;
 
 typedef struct CliFolderScan {

@@ -26,7 +26,9 @@ typedef struct Entry {
     State state;
     CliIndexChunk *chunks; /* its own, if it was cut */
     uint64_t *places;
-    uint64_t fresh; /* rows of the feed that it needs: those before this one */
+    uint64_t fresh;             /* rows of the feed that it needs: those before this one */
+    CliIndexChunk *done_chunks; /* those that have rows, as they were last written */
+    uint64_t *done_places;
 } Entry;
 
 typedef struct Run {
@@ -106,26 +108,43 @@ static void compare(Run *run)
 
 /* ---- writing ---- */
 
-/* As much of the entry as has rows; false: nothing of it. */
-static bool settle(const Run *run, const Entry *entry, CliIndexEntry *out)
+static bool has_row(const Run *run, uint64_t place)
+{
+    return !(place & CLI_ROW_FRESH) || (place & ~CLI_ROW_FRESH) < run->feed.done;
+}
+
+/* The chunks of an entry that have rows. */
+static void take_done(const Run *run, Entry *entry, CliIndexEntry *out)
+{
+    uint64_t count = 0, all = out->file.num_chunks;
+    entry->done_chunks = cli_realloc(entry->done_chunks, all, sizeof *entry->done_chunks);
+    entry->done_places = cli_realloc(entry->done_places, all, sizeof *entry->done_places);
+    for (uint64_t c = 0; c < all; c++) {
+        if (!has_row(run, entry->places[c])) continue;
+        entry->done_chunks[count] = entry->chunks[c];
+        entry->done_places[count++] = entry->places[c];
+    }
+    out->chunks = entry->done_chunks;
+    out->places = entry->done_places;
+    out->file.num_chunks = count;
+    out->file.kind = CLI_FILE_PARTIAL;
+}
+
+/* What can be written of the entry; false: nothing. */
+static bool settle(const Run *run, Entry *entry, CliIndexEntry *out)
 {
     *out = entry->out;
     if (entry->state == KEPT || (entry->state == CUT && entry->fresh <= run->feed.done))
         return true;
     if (entry->state == GONE) return false;
-    if (!entry->places) { /* not yet read: as it was */
-        if (!entry->old) return false;
-        Entry before = *entry;
-        keep_entry(&before, &run->old);
-        *out = before.out;
+    if (entry->places) {
+        take_done(run, entry, out);
         return true;
     }
-    uint64_t done = 0;
-    while (done < out->file.num_chunks && (!(out->places[done] & CLI_ROW_FRESH) ||
-                                           (out->places[done] & ~CLI_ROW_FRESH) < run->feed.done))
-        done++;
-    out->file.num_chunks = done;
-    out->file.kind = CLI_FILE_PARTIAL;
+    if (!entry->old) return false;
+    Entry before = *entry; /* not yet read: as it was */
+    keep_entry(&before, &run->old);
+    *out = before.out;
     return true;
 }
 
@@ -144,14 +163,14 @@ static CliIndexContent gather_content(const Run *run, CliIndexEntry *entries)
                              .seed = run->seed};
 }
 
-/* Waits for another program that is writing it, which takes no longer than that. */
-static SutraStatus write_index(const Run *run, SutraError *err)
+/* At most so many attempts while another program is writing it. */
+static SutraStatus write_index(const Run *run, int attempts, SutraError *err)
 {
     const struct timespec pause = {.tv_nsec = BUSY_MS * 1000000L};
     CliIndexEntry *entries = cli_alloc(run->scan.count, sizeof *entries);
     CliIndexContent content = gather_content(run, entries);
     SutraStatus status = SUTRA_E_BUSY;
-    for (int i = 0; i < BUSY_ATTEMPTS && status == SUTRA_E_BUSY; i++) {
+    for (int i = 0; i < attempts && status == SUTRA_E_BUSY; i++) {
         if (i) nanosleep(&pause, NULL);
         status = cli_index_write(run->update->path, &content, err);
     }
@@ -170,7 +189,7 @@ static void keep(Run *run)
                            : now - run->kept_at < (pause > KEEP_AFTER ? pause : KEEP_AFTER))
         return;
     SutraError err;
-    (void)write_index(run, &err);
+    (void)write_index(run, 1, &err);
     run->kept_at = cli_clock_ns();
     run->kept_ns = run->kept_at - now;
     run->kept_rows = run->feed.done;
@@ -203,36 +222,48 @@ static SutraStatus locate(const Run *run, SutraError *err)
     return cause.status;
 }
 
-static SutraStatus add_chunk(Run *run, Entry *entry, const SutraChunk *cut, uint64_t line,
-                             SutraError *err)
+/* Where its row lies; it is a new one, of a text that is then to be added, if *added is that. */
+static void note_chunk(Run *run, Entry *entry, const SutraChunk *cut, uint64_t line,
+                       uint64_t *added)
 {
     const CliFolderFile *file = &run->file;
-    const char *text = file->data + file->start + cut->begin;
-    size_t size = (size_t)(cut->end - cut->begin);
     CliIndexChunk *chunk = &entry->chunks[entry->out.file.num_chunks];
     *chunk = (CliIndexChunk){.begin = cut->begin + file->start,
                              .end = cut->end + file->start,
                              .line = line,
                              .tokens = cut->tokens,
-                             .hash = cli_text_hash(run->seed, text, size)};
-    uint64_t row = CLI_ROW_FRESH | run->feed.added, place = find_row(run, chunk->hash, row);
+                             .hash = cli_text_hash(run->seed, file->data + file->start + cut->begin,
+                                                   (size_t)(cut->end - cut->begin))};
+    uint64_t place = find_row(run, chunk->hash, CLI_ROW_FRESH | *added);
     entry->places[entry->out.file.num_chunks++] = place;
+    *added += place == (CLI_ROW_FRESH | *added);
     if (place & CLI_ROW_FRESH && (place & ~CLI_ROW_FRESH) >= entry->fresh)
         entry->fresh = (place & ~CLI_ROW_FRESH) + 1;
-    if (place != row) return SUTRA_OK;
-    if (!run->feed.row_bytes) {
-        run->feed = (CliRowFeed){
-            .session = run->update->session,
-            .options = &run->update->embed,
-            .prompt_name = run->update->chunk.prompt_name,
-            .row_bytes = sutra_row_bytes(run->update->embed.dtype, run->update->embed.dim)};
-        cli_feed_begin(&run->feed);
-    }
-    uint64_t taken = run->feed.taken;
-    SutraStatus status = cli_feed_add(&run->feed, text, size, err);
-    if (status != SUTRA_OK) return locate(run, err);
-    if (run->feed.taken > taken) {
-        cli_progress("chunks", run->feed.done, run->bytes + cut->end, run->total_bytes);
+}
+
+static void begin_feed(Run *run)
+{
+    const CliFolderUpdate *update = run->update;
+    run->feed = (CliRowFeed){.session = update->session,
+                             .options = &update->embed,
+                             .prompt_name = update->chunk.prompt_name,
+                             .row_bytes = sutra_row_bytes(update->embed.dtype, update->embed.dim)};
+    cli_feed_begin(&run->feed);
+}
+
+/* The texts whose rows are the feed's next ones. */
+static SutraStatus add_texts(Run *run, const Entry *entry, SutraError *err)
+{
+    for (uint64_t c = 0; c < entry->out.file.num_chunks; c++) {
+        const CliIndexChunk *chunk = &entry->chunks[c];
+        if (entry->places[c] != (CLI_ROW_FRESH | run->feed.added)) continue;
+        if (!run->feed.row_bytes) begin_feed(run);
+        uint64_t taken = run->feed.taken;
+        SutraStatus status = cli_feed_add(&run->feed, run->file.data + chunk->begin,
+                                          (size_t)(chunk->end - chunk->begin), err);
+        if (status != SUTRA_OK) return locate(run, err);
+        if (run->feed.taken == taken) continue;
+        cli_progress("chunks", run->feed.done, run->bytes + chunk->end, run->total_bytes);
         keep(run);
     }
     return SUTRA_OK;
@@ -273,13 +304,14 @@ static SutraStatus cut_file(Run *run, Entry *entry, SutraError *err)
     entry->places = cli_alloc(count, sizeof *entry->places);
     entry->out.chunks = entry->chunks;
     entry->out.places = entry->places;
-    uint64_t line = 1;
+    uint64_t line = 1, added = run->feed.added;
     const char *at = text;
-    for (size_t i = 0; i < count && status == SUTRA_OK; i++) {
+    for (size_t i = 0; i < count; i++) {
         line += count_lines(at, text + chunks[i].begin);
         at = text + chunks[i].begin;
-        status = add_chunk(run, entry, &chunks[i], line, err);
+        note_chunk(run, entry, &chunks[i], line, &added);
     }
+    status = add_texts(run, entry, err);
     sutra_chunks_free(chunks);
     if (status == SUTRA_OK) entry->state = CUT;
     return status;
@@ -363,7 +395,7 @@ static void finish(Run *run, CliFolderIndex *index)
     SutraError err;
     bool found = false;
     if (update->path) {
-        SutraStatus status = write_index(run, &err);
+        SutraStatus status = write_index(run, BUSY_ATTEMPTS, &err);
         if (status == SUTRA_OK) status = cli_index_open(update->path, index, &found, &err);
         /* another program's may have come in its place */
         if (status == SUTRA_OK && found && index->seed == run->seed &&
@@ -400,13 +432,15 @@ SutraStatus cli_folder_update(CliFolderUpdate *update, CliFolderIndex *index, Su
         finish(&run, index);
     } else if (run.feed.done > run.kept_rows && update->path) {
         SutraError ignored;
-        (void)write_index(&run, &ignored);
+        (void)write_index(&run, 1, &ignored);
     }
     if (status == SUTRA_OK) count(&run, index);
     update->counts.seconds = (double)(cli_clock_ns() - begun) / 1e9;
     for (size_t i = 0; i < run.scan.count && run.entries; i++) {
         free(run.entries[i].chunks);
         free(run.entries[i].places);
+        free(run.entries[i].done_chunks);
+        free(run.entries[i].done_places);
     }
     free(run.entries);
     cli_places_free(&run.places);

@@ -70,7 +70,7 @@ class Finds(Folder):
             scores = {h["text"]: h["score"] for h in found if h["query"] == query}
             self.assertEqual(len(scores), len(chunks))
             for hit, row in zip(chunks, rows[2:], strict=True):
-                self.assertLess(abs(sum(a * b for a, b in zip(rows[query], row)) - scores[hit["text"]]), 2e-3)
+                self.assertLess(abs(sum(a * b for a, b in zip(rows[query], row)) - scores[hit["text"]]), 5e-4)
         self.assertEqual([h["score"] for h in chunks], sorted((h["score"] for h in chunks), reverse=True))
 
     def test_places_are_those_of_the_file(self):
@@ -214,13 +214,6 @@ class Files(Folder):
             os.close(inner)
             os.rmdir("d" * 250, dir_fd=parent)
         os.close(fd)
-
-    def test_unreadable(self):
-        self.files(3)
-        os.chmod(self.folder / "f001.txt", 0)
-        if os.access(self.folder / "f001.txt", os.R_OK): # root reads everything: what no one can read is a name too long
-            return
-        self.expect(self.stats(warning="f001.txt: Permission denied"), files=2, unreadable=1)
 
 
 class Updates(Folder):
@@ -411,7 +404,7 @@ class Index(Folder):
         self.assertEqual(self.hits("night", "--top", "1000"), found)
 
     def test_part_of_a_file_is_kept(self):
-        """A first run ends by an error of the disk's after some checkpoints: the next one goes on within the file."""
+        """A run is killed after its first checkpoint: the next one goes on within the file."""
         self.put("large.txt", "\n\n".join(text(i, 16) for i in range(2000)))
         run = subprocess.Popen([PROGRAM, *map(str, self.arguments("--checkpoint", "64"))], stderr=subprocess.DEVNULL)
         while run.poll() is None and not self.index.exists():
