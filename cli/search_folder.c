@@ -418,9 +418,9 @@ static SutraStatus report(const FolderRun *run, SutraError *err)
     const CliFolderCounts *counts = &run->update.counts;
     char left_out[128];
     say_left_out(counts, left_out, sizeof left_out);
-    if (!counts->files)
-        return cli_raise(err, SUTRA_E_ARGUMENT, "%s: no files with text%s", run->search->folder,
-                         left_out);
+    if (!counts->chunks)
+        return cli_raise(err, SUTRA_E_ARGUMENT, "%s: no %s%s", run->search->folder,
+                         counts->files ? "text in its files" : "files with text", left_out);
     if (counts->new_files || counts->changed || counts->removed || counts->embedded ||
         !run->search->queries)
         cli_message("indexed %llu new, %llu changed, %llu removed of %llu files, %llu chunks (%llu "
