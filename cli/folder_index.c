@@ -224,10 +224,11 @@ typedef struct Sink {
 
 static void put(Sink *sink, const void *data, size_t size)
 {
+    if (!size) return; /* then there may be no data */
     (void)XXH3_128bits_update(sink->state, data, size);
     if (sink->output)
         cli_output_write(sink->output, data, size);
-    else if (size)
+    else
         memcpy(sink->memory + sink->used, data, size);
     sink->used += size;
 }
