@@ -5,6 +5,7 @@
 #include "folder_file.h"
 #include "row_feed.h"
 #include "run_times.h"
+#include "text_regions.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -284,36 +285,63 @@ static void leave_out(Run *run, Entry *entry)
     run->update->counts.removed += is_text(entry->old);
 }
 
-static SutraStatus cut_file(Run *run, Entry *entry, SutraError *err)
+/* The chunks of all its regions; freed by free. */
+static SutraStatus cut_text(const CliFolderUpdate *update, const char *text, size_t size,
+                            SutraChunk **chunks, size_t *count, SutraError *err)
 {
-    const CliFolderFile *file = &run->file;
-    const CliFolderUpdate *update = run->update;
-    const char *text = file->data + file->start;
-    SutraChunk *chunks = NULL;
-    size_t count = 0;
-    SutraStatus status = sutra_chunk(update->session->model, text, file->size - file->start,
-                                     &update->chunk, &chunks, &count, err);
-    if (status == SUTRA_E_ARGUMENT) { /* of this text; the options are checked */
-        cli_message("warning: %s/%s: %s", update->folder, entry->out.name, err->message);
-        leave_out(run, entry);
-        run->update->counts.unreadable++;
-        return SUTRA_OK;
+    SutraStatus status = SUTRA_OK;
+    *chunks = NULL;
+    *count = 0;
+    for (size_t at = 0, end; at < size && status == SUTRA_OK; at = end) {
+        SutraChunk *cut = NULL;
+        size_t n = 0;
+        end = cli_region_end(text, size, at);
+        status =
+            sutra_chunk(update->session->model, text + at, end - at, &update->chunk, &cut, &n, err);
+        if (status == SUTRA_OK) *chunks = cli_realloc(*chunks, *count + n, sizeof **chunks);
+        for (size_t i = 0; i < n && status == SUTRA_OK; i++) {
+            cut[i].begin += at;
+            cut[i].end += at;
+            (*chunks)[(*count)++] = cut[i];
+        }
+        sutra_chunks_free(cut);
     }
-    if (status != SUTRA_OK) return status;
+    return status;
+}
+
+static void note_chunks(Run *run, Entry *entry, const SutraChunk *chunks, size_t count)
+{
+    const char *text = run->file.data + run->file.start, *at = text;
+    uint64_t line = 1, added = run->feed.added;
     entry->chunks = cli_alloc(count, sizeof *entry->chunks);
     entry->places = cli_alloc(count, sizeof *entry->places);
     entry->out.chunks = entry->chunks;
     entry->out.places = entry->places;
-    uint64_t line = 1, added = run->feed.added;
-    const char *at = text;
     for (size_t i = 0; i < count; i++) {
         line += count_lines(at, text + chunks[i].begin);
         at = text + chunks[i].begin;
         note_chunk(run, entry, &chunks[i], line, &added);
     }
-    status = add_texts(run, entry, err);
-    sutra_chunks_free(chunks);
-    if (status == SUTRA_OK) entry->state = CUT;
+}
+
+static SutraStatus cut_file(Run *run, Entry *entry, SutraError *err)
+{
+    const CliFolderFile *file = &run->file;
+    SutraChunk *chunks;
+    size_t count;
+    SutraStatus status = cut_text(run->update, file->data + file->start, file->size - file->start,
+                                  &chunks, &count, err);
+    if (status == SUTRA_OK) {
+        note_chunks(run, entry, chunks, count);
+        status = add_texts(run, entry, err);
+        if (status == SUTRA_OK) entry->state = CUT;
+    } else if (status == SUTRA_E_ARGUMENT) { /* of this text; the options are checked */
+        cli_message("warning: %s/%s: %s", run->update->folder, entry->out.name, err->message);
+        leave_out(run, entry);
+        run->update->counts.unreadable++;
+        status = SUTRA_OK;
+    }
+    free(chunks);
     return status;
 }
 

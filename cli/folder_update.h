@@ -2,7 +2,8 @@
  *
  *   scan ──► facts as they were: not read ──────────────────────────────────┐
  *        └─► read ──► content as it was ────────────────────────────────────┤
- *                 └─► cut ──► chunk's text known: its row ──────────────────┤
+ *                 └─► cut in parts (text_regions.h)
+ *                         └─► chunk's text known: its row ──────────────────┤
  *                         └─► engine (row_feed.h) ──────────────────────────┴─► index
  *
  * The index is replaced as a whole, at the end and, while it takes long, every two seconds or

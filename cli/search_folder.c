@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TOP = 10, CHUNK_TOKENS = 256, MOST_FILE_BYTES = 16 << 20 };
+enum { TOP = 10, CHUNK_TOKENS = 128, MOST_FILE_BYTES = 16 << 20 };
 
 const CliOption cli_folder_options[12] = {
     {"glob", 0, CLI_OPTION_LIST, "PATTERN", offsetof(CliFolderArgs, globs),
@@ -28,7 +28,7 @@ const CliOption cli_folder_options[12] = {
     {"chunk", 0, CLI_OPTION_CHOICE, "tokens|sentences|paragraphs", offsetof(CliFolderArgs, chunk),
      "of FOLDER: what a chunk is filled with whole (default: paragraphs)", 0, 0},
     {"chunk-tokens", 0, CLI_OPTION_NUMBER, "N", offsetof(CliFolderArgs, chunk_tokens),
-     "of FOLDER: tokens of a chunk at most, special tokens included (default: 256, or the model's "
+     "of FOLDER: tokens of a chunk at most, special tokens included (default: 128, or the model's "
      "if it takes fewer)",
      1, UINT32_MAX},
     {"chunk-overlap", 0, CLI_OPTION_NUMBER, "N", offsetof(CliFolderArgs, chunk_overlap),

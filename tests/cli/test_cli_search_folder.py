@@ -287,6 +287,20 @@ class Updates(Folder):
         self.expect(again, changed=1, new=0)
         self.assertTrue(0 < again["embedded"] < 5, again)
 
+    def test_an_edit_moves_few_chunks(self):
+        """Paragraphs that fill chunks together: one more at the start shifts no chunks far away."""
+        parts = [" ".join(random.Random(i).choices(WORDS, k=3 + i % 5)) for i in range(1500)]
+        for separator in "\n\n", "\n":
+            self.put("large.txt", separator.join(parts))
+            done = self.stats()
+            found = self.hits("night", "--top", "100000")
+            self.assertGreater(max(h["line"] for h in found), 1400)
+            self.put("large.txt", "one more" + separator + separator.join(parts))
+            again = self.stats()
+            self.expect(again, changed=1)
+            self.assertTrue(0 < again["embedded"] < done["chunks"] // 2, again)
+            self.assertEqual(self.hits("night", "--top", "100000"), self.anew("night", "--top", "100000"))
+
     def test_other_options_another_index(self):
         self.files(2)
         cache = self.dir / "cache"
