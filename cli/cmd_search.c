@@ -1,11 +1,14 @@
-/* cmd_search.c - sutra search: the rows of a file that are most similar to texts. */
+/* cmd_search.c - sutra search: the rows of a file that are most similar to texts; of a folder
+ * (search_folder.h) the chunks of its files. */
 #include "base/number_text.h"
 #include "commands.h"
 #include "console.h"
 #include "corpus_run.h"
 #include "embed_stream.h"
+#include "folder_scan.h"
 #include "json_text.h"
 #include "map_npy.h"
+#include "search_folder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +21,7 @@ typedef struct SearchArgs {
     const char *input, *prompt_name, *rescore;
     uint32_t top, oversample, metric, type;
     bool json;
+    CliFolderArgs folder;
 } SearchArgs;
 
 #define TYPE_WORDS "float32|float16|int8|uint8|binary|ubinary"
@@ -26,7 +30,7 @@ static const CliOption own_options[] = {
     {"input", 'i', CLI_OPTION_TEXT, "FILE", offsetof(SearchArgs, input),
      "read one query a line from FILE; -: standard input", 0, 0},
     {"top", 0, CLI_OPTION_NUMBER, "N", offsetof(SearchArgs, top),
-     "print the best N rows of a query (default: 10)", 1, 1 << 20},
+     "print the best N rows, or chunks, of a query (default: 10)", 1, 1 << 20},
     {"metric", 0, CLI_OPTION_CHOICE, "cosine|dot|hamming", offsetof(SearchArgs, metric),
      "what a score is (default: cosine); hamming, of binary rows: less the bits that differ", 0, 0},
     {"type", 0, CLI_OPTION_CHOICE, TYPE_WORDS, offsetof(SearchArgs, type),
@@ -43,13 +47,17 @@ static const CliOption own_options[] = {
      "put the model's prompt of that name before every query; an empty name: none (default: query)",
      0, 0},
     {"json", 0, CLI_OPTION_FLAG, NULL, offsetof(SearchArgs, json),
-     "print a line {\"query\":0,\"hits\":[{\"index\":7,\"score\":0.8},…]} a query", 0, 0},
+     "print a line {\"query\":0,\"hits\":[{\"index\":7,\"score\":0.8},…]} a query; of FOLDER a "
+     "line "
+     "{\"query\":0,\"path\":…,\"line\":12,…,\"text\":…} a chunk",
+     0, 0},
 };
 
 static const CliOptionGroup groups[] = {
     {cli_model_options, CLI_COUNT(cli_model_options), offsetof(SearchArgs, model)},
     {cli_cache_options, CLI_COUNT(cli_cache_options), offsetof(SearchArgs, model)},
     {own_options, CLI_COUNT(own_options), 0},
+    {cli_folder_options, CLI_COUNT(cli_folder_options), offsetof(SearchArgs, folder)},
     {cli_engine_options, CLI_COUNT(cli_engine_options), offsetof(SearchArgs, model)},
 };
 
@@ -285,44 +293,96 @@ static SutraStatus run_on(SearchRun *run, const SearchArgs *args, const char *co
     return status;
 }
 
-static int run_search(const void *given, const CliArguments *rest)
+/* Says what of the command line does not fit the first argument; CLI_DONE: nothing. */
+static int check_arguments(const SearchArgs *args, const CliArguments *rest, bool folder)
 {
-    const SearchArgs *args = given;
     const char *name = cli_search_command.name;
-    SutraError err = {0};
-    SearchRun run = {.search = NULL};
-    CliReader reader = {.source = {.fd = -1}};
-    SutraStatus status = SUTRA_OK;
-    if (!rest->count) return cli_usage(name, "no file to search; give CORPUS.npy and QUERY");
+    const char *given = cli_folder_option_given(&args->folder);
+    const char *contradiction = cli_folder_contradiction(&args->folder);
     if (args->input && rest->count > 1)
         return cli_usage(name, "queries are given both by -i %s and as arguments", args->input);
-    if (!args->input && rest->count == 1)
+    if (!folder && !args->input && rest->count == 1)
         return cli_usage(name, "no queries; give QUERY ... or -i FILE");
     if (args->oversample && !args->rescore)
         return cli_usage(name, "--oversample goes with --rescore");
-    if (args->input)
-        status = cli_reader_open(&reader, args->input, NULL, &err);
-    else
-        cli_reader_open_arguments(&reader, rest->items + 1, rest->count - 1);
-    if (status == SUTRA_OK) status = run_on(&run, args, rest->items[0], &reader, &err);
-    cli_reader_close(&reader);
+    if (folder && (args->rescore || args->type))
+        return cli_usage(name, "--%s goes with a file of vectors, not with a folder",
+                         args->rescore ? "rescore" : "type");
+    if (folder && args->metric && args->metric - 1 == SUTRA_METRIC_HAMMING)
+        return cli_usage(name, "--metric hamming goes with a file of vectors, not with a folder");
+    if (!folder && given) return cli_usage(name, "--%s goes with a folder", given);
+    if (contradiction) return cli_usage(name, "%s", contradiction);
+    return CLI_DONE;
+}
+
+static SutraStatus search_folder(const SearchArgs *args, const char *folder, CliReader *queries,
+                                 SutraError *err)
+{
+    const CliFolderSearch search = {.model = &args->model,
+                                    .args = &args->folder,
+                                    .folder = folder,
+                                    .queries = queries,
+                                    .prompt_name = args->prompt_name ? args->prompt_name : "query",
+                                    .top = args->top,
+                                    .metric = args->metric ? (SutraMetric)(args->metric - 1)
+                                                           : SUTRA_METRIC_COSINE,
+                                    .json = args->json};
+    return cli_search_folder(&search, err);
+}
+
+static SutraStatus search_file(const SearchArgs *args, const char *corpus, CliReader *queries,
+                               SutraError *err)
+{
+    SearchRun run = {.search = NULL};
+    SutraStatus status = run_on(&run, args, corpus, queries, err);
     sutra_search_free(run.search);
     cli_session_close(&run.session);
     cli_unmap_npy(&run.corpus);
     cli_unmap_npy(&run.finer);
     cli_unmap_npy(&run.ids);
+    return status;
+}
+
+static int run_search(const void *given, const CliArguments *rest)
+{
+    const SearchArgs *args = given;
+    SutraError err = {0};
+    CliReader reader = {.source = {.fd = -1}};
+    SutraStatus status = SUTRA_OK;
+    if (!rest->count)
+        return cli_usage(cli_search_command.name,
+                         "no file to search; give CORPUS.npy and QUERY, or FOLDER and QUERY");
+    const char *searched = rest->items[0];
+    bool folder = cli_is_folder(searched), queries = args->input || rest->count > 1;
+    int code = check_arguments(args, rest, folder);
+    if (code != CLI_DONE) return code;
+    if (args->input)
+        status = cli_reader_open(&reader, args->input, NULL, &err);
+    else
+        cli_reader_open_arguments(&reader, rest->items + 1, rest->count - 1);
+    if (status == SUTRA_OK)
+        status = folder ? search_folder(args, searched, queries ? &reader : NULL, &err)
+                        : search_file(args, searched, &reader, &err);
+    cli_reader_close(&reader);
     return status == SUTRA_OK ? CLI_DONE : cli_fail("%s", err.message);
 }
 
 const CliCommand cli_search_command = {
     .name = "search",
-    .arguments = "[OPTION ...] CORPUS.npy [QUERY ...]",
-    .summary = "find the most similar rows of a file of vectors",
+    .arguments = "[OPTION ...] FOLDER|CORPUS.npy [QUERY ...]",
+    .summary = "find the most similar texts of a folder, or rows of a file of vectors",
     .details =
         "Compares each QUERY with every row of CORPUS.npy, which sutra embed wrote with the same\n"
         "model, and prints the best rows: score, number of the row from 0, and its id if\n"
         "CORPUS.npy.ids.jsonl is there. The file is mapped, not read into memory.\n"
         "\n"
+        "Of FOLDER the files that hold text, those below it too, are cut into chunks and "
+        "embedded,\n"
+        "and the best chunks are printed: score, path:line: and text. Vectors are kept in an "
+        "index:\n"
+        "the next search embeds only what is new. Without QUERY the index is brought up to date.\n"
+        "\n"
+        "  sutra search notes \"how do cats sleep\" --glob \"*.md\"\n"
         "  sutra embed passages.jsonl --field text --id id -o passages.npy\n"
         "  sutra search passages.npy \"how do cats sleep\"\n"
         "  sutra search bits.npy --rescore passages.npy -i questions.txt --json",

@@ -99,6 +99,10 @@ _sutra() {
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
+    --index)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return
+        ;;
     --openai-tokens)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
@@ -119,7 +123,7 @@ _sutra() {
         mapfile -t COMPREPLY < <(compgen -W "dynamic min-max percentile mse entropy" -- "$current")
         return
         ;;
-    --revision | --chunk-tokens | --chunk-overlap | --flush-after | --field | --id | --shard | --checkpoint | --dedupe-memory | --dim | --max-tokens | --window-overlap | --prompt-name | --min-quality | --threads | --device | --plugins | --top | --oversample | --alias | --host | --port | --api-key | --cors-origin | --max-body | --max-answers | --max-inputs | --max-request-tokens | --max-connections | --max-streams | --max-queued-tokens | --cache-bytes | --receive-ms | --send-ms | --idle-ms | --queue-ms | --drain-ms | --document-prompt | --block-kib | --smooth | --keep)
+    --revision | --chunk-tokens | --chunk-overlap | --flush-after | --field | --id | --shard | --checkpoint | --dedupe-memory | --dim | --max-tokens | --window-overlap | --prompt-name | --min-quality | --threads | --device | --plugins | --top | --oversample | --glob | --max-file-bytes | --alias | --host | --port | --api-key | --cors-origin | --max-body | --max-answers | --max-inputs | --max-request-tokens | --max-connections | --max-streams | --max-queued-tokens | --cache-bytes | --receive-ms | --send-ms | --idle-ms | --queue-ms | --drain-ms | --document-prompt | --block-kib | --smooth | --keep)
         return
         ;;
     esac
@@ -127,7 +131,7 @@ _sutra() {
     embed) words="-m --model --revision --no-cache -i --input -o --output --format --json --stats --stream --chunk --chunk-tokens --chunk-overlap --flush-after --field --input-format --id --rejects --shard --resume --checkpoint --dedupe-memory --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --window-overlap --aggregate --prompt-name --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
     tokenize) words="-m --model --revision --no-cache -i --input --field --max-tokens --json -h --help" ;;
     similarity) words="-m --model --revision --no-cache -i --input --with --field --json --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --window-overlap --aggregate --prompt-name --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
-    search) words="-m --model --revision --no-cache -i --input --top --metric --type --rescore --oversample --prompt-name --json --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
+    search) words="-m --model --revision --no-cache -i --input --top --metric --type --rescore --oversample --prompt-name --json --glob --hidden --max-file-bytes --chunk --chunk-tokens --chunk-overlap --index --no-index --reindex --checkpoint --by-file --stats --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
     rerank) words="-m --model --revision --no-cache -i --input --field --top --json --raw-scores --max-tokens --long-text --prompt-name --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;
     serve) words="-m --model --alias --host --port --api-key --cors-origin --openai-tokens --truncate --no-page --max-body --max-answers --max-inputs --max-request-tokens --max-connections --max-streams --max-queued-tokens --cache-bytes --log --receive-ms --send-ms --idle-ms --queue-ms --drain-ms --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed --no-cache -h --help" ;;
     eval) words="-m --model --revision --no-cache --dim --output-dtype --ranges --calibrate --save-ranges --pooling --no-normalize --max-tokens --long-text --window-overlap --aggregate --prompt-name --document-prompt --json --profile --compute --min-quality --strict --threads --device --plugins --policy --allow-mixed -h --help" ;;

@@ -166,6 +166,11 @@ class Folder:
         self.unprivileged = os.geteuid() == 0
         os.chmod(self.root / name, 0o555 if (self.root / name).is_dir() else 0o444)
 
+    def step_hide(self, name):
+        """The command runs as a user who can't read it."""
+        self.unprivileged = os.geteuid() == 0
+        os.chmod(self.root / name, 0)
+
     def step_as_user(self):
         """The command does not run as root: a program that replaced a device by a file would do it to the machine's."""
         self.unprivileged = os.geteuid() == 0

@@ -116,7 +116,6 @@ class Search(Base):
                             (good.replace(b", 32)", b",32,1)"), "shape")):
             search(self.write("bad.npy", data), "night", code=1, stderr=words)
         search(self.dir / "no.npy", "night", code=1, stderr="No such file")
-        search(self.dir, "night", code=1, stderr="Is a directory")
         wide = good.replace(b"'shape': (%d, 32)" % len(TEXTS), b"'shape': (%d, 64)" % (len(TEXTS) // 2))
         search(self.write("wide.npy", wide), "night", code=1, stderr="rows of 64 elements, the model's vectors 32")
         search(self.corpus(), "night", "--type", "int8", code=1, stderr="elements of type <f4, not those of --type")
