@@ -161,6 +161,8 @@ full() {
     step "API of the server against its description" .venv/bin/python -B tests/server/test_openapi.py --program build/release/sutra
     need "Python wheel" tools/python_wheel.sh
     step "Python package" tools/python_wheel.sh test
+    step "guides" python3 -B tests/guide/run_guides.py --program build/release/sutra \
+        --package build/python-test/venv/bin/python --clients .venv/bin/python
     need "nginx" tools/setup.sh nginx
     step "server behind nginx" python3 -B tests/server/test_proxy.py --program build/release/sutra --nginx .cache/nginx/usr/sbin/nginx
     step "lint" tools/lint.sh check
