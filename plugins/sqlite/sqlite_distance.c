@@ -104,7 +104,7 @@ void sql_distance_cosine(sqlite3_context *context, int count, sqlite3_value **va
 {
     Vector a = {0}, b = {0};
     SutraError err;
-    double distance;
+    double distance = 0;
     (void)count;
     if (sqlite3_value_type(values[0]) == SQLITE_NULL ||
         sqlite3_value_type(values[1]) == SQLITE_NULL)

@@ -1,5 +1,5 @@
-/* sqlite_entry.c - what SQLite calls when it loads sutra0.so: the name follows from the file's, whose
- * digits SQLite leaves out. */
+/* sqlite_entry.c - what SQLite calls when it loads sutra0.so: the name follows from the file's,
+ * whose digits SQLite leaves out. */
 #include "sqlite_extension.h"
 
 SQLITE_EXTENSION_INIT1

@@ -177,8 +177,9 @@ static const SqlModel *find_open(const SqlModels *models, const char *name)
     return model;
 }
 
+/* It becomes the first one. */
 static SutraStatus open_model(SqlModels *models, const char *name, bool may_be_path,
-                              const SqlModel **model, SutraError *err)
+                              SutraError *err)
 {
     char path[PATH_MAX];
     SutraStatus status = find_path(name, may_be_path, path, err);
@@ -197,7 +198,6 @@ static SutraStatus open_model(SqlModels *models, const char *name, bool may_be_p
     }
     made->known = sutra_registry_find(made->info.name);
     models->first = made;
-    *model = made;
     return SUTRA_OK;
 }
 
@@ -219,16 +219,19 @@ SutraStatus sql_models_get(SqlModels *models, const char *name, const SqlModel *
     bool may_be_path = !name && given && *given;
     if (!name) name = sql_models_default(models);
     *model = find_open(models, name);
-    return *model ? SUTRA_OK : open_model(models, name, may_be_path, model, err);
+    if (*model) return SUTRA_OK;
+    SutraStatus status = open_model(models, name, may_be_path, err);
+    *model = models->first;
+    return status;
 }
 
 SutraStatus sql_models_choose(SqlModels *models, const char *name, SutraError *err)
 {
-    const SqlModel *model, *before = find_open(models, name);
-    SutraStatus status = open_model(models, name, true, &model, err);
+    const SqlModel *before = find_open(models, name);
+    SutraStatus status = open_model(models, name, true, err);
     if (status != SUTRA_OK) return status;
-    models->chosen = model;
-    if (before && before->model == model->model) {
+    models->chosen = models->first;
+    if (before && before->model == models->first->model) {
         models->chosen = before;
         drop_first(models);
     }

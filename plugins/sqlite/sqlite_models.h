@@ -29,9 +29,9 @@ typedef struct SqlModel {
 SutraStatus sql_models_open(SqlModels **models, SutraError *err);
 void sql_models_close(SqlModels *models);
 
-/* The model of a name in the cache, or one that sql_models_choose has opened by this name; NULL: the
- * default one. Borrowed until sql_models_close. Errors: as sutra_cache_find and sutra_model_open;
- * ARGUMENT (a path). */
+/* The model of a name in the cache, or one that sql_models_choose has opened by this name; NULL:
+ * the default one. Borrowed until sql_models_close. Errors: as sutra_cache_find and
+ * sutra_model_open; ARGUMENT (a path). */
 SutraStatus sql_models_get(SqlModels *models, const char *name, const SqlModel **model,
                            SutraError *err);
 

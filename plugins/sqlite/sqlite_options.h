@@ -24,8 +24,8 @@ void sql_options_clear(SqlOptions *options);
 SutraStatus sql_row_bytes(const SqlModel *model, const SqlOptions *options, size_t *size,
                           SutraError *err);
 
-/* Whether a text may go through as it is: ARGUMENT where the model wants a prompt before every text,
- * none was chosen, and the text begins with none. */
+/* Whether a text may go through as it is: ARGUMENT where the model wants a prompt before every
+ * text, none was chosen, and the text begins with none. */
 SutraStatus sql_check_prompt(const SqlModel *model, const SqlOptions *options, const char *text,
                              size_t size, SutraError *err);
 

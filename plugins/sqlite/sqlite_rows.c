@@ -39,6 +39,7 @@ typedef struct Cursor {
     sqlite3_int64 rows;        /* before this one */
     char *texts;               /* of a block that is being made; freed by sqlite3_free */
     size_t size, capacity;     /* bytes */
+    size_t sizes[BLOCK_TEXTS]; /* of each of these texts */
 } Cursor;
 
 static int connect(sqlite3 *db, void *user, int count, const char *const *words,
@@ -139,7 +140,7 @@ static SutraStatus keep_text(Cursor *cursor, size_t *size, SutraError *err)
     if (!text) return sql_raise(err, SUTRA_E_MEMORY, "out of memory for a text");
     SutraStatus status = sql_check_prompt(cursor->model, &cursor->options, text, *size, err);
     if (status != SUTRA_OK) return status;
-    if (cursor->capacity - cursor->size < *size) {
+    if (!cursor->texts || cursor->capacity - cursor->size < *size) {
         size_t capacity = 2 * (cursor->size + *size) + BLOCK_BYTES;
         char *texts = sqlite3_realloc64(cursor->texts, capacity);
         if (!texts) return sql_raise(err, SUTRA_E_MEMORY, "out of memory for texts");
@@ -152,7 +153,7 @@ static SutraStatus keep_text(Cursor *cursor, size_t *size, SutraError *err)
 }
 
 /* The query's row goes behind the block's. */
-static SutraStatus take_row(Cursor *cursor, Block *block, size_t sizes[], SutraError *err)
+static SutraStatus take_row(Cursor *cursor, Block *block, SutraError *err)
 {
     sqlite3_value *id = sqlite3_value_dup(sqlite3_column_value(cursor->query, 0));
     int type = sqlite3_column_type(cursor->query, 1);
@@ -162,20 +163,20 @@ static SutraStatus take_row(Cursor *cursor, Block *block, size_t sizes[], SutraE
     if (type == SQLITE_NULL) return SUTRA_OK;
     SutraStatus status =
         type == SQLITE_TEXT
-            ? keep_text(cursor, &sizes[block->texts++], err)
+            ? keep_text(cursor, &cursor->sizes[block->texts++], err)
             : sql_raise(err, SUTRA_E_ARGUMENT, "the text is %s: CAST(x AS TEXT) makes text of it",
                         type == SQLITE_BLOB ? "a blob" : "a number");
     return status == SUTRA_OK ? status : row_failed(id, err);
 }
 
-static SutraStatus submit(Cursor *cursor, Block *block, const size_t sizes[], SutraError *err)
+static SutraStatus submit(Cursor *cursor, Block *block, SutraError *err)
 {
     SutraInput inputs[BLOCK_TEXTS];
     SutraEngine *engine;
     size_t at = 0;
-    for (size_t i = 0; i < block->texts; at += sizes[i++])
-        inputs[i] = (SutraInput){.text = cursor->texts ? cursor->texts + at : "",
-                                 .text_size = sizes[i],
+    for (size_t i = 0; i < block->texts; at += cursor->sizes[i++])
+        inputs[i] = (SutraInput){.text = cursor->texts + at,
+                                 .text_size = cursor->sizes[i],
                                  .prompt_name = cursor->options.prompt_name};
     SutraStatus status = sql_engine(&engine, err);
     if (status != SUTRA_OK) return status;
@@ -186,7 +187,6 @@ static SutraStatus submit(Cursor *cursor, Block *block, const size_t sizes[], Su
 /* Another block of the query's, if it has more rows. */
 static SutraStatus add_block(Cursor *cursor, SutraError *err)
 {
-    size_t sizes[BLOCK_TEXTS];
     Block *block = &cursor->blocks[(cursor->first + cursor->count) % MOST_BLOCKS];
     SutraStatus status = SUTRA_OK;
     cursor->size = 0;
@@ -194,10 +194,10 @@ static SutraStatus add_block(Cursor *cursor, SutraError *err)
         int code = sqlite3_step(cursor->query);
         cursor->read = code == SQLITE_DONE;
         if (cursor->read) break;
-        status = code == SQLITE_ROW ? take_row(cursor, block, sizes, err)
-                                    : query_failed(cursor, code, err);
+        status =
+            code == SQLITE_ROW ? take_row(cursor, block, err) : query_failed(cursor, code, err);
     }
-    if (status == SUTRA_OK && block->texts) status = submit(cursor, block, sizes, err);
+    if (status == SUTRA_OK && block->texts) status = submit(cursor, block, err);
     if (block->count) cursor->count++;
     return status;
 }
