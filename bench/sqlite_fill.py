@@ -70,7 +70,7 @@ def query_costs(extension, library):
     clock = "SELECT 'at', (julianday('now') - 2440587.5) * 86400.0;"
     by_extension, by_library = [], []
     for _ in range(5):
-        out = shell(":memory:", f".load {extension}", "SELECT sutra_embed('warm');", clock, line, clock)
+        out = shell(":memory:", f".load {extension}", "SELECT length(sutra_embed('warm'));", clock, line, clock)
         start, end = (float(row.split("|")[1]) for row in out.splitlines() if row.startswith("at|"))
         by_extension.append((end - start) / QUERIES * 1e6)
         library.embed("warm")

@@ -8,6 +8,8 @@ SUTRA_API int sqlite3_sutra_init(sqlite3 *db, char **message, const sqlite3_api_
 
 int sqlite3_sutra_init(sqlite3 *db, char **message, const sqlite3_api_routines *api)
 {
-    SQLITE_EXTENSION_INIT2(api)
+    /* What SQLITE_EXTENSION_INIT2 does, of which other threads may be reading the result. */
+    if (__atomic_load_n(&sqlite3_api, __ATOMIC_ACQUIRE) != api)
+        __atomic_store_n(&sqlite3_api, api, __ATOMIC_RELEASE);
     return sql_register(db, message);
 }
