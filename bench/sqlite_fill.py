@@ -4,12 +4,14 @@
 usage: bench/sqlite_fill.py TEXTS [--program build/release/sutra] [--extension build/release/sutra0] [--texts 20000]
                             [--rounds 3]
 
-TEXTS has a text a line. Prints texts a second of each round (the program's start and the opening of the model included),
-and what one short query costs by the extension and by sutra_embed_into of libsutra.so beside it, in microseconds.
+TEXTS has a text a line. Prints texts a second and processor time of each round (the program's start and the opening of
+the model included), and what one short query costs by the extension and by sutra_embed_into of libsutra.so beside it, in
+microseconds.
 """
 import argparse
 import ctypes
 import os
+import resource
 import sqlite3
 import statistics
 import subprocess
@@ -35,6 +37,15 @@ def seconds(action, *arguments):
     start = time.perf_counter()
     action(*arguments)
     return time.perf_counter() - start
+
+
+def rate(count, action, *arguments):
+    """Texts a second, and the milliseconds of processors that one took in the program that was run."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    passed = seconds(action, *arguments)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return f"{count / passed:.0f} texts/s ({used / count * 1e3:.2f} ms of processors a text)"
 
 
 def by_program(program, texts, out):
@@ -95,11 +106,12 @@ def main():
             made.execute("CREATE TABLE t(id INTEGER PRIMARY KEY, text)")
             made.executemany("INSERT INTO t(text) VALUES(?)", ((line,) for line in lines))
         for turn in range(args.rounds):
-            rates = {"sutra embed": len(lines) / seconds(by_program, args.program, texts, f"{folder}/v.npy")}
+            rates = {"sutra embed": rate(len(lines), by_program, args.program, texts, f"{folder}/v.npy")}
             for name, statement in FILL.items():
-                rates[name] = len(lines) / seconds(shell, database, f".load {extension}", "DROP TABLE IF EXISTS v;",
-                                                   "CREATE TABLE v(id INTEGER PRIMARY KEY, v BLOB);", statement)
-            print(f"round {turn + 1}, texts/s: " + ", ".join(f"{name} {rate:.0f}" for name, rate in rates.items()))
+                rates[name] = rate(len(lines), shell, database, f".load {extension}", "DROP TABLE IF EXISTS v;",
+                                   "CREATE TABLE v(id INTEGER PRIMARY KEY, v BLOB);", statement)
+            for name, rated in rates.items():
+                print(f"round {turn + 1}: {name} {rated}")
         library = Library(f"{os.path.dirname(extension)}/libsutra.so", ".cache/model")
         ours, theirs = query_costs(extension, library)
         print(f"one query, microseconds: sutra_embed {ours:.0f}, sutra_embed_into {theirs:.0f}")

@@ -251,6 +251,32 @@ static void what_a_schema_may_call(void **state)
             "DROP TABLE g");
 }
 
+/* The folder's name says which model of the registry it is. */
+static void a_model_that_wants_prompts(void **state)
+{
+    const SqlCase *at = *state;
+    const TinyModel model = {.hidden_size = SQL_DIM,
+                             .num_heads = 2,
+                             .num_layers = 1,
+                             .ffn_size = 64,
+                             .max_positions = SQL_TOKENS,
+                             .seed = 4};
+    char *made = tiny_model_write(&model), folder[512], statement[600];
+    snprintf(folder, sizeof folder, "%s/e5-small-v2", at->cache);
+    assert_int_equal(rename(made, folder), 0);
+    sqlite3 *db = sql_open(":memory:");
+    snprintf(statement, sizeof statement, "SELECT sutra_model('%s')", folder);
+    sql_run(db, statement);
+    sql_check_error(db, "SELECT sutra_embed('a')", "e5-small-v2 wants a prompt before every text");
+    sql_check_error(db, "SELECT * FROM sutra_embed_rows('SELECT 3, ''a''')",
+                    "id 3: e5-small-v2 wants");
+    sql_run(db, "SELECT sutra_embed('query: a'), sutra_embed('passage: a')");
+    sql_run(db, "SELECT sutra_embed('a', sutra_model(), '{\"prompt_name\": \"\"}')");
+    sqlite3_close(db);
+    assert_int_equal(rename(folder, made), 0);
+    tiny_model_remove(made);
+}
+
 static void errors(void **state)
 {
     static const struct {
@@ -356,6 +382,7 @@ int main(void)
         cmocka_unit_test(a_chosen_model),
         cmocka_unit_test(the_default_is_not_guessed),
         cmocka_unit_test(what_a_schema_may_call),
+        cmocka_unit_test(a_model_that_wants_prompts),
         cmocka_unit_test(errors),
         cmocka_unit_test(the_file_is_loaded),
     };
