@@ -6,19 +6,31 @@
 #include <math.h>
 #include <string.h>
 
+typedef struct Floats {
+    uint32_t dim;
+    float values[]; /* [dim] */
+} Floats;
+
 typedef struct Vector {
-    float *made;         /* NULL: borrowed; freed by sqlite3_free */
+    Floats *made;        /* NULL: borrowed; freed by sqlite3_free */
     const float *values; /* [dim] */
     uint32_t dim;
+    bool is_read; /* made of JSON by this call: kept for the next one if the argument is constant */
 } Vector;
+
+static void borrow(const Floats *floats, Vector *vector)
+{
+    vector->values = floats->values;
+    vector->dim = floats->dim;
+}
 
 static SutraStatus make_room(Vector *vector, size_t count, SutraError *err)
 {
-    vector->made = sqlite3_malloc64(count * sizeof(float));
-    vector->values = vector->made;
-    vector->dim = (uint32_t)count;
-    if (vector->made) return SUTRA_OK;
-    return sql_raise(err, SUTRA_E_MEMORY, "out of memory for a vector");
+    vector->made = sqlite3_malloc64(sizeof *vector->made + count * sizeof(float));
+    if (!vector->made) return sql_raise(err, SUTRA_E_MEMORY, "out of memory for a vector");
+    vector->made->dim = (uint32_t)count;
+    borrow(vector->made, vector);
+    return SUTRA_OK;
 }
 
 static SutraStatus read_blob(sqlite3_value *value, char name, Vector *vector, SutraError *err)
@@ -36,7 +48,7 @@ static SutraStatus read_blob(sqlite3_value *value, char name, Vector *vector, Su
     if ((uintptr_t)bytes % sizeof(float) == 0) return SUTRA_OK;
     /* Values lie in SQLite's pages at any address. */
     SutraStatus status = make_room(vector, vector->dim, err);
-    if (status == SUTRA_OK) memcpy(vector->made, bytes, size);
+    if (status == SUTRA_OK) memcpy(vector->made->values, bytes, size);
     return status;
 }
 
@@ -50,7 +62,7 @@ static SutraStatus read_numbers(const json_t *array, char name, Vector *vector, 
         if (!json_is_number(element))
             return sql_raise(err, SUTRA_E_ARGUMENT, "vector %c: element %zu is not a number", name,
                              i);
-        vector->made[i] = (float)json_number_value(element);
+        vector->made->values[i] = (float)json_number_value(element);
     }
     return status;
 }
@@ -58,6 +70,7 @@ static SutraStatus read_numbers(const json_t *array, char name, Vector *vector, 
 static SutraStatus read_text(sqlite3_value *value, char name, Vector *vector, SutraError *err)
 {
     json_error_t error;
+    vector->is_read = true;
     const char *text = (const char *)sqlite3_value_text(value);
     if (!text) return sql_raise(err, SUTRA_E_MEMORY, "out of memory for a vector");
     json_t *array = json_loadb(text, (size_t)sqlite3_value_bytes(value), 0, &error);
@@ -71,8 +84,16 @@ static SutraStatus read_text(sqlite3_value *value, char name, Vector *vector, Su
     return status;
 }
 
-static SutraStatus read_vector(sqlite3_value *value, char name, Vector *vector, SutraError *err)
+static SutraStatus read_vector(sqlite3_context *context, sqlite3_value **values, int place,
+                               Vector *vector, SutraError *err)
 {
+    const Floats *kept = sqlite3_get_auxdata(context, place);
+    sqlite3_value *value = values[place];
+    char name = "ab"[place];
+    if (kept) {
+        borrow(kept, vector);
+        return SUTRA_OK;
+    }
     switch (sqlite3_value_type(value)) {
     case SQLITE_BLOB:
         return read_blob(value, name, vector, err);
@@ -100,6 +121,14 @@ static SutraStatus compare(const Vector *a, const Vector *b, double *distance, S
     return SUTRA_OK;
 }
 
+static void keep_or_free(sqlite3_context *context, int place, const Vector *vector, bool keep)
+{
+    if (keep && vector->is_read)
+        sqlite3_set_auxdata(context, place, vector->made, sqlite3_free);
+    else
+        sqlite3_free(vector->made);
+}
+
 void sql_distance_cosine(sqlite3_context *context, int count, sqlite3_value **values)
 {
     Vector a = {0}, b = {0};
@@ -109,13 +138,13 @@ void sql_distance_cosine(sqlite3_context *context, int count, sqlite3_value **va
     if (sqlite3_value_type(values[0]) == SQLITE_NULL ||
         sqlite3_value_type(values[1]) == SQLITE_NULL)
         return;
-    SutraStatus status = read_vector(values[0], 'a', &a, &err);
-    if (status == SUTRA_OK) status = read_vector(values[1], 'b', &b, &err);
+    SutraStatus status = read_vector(context, values, 0, &a, &err);
+    if (status == SUTRA_OK) status = read_vector(context, values, 1, &b, &err);
     if (status == SUTRA_OK) status = compare(&a, &b, &distance, &err);
     if (status == SUTRA_OK)
         sqlite3_result_double(context, distance);
     else
         sql_fail(context, "sutra_distance_cosine", &err);
-    sqlite3_free(a.made);
-    sqlite3_free(b.made);
+    keep_or_free(context, 0, &a, status == SUTRA_OK);
+    keep_or_free(context, 1, &b, status == SUTRA_OK);
 }

@@ -103,14 +103,13 @@ int sql_register(sqlite3 *db, char **message)
     return code;
 }
 
-SutraStatus sql_raise(SutraError *err, SutraStatus status, const char *format, ...)
+void sql_error_set(SutraError *err, SutraStatus status, const char *format, ...)
 {
     va_list arguments;
     *err = (SutraError){.status = status};
     va_start(arguments, format);
     vsnprintf(err->message, sizeof err->message, format, arguments);
     va_end(arguments);
-    return status;
 }
 
 void sql_fail(sqlite3_context *context, const char *function, const SutraError *err)

@@ -44,9 +44,12 @@ void sql_truncated(sqlite3_context *context, int count, sqlite3_value **values);
 void sql_model(sqlite3_context *context, int count, sqlite3_value **values);
 void sql_distance_cosine(sqlite3_context *context, int count, sqlite3_value **values);
 
-/* Fills *err with a message; returns status. */
-SutraStatus sql_raise(SutraError *err, SutraStatus status, const char *format, ...)
+/* Fills *err with a message. */
+void sql_error_set(SutraError *err, SutraStatus status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The same, and the status; a macro, for which analysers need not look elsewhere. */
+#define sql_raise(err, status, ...) (sql_error_set(err, status, __VA_ARGS__), (status))
 
 /* The function's result becomes the error, after the function's name. */
 void sql_fail(sqlite3_context *context, const char *function, const SutraError *err);

@@ -134,6 +134,13 @@ static void distances_of_stored_vectors(void **state)
     assert_int_equal(sql_number(at->db, "SELECT count(*) FROM stored WHERE "
                                         "sutra_distance_cosine(v, sutra_embed('a b')) < 1e-6"),
                      8);
+    /* An array that is constant is read once, one that is not each time. */
+    assert_string_equal(
+        sql_text(at->db,
+                 "SELECT group_concat(sutra_distance_cosine('[2, 0]', column1) || ' ' || "
+                 "sutra_distance_cosine(column1, column2)) FROM (VALUES('[1, 0]', '[0, 1]'),"
+                 "('[0, 3]', '[0, 2]'), ('[-1, 0]', x'0000803f00000000'))"),
+        "0.0 1.0,1.0 0.0,2.0 2.0");
     sql_run(at->db, "DROP TABLE stored");
 }
 
