@@ -1,5 +1,6 @@
 #include "sqlite_extension.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -157,8 +158,8 @@ static SutraStatus find_path(const char *name, bool may_be_path, char *path, Sut
     struct stat facts;
     if (!*name) return sql_raise(err, SUTRA_E_ARGUMENT, "the model's name is empty");
     if (may_be_path && stat(name, &facts) == 0) {
-        if (!realpath(name, path)) return sql_raise(err, SUTRA_E_IO, "%s: no such model", name);
-        return SUTRA_OK;
+        if ((size_t)snprintf(path, PATH_MAX, "%s", name) < PATH_MAX) return SUTRA_OK;
+        return sql_raise(err, SUTRA_E_LIMIT, "%.60s…: path too long", name);
     }
     if (looks_like_path(name)) {
         if (may_be_path) return sql_raise(err, SUTRA_E_IO, "%s: no such model folder", name);
@@ -168,6 +169,16 @@ static SutraStatus find_path(const char *name, bool may_be_path, char *path, Sut
     SutraStatus status = sutra_cache_directory(getenv, cache, sizeof cache, err);
     if (status != SUTRA_OK) return status;
     return sutra_cache_find(cache, name, NULL, path, PATH_MAX, err);
+}
+
+/* By the one path without links and dots, so that each model is opened once. */
+static SutraStatus find_real_path(const char *name, bool may_be_path, char *path, SutraError *err)
+{
+    char found[PATH_MAX];
+    SutraStatus status = find_path(name, may_be_path, found, err);
+    if (status != SUTRA_OK) return status;
+    if (realpath(found, path)) return SUTRA_OK;
+    return sql_raise(err, SUTRA_E_IO, "%.400s: %s", found, strerror(errno));
 }
 
 static const SqlModel *find_open(const SqlModels *models, const char *name)
@@ -182,7 +193,7 @@ static SutraStatus open_model(SqlModels *models, const char *name, bool may_be_p
                               SutraError *err)
 {
     char path[PATH_MAX];
-    SutraStatus status = find_path(name, may_be_path, path, err);
+    SutraStatus status = find_real_path(name, may_be_path, path, err);
     if (status != SUTRA_OK) return status;
     size_t size = strlen(name) + 1;
     SqlModel *made = sqlite3_malloc64(sizeof *made + size);

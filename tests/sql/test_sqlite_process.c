@@ -1,6 +1,7 @@
 /* One engine for all connections of a process: threads that open and close some, and forks. */
 #include "sql/sqlite_case.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -78,9 +79,55 @@ static void forks(void **state)
     sql_check_vector(at, "SELECT sutra_embed('a b c')", "a b c", NULL, NULL);
 }
 
+/* Threads of the process, and mappings of the model's files. */
+static int count_threads(void)
+{
+    int count = -2; /* . and .. */
+    DIR *folder = opendir("/proc/self/task");
+    assert_non_null(folder);
+    while (readdir(folder)) count++;
+    closedir(folder);
+    return count;
+}
+
+static int count_mappings(const char *path)
+{
+    char line[4096];
+    int count = 0;
+    FILE *file = fopen("/proc/self/maps", "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file)) count += strstr(line, path) != NULL;
+    fclose(file);
+    return count;
+}
+
+static void all_goes_with_the_last_connection(void **state)
+{
+    SqlCase *at = *state;
+    sqlite3_close(at->db);
+    int threads = count_threads(), mappings = count_mappings(at->tiny.path);
+    at->db = sql_open(":memory:");
+    sqlite3 *other = sql_open(":memory:");
+    sql_run(at->db, "SELECT sutra_embed('a')");
+    int used_threads = count_threads(), used_mappings = count_mappings(at->tiny.path);
+    assert_true(used_threads > threads);
+    assert_true(used_mappings > mappings);
+    sql_run(other, "SELECT sutra_embed('a'), sutra_embed('a', '" SQL_NAME "')");
+    assert_int_equal(count_threads(), used_threads);
+    assert_int_equal(count_mappings(at->tiny.path), used_mappings);
+    sqlite3_close(other);
+    assert_int_equal(count_mappings(at->tiny.path), used_mappings);
+    sqlite3_close(at->db);
+    assert_int_equal(count_mappings(at->tiny.path), mappings);
+    while (count_threads() != threads)
+        usleep(1000); /* the system lists joined ones a little longer */
+    at->db = sql_open(":memory:");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_goes_with_the_last_connection),
         cmocka_unit_test(connections_in_threads),
         cmocka_unit_test(forks),
     };
