@@ -76,6 +76,18 @@ class Shell(unittest.TestCase):
         rows = self.run_sql(made)
         self.assertEqual(rows, ["A kitten sleeps on the windowsill.", "0|One sentence. Another one.", "1|A third.", "0", "0", "1"])
 
+    def test_connections_of_python(self):
+        program = ("import sqlite3, sys\nconnection = sqlite3.connect(':memory:')\nconnection.enable_load_extension(True)\n"
+                   "connection.load_extension(sys.argv[1])\n"
+                   "print(connection.execute('SELECT hex(sutra_embed(?))', ('a kitten',)).fetchone()[0])\n")
+        # Not every Python can: Debian's does, which tools/packages.txt has.
+        able = [python for python in (sys.executable, "/usr/bin/python3") if not subprocess.run(
+            [python, "-c", "import sqlite3; sqlite3.Connection.enable_load_extension"], capture_output=True).returncode]
+        ran = subprocess.run([able[0], "-c", program, os.path.splitext(ARGUMENTS.extension)[0]], env=self.environment,
+                             capture_output=True, text=True, timeout=120)
+        self.assertEqual((ran.returncode, ran.stderr), (0, ""))
+        self.assertEqual(ran.stdout.split(), self.embed("a kitten"))
+
     def test_the_shell_line_of_the_documentation(self):
         line, = blocks("sh")
         line = line.replace("build/release/sutra0", os.path.splitext(os.path.abspath(ARGUMENTS.extension))[0])
