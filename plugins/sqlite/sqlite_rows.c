@@ -3,7 +3,8 @@
  *
  *   query ──► block of texts ──► jobs at the engine, MOST_BLOCKS at most ──► rows, in order
  *
- * So the texts meet in batches, while sutra_embed sees one of them at a time. */
+ * So the texts meet in batches, while sutra_embed sees one of them at a time. What is read and not
+ * taken is bounded; therefore the query must not read the table that its rows are inserted into. */
 #include "sqlite_arguments.h"
 #include "sqlite_options.h"
 
