@@ -81,7 +81,7 @@ class Examples:
             programs = cls.folder / programs.resolve().relative_to(site)
         cls.database = Database(programs, data)
         cls.addClassCleanup(cls.database.stop)
-        cls.database.environment.update(SUTRA=str(Path(PROGRAM).resolve()), SUTRA_MODEL=os.environ["SUTRA_TEST_MODEL"])
+        cls.database.environment.update(SUTRA=str(Path(PROGRAM).resolve()), SUTRA_MODEL=str(Path(MODEL).resolve()))
         cls.corpus = f"{cls.folder}/corpus.jsonl"
         cls.write(ROWS)
         cls.load = cls.database.run(SOURCE / "examples/postgres/load_vectors.sh", cls.corpus)
@@ -143,5 +143,6 @@ if __name__ == "__main__":
     parser.add_argument("--server", action="append", required=True)
     ARGUMENTS, rest = parser.parse_known_args()
     PROGRAM = ARGUMENTS.program
+    MODEL = os.environ.get("SUTRA_TEST_MODEL", SOURCE / ".cache/model")
     globals().update({made.__name__: made for made in classes(ARGUMENTS.server)})
     unittest.main(argv=[sys.argv[0], *rest])

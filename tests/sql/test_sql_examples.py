@@ -105,5 +105,5 @@ if __name__ == "__main__":
     ARGUMENTS.extension = os.path.abspath(ARGUMENTS.extension)
     if not ARGUMENTS.vec0:
         del Shell.test_sqlite_vec
-    MODEL = os.environ["SUTRA_TEST_MODEL"]
+    MODEL = os.environ.get("SUTRA_TEST_MODEL", SOURCE / ".cache/model")
     unittest.main(argv=[sys.argv[0], *rest])
