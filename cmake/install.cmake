@@ -6,7 +6,7 @@ install(TARGETS sutra_shared sutra_static
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 # What stands beside the engine: -lsutra_tools, -lsutra_registry, and what is opened at run time.
 install(TARGETS sutra_tools sutra_registry ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-foreach(library sutra_hub sutra_server)
+foreach(library sutra_hub sutra_server sutra_sqlite)
   if(TARGET ${library})
     install(TARGETS ${library} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
   endif()

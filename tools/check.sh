@@ -149,7 +149,7 @@ arm64() {
 }
 
 full() {
-    set_up lint arm browser python
+    set_up lint arm browser python postgres
     need "build, tsan" build tsan
     tests tsan
     need "Python, clients of the server" tools/setup.sh python tests/server/clients.txt
@@ -163,6 +163,12 @@ full() {
     step "Python package" tools/python_wheel.sh test
     step "guides" python3 -B tests/guide/run_guides.py --program build/release/sutra \
         --package build/python-test/venv/bin/python --clients .venv/bin/python
+    need "Python, databases" tools/setup.sh python tests/sql/databases.txt
+    step "examples of SQLite, with sqlite-vec" .venv/bin/python -B tests/sql/test_sql_examples.py \
+        --program build/release/sutra --extension build/release/sutra0.so --vec0
+    step "examples of PostgreSQL, with and without pgvector" .venv/bin/python -B tests/sql/test_postgres.py \
+        --program build/release/sutra --server /usr/lib/postgresql/15/bin \
+        --server .venv/lib/python3*/site-packages/pgserver/pginstall/bin
     need "nginx" tools/setup.sh nginx
     step "server behind nginx" python3 -B tests/server/test_proxy.py --program build/release/sutra --nginx .cache/nginx/usr/sbin/nginx
     step "lint" tools/lint.sh check

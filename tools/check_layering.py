@@ -43,6 +43,7 @@ LAYERS = {
     "src/hub": ("base",),
     "server": ("base",),
     "cli": (),
+    "plugins/sqlite": (),
     "examples": (),
 }
 PUBLIC = {"sutra.h", "sutra_chunks.h", "sutra_models.h", "sutra_tokens.h", "sutra_backend.h", "sutra_tools.h",
@@ -53,7 +54,7 @@ SHARED_HEADERS = {"base/number_text.h"}
 PUBLIC_USERS = {
     "sutra_backend.h": ("src/kernels", "src/encoder", "src/backend", "src/model", "src/pipeline", "src/api",
                         "src/tools", "src/bench"),
-    "sutra_hub.h": ("src/hub", "cli"),
+    "sutra_hub.h": ("src/hub", "cli", "plugins/sqlite"),
     "sutra_server.h": ("server", "cli"),
     "sutra_tools.h": ("src/tools", "src/bench", "cli"),
     "sutra_search.h": ("src/search", "cli"),
@@ -83,7 +84,7 @@ HOME_EXCEPTIONS = {
 KERNEL_FORBIDDEN = {"stdlib.h", "stdio.h", "pthread.h", "threads.h", "base/memory.h", "base/thread_pool.h",
                     "base/file_map.h", "base/json_file.h"}
 OS_HEADERS = re.compile(r"^(sys/.*|unistd\.h|fcntl\.h|dirent\.h|netdb\.h|termios\.h|signal\.h|poll\.h)$")
-OS_FOLDERS = ("src/base", "src/hub", "cli", "server")
+OS_FOLDERS = ("src/base", "src/hub", "cli", "plugins/sqlite", "server")
 LOADER_FOLDERS = ("src/backend", "cli")  # dlfcn.h
 
 ALLOCATION = re.compile(r"(?<![\w.>])(malloc|calloc|realloc|free|strdup|strndup|aligned_alloc|posix_memalign|"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks that no line of cli/, include/ and src/ has more than 100 characters, comments included.
+"""Checks that no line of cli/, include/, plugins/ and src/ has more than 100 characters, comments included.
 
 usage: tools/check_width.py [--self-test]
 
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 WIDTH = 100
-CHECKED = re.compile(r"^(cli|include|src)/.*(?<!_tables)\.[ch]$")
+CHECKED = re.compile(r"^(cli|include|plugins|src)/.*(?<!_tables)\.[ch]$")
 
 
 def is_checked(path):

@@ -13,13 +13,13 @@ format_check() { sources '*.c' '*.h' | xargs clang-format --dry-run --Werror; }
 cppcheck_run() {
     cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 -j "$(nproc)" \
         --suppressions-list=tools/lint_cppcheck.txt -Iinclude -Isrc -Iserver -D_GNU_SOURCE \
-        src cli server include examples
+        src cli server plugins include examples
 }
 
 # The checks are in .clang-tidy. Files for Arm are in no build of this machine: clang-format, width and layering see them.
 tidy_run() {
     cmake --preset release >/dev/null || return 1
-    sources 'src/*.c' 'cli/*.c' 'server/*.c' | grep -v -e '^src/kernels/arm/' -e '_neon\.c$' -e '_dotprod\.c$' | xargs -P "$(nproc)" -n 1 clang-tidy --quiet -p build/release 2>/dev/null
+    sources 'src/*.c' 'cli/*.c' 'server/*.c' 'plugins/*.c' | grep -v -e '^src/kernels/arm/' -e '_neon\.c$' -e '_dotprod\.c$' | xargs -P "$(nproc)" -n 1 clang-tidy --quiet -p build/release 2>/dev/null
 }
 
 shellcheck_run() {

@@ -122,10 +122,16 @@ static bool is_slow(SuIsa isa)
 }
 #endif
 
+/* Asked once: in a virtual machine each CPUID takes a microsecond or more. Threads that race here
+ * find the same. */
 SuIsa su_isa_detect(void)
 {
-    int level = SU_ISA_COUNT - 1;
+    static _Atomic int found; /* level + 1; 0: not asked yet */
+    int level = atomic_load_explicit(&found, memory_order_relaxed) - 1;
+    if (level >= 0) return (SuIsa)level;
+    level = SU_ISA_COUNT - 1;
     while (!su_isa_available((SuIsa)level) || is_slow((SuIsa)level)) level--;
+    atomic_store_explicit(&found, level + 1, memory_order_relaxed);
     return (SuIsa)level;
 }
 

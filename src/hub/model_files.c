@@ -3,7 +3,9 @@
 #include "base/file_map.h"
 #include "base/json_file.h"
 #include "base/memory.h"
+#include "sutra_hub.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -117,11 +119,11 @@ bool su_model_file_is_weights(const char *name)
 /* The size of a regular file; false if it isn't one. Links are followed. */
 static bool file_size(const char *folder, const char *name, uint64_t *size)
 {
+    char path[SUTRA_HUB_PATH_MAX]; /* the system takes no longer ones */
     struct stat facts;
-    char *path = su_path_join(folder, name);
-    bool ok = path && stat(path, &facts) == 0 && S_ISREG(facts.st_mode);
+    bool ok = (size_t)snprintf(path, sizeof path, "%s/%s", folder, name) < sizeof path &&
+              stat(path, &facts) == 0 && S_ISREG(facts.st_mode);
     *size = ok ? (uint64_t)facts.st_size : 0;
-    su_free(path);
     return ok;
 }
 

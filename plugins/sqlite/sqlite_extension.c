@@ -1,0 +1,151 @@
+#include "sqlite_extension.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { OLDEST_SQLITE = 3031000 }; /* SQLITE_DIRECTONLY */
+
+/* What a schema may call must not open files of its choice, and must mean the same for ever: so a
+ * function that uses the default model is for statements alone. sutra_model opens paths. */
+enum {
+    ANYWHERE = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
+    TRUSTED = SQLITE_UTF8 | SQLITE_DETERMINISTIC,
+    STATEMENT = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY,
+    CHANGING = SQLITE_UTF8 | SQLITE_DIRECTONLY
+};
+
+static void sql_version(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    (void)count, (void)values;
+    sqlite3_result_text(context, sutra_version(), -1, SQLITE_STATIC);
+}
+
+static const struct {
+    const char *name;
+    int count, flags;
+    void (*call)(sqlite3_context *, int, sqlite3_value **);
+} functions[] = {
+    {"sutra_version", 0, ANYWHERE, sql_version},
+    {"sutra_model", 0, CHANGING, sql_model},
+    {"sutra_model", 1, CHANGING, sql_model},
+    {"sutra_embed", 1, STATEMENT, sql_embed},
+    {"sutra_embed", 2, TRUSTED, sql_embed},
+    {"sutra_embed", 3, TRUSTED, sql_embed},
+    {"sutra_tokens", 1, STATEMENT, sql_tokens},
+    {"sutra_tokens", 2, TRUSTED, sql_tokens},
+    {"sutra_truncated", 0, CHANGING, sql_truncated},
+    {"sutra_distance_cosine", 2, ANYWHERE, sql_distance_cosine},
+};
+
+static void release(void *user)
+{
+    SqlConnection *connection = user;
+    if (--connection->uses) return;
+    sql_models_close(connection->models);
+    sqlite3_free(connection);
+}
+
+int sql_create_module(SqlConnection *connection, const char *name, const sqlite3_module *module)
+{
+    connection->uses++;
+    return sqlite3_create_module_v2(connection->db, name, module, connection, release);
+}
+
+/* Loading it again changes nothing: SQLite replaces no function of a connection that is at work. */
+static int is_registered(sqlite3 *db, bool *found)
+{
+    sqlite3_stmt *statement = NULL;
+    int code =
+        sqlite3_prepare_v2(db, "SELECT 1 FROM pragma_function_list WHERE name = 'sutra_version'",
+                           -1, &statement, NULL);
+    if (code == SQLITE_OK) code = sqlite3_step(statement);
+    *found = code == SQLITE_ROW;
+    int closed = sqlite3_finalize(statement);
+    return *found || code == SQLITE_DONE ? SQLITE_OK : closed ? closed : code;
+}
+
+static int register_all(SqlConnection *connection)
+{
+    int code = SQLITE_OK;
+    for (size_t i = 0; code == SQLITE_OK && i < sizeof functions / sizeof *functions; i++) {
+        connection->uses++;
+        code = sqlite3_create_function_v2(connection->db, functions[i].name, functions[i].count,
+                                          functions[i].flags, connection, functions[i].call, NULL,
+                                          NULL, release);
+    }
+    if (code == SQLITE_OK) code = sql_register_chunks(connection);
+    if (code == SQLITE_OK) code = sql_register_rows(connection);
+    return code;
+}
+
+int sql_register(sqlite3 *db, char **message)
+{
+    SutraError err;
+    bool found;
+    if (sqlite3_libversion_number() < OLDEST_SQLITE) {
+        *message = sqlite3_mprintf("sutra: SQLite %s is too old: 3.31 or later is needed",
+                                   sqlite3_libversion());
+        return SQLITE_ERROR;
+    }
+    int code = is_registered(db, &found);
+    if (code != SQLITE_OK || found) return code;
+    SqlConnection *connection = sqlite3_malloc64(sizeof *connection);
+    if (!connection) return SQLITE_NOMEM;
+    *connection = (SqlConnection){.db = db, .uses = 1};
+    if (sql_models_open(&connection->models, &err) == SUTRA_OK) {
+        code = register_all(connection);
+    } else {
+        *message = sqlite3_mprintf("sutra: %s", err.message);
+        code = err.status == SUTRA_E_MEMORY ? SQLITE_NOMEM : SQLITE_ERROR;
+    }
+    release(connection);
+    return code;
+}
+
+void sql_error_set(SutraError *err, SutraStatus status, const char *format, ...)
+{
+    va_list arguments;
+    *err = (SutraError){.status = status};
+    va_start(arguments, format);
+    vsnprintf(err->message, sizeof err->message, format, arguments);
+    va_end(arguments);
+}
+
+void sql_fail(sqlite3_context *context, const char *function, const SutraError *err)
+{
+    if (err->status == SUTRA_E_MEMORY) {
+        sqlite3_result_error_nomem(context);
+        return;
+    }
+    char *line = sqlite3_mprintf("%s: %s", function, err->message + err->reason);
+    if (line)
+        sqlite3_result_error(context, line, -1);
+    else
+        sqlite3_result_error_nomem(context);
+    sqlite3_free(line);
+}
+
+const char *sql_type_name(sqlite3_value *value)
+{
+    switch (sqlite3_value_type(value)) {
+    case SQLITE_NULL:
+        return "NULL";
+    case SQLITE_BLOB:
+        return "a blob";
+    case SQLITE_TEXT:
+        return "text";
+    default:
+        return "a number";
+    }
+}
+
+SutraStatus sql_word(sqlite3_value *value, const char *what, const char **word, SutraError *err)
+{
+    if (sqlite3_value_type(value) != SQLITE_TEXT)
+        return sql_raise(err, SUTRA_E_ARGUMENT, "%s is %s, not text", what, sql_type_name(value));
+    *word = (const char *)sqlite3_value_text(value);
+    if (!*word) return sql_raise(err, SUTRA_E_MEMORY, "out of memory for %s", what);
+    if (strlen(*word) == (size_t)sqlite3_value_bytes(value)) return SUTRA_OK;
+    return sql_raise(err, SUTRA_E_ARGUMENT, "%s has a NUL inside", what);
+}

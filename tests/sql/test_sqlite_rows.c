@@ -1,0 +1,140 @@
+/* sutra_embed_rows: rows in order with the bytes of sutra_embed, whatever the query is. */
+#include "sql/sqlite_case.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* More rows than there are blocks at the engine at once; every seventh text is NULL. */
+static int fill(void **state)
+{
+    int failed = sql_set_up(state);
+    const SqlCase *at = *state;
+    if (failed) return failed;
+    sql_run(at->db,
+            "CREATE TABLE t(id INTEGER PRIMARY KEY, x TEXT, v BLOB);"
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)"
+            "INSERT INTO t(id, x) SELECT i, CASE WHEN i % 7 THEN printf('%.*c', i % 40, 'a') || "
+            "' b ' || i END FROM n");
+    return 0;
+}
+
+static void a_column_is_filled(void **state)
+{
+    const SqlCase *at = *state;
+    sql_run(at->db, "UPDATE t SET v = e.vector FROM sutra_embed_rows('SELECT id, x FROM t') e "
+                    "WHERE e.id = t.id");
+    assert_int_equal(sql_number(at->db, "SELECT count(*) FROM t WHERE v IS sutra_embed(x)"), 1500);
+    assert_int_equal(sql_number(at->db, "SELECT count(*) FROM t WHERE v IS NULL"), 214);
+    sql_run(at->db, "UPDATE t SET v = NULL");
+}
+
+static void another_table_is_filled(void **state)
+{
+    const SqlCase *at = *state;
+    sql_run(at->db,
+            "CREATE TABLE w(id, v, n); INSERT INTO w SELECT id, vector, tokens FROM "
+            "sutra_embed_rows('SELECT id, x FROM t WHERE id % 7 ORDER BY id DESC', '" SQL_NAME
+            "', '{\"dim\": 8}')");
+    assert_int_equal(sql_number(at->db, "SELECT count(*) FROM w"), 1286);
+    assert_int_equal(
+        sql_number(at->db,
+                   "SELECT count(*) FROM w JOIN t USING(id) WHERE w.v = sutra_embed(x, '" SQL_NAME
+                   "', '{\"dim\": 8}') AND n = sutra_tokens(x)"),
+        1286);
+    assert_int_equal(sql_number(at->db, "SELECT id FROM w WHERE rowid = 1"), 1500);
+    sql_run(at->db, "DROP TABLE w");
+}
+
+static void few_rows_are_enough(void **state)
+{
+    const SqlCase *at = *state;
+    assert_int_equal(
+        sql_number(at->db, "SELECT count(*) FROM (SELECT id FROM sutra_embed_rows('SELECT id, x "
+                           "FROM t') LIMIT 3)"),
+        3);
+    assert_int_equal(
+        sql_number(at->db, "SELECT count(*) FROM sutra_embed_rows('SELECT 1, 2 WHERE 0')"), 0);
+    assert_int_equal(sql_number(at->db, "SELECT count(*) FROM sutra_embed_rows('SELECT 1, NULL')"
+                                        " WHERE id = 1 AND vector IS NULL AND tokens IS NULL"),
+                     1);
+    assert_int_equal(sql_number(at->db, "SELECT count(*) FROM sutra_embed_rows('SELECT 1, ''''')"
+                                        " WHERE vector = sutra_embed('')"),
+                     1);
+    assert_int_equal(sql_number(at->db,
+                                "SELECT count(*) FROM sutra_embed_rows('SELECT id, x FROM t "
+                                "LIMIT 128; ; ')"),
+                     128);
+}
+
+/* Queries that follow from rows of another table. */
+static void it_runs_again_for_each_row(void **state)
+{
+    const SqlCase *at = *state;
+    assert_string_equal(
+        sql_text(at->db,
+                 "SELECT group_concat(q.column1 || ':' || e.id) FROM (VALUES(1), (2), (3)) q, "
+                 "sutra_embed_rows('SELECT id, x FROM t LIMIT ' || q.column1) e"),
+        "1:1,2:1,2:2,3:1,3:2,3:3");
+}
+
+static void ids_are_values_of_any_type(void **state)
+{
+    const SqlCase *at = *state;
+    assert_string_equal(
+        sql_text(at->db, "SELECT group_concat(quote(id)) FROM sutra_embed_rows('SELECT column1, "
+                         "''a'' FROM (VALUES(1), (2.5), (''x''''y''), (x''00ff''), (NULL))')"),
+        "1,2.5,'x''y',X'00FF',NULL");
+}
+
+static void errors(void **state)
+{
+    static const struct {
+        const char *statement, *words;
+    } rows[] = {
+        {"SELECT * FROM sutra_embed_rows", "sutra_embed_rows: no query is given"},
+        {"SELECT * FROM sutra_embed_rows(NULL)", "sutra_embed_rows: the query is NULL, not text"},
+        {"SELECT * FROM sutra_embed_rows('')", "the query is not one statement"},
+        {"SELECT * FROM sutra_embed_rows('SELECT 1, 2; SELECT 3, 4')",
+         "the query is not one statement"},
+        {"SELECT * FROM sutra_embed_rows('SELEC')", "query: near \"SELEC\": syntax error"},
+        {"SELECT * FROM sutra_embed_rows('SELECT 1, 2 FROM none')", "query: no such table: none"},
+        {"SELECT * FROM sutra_embed_rows('DELETE FROM t RETURNING 1, 2')",
+         "the query changes the database"},
+        {"SELECT * FROM sutra_embed_rows('SELECT x FROM t')",
+         "the query gives 1 columns, and not two: an id and a text"},
+        {"SELECT * FROM sutra_embed_rows('SELECT 5, 7')", "id 5: the text is a number"},
+        {"SELECT * FROM sutra_embed_rows('SELECT 5, x''00''')", "id 5: the text is a blob"},
+        {"SELECT * FROM sutra_embed_rows('SELECT ''n'', CAST(x''ff'' AS TEXT)')", "id n: "},
+        {"SELECT * FROM sutra_embed_rows('SELECT id, CASE WHEN id = 1400 THEN CAST(x''ff'' AS "
+         "TEXT) "
+         "WHEN id % 2 THEN x END FROM t')",
+         "id 1400: "},
+        {"SELECT * FROM sutra_embed_rows('SELECT id, abs(-9223372036854775807 - (id > 300)) || x "
+         "FROM t')",
+         "query: integer overflow"},
+        {"SELECT * FROM sutra_embed_rows('SELECT 1, 2', 'none')", "none: not a model name"},
+        {"SELECT * FROM sutra_embed_rows('SELECT 1, 2', NULL, '{\"dim\": 33}')",
+         "has 32 dimensions"},
+        {"SELECT * FROM sutra_embed_rows('SELECT 1, 2', NULL, '{\"x\": 33}')", "unknown key x"},
+        {"SELECT * FROM sutra_embed_rows('SELECT 1, ''a''', NULL, '{\"prompt_name\": \"no\"}')",
+         "no"},
+    };
+    const SqlCase *at = *state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        sql_check_error(at->db, rows[i].statement, rows[i].words);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_column_is_filled),         cmocka_unit_test(another_table_is_filled),
+        cmocka_unit_test(few_rows_are_enough),        cmocka_unit_test(it_runs_again_for_each_row),
+        cmocka_unit_test(ids_are_values_of_any_type), cmocka_unit_test(errors),
+    };
+    return cmocka_run_group_tests(tests, fill, sql_tear_down);
+}
