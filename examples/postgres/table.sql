@@ -1,6 +1,9 @@
 -- The table, for vectors of :dim elements: pgvector's type where the server has it, else an array of floats. One of that name
 -- that is there already is an error.
 SET LOCAL client_min_messages = warning;
+DO $$ BEGIN
+    IF to_regclass('passages') IS NOT NULL THEN RAISE 'there is a table passages already'; END IF;
+END $$;
 SELECT count(*) > 0 AS has_pgvector FROM pg_available_extensions WHERE name = 'vector' \gset
 \if :has_pgvector
     CREATE EXTENSION IF NOT EXISTS vector;

@@ -116,15 +116,27 @@ class Examples:
         self.assertNotEqual(ran.returncode, 0)
         self.assertRegex(ran.stderr, "different vector dimensions|violates check constraint")
 
+    def refused(self, rows, words):
+        self.write(rows)
+        ran = self.database.run(SOURCE / "examples/postgres/load_vectors.sh", self.corpus)
+        self.assertNotEqual(ran.returncode, 0)
+        self.assertRegex(ran.stderr, words)
+
     def test_what_fails_changes_nothing(self):
         before = self.database.ask("SELECT count(*), max(id) FROM passages")
         self.addCleanup(self.write, ROWS)
+        self.refused(ROWS, "there is a table passages already")
+        self.assertEqual(self.database.ask("SELECT count(*), max(id) FROM passages"), before)
+        self.database.ask("ALTER TABLE passages RENAME TO kept")
+        self.addCleanup(self.database.ask, "ALTER TABLE kept RENAME TO passages")
+        if self.kind == "array":  # one domain, of one length
+            self.database.ask("ALTER DOMAIN sutra_vector RENAME TO kept_vector")
+            self.addCleanup(self.database.ask, "ALTER DOMAIN kept_vector RENAME TO sutra_vector")
+            self.database.ask("ALTER FUNCTION cosine_distance RENAME TO kept_distance")
+            self.addCleanup(self.database.ask, "ALTER FUNCTION kept_distance RENAME TO cosine_distance")
         for rows, words in (([("a", "x"), ("a", "y")], "duplicate key|unique"), ([("a", "x\0y")], "u0000|NUL")):
-            self.write(rows)
-            ran = self.database.run(SOURCE / "examples/postgres/load_vectors.sh", self.corpus)
-            self.assertNotEqual(ran.returncode, 0)
-            self.assertRegex(ran.stderr, words)
-            self.assertEqual(self.database.ask("SELECT count(*), max(id) FROM passages"), before)
+            self.refused(rows, words)
+            self.assertEqual(self.database.ask("SELECT to_regclass('passages') IS NULL"), "t")
         ran = self.database.run(SOURCE / "examples/postgres/load_vectors.sh", f"{self.folder}/none.jsonl")
         self.assertIn("none.jsonl", ran.stderr)
 
@@ -134,7 +146,7 @@ def classes(servers):
     for programs in servers:
         share = subprocess.run([Path(programs, "pg_config"), "--sharedir"], capture_output=True, text=True, check=True)
         kind = "vector" if Path(share.stdout.strip(), "extension/vector.control").exists() else "array"
-        yield type(f"Postgres_{kind}", (Examples, unittest.TestCase), {"programs": programs})
+        yield type(f"Postgres_{kind}", (Examples, unittest.TestCase), {"programs": programs, "kind": kind})
 
 
 if __name__ == "__main__":
