@@ -149,7 +149,7 @@ arm64() {
 }
 
 full() {
-    set_up lint arm browser python
+    set_up lint arm browser python spark
     need "build, tsan" build tsan
     tests tsan
     need "Python, clients of the server" tools/setup.sh python tests/server/clients.txt
@@ -161,6 +161,8 @@ full() {
     step "API of the server against its description" .venv/bin/python -B tests/server/test_openapi.py --program build/release/sutra
     need "Python wheel" tools/python_wheel.sh
     step "Python package" tools/python_wheel.sh test
+    need "Ray and Spark" tools/cluster.sh
+    step "Python package in Ray and Spark" tools/cluster.sh test
     need "nginx" tools/setup.sh nginx
     step "server behind nginx" python3 -B tests/server/test_proxy.py --program build/release/sutra --nginx .cache/nginx/usr/sbin/nginx
     step "lint" tools/lint.sh check
