@@ -38,19 +38,18 @@ class _Recipe(NamedTuple):
     model_options: dict[str, Any]
 
     def vectors(self) -> Vectors:
-        """Of this process: what was opened before, or a model opened now."""
+        """By the model that this process has open."""
         context = TaskContext.get()
         threads = self.num_threads if self.num_threads is not None else context.cpus() if context else 0
-        key = repr((self, threads))
-        if key not in _opened:
-            model = Model(self.model, device=self.device, num_threads=threads, **self.model_options)
-            _opened[key] = Vectors(model, self.text_column, prompt_name=self.prompt_name, precision=self.precision,
-                                   normalize_embeddings=self.normalize_embeddings, truncate_dim=self.truncate_dim,
-                                   truncation=self.truncation)
-        return _opened[key]
+        key = repr((self.model, self.device, threads, self.model_options))
+        if key not in _models:
+            _models[key] = Model(self.model, device=self.device, num_threads=threads, **self.model_options)
+        return Vectors(_models[key], self.text_column, prompt_name=self.prompt_name, precision=self.precision,
+                       normalize_embeddings=self.normalize_embeddings, truncate_dim=self.truncate_dim,
+                       truncation=self.truncation)
 
 
-_opened: dict[str, Vectors] = {}
+_models: dict[str, Model] = {}
 
 
 def vector_type(precision: Precision = "float32") -> DataType:
@@ -72,7 +71,7 @@ def embedder(
     truncation: Truncation = "model",
     device: str | None = None,
     num_threads: int | None = None,
-    **model_options: Any,
+    model_options: dict[str, Any] | None = None,
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """A function for mapInArrow that puts a column of vectors behind the others; embed() knows the schema.
 
@@ -90,7 +89,7 @@ def embedder(
         raise ValueError(f"vector_column {vector_column!r} is the text_column")
     vector_type(precision)
     recipe = _Recipe(os.fspath(model), text_column, vector_column, prompt_name, precision, normalize_embeddings,
-                     truncate_dim, truncation, device, num_threads, model_options)
+                     truncate_dim, truncation, device, num_threads, model_options or {})
 
     def add_vectors(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         vectors = recipe.vectors()
@@ -116,16 +115,16 @@ def embed(df: DataFrame, model: str | os.PathLike[str], text_column: str = "text
 
 def udf(model: str | os.PathLike[str], **options: Any) -> Any:
     """A pandas_udf of a column of texts: df.withColumn("vector", udf("all-MiniLM-L6-v2")("text")). Options as embedder's."""
+    import pandas
+
     add_vectors = embedder(model, **options)
 
     def vectors(series: Any) -> Any:
-        import pandas
-
         batch = pa.record_batch({"text": pa.array(series, pa.string(), from_pandas=True)})
         made = next(add_vectors(iter([batch]))).column("vector")
         return pandas.Series(made.to_numpy(zero_copy_only=False))
 
-    vectors.__annotations__ = {}
+    vectors.__annotations__ = {"series": pandas.Series, "return": pandas.Series}
     return pandas_udf(vectors, vector_type(options.get("precision", "float32")))  # type: ignore[call-overload]
 
 
