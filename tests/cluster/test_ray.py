@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import ray
 import sutra.ray
@@ -58,6 +59,19 @@ def test_vectors_are_those_of_the_package(cluster, wanted):
     assert ids == list(range(len(TEXTS))) and vectors.tobytes() == wanted.tobytes()
     assert schema.field("vector").type == pa.list_(pa.field("element", pa.float32(), nullable=False), 384)
     assert schema.field("text").type == pa.string()
+
+
+def test_the_examples(cluster, run_examples, tmp_path):
+    _, packed = run_examples("sutra.ray")
+    table = pq.read_table(tmp_path / "vectors").sort_by("id")
+    assert table["id"].to_pylist() == [7, 8, 9] and table["vector"].type.list_size == 384
+    assert len(packed["bits"].take(1)[0]["vector"]) == 32
+
+
+def test_batches_of_numpy_are_matrices(cluster, wanted):
+    batch = sutra.ray.embed(corpus(TEXTS[:30], 1), MODEL, batch_size=30, batch_format="numpy").take_batch(
+        30, batch_format="numpy")
+    assert batch["vector"].shape == (30, 384) and batch["vector"].tobytes() == wanted[:30].tobytes()
 
 
 class Told(sutra.ray.Embedder):

@@ -9,6 +9,7 @@ from pathlib import Path
 os.environ["PYSPARK_PYTHON"] = sys.executable  # else the workers' is the python3 of PATH
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pyspark
 import pytest
 import sutra.spark
@@ -62,6 +63,12 @@ def test_vectors_are_those_of_the_package(spark, wanted):
     made = sutra.spark.embed(corpus(spark), MODEL)
     assert made.schema.simpleString() == "struct<id:bigint,text:string,vector:array<float>>"
     check(made, wanted)
+
+
+def test_the_example(spark, run_examples, tmp_path):
+    run_examples("sutra.spark")
+    table = pq.read_table(tmp_path / "vectors").sort_by("id")
+    assert table["id"].to_pylist() == [7, 8, 9] and len(table["vector"][0]) == 384
 
 
 def test_a_column_made_by_a_udf(spark, wanted):
