@@ -128,16 +128,43 @@ def test_a_death_loses_nothing_and_doubles_nothing(cluster, wanted, tmp_path, vi
 
 @pytest.mark.parametrize("texts, options, words", [
     (TEXTS[:70] + [None], {}, r"row 20 of a batch \(id='70'\): text is null"),
-    (TEXTS[:70] + ["word " * 600], {"truncation": "error"}, r"LimitError: row 20 of a batch \(id='70'\): "),
-    (list(range(9)), {}, "TypeError: Embedder: column 'text' is of int64, not of strings"),
     (TEXTS[:9], {"text_column": "body"}, r"ValueError: Embedder: no column 'body' among \['id', 'text'\]"),
-    (TEXTS[:9], {"vector_column": "id"}, "ValueError: Embedder: there is a column 'id' already"),
-    (TEXTS[:9], {"model": "/no/model"}, "FileError: /no/model: no such file or folder, and no model's name"),
-    (TEXTS[:9], {"prompt_name": "nope"}, "ValueError: Prompt name 'nope' not found")])
+    (TEXTS[:9], {"model": "/no/model"}, "FileError: /no/model: no such file or folder, and no model's name")])
 def test_what_goes_wrong_reaches_the_user(cluster, texts, options, words):
     options = {"model": MODEL, "batch_size": BATCH, "concurrency": 1, "num_cpus": 1, **options}
     with pytest.raises(ray.exceptions.RayError, match=words):
         sutra.ray.embed(corpus(texts, 1), **options).materialize()
+
+
+@pytest.mark.parametrize("texts, options, error, words", [
+    ([None], {}, ValueError, r"row 1 of a batch \(id='a'\): text is null"),
+    (["word " * 600], {"truncation": "error"}, sutra.LimitError, r"row 1 of a batch \(id='a'\): "),
+    ([], {"text_column": "id2"}, ValueError, r"Embedder: no column 'id2' among \['id', 'text', 'n'\]"),
+    ([], {"text_column": "n"}, TypeError, "Embedder: column 'n' is of int64, not of strings"),
+    ([], {"vector_column": "id"}, ValueError, "Embedder: there is a column 'id' already"),
+    ([], {"prompt_name": "nope"}, ValueError, "Prompt name 'nope' not found"),
+    ([], {"text_column": "vector"}, ValueError, "vector_column 'vector' is the text_column")])
+def test_what_is_wrong_with_a_batch(texts, options, error, words):
+    texts = ["fine", *texts]
+    table = pa.table({"id": ["z", "a"][:len(texts)], "text": texts, "n": pa.array([None] * len(texts), pa.int64())})
+    with pytest.raises(error, match=words) as caught:
+        sutra.ray.Embedder(MODEL, num_threads=1, **options)(table)
+    assert getattr(caught.value, "item", None) in (None, 1)
+
+
+class Asked:
+    def map_batches(self, actor, *, num_cpus, compute, fn_constructor_kwargs, **_):
+        return compute.min_size, num_cpus, fn_constructor_kwargs["num_threads"]
+
+
+@pytest.mark.parametrize("cpus, given, asked", [
+    ([16, 16], {}, (2, 15, 16)), ([1, 1], {}, (2, 0, 1)), ([0, 8, 17], {}, (3, 7, 8)), ([16], {"num_cpus": 4}, (4, 4, None)),
+    ([16], {"concurrency": 3}, (3, 15, 16)), ([16], {"num_threads": 8}, (1, 15, 8)),
+    ([16], {"num_cpus": 4, "concurrency": 2, "num_threads": 5}, (2, 4, 5))])
+def test_actors_fit_the_nodes(monkeypatch, cpus, given, asked):
+    nodes = [{"Alive": True, "Resources": {"CPU": float(count)} if count else {}} for count in cpus]
+    monkeypatch.setattr(ray, "nodes", lambda: [*nodes, {"Alive": False, "Resources": {"CPU": 64.0}}])
+    assert sutra.ray.embed(Asked(), MODEL, **given) == asked
 
 
 def test_batches_without_a_cluster():
@@ -155,5 +182,3 @@ def test_batches_without_a_cluster():
         embedder(table.to_pandas())
     with pytest.raises(TypeError, match="each actor opens its own"):
         sutra.ray.embed(None, embedder.model)
-    with pytest.raises(ValueError, match="is the text_column"):
-        sutra.ray.Embedder(MODEL, "text", "text")
