@@ -9,10 +9,12 @@ each, simulated as processes: what they show is what the frameworks cost, not a 
 are the same. Each way reads texts from files and writes vectors to files: the program lines and .npy, the frameworks Parquet, a file a batch.
 
 Of a framework: "steady" is its rate from the first batch's beginning to the last one's end, "busy" the share of that time in
-which an actor or worker had a batch, "start-up" from the job's start to the first batch, "cluster" what came before the job.
+which an actor or worker had a batch, "start-up" from the job's start to the first batch, "cluster" what came before the job
+(of Spark a JVM, which later rounds find running).
 The program's rate is that of its whole run, start included. Shares are medians of each round's own.
 """
 import argparse
+import logging
 import os
 import statistics
 import subprocess
@@ -58,6 +60,7 @@ def by_ray(args, folder, nodes):
         cluster.add_node(**node)
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
     ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel("ERROR")
     given, sutra.ray.Embedder = sutra.ray.Embedder, Timed
     try:
         ready = time.time()
