@@ -14,6 +14,7 @@ import pytest
 import ray
 import sutra.ray
 from ray.cluster_utils import Cluster
+from scaling_examples import run_examples
 
 MODEL = os.environ["SUTRA_TEST_MODEL"]
 TEXTS = [f"text number {i} " * (1 + i % 7) for i in range(1200)]
@@ -61,8 +62,8 @@ def test_vectors_are_those_of_the_package(cluster, wanted):
     assert schema.field("text").type == pa.string()
 
 
-def test_the_examples(cluster, run_examples, tmp_path):
-    _, packed = run_examples("sutra.ray")
+def test_the_examples(cluster, tmp_path):
+    _, packed = run_examples("sutra.ray", tmp_path)
     table = pq.read_table(tmp_path / "vectors").sort_by("id")
     assert table["id"].to_pylist() == [7, 8, 9] and table["vector"].type.list_size == 384
     assert len(packed["bits"].take(1)[0]["vector"]) == 32

@@ -17,6 +17,7 @@ from pyspark import TaskContext
 from pyspark.errors import PythonException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
+from scaling_examples import run_examples
 
 MODEL = os.environ["SUTRA_TEST_MODEL"]
 TEXTS = [f"text number {i} " * (1 + i % 7) for i in range(1200)]
@@ -65,8 +66,8 @@ def test_vectors_are_those_of_the_package(spark, wanted):
     check(made, wanted)
 
 
-def test_the_example(spark, run_examples, tmp_path):
-    run_examples("sutra.spark")
+def test_the_example(spark, tmp_path):
+    run_examples("sutra.spark", tmp_path)
     table = pq.read_table(tmp_path / "vectors").sort_by("id")
     assert table["id"].to_pylist() == [7, 8, 9] and len(table["vector"][0]) == 384
 
