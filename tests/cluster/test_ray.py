@@ -94,6 +94,16 @@ def test_one_actor_opens_the_model_once_with_a_thread_for_each_of_its_processors
     assert len(given) == len(made) == len(TEXTS) and all(given[i].tobytes() == bits[i].tobytes() for i in given)
 
 
+@pytest.mark.parametrize("texts, options, words", [
+    (TEXTS[:70] + [None], {}, r"row 20 of a batch \(id='70'\): text is null"),
+    (TEXTS[:9], {"text_column": "body"}, r"ValueError: Embedder: no column 'body' among \['id', 'text'\]"),
+    (TEXTS[:9], {"model": "/no/model"}, "FileError: /no/model: no such file or folder, and no model's name")])
+def test_what_goes_wrong_reaches_the_user(cluster, texts, options, words):
+    options = {"model": MODEL, "batch_size": BATCH, "concurrency": 1, "num_cpus": 1, **options}
+    with pytest.raises(ray.exceptions.RayError, match=words):
+        sutra.ray.embed(corpus(texts, 1), **options).materialize()
+
+
 class Mortal(sutra.ray.Embedder):
     """Of the actors that may, the first one to have its third batch dies over it, and its node where that is wanted."""
 
@@ -125,16 +135,6 @@ def test_a_death_loses_nothing_and_doubles_nothing(cluster, wanted, tmp_path, vi
     assert (tmp_path / "died").exists()
     assert nodes == 2 and len([node for node in ray.nodes() if node["Alive"]]) == (1 if victim == "node" else 2)
     assert ids == list(range(len(TEXTS))) and vectors.tobytes() == wanted.tobytes()
-
-
-@pytest.mark.parametrize("texts, options, words", [
-    (TEXTS[:70] + [None], {}, r"row 20 of a batch \(id='70'\): text is null"),
-    (TEXTS[:9], {"text_column": "body"}, r"ValueError: Embedder: no column 'body' among \['id', 'text'\]"),
-    (TEXTS[:9], {"model": "/no/model"}, "FileError: /no/model: no such file or folder, and no model's name")])
-def test_what_goes_wrong_reaches_the_user(cluster, texts, options, words):
-    options = {"model": MODEL, "batch_size": BATCH, "concurrency": 1, "num_cpus": 1, **options}
-    with pytest.raises(ray.exceptions.RayError, match=words):
-        sutra.ray.embed(corpus(texts, 1), **options).materialize()
 
 
 @pytest.mark.parametrize("texts, options, error, words", [
