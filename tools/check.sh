@@ -149,7 +149,7 @@ arm64() {
 }
 
 full() {
-    set_up lint arm browser python postgres
+    set_up lint arm browser python postgres spark
     need "build, tsan" build tsan
     tests tsan
     need "Python, clients of the server" tools/setup.sh python tests/server/clients.txt
@@ -169,6 +169,8 @@ full() {
     step "examples of PostgreSQL, with and without pgvector" .venv/bin/python -B tests/sql/test_postgres.py \
         --program build/release/sutra --server /usr/lib/postgresql/15/bin \
         --server .venv/lib/python3*/site-packages/pgserver/pginstall/bin
+    need "Ray and Spark" tools/cluster.sh
+    step "Python package in Ray and Spark" tools/cluster.sh test
     need "nginx" tools/setup.sh nginx
     step "server behind nginx" python3 -B tests/server/test_proxy.py --program build/release/sutra --nginx .cache/nginx/usr/sbin/nginx
     step "lint" tools/lint.sh check

@@ -4,13 +4,12 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
-from typing import Any, Callable, Iterator, Sequence
+from typing import Any, Callable, Sequence
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .exceptions import SutraError
+from .columns import Vectors, check_names, check_texts
 from .model import Model, Precision, Truncation
 
 
@@ -47,77 +46,37 @@ def embed_parquet(
     columns = list(id_columns) if not isinstance(id_columns, str) else [id_columns]
     if vector_column in columns:
         raise ValueError(f"vector_column {vector_column!r} is one of the id_columns")
-    options = {"prompt_name": prompt_name, "precision": precision, "normalize_embeddings": normalize_embeddings,
-               "truncate_dim": truncate_dim, "truncation": truncation}
     with pq.ParquetFile(input, pre_buffer=False, buffer_size=1 << 16) as source:
-        _check_columns(source.schema_arrow, text_column, columns, input)
+        check_names(source.schema_arrow.names, [text_column, *columns], os.fspath(input))
+        check_texts(source.schema_arrow.field(text_column).type, text_column, os.fspath(input))
         opened = model if isinstance(model, Model) else Model(model)
         try:
-            vectors = _Vectors(opened, options, input, text_column)
+            vectors = Vectors(opened, text_column, prompt_name=prompt_name, precision=precision,
+                              normalize_embeddings=normalize_embeddings, truncate_dim=truncate_dim, truncation=truncation)
             fields = [source.schema_arrow.field(name) for name in columns]
             fields.append(pa.field(vector_column, vectors.type, nullable=False))
             schema = pa.schema(fields, metadata=vectors.recipe())
             with _whole_file(Path(output)) as unfinished, pq.ParquetWriter(
                     unfinished, schema, compression="zstd", use_dictionary=columns) as sink:
-                return _copy(source, sink, schema, vectors, columns, rows_at_once, progress)
+                return _copy(source, sink, schema, vectors, columns, rows_at_once, progress, os.fspath(input))
         finally:
             if opened is not model:
                 opened.close()
 
 
-def _check_columns(schema: Any, text_column: str, columns: list[str], where: Any) -> None:
-    for name in [text_column, *columns]:
-        if schema.names.count(name) != 1:
-            raise ValueError(f"{where}: no column {name!r} among {schema.names!r}" if name not in schema.names
-                             else f"{where}: several columns {name!r}")
-    kind = schema.field(text_column).type
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
-        raise TypeError(f"{where}: column {text_column!r} is of {kind}, not of strings")
-
-
-def _copy(source: Any, sink: Any, schema: Any, vectors: _Vectors, columns: list[str], rows_at_once: int,
-          progress: Callable[[int, int], None] | None) -> int:
+def _copy(source: Any, sink: Any, schema: Any, vectors: Vectors, columns: list[str], rows_at_once: int,
+          progress: Callable[[int, int], None] | None, where: str) -> int:
     done, total = 0, source.metadata.num_rows
     wanted = list(dict.fromkeys([*columns, vectors.text_column]))
     for batch in source.iter_batches(rows_at_once, columns=wanted):
-        made = vectors.of(batch.column(vectors.text_column), done)
+        made = vectors.column(vectors.rows(
+            batch.column(vectors.text_column), lambda row: f"{where}: row {done + row}", done))
         sink.write_batch(pa.record_batch([*(batch.column(name) for name in columns), made], schema=schema),
                          row_group_size=rows_at_once)
         done += batch.num_rows
         if progress:
             progress(done, total)
     return done
-
-
-class _Vectors:
-    """Columns of texts -> columns of vectors."""
-
-    def __init__(self, model: Model, options: dict[str, Any], where: Any, text_column: str) -> None:
-        options = {**options, "prompt_name": options["prompt_name"] or model.document_prompt_name}
-        self.model, self.options, self.where, self.text_column = model, options, where, text_column
-        row = model.encode_document([""], **options)
-        self.type = pa.list_(pa.field("element", pa.from_numpy_dtype(row.dtype), nullable=False), row.shape[1])
-
-    def recipe(self) -> dict[str, str]:
-        prompt_name, dim = self.options["prompt_name"], self.options["truncate_dim"]
-        return {"sutra.model": self.model.name, "sutra.dimension": str(dim or self.model.dimension),
-                "sutra.prompt_name": prompt_name or "",
-                "sutra.precision": self.options["precision"] or "float32"}
-
-    def of(self, column: Any, first: int) -> Any:
-        if column.null_count:
-            row = first + int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
-            raise ValueError(f"{self.where}: row {row}: {self.text_column} is null")
-        try:
-            rows = self.model.encode_document(column.to_pylist(), **self.options)
-        except SutraError as error:
-            if error.item is not None:
-                reason = str(error).partition(": ")[2]
-                error.item += first
-                error.args = (f"{self.where}: row {error.item}: {reason}",)
-            raise
-        return pa.FixedSizeListArray.from_arrays(pa.array(np.ravel(rows)), type=self.type)
 
 
 class _whole_file:
