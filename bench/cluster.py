@@ -64,7 +64,7 @@ def by_ray(args, folder, nodes):
     given, sutra.ray.Embedder = sutra.ray.Embedder, Timed
     try:
         ready = time.time()
-        texts = ray.data.read_parquet(f"{folder}/texts", override_num_blocks=-(-args.texts // args.batch))
+        texts = ray.data.read_parquet(f"{folder}/texts")
         sutra.ray.embed(texts, args.model, batch_size=args.batch).write_parquet(f"{folder}/out")
         return figures(args, f"{folder}/out", start, ready, nodes)
     finally:

@@ -88,7 +88,8 @@ def embed(
     map_options: dict[str, Any] | None = None,
     **options: Any,
 ) -> Dataset:
-    """The dataset with a column of vectors; lazy, as map_batches is.
+    """The dataset with a column of vectors; lazy, as map_batches is. Its blocks become of batch_size rows, so that each
+    is work for any actor, whatever files they came from.
 
     concurrency  actors; None: one for each node that has as many processors as the smallest, more for larger ones
     num_cpus     of an actor; None: those of the smallest node but one, which is for what reads and writes
@@ -107,7 +108,7 @@ def embed(
         if num_cpus is None:
             num_cpus, num_threads = min(cpus) - 1, min(cpus) if num_threads is None else num_threads
     arguments = {**options, "text_column": text_column, "vector_column": vector_column, "num_threads": num_threads}
-    return dataset.map_batches(
+    return dataset.repartition(target_num_rows_per_block=batch_size).map_batches(
         Embedder, fn_constructor_args=[os.fspath(model)], fn_constructor_kwargs=arguments, batch_format=batch_format,
         batch_size=batch_size, num_cpus=num_cpus, compute=ActorPoolStrategy(size=concurrency),
         udf_modifying_row_count=False, **(map_options or {}))

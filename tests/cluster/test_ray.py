@@ -62,6 +62,11 @@ def test_vectors_are_those_of_the_package(cluster, wanted):
     assert schema.field("text").type == pa.string()
 
 
+def test_one_block_is_work_for_every_actor(cluster, wanted):
+    made = sutra.ray.embed(corpus(blocks=1), MODEL, batch_size=BATCH).materialize()
+    assert made.num_blocks() == len(TEXTS) // BATCH and rows_of(made)[0].tobytes() == wanted.tobytes()
+
+
 def test_the_examples(cluster, tmp_path):
     _, packed = run_examples("sutra.ray", tmp_path)
     table = pq.read_table(tmp_path / "vectors").sort_by("id")
@@ -154,6 +159,10 @@ def test_what_is_wrong_with_a_batch(texts, options, error, words):
 
 
 class Asked:
+    def repartition(self, *, target_num_rows_per_block):
+        assert target_num_rows_per_block == sutra.ray.BATCH_SIZE
+        return self
+
     def map_batches(self, actor, *, num_cpus, compute, fn_constructor_kwargs, **_):
         return compute.min_size, num_cpus, fn_constructor_kwargs["num_threads"]
 
