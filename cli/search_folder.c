@@ -1,5 +1,6 @@
 #include "search_folder.h"
 
+#include "atomic_file.h"
 #include "console.h"
 #include "embed_stream.h"
 #include "folder_hits.h"
@@ -108,12 +109,14 @@ static void add(FILE *recipe, const char *name, const char *format, ...)
 /* "name=5:value;": no value can be taken for two. */
 static void add(FILE *recipe, const char *name, const char *format, ...)
 {
-    char value[PATH_MAX + 256];
-    va_list args;
+    va_list args, again;
     va_start(args, format);
-    int size = vsnprintf(value, sizeof value, format, args);
+    va_copy(again, args);
+    fprintf(recipe, "%s=%d:", name, vsnprintf(NULL, 0, format, args));
+    vfprintf(recipe, format, again);
+    fputc(';', recipe);
+    va_end(again);
     va_end(args);
-    fprintf(recipe, "%s=%d:%s;", name, size, value);
 }
 
 /* What the model makes of a text tells it from others where no digest does. */
@@ -201,22 +204,32 @@ static char *name_within(const char *folder, const char *index)
     return name;
 }
 
+/* That --index, or what is written beside it, is no other file of the user's. */
+static SutraStatus check_own(const char *path, SutraError *err)
+{
+    struct stat facts;
+    if (stat(path, &facts) != 0 ||
+        (S_ISREG(facts.st_mode) && (!facts.st_size || cli_index_has_magic(path))))
+        return SUTRA_OK;
+    return cli_raise(err, SUTRA_E_ARGUMENT, "--index %s: no index of sutra search", path);
+}
+
 static SutraStatus find_path(FolderRun *run, SutraError *err)
 {
     const CliFolderArgs *args = run->search->args;
-    struct stat facts;
     char cache[PATH_MAX];
     if (args->no_index) return SUTRA_OK;
     run->update.path = run->path;
     if (args->index) {
-        int size = snprintf(run->path, sizeof run->path, "%s", args->index);
+        char partial[PATH_MAX + sizeof CLI_PARTIAL];
+        char *target = realpath(args->index, NULL); /* a link is written through */
+        int size = snprintf(run->path, sizeof run->path, "%s", target ? target : args->index);
+        free(target);
         if ((size_t)size >= sizeof run->path)
             return cli_raise(err, SUTRA_E_ARGUMENT, "--index %.60s…: path too long", args->index);
-        if (stat(run->path, &facts) == 0 &&
-            (!S_ISREG(facts.st_mode) || (facts.st_size && !cli_index_has_magic(run->path))))
-            return cli_raise(err, SUTRA_E_ARGUMENT, "--index %s: no index of sutra search",
-                             args->index);
-        return SUTRA_OK;
+        snprintf(partial, sizeof partial, "%s" CLI_PARTIAL, run->path);
+        SutraStatus status = check_own(run->path, err);
+        return status == SUTRA_OK ? check_own(partial, err) : status;
     }
     CliTextHash hash = cli_text_hash(0, run->recipe, strlen(run->recipe));
     if (!cli_cache_folder(cache, sizeof cache) ||
@@ -305,15 +318,16 @@ static size_t top(const FolderRun *run) { return run->search->top ? run->search-
 static size_t best_of_files(const CliFolderIndex *index, size_t *chunks, float *scores,
                             size_t count, size_t most)
 {
+    bool *seen = cli_alloc(index->num_files, sizeof *seen);
     size_t kept = 0;
     for (size_t i = 0; i < count && kept < most; i++) {
-        const CliIndexFile *file = cli_index_file_of(index, chunks[i]);
-        size_t other = 0;
-        while (other < kept && cli_index_file_of(index, chunks[other]) != file) other++;
-        if (other < kept) continue;
+        bool *file = &seen[cli_index_file_of(index, chunks[i]) - index->files];
+        if (*file) continue;
+        *file = true;
         chunks[kept] = chunks[i];
         scores[kept++] = scores[i];
     }
+    free(seen);
     return kept;
 }
 

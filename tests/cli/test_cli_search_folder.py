@@ -103,6 +103,15 @@ class Finds(Folder):
         self.assertTrue(long.endswith(" music…\n"), long)
         self.assertTrue(230 < len(long) <= 242, long)
 
+    def test_what_is_neither_folder_nor_vectors(self):
+        os.mkfifo(self.dir / "pipe")
+        for name in self.dir / "pipe", "/dev/null":
+            sutra("search", "-m", MODEL, name, "night", code=1, stderr="a pipe or device, which can't be mapped")
+        sutra("search", "-m", MODEL, self.dir / "csi\x9b31m\x1b[m", "night", code=1, stderr=r"/csi\?\?31m\?\[m: No such")
+        self.folder = self.dir / "folder.npy"
+        self.put("a.txt", "night")
+        self.assertEqual(len(self.hits("night", warning="indexed")), 1)
+
     def test_top_by_file_and_metric(self):
         self.files(6)
         done = self.stats()
@@ -173,12 +182,13 @@ class Files(Folder):
 
     def test_names_of_any_bytes(self):
         names = [b"new\nline.txt", b"\xff\xfe.txt", b"tab\tand\x1b[31m.txt", 'quote"\\.txt'.encode(), b"-x.txt",
-                 "東京.txt".encode()]
+                 "東京.txt".encode(), b"csi\xc2\x9b31m.txt"]
         for name in names:
             self.put(name, "night music")
         plain = sutra(*self.arguments("night", "--top", "1000"), stderr="indexed")
         self.assertEqual(len(plain.splitlines()), len(names))
-        for shown in b"new\\nline.txt:1:", b"\\x1b[31m.txt:1:", b'quote"\\\\.txt:1:', b"\xff\xfe.txt:1:":
+        for shown in b"new\\nline.txt:1:", b"\\x1b[31m.txt:1:", b'quote"\\\\.txt:1:', b"\xff\xfe.txt:1:", \
+                b"csi\\xc2\\x9b31m.txt:1:":
             self.assertIn(shown, plain)
         found = {h["path"].rsplit("/", 1)[1] for h in self.hits("night", "--top", "1000")}
         self.assertEqual(found, {n.decode(errors="replace") for n in names})
@@ -194,6 +204,14 @@ class Files(Folder):
         os.symlink(self.folder, self.dir / "way")
         self.folder = self.dir / "way"
         self.expect(self.stats(), files=2, embedded=0) # the same folder by another name
+
+    def test_times_far_away(self):
+        """Whose nanoseconds no 64-bit number has; a sanitizer sees to it."""
+        self.files(2)
+        for seconds in 2**33, -2**31, 2**40:
+            os.utime(self.folder / "f001.txt", (seconds, seconds))
+            self.stats()
+            self.expect(self.stats(), files=2, embedded=0)
 
     def test_long_paths(self):
         self.files(1)
@@ -327,6 +345,9 @@ class Updates(Folder):
         self.expect(self.stats(), files=2, binary=0)
         self.put("f003.txt", text(3))
         self.expect(self.stats(), files=3, binary=0, new=1)
+        os.symlink(self.index, self.dir / "link")
+        self.index = self.dir / "link"
+        self.expect(self.stats(), files=3, binary=0, new=0)
 
 
 class Index(Folder):
@@ -357,6 +378,15 @@ class Index(Folder):
         self.assertEqual(self.hits("night", warning="made again"), found)
         self.index.write_bytes(b"not an index")
         sutra(*self.arguments("night"), code=1, stderr="no index of sutra search")
+
+    def test_other_files_beside_it(self):
+        self.files(2)
+        beside = self.write("notes.index.partial", b"a file of the user's")
+        os.symlink(self.index, self.dir / "link")
+        for self.index in self.index, self.dir / "link":
+            sutra(*self.arguments("night"), code=1, stderr="notes.index.partial: no index of sutra search")
+            self.assertEqual(beside.read_bytes(), b"a file of the user's")
+            self.write("notes.index", b"")
 
     def test_damage_in_the_cache(self):
         self.files(2)
