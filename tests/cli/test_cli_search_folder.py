@@ -123,6 +123,16 @@ class Finds(Folder):
             best.setdefault(hit["path"], hit)
         self.assertEqual(self.hits("music", "--top", "1000", "--by-file"), list(best.values()))
         self.assertEqual(self.hits("music", "--top", "2", "--by-file"), list(best.values())[:2])
+        self.put("long.txt", "\n\n".join("night music " + text(i, 8) for i in range(60))) # the best ones, before others
+        self.stats()
+        for top in "2", "5", "1000":
+            both = self.hits("night music", "old paper", "--top", top, "--by-file")
+            best = {}
+            for hit in self.hits("night music", "old paper", "--top", "1000"):
+                best.setdefault((hit["query"], hit["path"]), hit)
+            for query in 0, 1:
+                self.assertEqual([h for h in both if h["query"] == query],
+                                 [h for h in best.values() if h["query"] == query][:int(top)])
         cosines, dots = self.hits("music"), self.hits("music", "--metric", "dot")
         for a, b in zip(cosines, dots, strict=True):
             self.assertLess(abs(a["score"] - b["score"]), 2e-3)
