@@ -3,6 +3,8 @@
 import json
 import os
 import random
+import shutil
+import signal
 import struct
 import subprocess
 import unittest
@@ -504,24 +506,78 @@ class Index(Folder):
             run.stderr.close()
             self.assertEqual(self.hits("night", "--top", "1000"), self.anew("night", "--top", "1000"))
 
+    CONTENTS = (lambda r: b"\0", lambda r: b"", lambda r: b"\xef\xbb\xbf", lambda r: b"caf\xe9", lambda r: b"x" * 4000,
+                lambda r: "night".encode("utf-16"), lambda r: text(r.random()).encode() + b"\0",
+                lambda r: b"\n \r\n" * 300 + text(r.random()).encode(),
+                lambda r: text(r.random(), 4000).replace("\n", " ").encode(),
+                *3 * [lambda r: text(r.random(), 1200).encode()], *5 * [lambda r: text(r.random()).encode()])
+    CHANGES = {
+        "append": lambda r, old: old + text(r.random()).encode(),
+        "insert": lambda r, old: old[:len(old) // 2] + b"music\n\n" + old[len(old) // 2:],
+        "twice": lambda r, old: old + old,
+        "crlf": lambda r, old: old.replace(b"\n", b"\r\n"),
+        "cut": lambda r, old: old[:r.randrange(len(old) + 1)],
+    }
+
+    def edit(self, chosen, names):
+        name = chosen.choice(names)
+        path = os.path.join(os.fsencode(self.folder), name)
+        change = chosen.choice(("write", "write", "remove", "touch", "same", "rename", "folder", "link", *self.CHANGES))
+        if os.path.islink(path):
+            os.remove(path)
+        elif os.path.isdir(path):
+            shutil.rmtree(path)
+        if change == "write" or not os.path.exists(path):
+            self.put(name, chosen.choice(self.CONTENTS)(chosen))
+        elif change == "touch":
+            os.utime(path, (chosen.choice((0, 10**9, 2**33)),) * 2)
+        elif change == "same": # size, inode and time
+            facts = os.stat(path)
+            with open(path, "r+b") as file:
+                data = file.read().replace(b"a", b"o")
+                file.seek(0)
+                file.write(data)
+            os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+        elif change == "rename":
+            os.rename(path, path + b"'") # no name of the list: it stays
+        elif change in self.CHANGES:
+            with open(path, "rb") as file:
+                data = self.CHANGES[change](chosen, file.read())
+            self.put(name, data)
+        else:
+            os.remove(path)
+            if change == "folder":
+                self.put(os.path.join(name, b"below.txt"), text(chosen.random()))
+            elif change == "link":
+                os.symlink(self.folder, path)
+
+    def inode(self):
+        return os.stat(self.index).st_ino if self.index.exists() else None
+
     def test_random_edits(self):
-        chosen = random.Random(11)
-        names = [f"{'d%d/' % (i % 3) if i % 2 else ''}f{i}.txt" for i in range(12)]
-        for name in names:
-            self.put(name, text(name))
-        for i in range(12):
-            for name in chosen.sample(names, 3):
-                path = self.folder / name
-                what = chosen.choice(("write", "append", "remove", "binary", "touch"))
-                if what == "append" and path.exists():
-                    self.put(name, path.read_bytes() + text(i).encode())
-                elif what == "remove" and path.exists():
-                    path.unlink()
-                elif what == "touch" and path.exists():
-                    os.utime(path)
-                else:
-                    self.put(name, b"\0" if what == "binary" else text(chosen.random()))
-            self.assertEqual(self.hits("night", "--top", "1000"), self.anew("night", "--top", "1000"))
+        """The index that is kept, also by runs that were killed, finds what a search without one does."""
+        for seed, options in (11, []), (12, ["--chunk-overlap", "4"]), (13, ["--chunk", "tokens", "--max-file-bytes", "5000"]):
+            chosen = random.Random(seed)
+            names = [b"d%d/" % (i % 3) * (i % 2) + b"f%d" % i + chosen.choice((b"", b"\n", b"\xff", b"'\"", b" ", b"x" * 200))
+                     for i in range(12)]
+            for _ in range(12):
+                for _ in range(chosen.randrange(6)):
+                    self.edit(chosen, names)
+                if chosen.random() < 0.3:
+                    self.put("large.txt", text(chosen.random(), 16000))
+                    before = self.inode()
+                    run = subprocess.Popen([PROGRAM, *map(str, self.arguments("--checkpoint", "1", *options))],
+                                           stderr=subprocess.DEVNULL)
+                    self.edit(chosen, names)
+                    while run.poll() is None and self.inode() == before:
+                        pass
+                    run.send_signal(chosen.choice((signal.SIGKILL, signal.SIGTERM)))
+                    run.wait()
+                self.put("always.txt", "night")
+                kept = sutra(*self.arguments("night", "--json", "--top", "100000", *options), stderr="")
+                anew = sutra("search", "-m", MODEL, "--chunk-tokens", "24", "--no-index", self.folder, "night", "--json",
+                             "--top", "100000", *options, stderr="")
+                self.assertEqual(kept, anew)
 
 
 if __name__ == "__main__":
