@@ -5,6 +5,7 @@
 #include "embed_stream.h"
 #include "folder_hits.h"
 #include "folder_update.h"
+#include "index_sweep.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -519,6 +520,7 @@ static SutraStatus run_all(FolderRun *run, SutraError *err)
     run->update.recipe = run->recipe;
     status = cli_folder_update(&run->update, &run->index, err);
     if (status != SUTRA_OK) return status;
+    if (run->update.path && !search->args->index) cli_sweep_indexes(run->path, run->recipe);
     status = report(run, err);
     if (status == SUTRA_OK) status = print_stats(run, err);
     return status == SUTRA_OK && search->queries ? search_and_print(run, err) : status;

@@ -343,6 +343,32 @@ class Updates(Folder):
         self.assertEqual(len(list((cache / "search").iterdir())), 5)
         self.assertEqual(list(p.name for p in self.folder.iterdir() if not p.name.startswith("f")), [])
 
+    def test_indexes_of_no_use_are_removed(self):
+        """Of folders that are gone, of another version of the program; not before they are unused for 30 days."""
+        self.files(1)
+        cache, env = self.dir / "cache/search", {"SUTRA_CACHE": str(self.dir / "cache")}
+        run = ["search", "-m", MODEL]
+        for name in "gone", "away", "there":
+            shutil.copytree(self.folder, self.dir / name)
+            before = set(cache.iterdir()) if cache.exists() else set()
+            sutra(*run, self.dir / name, env=env, stderr="indexed")
+            path, = set(cache.iterdir()) - before
+            if name == "gone":
+                gone = path
+            os.utime(path, (0, 0) if name != "away" else None)
+        shutil.rmtree(self.dir / "gone")
+        shutil.rmtree(self.dir / "away")
+        (cache / "other.index").write_bytes(b"a file of the user's")
+        os.utime(cache / "other.index", (0, 0))
+        (cache / "version.index").write_bytes(gone.read_bytes().replace(b"sutra=", b"other="))
+        os.utime(cache / "version.index", (0, 0))
+        sutra(*run, self.dir / "there", env=env, stderr="^sutra: removed indexes .*: 2\n.*indexed 0 new")
+        self.assertEqual(len(list(cache.iterdir())), 3)
+        self.assertTrue((cache / "other.index").exists())
+        self.assertFalse(gone.exists())
+        self.assertGreater(path.stat().st_mtime, 10**9) # it was used
+        sutra(*run, self.folder, env=env, stderr="^sutra: indexed 1 new")
+
     def test_no_index_and_reindex(self):
         self.files(2)
         self.assertEqual(self.anew("music"), self.anew("music"))
