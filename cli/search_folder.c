@@ -211,14 +211,14 @@ static char *name_within(const char *folder, const char *index)
     return name;
 }
 
-/* That --index, or what is written beside it, is no other file of the user's. */
-static SutraStatus check_own(const char *path, SutraError *err)
+/* That --index, or what is written beside it, is no other file of the user's. name: to say so. */
+static SutraStatus check_own(const char *path, const char *name, SutraError *err)
 {
     struct stat facts;
     if (stat(path, &facts) != 0 ||
         (S_ISREG(facts.st_mode) && (!facts.st_size || cli_index_has_magic(path))))
         return SUTRA_OK;
-    return cli_raise(err, SUTRA_E_ARGUMENT, "--index %s: no index of sutra search", path);
+    return cli_raise(err, SUTRA_E_ARGUMENT, "--index %s: no index of sutra search", name);
 }
 
 static SutraStatus find_path(FolderRun *run, SutraError *err)
@@ -235,8 +235,8 @@ static SutraStatus find_path(FolderRun *run, SutraError *err)
         if ((size_t)size >= sizeof run->path)
             return cli_raise(err, SUTRA_E_ARGUMENT, "--index %.60s…: path too long", args->index);
         snprintf(partial, sizeof partial, "%s" CLI_PARTIAL, run->path);
-        SutraStatus status = check_own(run->path, err);
-        return status == SUTRA_OK ? check_own(partial, err) : status;
+        SutraStatus status = check_own(run->path, args->index, err);
+        return status == SUTRA_OK ? check_own(partial, partial, err) : status;
     }
     CliTextHash hash = cli_text_hash(0, run->recipe, strlen(run->recipe));
     if (!cli_cache_folder(cache, sizeof cache) ||
