@@ -13,12 +13,21 @@
 static _Atomic bool progress_drawn;
 static double progress_start;
 
+/* What a terminal obeys becomes "?": control characters, and U+0080 … U+009F. */
+static void mask_controls(char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f) text[i] = '?';
+        bool c1 = i && text[i - 1] == '\xC2' && (unsigned char)text[i] - 0x80u < 0x20;
+        if (c1) text[i - 1] = text[i] = '?';
+    }
+}
+
 /* Writes `text` and a newline in one call, so that lines of several processes do not mix. */
 static void say(char *text, size_t capacity)
 {
     size_t size = strnlen(text, capacity - 1);
-    for (size_t i = 0; i < size; i++)
-        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f) text[i] = '?';
+    mask_controls(text, size);
     cli_progress_clear();
     text[size] = '\n';
     fwrite(text, 1, size + 1, stderr);

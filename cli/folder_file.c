@@ -19,7 +19,7 @@ static bool is_racy(const CliFileFacts *facts, const struct timespec *now)
     const int64_t second = 1000000000, tick = 20000000;
     int64_t latest = facts->mtime_ns > facts->ctime_ns ? facts->mtime_ns : facts->ctime_ns;
     bool whole = facts->mtime_ns % second == 0 && facts->ctime_ns % second == 0;
-    return latest + (whole ? 2 * second : tick) >= now->tv_sec * second + now->tv_nsec;
+    return latest >= now->tv_sec * second + now->tv_nsec - (whole ? 2 * second : tick);
 }
 
 static int open_regular(int folder, const char *name, CliFileFacts *facts)

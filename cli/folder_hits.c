@@ -22,7 +22,13 @@ size_t cli_line_width(void)
     return size.ws_col;
 }
 
-static bool is_control(unsigned char c) { return c < 0x20 || c == 0x7f; }
+/* Of ASCII, or U+0080 … U+009F: terminals obey both. `text` goes on behind a lead byte, or ends. */
+static bool is_control(const char *text)
+{
+    unsigned char c = (unsigned char)*text;
+    return c < 0x20 || c == 0x7f ||
+           (c == 0xC2 && (unsigned char)text[1] >= 0x80 && (unsigned char)text[1] < 0xA0);
+}
 
 /* "docs/a.txt" of folder "docs" or "docs/", "a.txt" of ".". */
 static char *join(const char *folder, const char *name)
@@ -48,7 +54,8 @@ static bool read_text(CliFolderHits *hits, const char *name, const CliIndexChunk
     bool good = cli_folder_file_part(hits->fd, name, chunk->begin, chunk->end, hits->text);
     if (good) {
         CliTextHash hash = cli_text_hash(hits->index->seed, hits->text, size);
-        good = hash.low == chunk->hash.low && hash.high == chunk->hash.high;
+        good = hash.low == chunk->hash.low && hash.high == chunk->hash.high &&
+               cli_utf8_valid(hits->text, size) == size;
     }
     hits->missing += !good;
     return good;
@@ -58,16 +65,15 @@ static size_t print_path(CliOutput *out, const char *path)
 {
     size_t used = 0;
     for (const char *c = path; *c; c++) {
-        bool control = is_control((unsigned char)*c);
+        char escape[5] = {*c};
         if (*c == '\n')
-            cli_output_print(out, "\\n");
-        else if (control)
-            cli_output_print(out, "\\x%02x", (unsigned char)*c);
+            strcpy(escape, "\\n");
         else if (*c == '\\')
-            cli_output_print(out, "\\\\");
-        else
-            cli_output_write(out, c, 1);
-        used += control ? 4 : 1;
+            strcpy(escape, "\\\\");
+        else if (is_control(c) || (c > path && c[-1] == '\xC2' && is_control(c - 1)))
+            snprintf(escape, sizeof escape, "\\x%02x", (unsigned char)*c);
+        cli_output_print(out, "%s", escape);
+        used += strlen(escape);
     }
     return used;
 }
@@ -78,10 +84,8 @@ static void print_short(CliOutput *out, const char *text, size_t size, size_t ro
     size_t used = 0;
     bool blank = false;
     for (size_t at = 0, length; at < size; at += length) {
-        unsigned char c = (unsigned char)text[at];
-        length = cli_utf8_length(c);
-        bool c1 = c == 0xC2 && (unsigned char)text[at + 1] < 0xA0; /* U+0080 … U+009F */
-        if (c == ' ' || is_control(c) || c1) {
+        length = cli_utf8_length((unsigned char)text[at]);
+        if (text[at] == ' ' || is_control(text + at)) {
             blank = used > 0;
             continue;
         }

@@ -199,6 +199,27 @@ bool cli_index_has_magic(const char *path)
     return good;
 }
 
+char *cli_index_recipe(const char *path)
+{
+    enum { MOST_RECIPE = 1 << 20 };
+    Header header;
+    char *recipe = NULL;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd >= 0 && pread(fd, &header, sizeof header, 0) == (ssize_t)sizeof header &&
+        memcmp(header.magic, MAGIC, sizeof header.magic) == 0 && header.version == VERSION &&
+        header.byte_order == BYTE_ORDER_WORD && header.recipe_size < MOST_RECIPE &&
+        header.recipe_size <= header.file_size) {
+        size_t size = header.recipe_size;
+        recipe = cli_alloc(size + 1, 1);
+        if (pread(fd, recipe, size, (off_t)(header.file_size - size)) != (ssize_t)size) {
+            free(recipe);
+            recipe = NULL;
+        }
+    }
+    if (fd >= 0) close(fd);
+    return recipe;
+}
+
 const CliIndexFile *cli_index_file_of(const CliFolderIndex *index, size_t chunk)
 {
     size_t low = 0, high = index->num_files;

@@ -72,6 +72,8 @@ SutraStatus cli_index_open(const char *path, CliFolderIndex *index, bool *found,
 void cli_index_close(CliFolderIndex *index);
 /* True if the file begins as an index does. */
 bool cli_index_has_magic(const char *path);
+/* Its recipe, freed by free, of which nothing is checked; NULL: none of this version. */
+char *cli_index_recipe(const char *path);
 
 CliTextHash cli_text_hash(uint64_t seed, const void *text, size_t size);
 

@@ -20,13 +20,18 @@ typedef struct Walk {
     size_t num_folders, folders_room, files_room;
 } Walk;
 
+/* Modulo 2^64: a file's time may lie millennia away. */
+static int64_t nanoseconds(const struct timespec *time)
+{
+    return (int64_t)((uint64_t)time->tv_sec * 1000000000u + (uint64_t)time->tv_nsec);
+}
+
 CliFileFacts cli_file_facts(const struct stat *facts)
 {
-    const int64_t second = 1000000000;
     return (CliFileFacts){.size = (uint64_t)facts->st_size,
                           .inode = (uint64_t)facts->st_ino,
-                          .mtime_ns = facts->st_mtim.tv_sec * second + facts->st_mtim.tv_nsec,
-                          .ctime_ns = facts->st_ctim.tv_sec * second + facts->st_ctim.tv_nsec};
+                          .mtime_ns = nanoseconds(&facts->st_mtim),
+                          .ctime_ns = nanoseconds(&facts->st_ctim)};
 }
 
 bool cli_facts_equal(const CliFileFacts *a, const CliFileFacts *b)

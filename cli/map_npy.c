@@ -17,23 +17,25 @@ enum { MOST_HEADER = 4096 };
 SutraStatus cli_map_file(const char *path, bool missing_ok, CliMatrix *matrix, SutraError *err)
 {
     struct stat facts;
+    const char *reason = NULL;
     *matrix = (CliMatrix){.map = NULL};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO may have no writer */
     if (fd < 0 && errno == ENOENT && missing_ok) return SUTRA_OK;
-    bool good = fd >= 0 && fstat(fd, &facts) == 0;
-    if (good && S_ISDIR(facts.st_mode)) {
-        errno = EISDIR;
-        good = false;
-    }
-    if (good && facts.st_size > 0) {
+    if (fd < 0 || fstat(fd, &facts) != 0) {
+        reason = strerror(errno);
+    } else if (S_ISDIR(facts.st_mode)) {
+        reason = strerror(EISDIR);
+    } else if (!S_ISREG(facts.st_mode)) {
+        reason = "a pipe or device, which can't be mapped";
+    } else if (facts.st_size > 0) {
         matrix->map_size = (size_t)facts.st_size;
         matrix->map = mmap(NULL, matrix->map_size, PROT_READ, MAP_SHARED, fd, 0);
-        good = matrix->map != MAP_FAILED;
-        if (!good) matrix->map = NULL;
+        if (matrix->map == MAP_FAILED) reason = strerror(errno);
     }
-    if (!good) cli_raise(err, SUTRA_E_IO, "%s: %s", path, strerror(errno));
     if (fd >= 0) close(fd);
-    return good ? SUTRA_OK : SUTRA_E_IO;
+    if (!reason) return SUTRA_OK;
+    *matrix = (CliMatrix){.map = NULL};
+    return cli_raise(err, SUTRA_E_IO, "%s: %s", path, reason);
 }
 
 /* "(200,384)" */

@@ -1,9 +1,11 @@
 #include "search_folder.h"
 
+#include "atomic_file.h"
 #include "console.h"
 #include "embed_stream.h"
 #include "folder_hits.h"
 #include "folder_update.h"
+#include "index_sweep.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TOP = 10, CHUNK_TOKENS = 128, MOST_FILE_BYTES = 16 << 20 };
+enum { TOP = 10, CHUNK_TOKENS = 128, MOST_FILE_BYTES = 16 << 20, MOST_FOUND = 1 << 20 };
 
 const CliOption cli_folder_options[12] = {
     {"glob", 0, CLI_OPTION_LIST, "PATTERN", offsetof(CliFolderArgs, globs),
@@ -77,6 +79,12 @@ const char *cli_folder_contradiction(const CliFolderArgs *args)
     return NULL;
 }
 
+typedef struct Printing {
+    CliFolderHits hits;
+    CliOutput out;
+    size_t most; /* hits of a query */
+} Printing;
+
 typedef struct FolderRun {
     const CliFolderSearch *search;
     CliSession session;
@@ -108,12 +116,14 @@ static void add(FILE *recipe, const char *name, const char *format, ...)
 /* "name=5:value;": no value can be taken for two. */
 static void add(FILE *recipe, const char *name, const char *format, ...)
 {
-    char value[PATH_MAX + 256];
-    va_list args;
+    va_list args, again;
     va_start(args, format);
-    int size = vsnprintf(value, sizeof value, format, args);
+    va_copy(again, args);
+    fprintf(recipe, "%s=%d:", name, vsnprintf(NULL, 0, format, args));
+    vfprintf(recipe, format, again);
+    fputc(';', recipe);
+    va_end(again);
     va_end(args);
-    fprintf(recipe, "%s=%d:%s;", name, size, value);
 }
 
 /* What the model makes of a text tells it from others where no digest does. */
@@ -201,22 +211,32 @@ static char *name_within(const char *folder, const char *index)
     return name;
 }
 
+/* That --index, or what is written beside it, is no other file of the user's. name: to say so. */
+static SutraStatus check_own(const char *path, const char *name, SutraError *err)
+{
+    struct stat facts;
+    if (stat(path, &facts) != 0 ||
+        (S_ISREG(facts.st_mode) && (!facts.st_size || cli_index_has_magic(path))))
+        return SUTRA_OK;
+    return cli_raise(err, SUTRA_E_ARGUMENT, "--index %s: no index of sutra search", name);
+}
+
 static SutraStatus find_path(FolderRun *run, SutraError *err)
 {
     const CliFolderArgs *args = run->search->args;
-    struct stat facts;
     char cache[PATH_MAX];
     if (args->no_index) return SUTRA_OK;
     run->update.path = run->path;
     if (args->index) {
-        int size = snprintf(run->path, sizeof run->path, "%s", args->index);
+        char partial[PATH_MAX + sizeof CLI_PARTIAL];
+        char *target = realpath(args->index, NULL); /* a link is written through */
+        int size = snprintf(run->path, sizeof run->path, "%s", target ? target : args->index);
+        free(target);
         if ((size_t)size >= sizeof run->path)
             return cli_raise(err, SUTRA_E_ARGUMENT, "--index %.60s…: path too long", args->index);
-        if (stat(run->path, &facts) == 0 &&
-            (!S_ISREG(facts.st_mode) || (facts.st_size && !cli_index_has_magic(run->path))))
-            return cli_raise(err, SUTRA_E_ARGUMENT, "--index %s: no index of sutra search",
-                             args->index);
-        return SUTRA_OK;
+        snprintf(partial, sizeof partial, "%s" CLI_PARTIAL, run->path);
+        SutraStatus status = check_own(run->path, args->index, err);
+        return status == SUTRA_OK ? check_own(partial, partial, err) : status;
     }
     CliTextHash hash = cli_text_hash(0, run->recipe, strlen(run->recipe));
     if (!cli_cache_folder(cache, sizeof cache) ||
@@ -299,21 +319,32 @@ static SutraStatus embed_queries(FolderRun *run, SutraError *err)
 
 /* ---- search ---- */
 
-static size_t top(const FolderRun *run) { return run->search->top ? run->search->top : TOP; }
+/* Hits of a query at most, and those that there can be: chunks, or files that have some. */
+static size_t most_hits(const FolderRun *run)
+{
+    const CliFolderIndex *index = &run->index;
+    size_t top = run->search->top ? run->search->top : TOP, all = index->num_chunks;
+    if (run->search->args->by_file) {
+        all = 0;
+        for (size_t i = 0; i < index->num_files; i++) all += index->files[i].num_chunks > 0;
+    }
+    return top < all ? top : all;
+}
 
 /* Leaves of each file its best chunk, and of these `most`; returns how many. */
 static size_t best_of_files(const CliFolderIndex *index, size_t *chunks, float *scores,
                             size_t count, size_t most)
 {
+    bool *seen = cli_alloc(index->num_files, sizeof *seen);
     size_t kept = 0;
     for (size_t i = 0; i < count && kept < most; i++) {
-        const CliIndexFile *file = cli_index_file_of(index, chunks[i]);
-        size_t other = 0;
-        while (other < kept && cli_index_file_of(index, chunks[other]) != file) other++;
-        if (other < kept) continue;
+        bool *file = &seen[cli_index_file_of(index, chunks[i]) - index->files];
+        if (*file) continue;
+        *file = true;
         chunks[kept] = chunks[i];
         scores[kept++] = scores[i];
     }
+    free(seen);
     return kept;
 }
 
@@ -324,75 +355,92 @@ static size_t count_found(const size_t *chunks, size_t most)
     return found;
 }
 
-/* The chunks of a query; *count of them, freed by free. */
-static SutraStatus find(const FolderRun *run, size_t query, size_t **chunks, float **scores,
-                        size_t *count, SutraError *err)
+static SutraStatus find(const FolderRun *run, size_t first, size_t count, size_t k, size_t *chunks,
+                        float *scores, SutraError *err)
 {
     const CliFolderIndex *index = &run->index;
-    size_t most = top(run) < index->num_chunks ? top(run) : index->num_chunks;
-    const SutraRows queries = {.data = run->queries + query * index->dim,
-                               .count = 1,
+    const SutraRows queries = {.data = run->queries + first * index->dim,
+                               .count = count,
                                .dtype = SUTRA_F32,
                                .dim = index->dim};
     const SutraRows rows = {.data = index->vectors,
                             .count = index->num_chunks,
                             .dtype = index->dtype,
                             .dim = index->dim};
-    for (size_t k = most;; k = 4 * k < rows.count ? 4 * k : rows.count) {
-        *chunks = cli_alloc(k, sizeof **chunks);
-        *scores = cli_alloc(k, sizeof **scores);
-        SutraStatus status = sutra_search_run(run->engine, run->search->metric, &queries, &rows, k,
-                                              *chunks, *scores, err);
-        if (status != SUTRA_OK) return status;
-        *count = count_found(*chunks, k);
-        if (!run->search->args->by_file) return SUTRA_OK;
-        *count = best_of_files(index, *chunks, *scores, *count, most);
-        if (*count == most || k == rows.count) return SUTRA_OK;
-        free(*chunks);
-        free(*scores);
-    }
+    return sutra_search_run(run->engine, run->search->metric, &queries, &rows, k, chunks, scores,
+                            err);
 }
 
-static SutraStatus print_query(const FolderRun *run, CliFolderHits *hits, CliOutput *out,
-                               size_t query, SutraError *err)
+static void print_query(const FolderRun *run, Printing *printing, size_t query,
+                        const size_t *chunks, const float *scores, size_t count)
 {
-    size_t *chunks = NULL, count = 0;
-    float *scores = NULL;
-    SutraStatus status = find(run, query, &chunks, &scores, &count, err);
-    if (status == SUTRA_OK && !hits->json && run->num_queries > 1)
-        cli_output_print(out, "%squery %zu\n", query ? "\n" : "", query + 1);
-    for (size_t i = 0; i < count && status == SUTRA_OK; i++)
-        cli_print_folder_hit(hits, out, query, chunks[i], scores[i]);
+    if (!printing->hits.json && run->num_queries > 1)
+        cli_output_print(&printing->out, "%squery %zu\n", query ? "\n" : "", query + 1);
+    for (size_t i = 0; i < count; i++)
+        cli_print_folder_hit(&printing->hits, &printing->out, query, chunks[i], scores[i]);
+}
+
+/* `count` queries from `first` on, of k chunks each; of those whose chunks are of too few files
+ * four times as many. */
+static SutraStatus print_queries(const FolderRun *run, Printing *printing, size_t first,
+                                 size_t count, size_t k, SutraError *err)
+{
+    const CliFolderIndex *index = &run->index;
+    size_t *chunks = cli_alloc(count * k, sizeof *chunks);
+    float *scores = cli_alloc(count * k, sizeof *scores);
+    SutraStatus status = find(run, first, count, k, chunks, scores, err);
+    for (size_t q = 0; q < count && status == SUTRA_OK; q++) {
+        size_t found = count_found(chunks + q * k, k);
+        if (run->search->args->by_file)
+            found = best_of_files(index, chunks + q * k, scores + q * k, found, printing->most);
+        if (found < printing->most && k < index->num_chunks)
+            status = print_queries(run, printing, first + q, 1,
+                                   4 * k < index->num_chunks ? 4 * k : index->num_chunks, err);
+        else
+            print_query(run, printing, first + q, chunks + q * k, scores + q * k, found);
+    }
     free(chunks);
     free(scores);
     return status;
 }
 
+/* A block of queries reads the vectors once. */
+static SutraStatus print_all(const FolderRun *run, Printing *printing, SutraError *err)
+{
+    SutraStatus status = SUTRA_OK;
+    size_t all = run->num_queries, block = MOST_FOUND / printing->most;
+    if (block < 1) block = 1;
+    for (size_t q = 0; q < all && status == SUTRA_OK; q += block)
+        status =
+            print_queries(run, printing, q, all - q < block ? all - q : block, printing->most, err);
+    return status;
+}
+
 static SutraStatus search_and_print(FolderRun *run, SutraError *err)
 {
-    CliOutput out;
     const SutraSearchOptions options = {.struct_size = sizeof options,
                                         .num_threads = run->session.num_threads};
-    CliFolderHits hits = {.index = &run->index,
-                          .folder = run->search->folder,
-                          .fd = open(run->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
-                          .json = run->search->json,
-                          .width = cli_line_width()};
+    Printing printing = {.most = most_hits(run),
+                         .hits = {.index = &run->index,
+                                  .folder = run->search->folder,
+                                  .fd = open(run->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+                                  .json = run->search->json,
+                                  .width = cli_line_width()}};
+    CliFolderHits *hits = &printing.hits;
     SutraStatus status = sutra_search_create(&options, &run->engine, err);
-    if (status == SUTRA_OK) status = cli_output_open(&out, NULL, false, err);
+    if (status == SUTRA_OK) status = cli_output_open(&printing.out, NULL, false, err);
     if (status == SUTRA_OK) {
-        for (size_t q = 0; q < run->num_queries && status == SUTRA_OK; q++)
-            status = print_query(run, &hits, &out, q, err);
+        status = print_all(run, &printing, err);
         if (status == SUTRA_OK)
-            status = cli_output_commit(&out, err);
+            status = cli_output_commit(&printing.out, err);
         else
-            cli_output_abort(&out);
+            cli_output_abort(&printing.out);
     }
-    if (hits.missing)
+    if (hits->missing)
         cli_message("warning: %llu of the chunks have changed since they were read: no text",
-                    (unsigned long long)hits.missing);
-    free(hits.text);
-    if (hits.fd >= 0) close(hits.fd);
+                    (unsigned long long)hits->missing);
+    free(hits->text);
+    if (hits->fd >= 0) close(hits->fd);
     return status;
 }
 
@@ -472,6 +520,7 @@ static SutraStatus run_all(FolderRun *run, SutraError *err)
     run->update.recipe = run->recipe;
     status = cli_folder_update(&run->update, &run->index, err);
     if (status != SUTRA_OK) return status;
+    if (run->update.path && !search->args->index) cli_sweep_indexes(run->path, run->recipe);
     status = report(run, err);
     if (status == SUTRA_OK) status = print_stats(run, err);
     return status == SUTRA_OK && search->queries ? search_and_print(run, err) : status;

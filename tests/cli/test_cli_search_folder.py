@@ -3,6 +3,8 @@
 import json
 import os
 import random
+import shutil
+import signal
 import struct
 import subprocess
 import unittest
@@ -103,6 +105,15 @@ class Finds(Folder):
         self.assertTrue(long.endswith(" music…\n"), long)
         self.assertTrue(230 < len(long) <= 242, long)
 
+    def test_what_is_neither_folder_nor_vectors(self):
+        os.mkfifo(self.dir / "pipe")
+        for name in self.dir / "pipe", "/dev/null":
+            sutra("search", "-m", MODEL, name, "night", code=1, stderr="a pipe or device, which can't be mapped")
+        sutra("search", "-m", MODEL, self.dir / "csi\x9b31m\x1b[m", "night", code=1, stderr=r"/csi\?\?31m\?\[m: No such")
+        self.folder = self.dir / "folder.npy"
+        self.put("a.txt", "night")
+        self.assertEqual(len(self.hits("night", warning="indexed")), 1)
+
     def test_top_by_file_and_metric(self):
         self.files(6)
         done = self.stats()
@@ -114,6 +125,16 @@ class Finds(Folder):
             best.setdefault(hit["path"], hit)
         self.assertEqual(self.hits("music", "--top", "1000", "--by-file"), list(best.values()))
         self.assertEqual(self.hits("music", "--top", "2", "--by-file"), list(best.values())[:2])
+        self.put("long.txt", "\n\n".join("night music " + text(i, 8) for i in range(60))) # the best ones, before others
+        self.stats()
+        for top in "2", "5", "1000":
+            both = self.hits("night music", "old paper", "--top", top, "--by-file")
+            best = {}
+            for hit in self.hits("night music", "old paper", "--top", "1000"):
+                best.setdefault((hit["query"], hit["path"]), hit)
+            for query in 0, 1:
+                self.assertEqual([h for h in both if h["query"] == query],
+                                 [h for h in best.values() if h["query"] == query][:int(top)])
         cosines, dots = self.hits("music"), self.hits("music", "--metric", "dot")
         for a, b in zip(cosines, dots, strict=True):
             self.assertLess(abs(a["score"] - b["score"]), 2e-3)
@@ -173,12 +194,13 @@ class Files(Folder):
 
     def test_names_of_any_bytes(self):
         names = [b"new\nline.txt", b"\xff\xfe.txt", b"tab\tand\x1b[31m.txt", 'quote"\\.txt'.encode(), b"-x.txt",
-                 "東京.txt".encode()]
+                 "東京.txt".encode(), b"csi\xc2\x9b31m.txt"]
         for name in names:
             self.put(name, "night music")
         plain = sutra(*self.arguments("night", "--top", "1000"), stderr="indexed")
         self.assertEqual(len(plain.splitlines()), len(names))
-        for shown in b"new\\nline.txt:1:", b"\\x1b[31m.txt:1:", b'quote"\\\\.txt:1:', b"\xff\xfe.txt:1:":
+        for shown in b"new\\nline.txt:1:", b"\\x1b[31m.txt:1:", b'quote"\\\\.txt:1:', b"\xff\xfe.txt:1:", \
+                b"csi\\xc2\\x9b31m.txt:1:":
             self.assertIn(shown, plain)
         found = {h["path"].rsplit("/", 1)[1] for h in self.hits("night", "--top", "1000")}
         self.assertEqual(found, {n.decode(errors="replace") for n in names})
@@ -194,6 +216,14 @@ class Files(Folder):
         os.symlink(self.folder, self.dir / "way")
         self.folder = self.dir / "way"
         self.expect(self.stats(), files=2, embedded=0) # the same folder by another name
+
+    def test_times_far_away(self):
+        """Whose nanoseconds no 64-bit number has; a sanitizer sees to it."""
+        self.files(2)
+        for seconds in 2**33, -2**31, 2**40:
+            os.utime(self.folder / "f001.txt", (seconds, seconds))
+            self.stats()
+            self.expect(self.stats(), files=2, embedded=0)
 
     def test_long_paths(self):
         self.files(1)
@@ -313,6 +343,32 @@ class Updates(Folder):
         self.assertEqual(len(list((cache / "search").iterdir())), 5)
         self.assertEqual(list(p.name for p in self.folder.iterdir() if not p.name.startswith("f")), [])
 
+    def test_indexes_of_no_use_are_removed(self):
+        """Of folders that are gone, of another version of the program; not before they are unused for 30 days."""
+        self.files(1)
+        cache, env = self.dir / "cache/search", {"SUTRA_CACHE": str(self.dir / "cache")}
+        run = ["search", "-m", MODEL]
+        for name in "gone", "away", "there":
+            shutil.copytree(self.folder, self.dir / name)
+            before = set(cache.iterdir()) if cache.exists() else set()
+            sutra(*run, self.dir / name, env=env, stderr="indexed")
+            path, = set(cache.iterdir()) - before
+            if name == "gone":
+                gone = path
+            os.utime(path, (0, 0) if name != "away" else None)
+        shutil.rmtree(self.dir / "gone")
+        shutil.rmtree(self.dir / "away")
+        (cache / "other.index").write_bytes(b"a file of the user's")
+        os.utime(cache / "other.index", (0, 0))
+        (cache / "version.index").write_bytes(gone.read_bytes().replace(b"sutra=", b"other="))
+        os.utime(cache / "version.index", (0, 0))
+        sutra(*run, self.dir / "there", env=env, stderr="^sutra: removed indexes .*: 2\n.*indexed 0 new")
+        self.assertEqual(len(list(cache.iterdir())), 3)
+        self.assertTrue((cache / "other.index").exists())
+        self.assertFalse(gone.exists())
+        self.assertGreater(path.stat().st_mtime, 10**9) # it was used
+        sutra(*run, self.folder, env=env, stderr="^sutra: indexed 1 new")
+
     def test_no_index_and_reindex(self):
         self.files(2)
         self.assertEqual(self.anew("music"), self.anew("music"))
@@ -327,6 +383,9 @@ class Updates(Folder):
         self.expect(self.stats(), files=2, binary=0)
         self.put("f003.txt", text(3))
         self.expect(self.stats(), files=3, binary=0, new=1)
+        os.symlink(self.index, self.dir / "link")
+        self.index = self.dir / "link"
+        self.expect(self.stats(), files=3, binary=0, new=0)
 
 
 class Index(Folder):
@@ -357,6 +416,15 @@ class Index(Folder):
         self.assertEqual(self.hits("night", warning="made again"), found)
         self.index.write_bytes(b"not an index")
         sutra(*self.arguments("night"), code=1, stderr="no index of sutra search")
+
+    def test_other_files_beside_it(self):
+        self.files(2)
+        beside = self.write("notes.index.partial", b"a file of the user's")
+        os.symlink(self.index, self.dir / "link")
+        for self.index in self.index, self.dir / "link":
+            sutra(*self.arguments("night"), code=1, stderr="notes.index.partial: no index of sutra search")
+            self.assertEqual(beside.read_bytes(), b"a file of the user's")
+            self.write("notes.index", b"")
 
     def test_damage_in_the_cache(self):
         self.files(2)
@@ -464,24 +532,78 @@ class Index(Folder):
             run.stderr.close()
             self.assertEqual(self.hits("night", "--top", "1000"), self.anew("night", "--top", "1000"))
 
+    CONTENTS = (lambda r: b"\0", lambda r: b"", lambda r: b"\xef\xbb\xbf", lambda r: b"caf\xe9", lambda r: b"x" * 4000,
+                lambda r: "night".encode("utf-16"), lambda r: text(r.random()).encode() + b"\0",
+                lambda r: b"\n \r\n" * 300 + text(r.random()).encode(),
+                lambda r: text(r.random(), 4000).replace("\n", " ").encode(),
+                *3 * [lambda r: text(r.random(), 1200).encode()], *5 * [lambda r: text(r.random()).encode()])
+    CHANGES = {
+        "append": lambda r, old: old + text(r.random()).encode(),
+        "insert": lambda r, old: old[:len(old) // 2] + b"music\n\n" + old[len(old) // 2:],
+        "twice": lambda r, old: old + old,
+        "crlf": lambda r, old: old.replace(b"\n", b"\r\n"),
+        "cut": lambda r, old: old[:r.randrange(len(old) + 1)],
+    }
+
+    def edit(self, chosen, names):
+        name = chosen.choice(names)
+        path = os.path.join(os.fsencode(self.folder), name)
+        change = chosen.choice(("write", "write", "remove", "touch", "same", "rename", "folder", "link", *self.CHANGES))
+        if os.path.islink(path):
+            os.remove(path)
+        elif os.path.isdir(path):
+            shutil.rmtree(path)
+        if change == "write" or not os.path.exists(path):
+            self.put(name, chosen.choice(self.CONTENTS)(chosen))
+        elif change == "touch":
+            os.utime(path, (chosen.choice((0, 10**9, 2**33)),) * 2)
+        elif change == "same": # size, inode and time
+            facts = os.stat(path)
+            with open(path, "r+b") as file:
+                data = file.read().replace(b"a", b"o")
+                file.seek(0)
+                file.write(data)
+            os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+        elif change == "rename":
+            os.rename(path, path + b"'") # no name of the list: it stays
+        elif change in self.CHANGES:
+            with open(path, "rb") as file:
+                data = self.CHANGES[change](chosen, file.read())
+            self.put(name, data)
+        else:
+            os.remove(path)
+            if change == "folder":
+                self.put(os.path.join(name, b"below.txt"), text(chosen.random()))
+            elif change == "link":
+                os.symlink(self.folder, path)
+
+    def inode(self):
+        return os.stat(self.index).st_ino if self.index.exists() else None
+
     def test_random_edits(self):
-        chosen = random.Random(11)
-        names = [f"{'d%d/' % (i % 3) if i % 2 else ''}f{i}.txt" for i in range(12)]
-        for name in names:
-            self.put(name, text(name))
-        for i in range(12):
-            for name in chosen.sample(names, 3):
-                path = self.folder / name
-                what = chosen.choice(("write", "append", "remove", "binary", "touch"))
-                if what == "append" and path.exists():
-                    self.put(name, path.read_bytes() + text(i).encode())
-                elif what == "remove" and path.exists():
-                    path.unlink()
-                elif what == "touch" and path.exists():
-                    os.utime(path)
-                else:
-                    self.put(name, b"\0" if what == "binary" else text(chosen.random()))
-            self.assertEqual(self.hits("night", "--top", "1000"), self.anew("night", "--top", "1000"))
+        """The index that is kept, also by runs that were killed, finds what a search without one does."""
+        for seed, options in (11, []), (12, ["--chunk-overlap", "4"]), (13, ["--chunk", "tokens", "--max-file-bytes", "5000"]):
+            chosen = random.Random(seed)
+            names = [b"d%d/" % (i % 3) * (i % 2) + b"f%d" % i + chosen.choice((b"", b"\n", b"\xff", b"'\"", b" ", b"x" * 200))
+                     for i in range(12)]
+            for _ in range(12):
+                for _ in range(chosen.randrange(6)):
+                    self.edit(chosen, names)
+                if chosen.random() < 0.3:
+                    self.put("large.txt", text(chosen.random(), 16000))
+                    before = self.inode()
+                    run = subprocess.Popen([PROGRAM, *map(str, self.arguments("--checkpoint", "1", *options))],
+                                           stderr=subprocess.DEVNULL)
+                    self.edit(chosen, names)
+                    while run.poll() is None and self.inode() == before:
+                        pass
+                    run.send_signal(chosen.choice((signal.SIGKILL, signal.SIGTERM)))
+                    run.wait()
+                self.put("always.txt", "night")
+                kept = sutra(*self.arguments("night", "--json", "--top", "100000", *options), stderr="")
+                anew = sutra("search", "-m", MODEL, "--chunk-tokens", "24", "--no-index", self.folder, "night", "--json",
+                             "--top", "100000", *options, stderr="")
+                self.assertEqual(kept, anew)
 
 
 if __name__ == "__main__":
