@@ -52,15 +52,18 @@ int sql_create_module(SqlConnection *connection, const char *name, const sqlite3
     return sqlite3_create_module_v2(connection->db, name, module, connection, release);
 }
 
-/* Loading it again changes nothing: SQLite replaces no function of a connection that is at work. */
+/* Loading it again changes nothing: SQLite replaces no function of a connection that is at work.
+ * This pragma, unlike the table of its name, does not read the database, which may be locked. */
 static int is_registered(sqlite3 *db, bool *found)
 {
     sqlite3_stmt *statement = NULL;
-    int code =
-        sqlite3_prepare_v2(db, "SELECT 1 FROM pragma_function_list WHERE name = 'sutra_version'",
-                           -1, &statement, NULL);
-    if (code == SQLITE_OK) code = sqlite3_step(statement);
-    *found = code == SQLITE_ROW;
+    int code = sqlite3_prepare_v2(db, "PRAGMA function_list", -1, &statement, NULL);
+    *found = false;
+    while (code == SQLITE_OK && !*found && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+        const char *name = (const char *)sqlite3_column_text(statement, 0);
+        *found = name && strcmp(name, "sutra_version") == 0;
+        code = SQLITE_OK;
+    }
     int closed = sqlite3_finalize(statement);
     return *found || code == SQLITE_DONE ? SQLITE_OK : closed ? closed : code;
 }
@@ -110,6 +113,9 @@ void sql_error_set(SutraError *err, SutraStatus status, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(err->message, sizeof err->message, format, arguments);
     va_end(arguments);
+    /* One line, whatever a name or an id has in it. */
+    for (char *c = err->message; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';
 }
 
 void sql_fail(sqlite3_context *context, const char *function, const SutraError *err)

@@ -27,6 +27,7 @@ typedef struct SqlConnection {
     SqlModels *models;
     uint64_t truncated; /* texts that were cut, since the extension was loaded */
     unsigned uses;      /* functions and modules that are registered */
+    unsigned depth;     /* calls of sutra_embed_rows that begin, one within the other */
 } SqlConnection;
 
 /* Registers all functions. Errors: *message, freed by sqlite3_free, or NULL. */

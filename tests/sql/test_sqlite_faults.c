@@ -40,6 +40,7 @@ static const char *const statements[] = {
     "SELECT sutra_distance_cosine('[1, 2]', v) FROM t",
     "SELECT count(chunk) FROM t, sutra_chunks(x || ' c d e f', NULL, 6)",
     "SELECT count(vector) FROM sutra_embed_rows('SELECT id, x FROM t', NULL, '{\"dim\": 8}')",
+    "INSERT INTO t(id, v) SELECT id, vector FROM sutra_embed_rows('SELECT id, x FROM t; -- all')",
 };
 
 /* A connection of its own, so that models are opened too. */
