@@ -106,9 +106,15 @@ static void distances(void **state)
     static const struct {
         const char *a, *b, *distance;
     } rows[] = {
-        {"'[1, 0]'", "'[0, 1]'", "1.0"},  {"'[1, 0]'", "'[2.5, 0]'", "0.0"},
-        {"'[1, 0]'", "'[-3, 0]'", "2.0"}, {"'[3, 4]'", "'[4, 3]'", "0.04"},
-        {"'[0, 0]'", "'[4, 3]'", "1.0"},  {"x'0000803f'", "x'00000040'", "0.0"}, /* 1, 2 */
+        {"'[1, 0]'", "'[0, 1]'", "1.0"},
+        {"'[1, 0]'", "'[2.5, 0]'", "0.0"},
+        {"'[1, 0]'", "'[-3, 0]'", "2.0"},
+        {"'[3, 4]'", "'[4, 3]'", "0.04"},
+        {"'[0, 0]'", "'[4, 3]'", "1.0"},
+        {"x'0000803f'", "x'00000040'", "0.0"}, /* 1, 2 */
+        {"'[3e38, 3e38]'", "'[2e38, 2e38]'", "0.0"},
+        {"'[1e-30]'", "'[-1e-30]'", "2.0"},
+        {"'[123456789012345678901]'", "'[1]'", "0.0"},
         {"x'0000803f'", "'[-1]'", "2.0"},
     };
     const SqlCase *at = *state;
@@ -339,6 +345,9 @@ static void errors(void **state)
         {"SELECT sutra_distance_cosine('[1]', x'0000807f')", "NaN or infinite"},
         {"SELECT sutra_distance_cosine('[1]', '[1e300]')", "NaN or infinite"},
         {"SELECT sutra_distance_cosine('[0]', x'0000c07f')", "NaN or infinite"},
+        {"SELECT sutra_distance_cosine(printf('[1%.*c]', 5000000, ' '), '[1]')",
+         "vector a has 5000003 bytes of JSON, more than 4194304"},
+        {"SELECT sutra_embed('a', 'x' || char(10) || 'y/z/' || char(27))", "x?y/z/? is a path"},
         {"SELECT * FROM sutra_chunks", "sutra_chunks: no text is given"},
         {"SELECT * FROM sutra_chunks(7)", "sutra_chunks: the text is a number"},
         {"SELECT * FROM sutra_chunks(CAST(x'ff' AS TEXT))", "UTF-8"},
@@ -374,6 +383,28 @@ static void the_file_is_loaded(void **state)
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
+/* Loading needs nothing of the database, which may be locked, or no database at all. */
+static void a_locked_database(void **state)
+{
+    const SqlCase *at = *state;
+    char path[512];
+    snprintf(path, sizeof path, "%s/locked.db", at->cache);
+    sqlite3 *db = sql_open(path), *other;
+    sql_run(db, "CREATE TABLE t(x); BEGIN EXCLUSIVE");
+    assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+    assert_int_equal(sql_number(other, "SELECT length(sutra_embed('a'))"), SQL_DIM * sizeof(float));
+    sqlite3_close(other);
+    sqlite3_close(db);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    for (int i = 0; i < 2000; i++) fputs("no database\n", file);
+    fclose(file);
+    assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+    assert_int_equal(sql_number(other, "SELECT length(sutra_embed('a'))"), SQL_DIM * sizeof(float));
+    sqlite3_close(other);
+    assert_int_equal(unlink(path), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -391,6 +422,7 @@ int main(void)
         cmocka_unit_test(what_a_schema_may_call),
         cmocka_unit_test(a_model_that_wants_prompts),
         cmocka_unit_test(errors),
+        cmocka_unit_test(a_locked_database),
         cmocka_unit_test(the_file_is_loaded),
     };
     return cmocka_run_group_tests(tests, sql_set_up, sql_tear_down);
