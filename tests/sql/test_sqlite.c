@@ -11,6 +11,9 @@
 
 #include <cmocka.h>
 
+int sqlite3_sutra_init(sqlite3 *db, char **message, const struct sqlite3_api_routines *api);
+extern const struct sqlite3_api_routines *sqlite3_api; /* what it was called with */
+
 static const char long_text[] = "a b c d e f g h i j k l m n o p a b c d e f g h i j k l m n o p "
                                 "a b c d e f g h i j k l m n o p a b c d e f g h i j k l m n o p a";
 
@@ -405,6 +408,19 @@ static void a_locked_database(void **state)
     assert_int_equal(unlink(path), 0);
 }
 
+/* Memory of two libraries would be mixed up. */
+static void another_sqlite(void **state)
+{
+    const SqlCase *at = *state;
+    void *other[128]; /* the first functions of the same library, sqlite3_mprintf among them */
+    char *message = NULL;
+    memcpy(other, sqlite3_api, sizeof other);
+    assert_int_equal(sqlite3_sutra_init(at->db, &message, (const void *)other), SQLITE_ERROR);
+    assert_non_null(strstr(message, "another SQLite library of this process"));
+    sqlite3_free(message);
+    assert_int_equal(sqlite3_sutra_init(at->db, &message, sqlite3_api), SQLITE_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -423,6 +439,7 @@ int main(void)
         cmocka_unit_test(a_model_that_wants_prompts),
         cmocka_unit_test(errors),
         cmocka_unit_test(a_locked_database),
+        cmocka_unit_test(another_sqlite),
         cmocka_unit_test(the_file_is_loaded),
     };
     return cmocka_run_group_tests(tests, sql_set_up, sql_tear_down);
