@@ -40,6 +40,7 @@ typedef struct Cursor {
     size_t first, count;       /* of those in use */
     size_t row, text;          /* of the first one */
     sqlite3_int64 rows;        /* before this one */
+    int code;                  /* what the query failed with; 0: nothing */
     char *texts;               /* of a block that is being made; freed by sqlite3_free */
     size_t size, capacity;     /* bytes */
     size_t sizes[BLOCK_TEXTS]; /* of each of these texts */
@@ -102,15 +103,16 @@ static SqlConnection *connection_of(const Cursor *cursor)
     return ((SqlTable *)cursor->base.pVtab)->connection;
 }
 
-/* What SQLite says of the query. */
-static SutraStatus query_failed(const Cursor *cursor, int code, SutraError *err)
+/* What SQLite says of the query; that it is busy or interrupted the caller wants to know. */
+static SutraStatus query_failed(Cursor *cursor, int code, SutraError *err)
 {
+    cursor->code = code;
     if (code == SQLITE_NOMEM) return sql_raise(err, SUTRA_E_MEMORY, "out of memory");
     return sql_raise(err, SUTRA_E_IO, "query: %s", sqlite3_errmsg(connection_of(cursor)->db));
 }
 
 /* Behind the query there may be semicolons and comments. */
-static SutraStatus check_rest(const Cursor *cursor, const char *rest, SutraError *err)
+static SutraStatus check_rest(Cursor *cursor, const char *rest, SutraError *err)
 {
     sqlite3 *db = connection_of(cursor)->db;
     sqlite3_stmt *more = NULL;
@@ -321,9 +323,10 @@ static SutraStatus begin(Cursor *cursor, SutraError *err)
     return status;
 }
 
-static int fail(Cursor *cursor, const SutraError *err)
+static int fail(const Cursor *cursor, const SutraError *err)
 {
-    return sql_table_fail(cursor->base.pVtab, "sutra_embed_rows", err);
+    int code = sql_table_fail(cursor->base.pVtab, "sutra_embed_rows", err);
+    return code == SQLITE_ERROR && cursor->code ? cursor->code : code;
 }
 
 static int filter(sqlite3_vtab_cursor *base, int which, const char *unused, int count,

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -138,6 +139,41 @@ static void queries_within_queries_end(void **state)
     sql_run(at->db, "DROP TABLE q");
 }
 
+static int interrupt(void *db)
+{
+    sqlite3_interrupt(db);
+    return 0;
+}
+
+/* The code is the query's, by which a caller knows whether to try again. */
+static void codes_of_the_query(void **state)
+{
+    static const char rows[] = "SELECT count(*) FROM sutra_embed_rows('WITH RECURSIVE n(i) AS "
+                               "(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 90000) SELECT i, "
+                               "NULL FROM n WHERE i > 89998')";
+    const SqlCase *at = *state;
+    char path[512], statement[600];
+    snprintf(path, sizeof path, "%s/busy.db", at->cache);
+    sqlite3 *db = sql_open(path);
+    sql_run(db, "CREATE TABLE b(x)");
+    snprintf(statement, sizeof statement, "ATTACH '%s' AS other", path);
+    sqlite3 *reader = sql_open(":memory:");
+    sqlite3_busy_timeout(reader, 0);
+    sql_run(reader, statement);
+    sql_run(db, "BEGIN EXCLUSIVE");
+    assert_int_equal(sqlite3_exec(reader,
+                                  "SELECT * FROM sutra_embed_rows('SELECT 1, x FROM other.b')",
+                                  NULL, NULL, NULL),
+                     SQLITE_BUSY);
+    sqlite3_progress_handler(reader, 1000, interrupt, reader);
+    assert_int_equal(sqlite3_exec(reader, rows, NULL, NULL, NULL), SQLITE_INTERRUPT);
+    sqlite3_progress_handler(reader, 0, NULL, NULL);
+    assert_int_equal(sql_number(reader, rows), 2);
+    sqlite3_close(reader);
+    sqlite3_close(db);
+    assert_int_equal(unlink(path), 0);
+}
+
 static void errors(void **state)
 {
     static const struct {
@@ -201,6 +237,7 @@ int main(void)
         cmocka_unit_test(errors),
         cmocka_unit_test(a_table_grows_by_its_own_rows),
         cmocka_unit_test(queries_within_queries_end),
+        cmocka_unit_test(codes_of_the_query),
     };
     return cmocka_run_group_tests(tests, fill, sql_tear_down);
 }
