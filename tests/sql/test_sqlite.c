@@ -318,6 +318,8 @@ static void errors(void **state)
         {"SELECT sutra_embed('a', '" SQL_NAME "', '{')", "options: not a JSON object"},
         {"SELECT sutra_embed('a', '" SQL_NAME "', '[1]')", "options: not a JSON object"},
         {"SELECT sutra_embed('a', '" SQL_NAME "', '')", "options: not a JSON object"},
+        {"SELECT sutra_embed('a', '" SQL_NAME "', printf('{%.*c}', 65536, ' '))",
+         "options: more than 65536 bytes"},
         {"SELECT sutra_embed('a', '" SQL_NAME "', 4)", "options is a number, not text"},
         {"SELECT sutra_embed('a', '" SQL_NAME "', '{\"dims\": 4}')",
          "options: unknown key dims; there are dim,"},

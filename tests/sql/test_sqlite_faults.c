@@ -102,12 +102,34 @@ static void memory_of_the_library(void **state)
     assert_true(failures > 0);
 }
 
+static uint64_t allocations_of_tokens(sqlite3 *db, int words)
+{
+    char statement[128];
+    snprintf(statement, sizeof statement,
+             "SELECT sutra_tokens(replace(printf('%%.*c', %d, 'a'), 'a', 'a '))", words);
+    uint64_t before = su_memory_allocations();
+    assert_int_equal(sql_number(db, statement), words + 2);
+    return su_memory_allocations() - before;
+}
+
+/* Tokens are counted, and not kept: a text of any length takes what one of the model's does. */
+static void counting_takes_no_memory(void **state)
+{
+    const SqlCase *at = *state;
+    su_memory_fail_after(INT64_MAX, false);
+    uint64_t few = allocations_of_tokens(at->db, SQL_TOKENS);
+    assert_true(few > 0);
+    assert_int_equal(allocations_of_tokens(at->db, 100000), few);
+    su_memory_fail_after(-1, false);
+}
+
 /* The connection of the case stays open: without it the engine would begin and end each time. */
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_of_sqlite),
         cmocka_unit_test(memory_of_the_library),
+        cmocka_unit_test(counting_takes_no_memory),
     };
     if (sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real) != SQLITE_OK) return 1;
     sqlite3_mem_methods own = real;
