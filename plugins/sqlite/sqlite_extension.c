@@ -7,7 +7,8 @@
 enum { OLDEST_SQLITE = 3031000 }; /* SQLITE_DIRECTONLY */
 
 /* What a schema may call must not open files of its choice, and must mean the same for ever: so a
- * function that uses the default model is for statements alone. sutra_model opens paths. */
+ * function that uses the default model is for statements alone (not sutra_chunks, whose arguments
+ * SQLite does not tell apart). sutra_model opens paths. */
 enum {
     ANYWHERE = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
     TRUSTED = SQLITE_UTF8 | SQLITE_DETERMINISTIC,
