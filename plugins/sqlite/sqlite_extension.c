@@ -119,13 +119,37 @@ void sql_error_set(SutraError *err, SutraStatus status, const char *format, ...)
         if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';
 }
 
+/* Bytes of the code point at c, which a zero ends; 0: not UTF-8. */
+static size_t code_point_size(const unsigned char *c)
+{
+    size_t size = c[0] < 0x80 ? 1 : c[0] < 0xc2 ? 0 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : 4;
+    for (size_t i = 1; i < size; i++)
+        if ((c[i] & 0xc0) != 0x80) return 0;
+    unsigned start = size < 3 ? 0 : (unsigned)c[0] << 8 | c[1];
+    bool overlong =
+        (start >> 8 == 0xe0 && start < 0xe0a0) || (start >> 8 == 0xf0 && start < 0xf090);
+    bool surrogate = start >> 8 == 0xed && start >= 0xeda0;
+    return overlong || surrogate || start >= 0xf490 ? 0 : size;
+}
+
+char *sql_error_line(const char *function, const SutraError *err)
+{
+    char *line = sqlite3_mprintf("%s: %s", function, err->message + err->reason);
+    for (char *c = line; c && *c;) {
+        size_t size = code_point_size((const unsigned char *)c);
+        if (!size) *c = '?';
+        c += size ? size : 1;
+    }
+    return line;
+}
+
 void sql_fail(sqlite3_context *context, const char *function, const SutraError *err)
 {
     if (err->status == SUTRA_E_MEMORY) {
         sqlite3_result_error_nomem(context);
         return;
     }
-    char *line = sqlite3_mprintf("%s: %s", function, err->message + err->reason);
+    char *line = sql_error_line(function, err);
     if (line)
         sqlite3_result_error(context, line, -1);
     else

@@ -353,6 +353,8 @@ static void errors(void **state)
         {"SELECT sutra_distance_cosine(printf('[1%.*c]', 5000000, ' '), '[1]')",
          "vector a has 5000003 bytes of JSON, more than 4194304"},
         {"SELECT sutra_embed('a', 'x' || char(10) || 'y/z/' || char(27))", "x?y/z/? is a path"},
+        {"SELECT sutra_embed('a', CAST(x'c3a9ff41eda080' AS TEXT))", "\xc3\xa9?A???: not"},
+        {"SELECT * FROM sutra_chunks('a', CAST(x'41ff' AS TEXT))", "sutra_chunks: A?: not"},
         {"SELECT * FROM sutra_chunks", "sutra_chunks: no text is given"},
         {"SELECT * FROM sutra_chunks(7)", "sutra_chunks: the text is a number"},
         {"SELECT * FROM sutra_chunks(CAST(x'ff' AS TEXT))", "UTF-8"},
