@@ -17,10 +17,11 @@ trap 'rm -rf "$work"' EXIT
 # {"index": 0, "id": …, "embedding": [0.1, …], …}: its numbers are the elements of a vector
 dim=$(head -n 1 "$work/vectors.jsonl" | python3 -c 'import json, sys; print(len(json.loads(sys.stdin.readline())["embedding"]))')
 
-# COPY takes a line as one value of JSON: neither of these two characters is ever in one.
+# COPY takes a line as one value of JSON: neither of these two characters is ever in one, nor is a carriage return, but
+# at the end of lines.
 copy() {
     printf "COPY %s(line) FROM STDIN WITH (FORMAT csv, QUOTE E'\\\\x01', DELIMITER E'\\\\x02');\n" "$1"
-    cat "$2"
+    tr -d '\r' <"$2"
     printf '\n\\.\n'
 }
 {

@@ -95,6 +95,6 @@ int sql_table_fail(sqlite3_vtab *table, const char *function, const SutraError *
 {
     if (err->status == SUTRA_E_MEMORY) return SQLITE_NOMEM;
     sqlite3_free(table->zErrMsg);
-    table->zErrMsg = sqlite3_mprintf("%s: %s", function, err->message + err->reason);
+    table->zErrMsg = sql_error_line(function, err);
     return table->zErrMsg ? SQLITE_ERROR : SQLITE_NOMEM;
 }

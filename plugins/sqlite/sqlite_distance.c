@@ -6,6 +6,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { MOST_JSON = 4 << 20 };
+
 typedef struct Floats {
     uint32_t dim;
     float values[]; /* [dim] */
@@ -70,10 +72,15 @@ static SutraStatus read_numbers(const json_t *array, char name, Vector *vector, 
 static SutraStatus read_text(sqlite3_value *value, char name, Vector *vector, SutraError *err)
 {
     json_error_t error;
+    size_t size = (size_t)sqlite3_value_bytes(value);
     vector->is_read = true;
+    /* Parsed, an element takes ten times the memory of its shortest text. */
+    if (size > MOST_JSON)
+        return sql_raise(err, SUTRA_E_LIMIT, "vector %c has %zu bytes of JSON, more than %d", name,
+                         size, MOST_JSON);
     const char *text = (const char *)sqlite3_value_text(value);
     if (!text) return sql_raise(err, SUTRA_E_MEMORY, "out of memory for a vector");
-    json_t *array = json_loadb(text, (size_t)sqlite3_value_bytes(value), 0, &error);
+    json_t *array = json_loadb(text, size, JSON_DECODE_INT_AS_REAL, &error);
     if (!array && json_error_code(&error) == json_error_out_of_memory)
         return sql_raise(err, SUTRA_E_MEMORY, "out of memory for a vector");
     SutraStatus status = json_is_array(array)
@@ -105,19 +112,25 @@ static SutraStatus read_vector(sqlite3_context *context, sqlite3_value **values,
     }
 }
 
+/* In float64, whose range has the squares of all floats. */
 static SutraStatus compare(const Vector *a, const Vector *b, double *distance, SutraError *err)
 {
-    float cosine;
+    double dot = 0, squares_a = 0, squares_b = 0;
     if (a->dim != b->dim)
         return sql_raise(err, SUTRA_E_ARGUMENT, "vector a has %u elements, vector b %u", a->dim,
                          b->dim);
-    SutraStatus status =
-        sutra_similarity(SUTRA_F32, a->dim, a->values, 1, b->values, 1, &cosine, err);
-    if (status != SUTRA_OK) return status;
-    if (isnan(cosine))
+    for (uint32_t i = 0; i < a->dim; i++) {
+        double x = a->values[i], y = b->values[i];
+        dot += x * y;
+        squares_a += x * x;
+        squares_b += y * y;
+    }
+    if (!isfinite(squares_a) || !isfinite(squares_b))
         return sql_raise(err, SUTRA_E_NUMERIC, "a vector has an element that is NaN or infinite");
+    double length = sqrt(squares_a) * sqrt(squares_b);
+    double cosine = length > 0 ? dot / length : 0;
     /* Rounding may take a cosine past its bounds. */
-    *distance = 1.0 - fmin(fmax((double)cosine, -1.0), 1.0);
+    *distance = 1.0 - fmin(fmax(cosine, -1.0), 1.0);
     return SUTRA_OK;
 }
 

@@ -117,7 +117,8 @@ void sql_tokens(sqlite3_context *context, int count, sqlite3_value **values)
     SutraStatus status = get_text(values[0], &input, &err);
     if (status == SUTRA_OK && !input.text) return;
     if (status == SUTRA_OK) status = get_model(connection, count, values, &model, &err);
-    if (status == SUTRA_OK) status = sutra_tokenize(model->model, &input, 1, 0, &tokens, &err);
+    if (status == SUTRA_OK)
+        status = sutra_tokenize(model->model, &input, 1, model->info.max_tokens, &tokens, &err);
     if (status == SUTRA_OK) status = sutra_tokens_view(tokens, &view, &err);
     if (status == SUTRA_OK)
         sqlite3_result_int64(context, view.tokens_seen[0]);

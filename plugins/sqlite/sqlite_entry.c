@@ -6,10 +6,16 @@ SQLITE_EXTENSION_INIT1
 
 SUTRA_API int sqlite3_sutra_init(sqlite3 *db, char **message, const sqlite3_api_routines *api);
 
+/* As SQLITE_EXTENSION_INIT2, once: there may be two SQLite libraries in a process, such as those of
+ * two Python modules, and nothing of one may be freed or read by the other. */
 int sqlite3_sutra_init(sqlite3 *db, char **message, const sqlite3_api_routines *api)
 {
-    /* What SQLITE_EXTENSION_INIT2 does, of which other threads may be reading the result. */
-    if (__atomic_load_n(&sqlite3_api, __ATOMIC_ACQUIRE) != api)
-        __atomic_store_n(&sqlite3_api, api, __ATOMIC_RELEASE);
-    return sql_register(db, message);
+    const sqlite3_api_routines *known = __atomic_load_n(&sqlite3_api, __ATOMIC_ACQUIRE);
+    if (!known && __atomic_compare_exchange_n(&sqlite3_api, &known, api, false, __ATOMIC_ACQ_REL,
+                                              __ATOMIC_ACQUIRE))
+        known = api;
+    if (known == api) return sql_register(db, message);
+    *message = api->mprintf("sutra: another SQLite library of this process has loaded this file: "
+                            "give this one a copy of it");
+    return SQLITE_ERROR;
 }

@@ -7,7 +7,8 @@
 enum { OLDEST_SQLITE = 3031000 }; /* SQLITE_DIRECTONLY */
 
 /* What a schema may call must not open files of its choice, and must mean the same for ever: so a
- * function that uses the default model is for statements alone. sutra_model opens paths. */
+ * function that uses the default model is for statements alone (not sutra_chunks, whose arguments
+ * SQLite does not tell apart). sutra_model opens paths. */
 enum {
     ANYWHERE = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
     TRUSTED = SQLITE_UTF8 | SQLITE_DETERMINISTIC,
@@ -52,15 +53,18 @@ int sql_create_module(SqlConnection *connection, const char *name, const sqlite3
     return sqlite3_create_module_v2(connection->db, name, module, connection, release);
 }
 
-/* Loading it again changes nothing: SQLite replaces no function of a connection that is at work. */
+/* Loading it again changes nothing: SQLite replaces no function of a connection that is at work.
+ * This pragma, unlike the table of its name, does not read the database, which may be locked. */
 static int is_registered(sqlite3 *db, bool *found)
 {
     sqlite3_stmt *statement = NULL;
-    int code =
-        sqlite3_prepare_v2(db, "SELECT 1 FROM pragma_function_list WHERE name = 'sutra_version'",
-                           -1, &statement, NULL);
-    if (code == SQLITE_OK) code = sqlite3_step(statement);
-    *found = code == SQLITE_ROW;
+    int code = sqlite3_prepare_v2(db, "PRAGMA function_list", -1, &statement, NULL);
+    *found = false;
+    while (code == SQLITE_OK && !*found && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+        const char *name = (const char *)sqlite3_column_text(statement, 0);
+        *found = name && strcmp(name, "sutra_version") == 0;
+        code = SQLITE_OK;
+    }
     int closed = sqlite3_finalize(statement);
     return *found || code == SQLITE_DONE ? SQLITE_OK : closed ? closed : code;
 }
@@ -110,6 +114,33 @@ void sql_error_set(SutraError *err, SutraStatus status, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(err->message, sizeof err->message, format, arguments);
     va_end(arguments);
+    /* One line, whatever a name or an id has in it. */
+    for (char *c = err->message; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';
+}
+
+/* Bytes of the code point at c, which a zero ends; 0: not UTF-8. */
+static size_t code_point_size(const unsigned char *c)
+{
+    size_t size = c[0] < 0x80 ? 1 : c[0] < 0xc2 ? 0 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : 4;
+    for (size_t i = 1; i < size; i++)
+        if ((c[i] & 0xc0) != 0x80) return 0;
+    unsigned start = size < 3 ? 0 : (unsigned)c[0] << 8 | c[1];
+    bool overlong =
+        (start >> 8 == 0xe0 && start < 0xe0a0) || (start >> 8 == 0xf0 && start < 0xf090);
+    bool surrogate = start >> 8 == 0xed && start >= 0xeda0;
+    return overlong || surrogate || start >= 0xf490 ? 0 : size;
+}
+
+char *sql_error_line(const char *function, const SutraError *err)
+{
+    char *line = sqlite3_mprintf("%s: %s", function, err->message + err->reason);
+    for (char *c = line; c && *c;) {
+        size_t size = code_point_size((const unsigned char *)c);
+        if (!size) *c = '?';
+        c += size ? size : 1;
+    }
+    return line;
 }
 
 void sql_fail(sqlite3_context *context, const char *function, const SutraError *err)
@@ -118,7 +149,7 @@ void sql_fail(sqlite3_context *context, const char *function, const SutraError *
         sqlite3_result_error_nomem(context);
         return;
     }
-    char *line = sqlite3_mprintf("%s: %s", function, err->message + err->reason);
+    char *line = sql_error_line(function, err);
     if (line)
         sqlite3_result_error(context, line, -1);
     else

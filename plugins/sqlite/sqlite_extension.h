@@ -27,6 +27,7 @@ typedef struct SqlConnection {
     SqlModels *models;
     uint64_t truncated; /* texts that were cut, since the extension was loaded */
     unsigned uses;      /* functions and modules that are registered */
+    unsigned depth;     /* calls of sutra_embed_rows that begin, one within the other */
 } SqlConnection;
 
 /* Registers all functions. Errors: *message, freed by sqlite3_free, or NULL. */
@@ -50,6 +51,10 @@ void sql_error_set(SutraError *err, SutraStatus status, const char *format, ...)
 
 /* The same, and the status; a macro, for which analysers need not look elsewhere. */
 #define sql_raise(err, status, ...) (sql_error_set(err, status, __VA_ARGS__), (status))
+
+/* The error after the function's name, in UTF-8 whatever a name or an id has in it; freed by
+ * sqlite3_free. NULL: no memory. */
+char *sql_error_line(const char *function, const SutraError *err);
 
 /* The function's result becomes the error, after the function's name. */
 void sql_fail(sqlite3_context *context, const char *function, const SutraError *err);

@@ -3,6 +3,8 @@
 #include <jansson.h>
 #include <string.h>
 
+enum { MOST_OPTIONS = 64 * 1024 };
+
 static SutraStatus wrong(SutraError *err, const char *key, const char *wanted)
 {
     return sql_raise(err, SUTRA_E_ARGUMENT, "options: %s must be %s", key, wanted);
@@ -118,6 +120,8 @@ SutraStatus sql_options_read(sqlite3_value *value, SqlOptions *options, SutraErr
     if (sqlite3_value_type(value) == SQLITE_NULL) return SUTRA_OK;
     SutraStatus status = sql_word(value, "options", &text, err);
     if (status != SUTRA_OK) return status;
+    if (sqlite3_value_bytes(value) > MOST_OPTIONS)
+        return sql_raise(err, SUTRA_E_LIMIT, "options: more than %d bytes", MOST_OPTIONS);
     json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, &error);
     if (!object && json_error_code(&error) == json_error_out_of_memory)
         return sql_raise(err, SUTRA_E_MEMORY, "out of memory for options");

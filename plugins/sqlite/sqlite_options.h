@@ -16,7 +16,8 @@ typedef struct SqlOptions {
     char *prompt_name; /* NULL: not given; freed by sqlite3_free */
 } SqlOptions;
 
-/* A value that is NULL is no options. Errors: ARGUMENT, MEMORY; then options holds nothing. */
+/* A value that is NULL is no options. Errors: ARGUMENT, LIMIT (64 KiB), MEMORY; then options holds
+ * nothing. */
 SutraStatus sql_options_read(sqlite3_value *value, SqlOptions *options, SutraError *err);
 void sql_options_clear(SqlOptions *options);
 

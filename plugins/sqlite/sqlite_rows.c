@@ -4,7 +4,7 @@
  *   query ──► block of texts ──► jobs at the engine, MOST_BLOCKS at most ──► rows, in order
  *
  * So the texts meet in batches, while sutra_embed sees one of them at a time. What is read and not
- * taken is bounded; therefore the query must not read the table that its rows are inserted into. */
+ * taken is bounded. In a statement that changes the database SQLite sets all rows aside first. */
 #include "sqlite_arguments.h"
 #include "sqlite_options.h"
 
@@ -13,6 +13,8 @@
 enum { ID, VECTOR, TOKENS, QUERY }; /* columns; from QUERY on, arguments */
 enum { OPTIONS = 2 };               /* argument */
 enum { MOST_BLOCKS = 4, BLOCK_TEXTS = 128, BLOCK_BYTES = 256 * 1024 };
+enum { MOST_DEPTH = 8 };               /* of queries that call sutra_embed_rows */
+enum { FIRST_MATERIALIZED = 3035000 }; /* the SQLite that has WITH … AS MATERIALIZED */
 
 static const char declaration[] = "CREATE TABLE x(id, vector BLOB, tokens INTEGER, query HIDDEN, "
                                   "model HIDDEN, options HIDDEN)";
@@ -38,6 +40,7 @@ typedef struct Cursor {
     size_t first, count;       /* of those in use */
     size_t row, text;          /* of the first one */
     sqlite3_int64 rows;        /* before this one */
+    int code;                  /* what the query failed with; 0: nothing */
     char *texts;               /* of a block that is being made; freed by sqlite3_free */
     size_t size, capacity;     /* bytes */
     size_t sizes[BLOCK_TEXTS]; /* of each of these texts */
@@ -100,38 +103,99 @@ static SqlConnection *connection_of(const Cursor *cursor)
     return ((SqlTable *)cursor->base.pVtab)->connection;
 }
 
-/* What SQLite says of the query. */
-static SutraStatus query_failed(const Cursor *cursor, int code, SutraError *err)
+/* What SQLite says of the query; that it is busy or interrupted the caller wants to know. */
+static SutraStatus query_failed(Cursor *cursor, int code, SutraError *err)
 {
+    cursor->code = code;
     if (code == SQLITE_NOMEM) return sql_raise(err, SUTRA_E_MEMORY, "out of memory");
     return sql_raise(err, SUTRA_E_IO, "query: %s", sqlite3_errmsg(connection_of(cursor)->db));
 }
 
+/* Behind the query there may be semicolons and comments. */
+static SutraStatus check_rest(Cursor *cursor, const char *rest, SutraError *err)
+{
+    sqlite3 *db = connection_of(cursor)->db;
+    sqlite3_stmt *more = NULL;
+    int code = SQLITE_OK;
+    while (code == SQLITE_OK && !more && *rest)
+        code = sqlite3_prepare_v2(db, rest, -1, &more, &rest);
+    sqlite3_finalize(more);
+    if (code == SQLITE_NOMEM) return query_failed(cursor, code, err);
+    if (cursor->query && code == SQLITE_OK && !more) return SUTRA_OK;
+    return sql_raise(err, SUTRA_E_ARGUMENT, "the query is not one statement");
+}
+
+static SutraStatus check_query(const Cursor *cursor, SutraError *err)
+{
+    int columns = sqlite3_column_count(cursor->query);
+    if (!sqlite3_stmt_readonly(cursor->query))
+        return sql_raise(err, SUTRA_E_ARGUMENT, "the query changes the database");
+    if (columns == 2) return SUTRA_OK;
+    return sql_raise(err, SUTRA_E_ARGUMENT,
+                     "the query gives %d columns, and not two: an id and a text", columns);
+}
+
+/* Whether a statement that changes the database is at work, which may be the one around. */
+static bool is_writing(sqlite3 *db)
+{
+    sqlite3_stmt *statement = NULL;
+    while ((statement = sqlite3_next_stmt(db, statement)))
+        if (sqlite3_stmt_busy(statement) && !sqlite3_stmt_readonly(statement)) return true;
+    return false;
+}
+
+/* SQLite sets the query's rows aside before it gives the first one, so that rows which are inserted
+ * meanwhile are none of them. */
+static SutraStatus set_rows_aside(Cursor *cursor, SutraError *err)
+{
+    sqlite3 *db = connection_of(cursor)->db;
+    const char *words = sqlite3_sql(cursor->query);
+    int size = (int)strlen(words);
+    size -= words[size - 1] == ';';
+    char *wrapped =
+        sqlite3_mprintf("WITH aside AS MATERIALIZED (%.*s\n) SELECT * FROM aside", size, words);
+    if (!wrapped) return sql_raise(err, SUTRA_E_MEMORY, "out of memory for the query");
+    sqlite3_finalize(cursor->query);
+    int code = sqlite3_prepare_v2(db, wrapped, -1, &cursor->query, NULL);
+    sqlite3_free(wrapped);
+    return code == SQLITE_OK ? SUTRA_OK : query_failed(cursor, code, err);
+}
+
 static SutraStatus prepare(Cursor *cursor, SutraError *err)
 {
+    sqlite3 *db = connection_of(cursor)->db;
     const char *words, *rest;
     SutraStatus status = sql_word(cursor->arguments.values[0], "the query", &words, err);
     if (status != SUTRA_OK) return status;
-    int code = sqlite3_prepare_v2(connection_of(cursor)->db, words, -1, &cursor->query, &rest);
+    int code = sqlite3_prepare_v2(db, words, -1, &cursor->query, &rest);
     if (code != SQLITE_OK) return query_failed(cursor, code, err);
-    if (!cursor->query || rest[strspn(rest, " \t\r\n;")])
-        return sql_raise(err, SUTRA_E_ARGUMENT, "the query is not one statement");
-    if (!sqlite3_stmt_readonly(cursor->query))
-        return sql_raise(err, SUTRA_E_ARGUMENT, "the query changes the database");
-    if (sqlite3_column_count(cursor->query) != 2)
-        return sql_raise(err, SUTRA_E_ARGUMENT,
-                         "the query gives %d columns, and not two: an id and a text",
-                         sqlite3_column_count(cursor->query));
-    return SUTRA_OK;
+    status = check_rest(cursor, rest, err);
+    if (status == SUTRA_OK) status = check_query(cursor, err);
+    bool set_aside = sqlite3_libversion_number() >= FIRST_MATERIALIZED && is_writing(db);
+    return status == SUTRA_OK && set_aside ? set_rows_aside(cursor, err) : status;
+}
+
+/* Of a long id its begin is enough: whole characters. */
+static int shown_size(const char *word)
+{
+    enum { MOST = 60 };
+    size_t size = strnlen(word, MOST + 1);
+    if (size <= MOST) return (int)size;
+    for (size = MOST; size && (word[size] & 0xc0) == 0x80;) size--;
+    return (int)size;
 }
 
 static SutraStatus row_failed(sqlite3_value *id, SutraError *err)
 {
-    const char *word = id ? (const char *)sqlite3_value_text(id) : NULL;
+    const char *word = NULL;
     char reason[sizeof err->message];
+    if (id)
+        word = sqlite3_value_type(id) == SQLITE_BLOB ? "(a blob)"
+                                                     : (const char *)sqlite3_value_text(id);
+    if (!word) word = "NULL";
     memcpy(reason, err->message, sizeof reason);
     const char *start = reason + err->reason;
-    return sql_raise(err, err->status, "id %.60s: %.400s", word ? word : "NULL", start);
+    return sql_raise(err, err->status, "id %.*s: %.400s", shown_size(word), word, start);
 }
 
 static SutraStatus keep_text(Cursor *cursor, size_t *size, SutraError *err)
@@ -142,7 +206,7 @@ static SutraStatus keep_text(Cursor *cursor, size_t *size, SutraError *err)
     SutraStatus status = sql_check_prompt(cursor->model, &cursor->options, text, *size, err);
     if (status != SUTRA_OK) return status;
     if (!cursor->texts || cursor->capacity - cursor->size < *size) {
-        size_t capacity = 2 * (cursor->size + *size) + BLOCK_BYTES;
+        size_t capacity = cursor->size + *size + BLOCK_BYTES;
         char *texts = sqlite3_realloc64(cursor->texts, capacity);
         if (!texts) return sql_raise(err, SUTRA_E_MEMORY, "out of memory for texts");
         cursor->texts = texts;
@@ -249,13 +313,20 @@ static SutraStatus begin(Cursor *cursor, SutraError *err)
     if (status == SUTRA_OK)
         status = sql_argument_model(&cursor->arguments, connection_of(cursor), &cursor->model, err);
     if (status == SUTRA_OK) status = sql_row_bytes(cursor->model, &cursor->options, &size, err);
+    if (status == SUTRA_OK && connection_of(cursor)->depth == MOST_DEPTH)
+        status =
+            sql_raise(err, SUTRA_E_LIMIT, "more than %d queries within each other", MOST_DEPTH);
+    connection_of(cursor)->depth++;
     if (status == SUTRA_OK) status = prepare(cursor, err);
-    return status == SUTRA_OK ? go_on(cursor, err) : status;
+    if (status == SUTRA_OK) status = go_on(cursor, err);
+    connection_of(cursor)->depth--;
+    return status;
 }
 
-static int fail(Cursor *cursor, const SutraError *err)
+static int fail(const Cursor *cursor, const SutraError *err)
 {
-    return sql_table_fail(cursor->base.pVtab, "sutra_embed_rows", err);
+    int code = sql_table_fail(cursor->base.pVtab, "sutra_embed_rows", err);
+    return code == SQLITE_ERROR && cursor->code ? cursor->code : code;
 }
 
 static int filter(sqlite3_vtab_cursor *base, int which, const char *unused, int count,

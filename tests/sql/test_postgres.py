@@ -122,11 +122,19 @@ class Examples:
         self.assertNotEqual(ran.returncode, 0)
         self.assertRegex(ran.stderr, words)
 
-    def test_what_fails_changes_nothing(self):
-        before = self.database.ask("SELECT count(*), max(id) FROM passages")
+    def test_lines_of_windows(self):
         self.addCleanup(self.write, ROWS)
-        self.refused(ROWS, "there is a table passages already")
-        self.assertEqual(self.database.ask("SELECT count(*), max(id) FROM passages"), before)
+        Path(self.corpus).write_bytes(Path(self.corpus).read_bytes().replace(b"\n", b"\r\n"))
+        self.aside()
+        ran = self.database.run(SOURCE / "examples/postgres/load_vectors.sh", self.corpus)
+        self.assertEqual((ran.returncode, ran.stderr), (0, ""))
+        self.assertEqual(json.loads(self.database.ask("SELECT json_object_agg(id, body) FROM passages")), dict(ROWS))
+        self.database.ask("DROP TABLE passages")
+        if self.kind == "array":
+            self.database.ask("DROP DOMAIN sutra_vector CASCADE")
+
+    def aside(self):
+        """What the load made is kept under other names until the test ends."""
         self.database.ask("ALTER TABLE passages RENAME TO kept")
         self.addCleanup(self.database.ask, "ALTER TABLE kept RENAME TO passages")
         if self.kind == "array":  # one domain, of one length
@@ -134,6 +142,13 @@ class Examples:
             self.addCleanup(self.database.ask, "ALTER DOMAIN kept_vector RENAME TO sutra_vector")
             self.database.ask("ALTER FUNCTION cosine_distance RENAME TO kept_distance")
             self.addCleanup(self.database.ask, "ALTER FUNCTION kept_distance RENAME TO cosine_distance")
+
+    def test_what_fails_changes_nothing(self):
+        before = self.database.ask("SELECT count(*), max(id) FROM passages")
+        self.addCleanup(self.write, ROWS)
+        self.refused(ROWS, "there is a table passages already")
+        self.assertEqual(self.database.ask("SELECT count(*), max(id) FROM passages"), before)
+        self.aside()
         for rows, words in (([("a", "x"), ("a", "y")], "duplicate key|unique"), ([("a", "x\0y")], "u0000|NUL")):
             self.refused(rows, words)
             self.assertEqual(self.database.ask("SELECT to_regclass('passages') IS NULL"), "t")

@@ -11,6 +11,9 @@
 
 #include <cmocka.h>
 
+int sqlite3_sutra_init(sqlite3 *db, char **message, const struct sqlite3_api_routines *api);
+extern const struct sqlite3_api_routines *sqlite3_api; /* what it was called with */
+
 static const char long_text[] = "a b c d e f g h i j k l m n o p a b c d e f g h i j k l m n o p "
                                 "a b c d e f g h i j k l m n o p a b c d e f g h i j k l m n o p a";
 
@@ -106,9 +109,15 @@ static void distances(void **state)
     static const struct {
         const char *a, *b, *distance;
     } rows[] = {
-        {"'[1, 0]'", "'[0, 1]'", "1.0"},  {"'[1, 0]'", "'[2.5, 0]'", "0.0"},
-        {"'[1, 0]'", "'[-3, 0]'", "2.0"}, {"'[3, 4]'", "'[4, 3]'", "0.04"},
-        {"'[0, 0]'", "'[4, 3]'", "1.0"},  {"x'0000803f'", "x'00000040'", "0.0"}, /* 1, 2 */
+        {"'[1, 0]'", "'[0, 1]'", "1.0"},
+        {"'[1, 0]'", "'[2.5, 0]'", "0.0"},
+        {"'[1, 0]'", "'[-3, 0]'", "2.0"},
+        {"'[3, 4]'", "'[4, 3]'", "0.04"},
+        {"'[0, 0]'", "'[4, 3]'", "1.0"},
+        {"x'0000803f'", "x'00000040'", "0.0"}, /* 1, 2 */
+        {"'[3e38, 3e38]'", "'[2e38, 2e38]'", "0.0"},
+        {"'[1e-30]'", "'[-1e-30]'", "2.0"},
+        {"'[123456789012345678901]'", "'[1]'", "0.0"},
         {"x'0000803f'", "'[-1]'", "2.0"},
     };
     const SqlCase *at = *state;
@@ -309,6 +318,8 @@ static void errors(void **state)
         {"SELECT sutra_embed('a', '" SQL_NAME "', '{')", "options: not a JSON object"},
         {"SELECT sutra_embed('a', '" SQL_NAME "', '[1]')", "options: not a JSON object"},
         {"SELECT sutra_embed('a', '" SQL_NAME "', '')", "options: not a JSON object"},
+        {"SELECT sutra_embed('a', '" SQL_NAME "', printf('{%.*c}', 65536, ' '))",
+         "options: more than 65536 bytes"},
         {"SELECT sutra_embed('a', '" SQL_NAME "', 4)", "options is a number, not text"},
         {"SELECT sutra_embed('a', '" SQL_NAME "', '{\"dims\": 4}')",
          "options: unknown key dims; there are dim,"},
@@ -339,6 +350,11 @@ static void errors(void **state)
         {"SELECT sutra_distance_cosine('[1]', x'0000807f')", "NaN or infinite"},
         {"SELECT sutra_distance_cosine('[1]', '[1e300]')", "NaN or infinite"},
         {"SELECT sutra_distance_cosine('[0]', x'0000c07f')", "NaN or infinite"},
+        {"SELECT sutra_distance_cosine(printf('[1%.*c]', 5000000, ' '), '[1]')",
+         "vector a has 5000003 bytes of JSON, more than 4194304"},
+        {"SELECT sutra_embed('a', 'x' || char(10) || 'y/z/' || char(27))", "x?y/z/? is a path"},
+        {"SELECT sutra_embed('a', CAST(x'c3a9ff41eda080' AS TEXT))", "\xc3\xa9?A???: not"},
+        {"SELECT * FROM sutra_chunks('a', CAST(x'41ff' AS TEXT))", "sutra_chunks: A?: not"},
         {"SELECT * FROM sutra_chunks", "sutra_chunks: no text is given"},
         {"SELECT * FROM sutra_chunks(7)", "sutra_chunks: the text is a number"},
         {"SELECT * FROM sutra_chunks(CAST(x'ff' AS TEXT))", "UTF-8"},
@@ -374,6 +390,41 @@ static void the_file_is_loaded(void **state)
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
+/* Loading needs nothing of the database, which may be locked, or no database at all. */
+static void a_locked_database(void **state)
+{
+    const SqlCase *at = *state;
+    char path[512];
+    snprintf(path, sizeof path, "%s/locked.db", at->cache);
+    sqlite3 *db = sql_open(path), *other;
+    sql_run(db, "CREATE TABLE t(x); BEGIN EXCLUSIVE");
+    assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+    assert_int_equal(sql_number(other, "SELECT length(sutra_embed('a'))"), SQL_DIM * sizeof(float));
+    sqlite3_close(other);
+    sqlite3_close(db);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    for (int i = 0; i < 2000; i++) fputs("no database\n", file);
+    fclose(file);
+    assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+    assert_int_equal(sql_number(other, "SELECT length(sutra_embed('a'))"), SQL_DIM * sizeof(float));
+    sqlite3_close(other);
+    assert_int_equal(unlink(path), 0);
+}
+
+/* Memory of two libraries would be mixed up. */
+static void another_sqlite(void **state)
+{
+    const SqlCase *at = *state;
+    void *other[128]; /* the first functions of the same library, sqlite3_mprintf among them */
+    char *message = NULL;
+    memcpy(other, sqlite3_api, sizeof other);
+    assert_int_equal(sqlite3_sutra_init(at->db, &message, (const void *)other), SQLITE_ERROR);
+    assert_non_null(strstr(message, "another SQLite library of this process"));
+    sqlite3_free(message);
+    assert_int_equal(sqlite3_sutra_init(at->db, &message, sqlite3_api), SQLITE_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -391,6 +442,8 @@ int main(void)
         cmocka_unit_test(what_a_schema_may_call),
         cmocka_unit_test(a_model_that_wants_prompts),
         cmocka_unit_test(errors),
+        cmocka_unit_test(a_locked_database),
+        cmocka_unit_test(another_sqlite),
         cmocka_unit_test(the_file_is_loaded),
     };
     return cmocka_run_group_tests(tests, sql_set_up, sql_tear_down);

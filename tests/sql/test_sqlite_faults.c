@@ -40,6 +40,7 @@ static const char *const statements[] = {
     "SELECT sutra_distance_cosine('[1, 2]', v) FROM t",
     "SELECT count(chunk) FROM t, sutra_chunks(x || ' c d e f', NULL, 6)",
     "SELECT count(vector) FROM sutra_embed_rows('SELECT id, x FROM t', NULL, '{\"dim\": 8}')",
+    "INSERT INTO t(id, v) SELECT id, vector FROM sutra_embed_rows('SELECT id, x FROM t; -- all')",
 };
 
 /* A connection of its own, so that models are opened too. */
@@ -101,12 +102,34 @@ static void memory_of_the_library(void **state)
     assert_true(failures > 0);
 }
 
+static uint64_t allocations_of_tokens(sqlite3 *db, int words)
+{
+    char statement[128];
+    snprintf(statement, sizeof statement,
+             "SELECT sutra_tokens(replace(printf('%%.*c', %d, 'a'), 'a', 'a '))", words);
+    uint64_t before = su_memory_allocations();
+    assert_int_equal(sql_number(db, statement), words + 2);
+    return su_memory_allocations() - before;
+}
+
+/* Tokens are counted, and not kept: a text of any length takes what one of the model's does. */
+static void counting_takes_no_memory(void **state)
+{
+    const SqlCase *at = *state;
+    su_memory_fail_after(INT64_MAX, false);
+    uint64_t few = allocations_of_tokens(at->db, SQL_TOKENS);
+    assert_true(few > 0);
+    assert_int_equal(allocations_of_tokens(at->db, 100000), few);
+    su_memory_fail_after(-1, false);
+}
+
 /* The connection of the case stays open: without it the engine would begin and end each time. */
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_of_sqlite),
         cmocka_unit_test(memory_of_the_library),
+        cmocka_unit_test(counting_takes_no_memory),
     };
     if (sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real) != SQLITE_OK) return 1;
     sqlite3_mem_methods own = real;

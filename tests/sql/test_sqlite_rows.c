@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -91,6 +92,88 @@ static void ids_are_values_of_any_type(void **state)
         "1,2.5,'x''y',X'00FF',NULL");
 }
 
+/* Rows that a statement inserts are none of the query's, in whatever way it ends. */
+static void a_table_grows_by_its_own_rows(void **state)
+{
+    static const char *const ends[] = {"", ";", "; ;", " -- all;", "; /* all */ -- rows"};
+    const SqlCase *at = *state;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        char statement[256];
+        sql_run(at->db, "CREATE TABLE o AS SELECT id, x FROM t WHERE x > ''");
+        snprintf(statement, sizeof statement,
+                 "INSERT INTO o SELECT -id, CAST(vector AS TEXT) FROM "
+                 "sutra_embed_rows('SELECT id, x FROM o%s') LIMIT 9999",
+                 ends[i]);
+        sql_run(at->db, statement);
+        assert_int_equal(sql_number(at->db, "SELECT count(*) FROM o"), 2572);
+        assert_int_equal(sql_number(at->db, "SELECT min(id = -1) FROM o WHERE rowid = 1287"), 1);
+        sql_run(at->db, "DROP TABLE o");
+    }
+    sql_check_error(at->db,
+                    "CREATE TABLE o AS SELECT id FROM sutra_embed_rows('SELECT 5, ''a'', 6')",
+                    "the query gives 3 columns");
+}
+
+/* A query that is read from a table may call for itself. */
+static void queries_within_queries_end(void **state)
+{
+    const SqlCase *at = *state;
+    sql_run(at->db, "CREATE TABLE q AS SELECT 'SELECT id, x FROM t LIMIT 3' AS words, 0 AS n;"
+                    "INSERT INTO q SELECT 'SELECT id, ''a'' FROM sutra_embed_rows((SELECT words "
+                    "FROM q WHERE n = ' || value || '))', value + 1 FROM "
+                    "(WITH RECURSIVE c(value) AS (SELECT 0 UNION ALL SELECT value + 1 FROM c WHERE "
+                    "value < 9) SELECT value FROM c);"
+                    "INSERT INTO q VALUES('SELECT 1, id FROM sutra_embed_rows((SELECT words FROM q "
+                    "WHERE n = 99))', 99)");
+    static const char rows[] =
+        "SELECT count(*) FROM sutra_embed_rows((SELECT words FROM q WHERE n = %d))";
+    char statement[128];
+    snprintf(statement, sizeof statement, rows, 7);
+    assert_int_equal(sql_number(at->db, statement), 3);
+    snprintf(statement, sizeof statement, rows, 8);
+    sql_check_error(at->db, statement, "more than 8 queries within each other");
+    snprintf(statement, sizeof statement, rows, 99);
+    sql_check_error(at->db, statement, "more than 8 queries within each other");
+    snprintf(statement, sizeof statement, rows, 7);
+    assert_int_equal(sql_number(at->db, statement), 3);
+    sql_run(at->db, "DROP TABLE q");
+}
+
+static int interrupt(void *db)
+{
+    sqlite3_interrupt(db);
+    return 0;
+}
+
+/* The code is the query's, by which a caller knows whether to try again. */
+static void codes_of_the_query(void **state)
+{
+    static const char rows[] = "SELECT count(*) FROM sutra_embed_rows('WITH RECURSIVE n(i) AS "
+                               "(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 90000) SELECT i, "
+                               "NULL FROM n WHERE i > 89998')";
+    const SqlCase *at = *state;
+    char path[512], statement[600];
+    snprintf(path, sizeof path, "%s/busy.db", at->cache);
+    sqlite3 *db = sql_open(path);
+    sql_run(db, "CREATE TABLE b(x)");
+    snprintf(statement, sizeof statement, "ATTACH '%s' AS other", path);
+    sqlite3 *reader = sql_open(":memory:");
+    sqlite3_busy_timeout(reader, 0);
+    sql_run(reader, statement);
+    sql_run(db, "BEGIN EXCLUSIVE");
+    assert_int_equal(sqlite3_exec(reader,
+                                  "SELECT * FROM sutra_embed_rows('SELECT 1, x FROM other.b')",
+                                  NULL, NULL, NULL),
+                     SQLITE_BUSY);
+    sqlite3_progress_handler(reader, 1000, interrupt, reader);
+    assert_int_equal(sqlite3_exec(reader, rows, NULL, NULL, NULL), SQLITE_INTERRUPT);
+    sqlite3_progress_handler(reader, 0, NULL, NULL);
+    assert_int_equal(sql_number(reader, rows), 2);
+    sqlite3_close(reader);
+    sqlite3_close(db);
+    assert_int_equal(unlink(path), 0);
+}
+
 static void errors(void **state)
 {
     static const struct {
@@ -107,7 +190,21 @@ static void errors(void **state)
          "the query changes the database"},
         {"SELECT * FROM sutra_embed_rows('SELECT x FROM t')",
          "the query gives 1 columns, and not two: an id and a text"},
+        {"SELECT * FROM sutra_embed_rows('SELECT 1, 2; nonsense')",
+         "the query is not one statement"},
+        {"SELECT * FROM sutra_embed_rows('-- nothing')", "the query is not one statement"},
+        {"SELECT * FROM sutra_embed_rows('BEGIN')", "the query gives 0 columns"},
+        {"SELECT * FROM sutra_embed_rows('ATTACH '':memory:'' AS a')", "the query gives 0 columns"},
+        {"SELECT * FROM sutra_embed_rows('PRAGMA user_version = 3')",
+         "the query changes the database"},
         {"SELECT * FROM sutra_embed_rows('SELECT 5, 7')", "id 5: the text is a number"},
+        {"SELECT * FROM sutra_embed_rows('SELECT ''a'' || char(10) || ''b'', 7')",
+         "id a?b: the text is a number"},
+        {"SELECT * FROM sutra_embed_rows('SELECT x''ff0a'', 7')", "id (a blob): the text"},
+        {"SELECT * FROM sutra_embed_rows('SELECT printf(''%.59c\xc3\xa9z'', ''x''), 7')",
+         "xxxx: the text"},
+        {"SELECT * FROM sutra_embed_rows('SELECT printf(''%.58c\xc3\xa9z'', ''x''), 7')",
+         "xxxx\xc3\xa9: the text"},
         {"SELECT * FROM sutra_embed_rows('SELECT 5, x''00''')", "id 5: the text is a blob"},
         {"SELECT * FROM sutra_embed_rows('SELECT ''n'', CAST(x''ff'' AS TEXT)')", "id n: "},
         {"SELECT * FROM sutra_embed_rows('SELECT id, CASE WHEN id = 1400 THEN CAST(x''ff'' AS "
@@ -132,9 +229,15 @@ static void errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_column_is_filled),         cmocka_unit_test(another_table_is_filled),
-        cmocka_unit_test(few_rows_are_enough),        cmocka_unit_test(it_runs_again_for_each_row),
-        cmocka_unit_test(ids_are_values_of_any_type), cmocka_unit_test(errors),
+        cmocka_unit_test(a_column_is_filled),
+        cmocka_unit_test(another_table_is_filled),
+        cmocka_unit_test(few_rows_are_enough),
+        cmocka_unit_test(it_runs_again_for_each_row),
+        cmocka_unit_test(ids_are_values_of_any_type),
+        cmocka_unit_test(errors),
+        cmocka_unit_test(a_table_grows_by_its_own_rows),
+        cmocka_unit_test(queries_within_queries_end),
+        cmocka_unit_test(codes_of_the_query),
     };
     return cmocka_run_group_tests(tests, fill, sql_tear_down);
 }
