@@ -6,7 +6,7 @@ Every engine gets the same float32 rows in memory. "read" is the time to add the
 thread: what no search of one query can beat. Each figure is the median of the rounds, in which engines take turns.
 FAISS and NumPy are limited to as many threads; NumPy's top k is argpartition. The best k of all must agree but for
 rounding: scores are compared. NumPy's threads are told not to wait at work for more than a moment
-(OPENBLAS_THREAD_TIMEOUT): by default they take the cores from whoever comes after them for some 100 ms.
+(OPENBLAS_THREAD_TIMEOUT): by default they take the cores from whoever comes after them.
 """
 
 import argparse

@@ -30,7 +30,7 @@ sys.path[:0] = [str(SOURCE / "tests/hub"), str(SOURCE / "tests/server")]
 from hub_server import Hub  # noqa: E402
 from serve_case import Server  # noqa: E402
 
-MODEL = Path(os.environ["SUTRA_TEST_MODEL"])
+MODEL = Path(os.environ.get("SUTRA_TEST_MODEL", SOURCE / ".cache/model"))
 NUMBER = r"-?\d+\.\d+"
 NOT_RUN = ("make", "pip", "curl", "sutra serve")
 MODULES = {".": "sutra", "langchain-core": "langchain_core"}
