@@ -33,10 +33,10 @@ class Start(unittest.TestCase):
             self.assertEqual(done.returncode, 1)
             self.assertRegex(done.stderr, r"^sutra: serving needs libsutra-server\.so\.0, which cannot be opened: .*\n$")
 
-
     @unittest.skipUnless(Path("/proc/self/fd").exists(), "no /proc")
     def test_without_standard_streams_messages_go_into_nothing_else(self):
-        with subprocess.Popen(["bash", "-c", f"exec {PROGRAM} serve -m {MODEL} --port 0 <&- >&- 2>&-"]) as process:
+        command = ["bash", "-c", f"exec {PROGRAM} serve -m {MODEL} --port 0 <&- >&- 2>&-"]
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
             folder = f"/proc/{process.pid}/fd"
             files = {}
             while not any(name.startswith("socket:") for name in files.values()):  # until it listens
@@ -44,10 +44,10 @@ class Start(unittest.TestCase):
                 for fd in os.listdir(folder):
                     with contextlib.suppress(FileNotFoundError):
                         files[fd] = os.readlink(f"{folder}/{fd}")
-            for fd in "012":
-                self.assertEqual(os.readlink(f"{folder}/{fd}"), "/dev/null")
+            streams = [os.readlink(f"{folder}/{fd}") for fd in "012"]
             process.terminate()
             self.assertEqual(process.wait(), 0)
+            self.assertEqual(streams, ["/dev/null"] * 3)
 
 
 class Stop(unittest.TestCase):
