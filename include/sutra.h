@@ -20,6 +20,8 @@
  *                 SutraStream: one thread that pushes, one that takes.
  *                 Callbacks run on a thread of the engine's, one at a time, must not block, and may
  *                 call sutra_submit and sutra_job_cancel only.
+ *                 Threads of the engine's have signals blocked, but SIGPROF and those of faults:
+ *                 handlers run on threads of the program's.
  *                 After fork() a child may free what its parent made, which of an engine gives
  *                 nothing back, and use models. Calls on such an engine fail with ARGUMENT: a
  *                 child makes its own.

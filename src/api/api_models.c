@@ -16,6 +16,7 @@
 #include "base/memory.h"
 #include "base/process.h"
 #include "base/status.h"
+#include "base/thread_start.h"
 #include "model/model.h"
 #include "pipeline/engine.h"
 
@@ -375,7 +376,7 @@ SutraStatus sutra_models_create(const SutraModelsOptions *options, SutraModels *
     pthread_mutex_init(&models->lock, NULL);
     su_deadline_condition(&models->stopped);
     pthread_cond_init(&models->changed, NULL);
-    if (models->idle_ns && pthread_create(&models->watcher, NULL, watch, models) != 0) {
+    if (models->idle_ns && !su_thread_start(&models->watcher, watch, models)) {
         sutra_models_free(models);
         SU_RAISE(err, SUTRA_E_LIMIT, "could not start the thread that closes idle models");
     }

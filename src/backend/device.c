@@ -5,6 +5,7 @@
 #include "base/deadline.h"
 #include "base/status.h"
 #include "base/thread_cores.h"
+#include "base/thread_start.h"
 
 #include <string.h>
 
@@ -228,7 +229,7 @@ static void *serve(void *arg)
 
 static SutraStatus start_lane(SuDevice *device, SuLane *lane, SutraError *err)
 {
-    if (pthread_create(&lane->thread, NULL, serve, lane) != 0)
+    if (!su_thread_start(&lane->thread, serve, lane))
         SU_RAISE(err, SUTRA_E_LIMIT, "device \"%s\": its threads could not be started",
                  device->name.text);
     lane->started = true;

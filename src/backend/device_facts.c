@@ -4,6 +4,7 @@
 #include "base/deadline.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "base/thread_start.h"
 
 /* Of who asks and of the thread that calls; the last of them frees it. */
 typedef struct Question {
@@ -100,7 +101,7 @@ SutraStatus su_device_facts(const SuDeviceName *name, const SutraBackend *backen
     q->backend = backend;
     q->function = "device_count";
     pthread_t thread;
-    int failed = pthread_create(&thread, NULL, answer, q);
+    bool failed = !su_thread_start(&thread, answer, q);
     if (!failed) pthread_detach(thread);
     pthread_mutex_lock(&q->lock);
     SutraStatus status;

@@ -4,6 +4,7 @@
 #include "backend/device_pool_parts.h"
 #include "base/deadline.h"
 #include "base/status.h"
+#include "base/thread_start.h"
 
 #include <stdio.h>
 
@@ -109,7 +110,7 @@ static void *keep(void *arg)
 
 SutraStatus su_device_keeper_start(SuDevicePool *pool, SutraError *err)
 {
-    if (pthread_create(&pool->keeper, NULL, keep, pool) != 0)
+    if (!su_thread_start(&pool->keeper, keep, pool))
         SU_RAISE(err, SUTRA_E_LIMIT, "the thread that looks after devices could not be started");
     pool->keeper_runs = true;
     return SUTRA_OK;

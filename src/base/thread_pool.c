@@ -11,6 +11,7 @@
 
 #include "base/cpu_relax.h"
 #include "base/memory.h"
+#include "base/thread_start.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -179,7 +180,7 @@ SutraStatus su_thread_pool_create(uint32_t num_threads, SuThreadPool **out, Sutr
     for (uint32_t i = 0; i + 1 < num_threads; i++) {
         struct Worker *worker = &pool->workers[i];
         *worker = (struct Worker){.pool = pool};
-        if (pthread_create(&worker->thread, NULL, worker_main, worker) != 0) {
+        if (!su_thread_start(&worker->thread, worker_main, worker)) {
             stop_workers(pool, i);
             SU_RAISE(err, SUTRA_E_LIMIT, "could start only %u of %u threads", i + 1, num_threads);
         }

@@ -12,6 +12,7 @@
 
 #include "base/deadline.h"
 #include "base/status.h"
+#include "base/thread_start.h"
 #include "pipeline/scheduler.h"
 
 #include <string.h>
@@ -280,7 +281,7 @@ static SutraStatus admit(SuJobQueue *queue, SutraJob *job, const SutraEmbedOptio
         SU_TRY(wait_in_line(queue, job, options->timeout_ns, err));
     if (queue->stop) SU_RAISE(err, SUTRA_E_CANCELLED, "the engine is being freed");
     if (job->callback && !job->quick && !queue->notifying) {
-        if (pthread_create(&queue->notifier, NULL, notify, queue) != 0)
+        if (!su_thread_start(&queue->notifier, notify, queue))
             SU_RAISE(err, SUTRA_E_LIMIT, "could not start the thread of the callbacks");
         queue->notifying = true;
     }

@@ -6,6 +6,7 @@
 #include "base/cpu_relax.h"
 #include "base/deadline.h"
 #include "base/status.h"
+#include "base/thread_start.h"
 #include "pipeline/batch_run.h"
 #include "pipeline/request_list.h"
 
@@ -505,7 +506,7 @@ static void *host(void *arg)
 SutraStatus su_scheduler_submit(SuScheduler *s, SuRequest *request, SutraError *err)
 {
     pthread_mutex_lock(&s->lock);
-    if (!s->hosting && pthread_create(&s->host, NULL, host, s) != 0) {
+    if (!s->hosting && !su_thread_start(&s->host, host, s)) {
         pthread_mutex_unlock(&s->lock);
         SU_RAISE(err, SUTRA_E_LIMIT, "could not start the thread that runs jobs");
     }

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -70,6 +71,33 @@ static void rank_0_is_the_caller_and_ranks_are_distinct_threads(void **state)
     for (int i = 0; i < MOST; i++)
         for (int j = 0; j < i; j++) assert_false(pthread_equal(threads[i].id, threads[j].id));
     su_thread_pool_free(pool);
+}
+
+static void record_mask(void *arg, uint32_t rank)
+{
+    pthread_sigmask(SIG_SETMASK, NULL, &((sigset_t *)arg)[rank]);
+}
+
+static void signals_are_left_to_the_program(void **state)
+{
+    (void)state;
+    SuThreadPool *pool;
+    sigset_t before, masks[4];
+    pthread_sigmask(SIG_SETMASK, NULL, &before);
+    assert_int_equal(su_thread_pool_create(4, &pool, NULL), SUTRA_OK);
+    su_thread_pool_run(pool, 4, record_mask, masks);
+    su_thread_pool_free(pool);
+    for (int number = 1; number < SIGRTMAX; number++) {
+        if (number == SIGKILL || number == SIGSTOP || (number > SIGSYS && number < SIGRTMIN))
+            continue;
+        assert_int_equal(sigismember(&masks[0], number), sigismember(&before, number));
+        bool is_fault = number == SIGSEGV || number == SIGBUS || number == SIGFPE ||
+                        number == SIGILL || number == SIGTRAP || number == SIGSYS ||
+                        number == SIGABRT;
+        bool is_open = is_fault || number == SIGPROF;
+        for (int rank = 1; rank < 4; rank++)
+            assert_int_equal(sigismember(&masks[rank], number), !is_open);
+    }
 }
 
 /* Several callers share one pool; a run is never mixed with another. */
@@ -161,6 +189,7 @@ int main(void)
         cmocka_unit_test(every_rank_runs_once),
         cmocka_unit_test(runs_follow_each_other),
         cmocka_unit_test(rank_0_is_the_caller_and_ranks_are_distinct_threads),
+        cmocka_unit_test(signals_are_left_to_the_program),
         cmocka_unit_test(callers_take_turns),
         cmocka_unit_test(bad_sizes_are_errors),
         cmocka_unit_test(a_pool_that_never_ran_can_be_freed),
