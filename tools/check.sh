@@ -149,7 +149,7 @@ arm64() {
 }
 
 full() {
-    set_up lint arm browser python postgres spark
+    set_up lint arm browser python spark
     need "build, tsan" build tsan
     tests tsan
     need "Python, clients of the server" tools/setup.sh python tests/server/clients.txt
@@ -167,8 +167,7 @@ full() {
     step "examples of SQLite, with sqlite-vec" .venv/bin/python -B tests/sql/test_sql_examples.py \
         --program build/release/sutra --extension build/release/sutra0.so --vec0
     step "examples of PostgreSQL, with and without pgvector" .venv/bin/python -B tests/sql/test_postgres.py \
-        --program build/release/sutra --server /usr/lib/postgresql/15/bin \
-        --server .venv/lib/python3*/site-packages/pgserver/pginstall/bin
+        --program build/release/sutra --server .venv/lib/python3*/site-packages/pgserver/pginstall/bin
     need "Ray and Spark" tools/cluster.sh
     step "Python package in Ray and Spark" tools/cluster.sh test
     need "nginx" tools/setup.sh nginx

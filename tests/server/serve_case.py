@@ -7,6 +7,7 @@ The model is the tiny one of tests/data/golden, whatever is installed.
 
 import argparse
 import base64
+import faulthandler
 import json
 import os
 import re
@@ -195,4 +196,5 @@ def parse_arguments():
 
 
 def main(arguments, warnings=None):
+    faulthandler.dump_traceback_later(4 * PATIENCE, exit=True)  # what hangs all the same says where
     unittest.main(argv=arguments, warnings=warnings)
