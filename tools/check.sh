@@ -174,7 +174,7 @@ full() {
     step "server behind nginx" python3 -B tests/server/test_proxy.py --program build/release/sutra --nginx .cache/nginx/usr/sbin/nginx
     step "lint" tools/lint.sh check
     arm64
-    fuzz 45
+    fuzz 20
 }
 
 # fuzz SECONDS: each fuzz target counts; 0: the seeds alone.
