@@ -11,17 +11,16 @@ attributes are those of opset 17, two runs give the same bytes.
 import argparse
 import json
 import math
-import os
 import shutil
 import struct
-import subprocess
 import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-SOURCE = Path(__file__).resolve().parent.parent.parent
-GOLDEN = SOURCE / "tests/data/golden"
+import onnx_case
+from onnx_case import GOLDEN, assemble, rerankers, variants
+
 F32, I8, I64 = 1, 3, 7
 SIZES = {F32: 4, I8: 1, I64: 8}
 # Operator -> (fewest inputs, most, its attributes).
@@ -37,9 +36,6 @@ OPERATORS = {
     "Tanh": (1, 1, ()), "Transpose": (1, 1, ("perm",)), "Unsqueeze": (2, 2, ()), "Where": (3, 3, ()),
 }
 KINDS = {1: 2, 2: 3, 7: 8}  # AttributeProto.type -> the field that holds the value
-TOKENIZER_FILES = {"expected.json", "expected.f32", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-                   "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt", "tokenizer.model", "spiece.model",
-                   "sentencepiece.bpe.model"}
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--program", required=True)
@@ -106,35 +102,8 @@ class Model:
         return dict(tuple(texts([entry[1][0], entry[2][0]])) for entry in map(message, self.initializers[name].get(13, ())))
 
 
-def variants():
-    """Those that are not of the tokenizer alone: the graph of others is that of their model."""
-    for overlay in sorted((GOLDEN / "variants").iterdir()):
-        names = {file.name for file in overlay.rglob("*") if file.is_file()}
-        if names - TOKENIZER_FILES or overlay.name in json.loads((overlay / "expected.json").read_text())["model"]:
-            yield overlay
-
-
-def assemble(group, name, folder):
-    """The golden model as a folder, as tests/model/model_folder.c does. Returns expected.json."""
-    overlay = GOLDEN / group / name
-    expected = json.loads((overlay / "expected.json").read_text(encoding="utf-8"))
-    shutil.copytree(GOLDEN / "models" / expected["model"], folder, dirs_exist_ok=True)
-    shutil.copytree(overlay, folder, dirs_exist_ok=True)
-    for file in ["expected.json", "expected.f32", *expected["remove"]]:
-        (folder / file).unlink()
-    for file in expected.get("move", ()):
-        target = folder / expected["move_to"] / file
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (folder / file).rename(target)
-    return expected
-
-
-def convert(folder, output, *args):
-    done = subprocess.run([os.path.abspath(options.program), "convert", str(folder), "-o", str(output), *args],
-                          capture_output=True, check=False, env={**os.environ, "SUTRA_CACHE": str(output) + ".cache"})
-    if done.returncode:
-        raise AssertionError(done.stderr.decode())
-    return done.stdout.decode(), done.stderr.decode()
+def convert(*args):
+    return onnx_case.convert(options.program, *args)
 
 
 class Structure(unittest.TestCase):
@@ -198,7 +167,7 @@ class Structure(unittest.TestCase):
         for overlay in variants():
             with self.subTest(overlay.name):
                 folder = self.dir / overlay.name
-                expected = assemble("variants", overlay.name, folder)
+                expected = assemble(overlay, folder)
                 convert(folder, self.path)
                 model = Model(self.path)
                 self.check(model)
@@ -210,10 +179,10 @@ class Structure(unittest.TestCase):
                 shutil.rmtree(folder)
 
     def test_rerankers(self):
-        for overlay in sorted((GOLDEN / "rerankers").iterdir()):
+        for overlay in rerankers():
             with self.subTest(overlay.name):
                 folder = self.dir / overlay.name
-                assemble("rerankers", overlay.name, folder)
+                assemble(overlay, folder)
                 convert(folder, self.path)
                 model = Model(self.path)
                 self.check(model)
@@ -228,7 +197,7 @@ class Structure(unittest.TestCase):
 
     def test_metadata(self):
         folder = self.dir / "prompts"
-        assemble("variants", "prompts", folder)
+        assemble(GOLDEN / "variants/prompts", folder)
         _, said = convert(folder, self.path)
         metadata, config = Model(self.path).metadata, json.loads(
             (folder / "config_sentence_transformers.json").read_text(encoding="utf-8"))
@@ -236,7 +205,7 @@ class Structure(unittest.TestCase):
             self.assertEqual(metadata["prompt." + name], prompt)
         self.assertEqual(metadata["include_prompt"], "1")
         self.assertEqual((metadata["weights"], metadata["family"], said), ("float32", "bert", ""))
-        assemble("variants", "prompt-excluded-max", folder)
+        assemble(GOLDEN / "variants/prompt-excluded-max", folder)
         _, said = convert(folder, self.path)
         self.assertIn("leaves prompts out of pooling", said)
         self.assertEqual(Model(self.path).metadata["include_prompt"], "0")
@@ -265,16 +234,21 @@ class Structure(unittest.TestCase):
             self.assertEqual(found[i * columns:(i + 1) * columns], wanted[i::rows])
 
     def test_int8(self):
-        convert(GOLDEN / "models/base", self.path, "--compute", "int8")
-        model = Model(self.path)
-        self.check(model)
-        narrow = {name: tensor for name, tensor in model.initializers.items() if tensor[2] == [I8]}
-        self.assertIn("embeddings.token.weight", narrow)
-        for name, tensor in narrow.items():
-            scales = model.initializers[name + ".scale"][1]
-            self.assertEqual(scales, [tensor[1][0 if name == "embeddings.token.weight" else 1]])
-        made = [node for node in model.nodes if texts(node[4]) == ["DequantizeLinear"]]
-        self.assertEqual(len(made), len(narrow) - 1)
+        """All linears of the layers, and the token embeddings, which have no node for it."""
+        for name, linears in (("base", 6), ("modernbert", 7), ("gte", 7), ("mpnet", 6)):
+            folder = self.dir / name
+            layers = assemble(GOLDEN / "variants" / name, folder) and json.loads(
+                (folder / "config.json").read_text(encoding="utf-8"))["num_hidden_layers"]
+            convert(folder, self.path, "--compute", "int8")
+            model = Model(self.path)
+            self.check(model)
+            narrow = {name: tensor for name, tensor in model.initializers.items() if tensor[2] == [I8]}
+            self.assertEqual(len(narrow), linears * layers + 1, name)
+            for name, tensor in narrow.items():
+                scales = model.initializers[name + ".scale"][1]
+                self.assertEqual(scales, [tensor[1][0 if name == "embeddings.token.weight" else 1]])
+            made = [node for node in model.nodes if texts(node[4]) == ["DequantizeLinear"]]
+            self.assertEqual(len(made), len(narrow) - 1)
 
     def test_external_data(self):
         convert(GOLDEN / "models/base", self.path)
