@@ -8,12 +8,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
-bool cli_is_bundle_name(const char *path)
+static bool ends_in(const char *path, const char *ending)
 {
-    static const char ending[] = ".sutra";
-    size_t size = strlen(path), tail = sizeof ending - 1;
+    size_t size = strlen(path), tail = strlen(ending);
     return size > tail && strcmp(path + size - tail, ending) == 0;
 }
+
+bool cli_is_bundle_name(const char *path) { return ends_in(path, ".sutra"); }
+
+bool cli_is_onnx_name(const char *path) { return ends_in(path, ".onnx"); }
 
 SutraStatus cli_bundle_check(const char *input, const char *output, SutraError *err)
 {
@@ -43,7 +46,7 @@ static void print_facts(CliOutput *out, const char *path, bool json, uint64_t si
         cli_output_print(out, "{\"path\":");
         cli_json_string(out, path, strlen(path));
         if (size) cli_output_print(out, ",\"bytes\":%llu", (unsigned long long)size);
-        cli_output_print(out, ",\"digest\":\"%s\"", digest);
+        if (*digest) cli_output_print(out, ",\"digest\":\"%s\"", digest);
         print_tables(out, json, report);
         cli_output_print(out, "}\n");
         return;
@@ -72,4 +75,15 @@ SutraStatus cli_print_bundle(const char *path, bool json, const SutraBenchReport
     }
     cli_session_close(&session);
     return status;
+}
+
+SutraStatus cli_print_onnx(const char *path, bool json, SutraError *err)
+{
+    CliOutput out;
+    struct stat facts;
+    if (stat(path, &facts) != 0) return cli_raise(err, SUTRA_E_IO, "%s: no such file", path);
+    SutraStatus status = cli_output_open(&out, NULL, false, err);
+    if (status != SUTRA_OK) return status;
+    print_facts(&out, path, json, (uint64_t)facts.st_size, "", NULL);
+    return cli_output_commit(&out, err);
 }

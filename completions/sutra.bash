@@ -139,7 +139,7 @@ _sutra() {
     pull) words="--revision --from --json -h --help" ;;
     list) words="--json -h --help" ;;
     info) words="-m --model --revision --profile --json -h --help" ;;
-    convert) words="-m --model --revision -o --output --json -h --help" ;;
+    convert) words="-m --model --revision -o --output --compute --external-data --json -h --help" ;;
     quantize) words="-m --model --revision -o --output --compute --embeddings --calibrate --scales --smooth --keep --compare --threads --json -h --help" ;;
     verify) words="-m --model --revision --json -h --help" ;;
     help) words="embed tokenize similarity search rerank serve eval bench pull list info convert quantize verify" ;;

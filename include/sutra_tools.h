@@ -219,6 +219,45 @@ SUTRA_API SutraStatus sutra_quantize(const char *path, const char *output,
                                      const SutraQuantizeOptions *options, SutraBenchReport **report,
                                      SutraError *err);
 
+/* ---- ONNX ---- */
+
+typedef struct SutraOnnxOptions {
+    uint32_t struct_size;
+    /* DEFAULT or FP32: all in float32, whatever the weights are stored in. INT8: the weights of the
+     * layers' linears as s8 with a scale for each output (DequantizeLinear), the token embeddings
+     * as s8 with a scale a row; activations, norms and heads stay float32. */
+    SutraCompute compute;
+    /* A larger file is written without its weights, which then lie in a second one of the same name
+     * and "_data" behind it (ONNX's external data). 0: what protobuf can hold, 2 GiB. */
+    uint64_t max_file_bytes;
+} SutraOnnxOptions;
+
+/* Writes a model that was opened from a folder as an ONNX file (onnx.proto; IR version 8, opset
+ * 17, no operators of other domains), all or nothing; of two files each is, the second one first.
+ * Weights are read where the model has them mapped. options NULL: the defaults.
+ *
+ *   input                shape                  type
+ *   input_ids            [batch, sequence]      int64
+ *   attention_mask       [batch, sequence]      int64; 1, and 0 for padding, which is on the right
+ *   token_type_ids       [batch, sequence]      int64; models with several types only
+ *   output
+ *   token_embeddings     [batch, sequence, hidden]   float32; after the last layer and its norm
+ *   sentence_embedding   [batch, dim]           float32; pooled, through the heads, normalised and
+ *                                               cut as the model says
+ *   logits               [batch, 1]             float32; rerankers, instead of both: before the
+ *                                               activation of scores
+ *
+ * These are the names of sentence-transformers' and Optimum's exports. Any batch and sequence will
+ * do, up to the positions that the model has. Prompts are the caller's; of a model that leaves them
+ * out of pooling the graph pools them nevertheless, as all tokens that the mask has.
+ * metadata_props: model, revision, digest, family, weights, max_tokens, pooling, normalize, dim,
+ * default_prompt, include_prompt, prompt.NAME; score_activation.
+ *
+ * Errors: ARGUMENT, ABI, UNSUPPORTED (a .sutra file, which has no plain weights; a precision),
+ * FORMAT (int8: names a weight that is NaN or infinite), LIMIT, IO, MEMORY. */
+SUTRA_API SutraStatus sutra_onnx_write(const SutraModel *model, const char *output,
+                                       const SutraOnnxOptions *options, SutraError *err);
+
 /* ---- benchmarks ----
  *
  * Each gives a report of tables. All figures of a report, ceilings too, are measured in that run,

@@ -159,6 +159,9 @@ full() {
     need "Python, page and API of the server" tools/setup.sh python tests/server/page.txt
     step "page of the server" .venv/bin/python -B tests/server/test_page.py --program build/release/sutra
     step "API of the server against its description" .venv/bin/python -B tests/server/test_openapi.py --program build/release/sutra
+    need "Python, ONNX Runtime" tools/setup.sh python tests/onnx/runtime.txt
+    step "ONNX files in ONNX Runtime" .venv/bin/python -B tests/onnx/test_onnx_runtime.py \
+        --program build/release/sutra --library build/release/libsutra.so
     need "Python wheel" tools/python_wheel.sh
     step "Python package" tools/python_wheel.sh test
     step "guides" python3 -B tests/guide/run_guides.py --program build/release/sutra \

@@ -180,11 +180,16 @@ static inline bool su_spec_has_bias(const SutraSpec *spec)
 /* Numbers of a head: its biases of the distances query - key from 1 - n to n - 1, n being the
  * longest text. */
 size_t su_relative_bias_row(const SutraSpec *spec);
+/* That of keys at `distance` = query - key. */
+uint32_t su_relative_bias_bucket(const SutraSpec *spec, ptrdiff_t distance);
 /* bias [num_heads, su_relative_bias_row], in units of log2, from the weights' buckets
  * [relative_buckets, num_heads]. */
 void su_relative_bias_spread(const SutraSpec *spec, const float *buckets, float *bias);
 /* The same of ALiBi (Press et al. 2022), on both sides: -slope distance. */
 void su_alibi_spread(const SutraSpec *spec, float *bias);
+/* Heads up to the last power of two n have the slopes 2^(-8 / n), 2^(-16 / n), …; the others those
+ * of 2 n heads, every second one. */
+double su_alibi_slope(uint32_t head, uint32_t heads);
 
 /* The dense heads, and encoder->pooled_size; to be freed whatever is returned. Errors: FORMAT,
  * UNSUPPORTED, MEMORY. */

@@ -12,8 +12,8 @@ size_t su_relative_bias_row(const SutraSpec *spec)
     return 2 * longest - 1;
 }
 
-/* Of keys at `distance` = query - key. In fp32, as the reference counts. */
-static uint32_t bucket_of(ptrdiff_t distance, const SutraSpec *spec)
+/* In fp32, as the reference counts. */
+uint32_t su_relative_bias_bucket(const SutraSpec *spec, ptrdiff_t distance)
 {
     uint32_t half = spec->relative_buckets / 2, exact = half / 2;
     uint32_t first = distance < 0 ? half : 0, n = (uint32_t)labs((long)distance);
@@ -29,15 +29,13 @@ void su_relative_bias_spread(const SutraSpec *spec, const float *buckets, float 
     const float log2_e = 1.4426950408889634f;
     ptrdiff_t row = (ptrdiff_t)su_relative_bias_row(spec);
     for (ptrdiff_t i = 0; i < row; i++) {
-        const float *from = buckets + bucket_of(i - row / 2, spec) * spec->num_heads;
+        const float *from = buckets + su_relative_bias_bucket(spec, i - row / 2) * spec->num_heads;
         for (ptrdiff_t head = 0; head < (ptrdiff_t)spec->num_heads; head++)
             bias[head * row + i] = from[head] * log2_e;
     }
 }
 
-/* Heads up to the last power of two n have the slopes 2^(-8 / n), 2^(-16 / n), …; the others those
- * of 2 n heads, every second one. */
-static double alibi_slope(uint32_t head, uint32_t heads)
+double su_alibi_slope(uint32_t head, uint32_t heads)
 {
     uint32_t power = 1;
     while (2 * power <= heads) power *= 2;
@@ -49,7 +47,7 @@ void su_alibi_spread(const SutraSpec *spec, float *bias)
 {
     ptrdiff_t row = (ptrdiff_t)su_relative_bias_row(spec);
     for (uint32_t head = 0; head < spec->num_heads; head++, bias += row) {
-        double slope = alibi_slope(head, spec->num_heads) * 1.4426950408889634;
+        double slope = su_alibi_slope(head, spec->num_heads) * 1.4426950408889634;
         for (ptrdiff_t i = 0; i < row; i++)
             bias[i] = (float)(-slope * (double)labs((long)(i - row / 2)));
     }

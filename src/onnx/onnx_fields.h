@@ -1,0 +1,57 @@
+/* onnx_fields.h - numbers of the fields of ONNX's messages. Source: onnx.proto of onnx 1.12 (IR
+ * version 8) and later, which keep them. */
+#ifndef SU_ONNX_FIELDS_H
+#define SU_ONNX_FIELDS_H
+
+enum {
+    ONNX_IR_VERSION = 8,
+    ONNX_OPSET = 17, /* the first with LayerNormalization */
+
+    ONNX_MODEL_IR_VERSION = 1,
+    ONNX_MODEL_PRODUCER = 2,
+    ONNX_MODEL_PRODUCER_VERSION = 3,
+    ONNX_MODEL_GRAPH = 7,
+    ONNX_MODEL_OPSET = 8,
+    ONNX_MODEL_METADATA = 14,
+
+    ONNX_OPSET_VERSION = 2,
+
+    ONNX_ENTRY_KEY = 1,
+    ONNX_ENTRY_VALUE = 2,
+
+    ONNX_GRAPH_NODE = 1,
+    ONNX_GRAPH_NAME = 2,
+    ONNX_GRAPH_INITIALIZER = 5,
+    ONNX_GRAPH_INPUT = 11,
+    ONNX_GRAPH_OUTPUT = 12,
+
+    ONNX_NODE_INPUT = 1,
+    ONNX_NODE_OUTPUT = 2,
+    ONNX_NODE_NAME = 3,
+    ONNX_NODE_OP = 4,
+    ONNX_NODE_ATTRIBUTE = 5,
+
+    ONNX_ATTRIBUTE_NAME = 1,
+    ONNX_ATTRIBUTE_F = 2,
+    ONNX_ATTRIBUTE_I = 3,
+    ONNX_ATTRIBUTE_INTS = 8,
+    ONNX_ATTRIBUTE_TYPE = 20,
+
+    ONNX_TENSOR_DIMS = 1,
+    ONNX_TENSOR_TYPE = 2,
+    ONNX_TENSOR_NAME = 8,
+    ONNX_TENSOR_RAW_DATA = 9,
+    ONNX_TENSOR_EXTERNAL_DATA = 13,
+    ONNX_TENSOR_DATA_LOCATION = 14,
+
+    ONNX_VALUE_NAME = 1,
+    ONNX_VALUE_TYPE = 2,
+    ONNX_TYPE_TENSOR = 1,
+    ONNX_TENSOR_TYPE_ELEMENT = 1,
+    ONNX_TENSOR_TYPE_SHAPE = 2,
+    ONNX_SHAPE_DIM = 1,
+    ONNX_DIM_VALUE = 1,
+    ONNX_DIM_PARAM = 2
+};
+
+#endif
