@@ -16,7 +16,7 @@
 
 typedef struct DistillArgs {
     const char *teacher, *revision, *texts, *field, *vectors, *output;
-    const char *learning_rate, *mse_weight, *cosine_weight;
+    const char *learning_rate, *neighbour_weight, *temperature, *mse_weight, *cosine_weight;
     uint32_t method, dim, seed, epochs, batch, patience, checkpoint, threads;
     bool resume, json;
 } DistillArgs;
@@ -45,13 +45,19 @@ static const CliOption own_options[] = {
     {"seed", 0, CLI_OPTION_NUMBER, "N", offsetof(DistillArgs, seed),
      "another start, and other texts held out (default: 0)", 1, UINT32_MAX},
     {"epochs", 0, CLI_OPTION_NUMBER, "N", offsetof(DistillArgs, epochs),
-     "passes over the texts at most (default: 30)", 1, 1000000},
+     "passes over the texts at most (default: 15)", 1, 1000000},
     {"batch", 0, CLI_OPTION_NUMBER, "N", offsetof(DistillArgs, batch),
-     "texts of a step (default: 512)", 2, 4096},
+     "texts of a step (default: 512)", 3, 4096},
     {"patience", 0, CLI_OPTION_NUMBER, "N", offsetof(DistillArgs, patience),
      "stop after N epochs that bring nothing on the texts held out (default: 5)", 1, 1000000},
     {"learning-rate", 0, CLI_OPTION_TEXT, "X", offsetof(DistillArgs, learning_rate),
-     "of Adam, at the start (default: 0.002)", 0, 0},
+     "of Adam, at the start (default: 0.01)", 0, 0},
+    {"neighbour-weight", 0, CLI_OPTION_TEXT, "X", offsetof(DistillArgs, neighbour_weight),
+     "weight in the loss of which texts are a text's neighbours (default: 1, with 100 for "
+     "--mse-weight)",
+     0, 0},
+    {"temperature", 0, CLI_OPTION_TEXT, "X", offsetof(DistillArgs, temperature),
+     "how near a neighbour is: less looks at the nearest alone (default: 0.05)", 0, 0},
     {"mse-weight", 0, CLI_OPTION_TEXT, "X", offsetof(DistillArgs, mse_weight),
      "weight of the squared errors of cosines in the loss", 0, 0},
     {"cosine-weight", 0, CLI_OPTION_TEXT, "X", offsetof(DistillArgs, cosine_weight),
@@ -118,6 +124,11 @@ static SutraStatus read_options(const DistillArgs *args, SutraDistillOptions *op
                                      .writing = hold_signals};
     SutraStatus status =
         read_number("learning-rate", args->learning_rate, false, &options->learning_rate, err);
+    if (status == SUTRA_OK)
+        status = read_number("temperature", args->temperature, false, &options->temperature, err);
+    if (status == SUTRA_OK)
+        status = read_number("neighbour-weight", args->neighbour_weight, true,
+                             &options->neighbour_weight, err);
     if (status == SUTRA_OK)
         status = read_number("mse-weight", args->mse_weight, true, &options->mse_weight, err);
     if (status == SUTRA_OK)

@@ -143,7 +143,7 @@ _sutra() {
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
-    --chunk-tokens | --chunk-overlap | --flush-after | --field | --id | --shard | --dedupe-memory | --dim | --max-tokens | --window-overlap | --prompt-name | --min-quality | --threads | --device | --plugins | --top | --oversample | --glob | --max-file-bytes | --alias | --host | --port | --api-key | --cors-origin | --max-body | --max-answers | --max-inputs | --max-request-tokens | --max-connections | --max-streams | --max-queued-tokens | --cache-bytes | --receive-ms | --send-ms | --idle-ms | --queue-ms | --drain-ms | --document-prompt | --block-kib | --smooth | --keep | --method | --seed | --epochs | --batch | --patience | --learning-rate | --mse-weight | --cosine-weight)
+    --chunk-tokens | --chunk-overlap | --flush-after | --field | --id | --shard | --dedupe-memory | --dim | --max-tokens | --window-overlap | --prompt-name | --min-quality | --threads | --device | --plugins | --top | --oversample | --glob | --max-file-bytes | --alias | --host | --port | --api-key | --cors-origin | --max-body | --max-answers | --max-inputs | --max-request-tokens | --max-connections | --max-streams | --max-queued-tokens | --cache-bytes | --receive-ms | --send-ms | --idle-ms | --queue-ms | --drain-ms | --document-prompt | --block-kib | --smooth | --keep | --method | --seed | --epochs | --batch | --patience | --learning-rate | --neighbour-weight | --temperature | --mse-weight | --cosine-weight)
         return
         ;;
     esac
@@ -161,7 +161,7 @@ _sutra() {
     info) words="-m --model --revision --profile --json -h --help" ;;
     convert) words="-m --model --revision -o --output --json -h --help" ;;
     quantize) words="-m --model --revision -o --output --compute --embeddings --calibrate --scales --smooth --keep --compare --threads --json -h --help" ;;
-    distill) words="--teacher --revision --texts --field --vectors -o --output --method --dim --seed --epochs --batch --patience --learning-rate --mse-weight --cosine-weight --resume --checkpoint --threads --json -h --help" ;;
+    distill) words="--teacher --revision --texts --field --vectors -o --output --method --dim --seed --epochs --batch --patience --learning-rate --neighbour-weight --temperature --mse-weight --cosine-weight --resume --checkpoint --threads --json -h --help" ;;
     verify) words="-m --model --revision --json -h --help" ;;
     help) words="embed tokenize similarity search rerank serve eval bench pull list info convert quantize distill verify" ;;
     esac

@@ -26,15 +26,17 @@ typedef struct SutraDistillOptions {
     uint64_t seed;        /* of the start, the split and the order of texts */
     const SutraInput *inputs; /* [num_inputs]; of equal texts the first counts */
     size_t num_inputs;
-    uint32_t epochs;      /* passes over the texts at most (30) */
-    uint32_t batch;       /* texts of a step, 2 … 4096 (512) */
+    uint32_t epochs;      /* passes over the texts at most (15) */
+    uint32_t batch;       /* texts of a step, 3 … 4096 (512) */
     uint32_t patience;    /* epochs without a lower held-out loss that end the training (5) */
-    double learning_rate; /* of Adam; it falls to 0 along a cosine (0.002) */
-    /* Weights of the loss's terms, 0 or more; both 0: those of docs/DISTILLATION.md. */
-    double mse_weight;     /* squared errors of cosines */
-    double cosine_weight;  /* angles between rows of the matrices of cosines */
-    uint32_t resume;       /* 1: goes on from OUTPUT.partial, and keeps it when it fails */
-    uint32_t checkpoint_s; /* with resume: seconds between two checkpoints (10) */
+    double learning_rate; /* of Adam; it falls to 0 along a cosine (0.01) */
+    /* Weights of the loss's terms, 0 or more (all 0: 1, 100 and 0). */
+    double neighbour_weight; /* divergence of a text's neighbours: see docs/DISTILLATION.md */
+    double mse_weight;       /* squared errors of cosines */
+    double cosine_weight;    /* angles between rows of the matrices of cosines */
+    double temperature;      /* of neighbours (0.05) */
+    uint32_t resume;         /* 1: goes on from OUTPUT.partial, and keeps it when it fails */
+    uint32_t checkpoint_s;   /* with resume: seconds between two checkpoints (10) */
     void (*progress)(void *user, const char *line); /* what is being done; NULL: no call */
     void (*log)(void *user, const char *line);      /* what is to stay on record */
     void (*writing)(void *user);                    /* called once, before the student is written */
@@ -63,7 +65,7 @@ typedef struct SutraDistillOptions {
  *              spearman  x100, of these cosines and the teacher's
  *   totals     what, value, unit
  *
- * Errors: ARGUMENT (fewer than 4 different texts; dim is not below the teacher's; options out of
+ * Errors: ARGUMENT (fewer than 8 different texts; dim is not below the teacher's; options out of
  * range; vectors of other rows or columns; OUTPUT exists; OUTPUT.partial is of another teacher,
  * tokenizer, texts or options); UNSUPPORTED (the teacher gives no vectors, is packed, or cuts its
  * vectors); NUMERIC (a loss that is not finite); IO; FORMAT; ABI; MEMORY; those of sutra_model_open

@@ -19,7 +19,7 @@
 static const SuDistillMethod *const methods[] = {
     [SUTRA_DISTILL_PROJECTION] = &su_distill_projection,
 };
-enum { NUM_METHODS = sizeof methods / sizeof *methods, MOST_BATCH = 4096 };
+enum { NUM_METHODS = sizeof methods / sizeof *methods, FEWEST_BATCH = 3, MOST_BATCH = 4096 };
 
 /* ---- options ---- */
 
@@ -27,14 +27,18 @@ static SutraStatus check_options(const SutraDistillOptions *options, SutraError 
 {
     if ((uint32_t)options->method >= NUM_METHODS)
         SU_RAISE(err, SUTRA_E_ARGUMENT, "distill: unknown method %u", (unsigned)options->method);
-    if (options->batch < 2 || options->batch > MOST_BATCH)
-        SU_RAISE(err, SUTRA_E_ARGUMENT, "distill: a batch of %u texts is not in 2 to %d",
-                 options->batch, MOST_BATCH);
+    if (options->batch < FEWEST_BATCH || options->batch > MOST_BATCH)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "distill: a batch of %u texts is not in %d to %d",
+                 options->batch, FEWEST_BATCH, MOST_BATCH);
     if (!(options->learning_rate > 0 && options->learning_rate <= DBL_MAX))
         SU_RAISE(err, SUTRA_E_ARGUMENT, "distill: a learning rate of %g is not above 0",
                  options->learning_rate);
-    const double weights[] = {options->mse_weight, options->cosine_weight};
-    for (size_t i = 0; i < 2; i++)
+    if (!(options->temperature > 0 && options->temperature <= DBL_MAX))
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "distill: a temperature of %g is not above 0",
+                 options->temperature);
+    const double weights[] = {options->neighbour_weight, options->mse_weight,
+                              options->cosine_weight};
+    for (size_t i = 0; i < 3; i++)
         if (!(weights[i] >= 0 && weights[i] <= DBL_MAX))
             SU_RAISE(err, SUTRA_E_ARGUMENT, "distill: a weight of %g is not 0 or above",
                      weights[i]);
@@ -49,14 +53,15 @@ static SutraStatus read_options(const SutraDistillOptions *given, SutraDistillOp
     if (given->struct_size < sizeof given->struct_size || given->struct_size > sizeof *options)
         SU_RAISE(err, SUTRA_E_ABI, "SutraDistillOptions: struct_size %u", given->struct_size);
     memcpy(options, given, given->struct_size);
-    if (!options->epochs) options->epochs = 30;
+    if (!options->epochs) options->epochs = 15;
     if (!options->batch) options->batch = 512;
     if (!options->patience) options->patience = 5;
     if (!options->checkpoint_s) options->checkpoint_s = 10;
-    if (options->learning_rate == 0) options->learning_rate = 0.002;
-    if (options->mse_weight == 0 && options->cosine_weight == 0) {
-        options->mse_weight = 1;
-        options->cosine_weight = 0;
+    if (options->learning_rate == 0) options->learning_rate = 0.01;
+    if (options->temperature == 0) options->temperature = 0.05;
+    if (options->neighbour_weight == 0 && options->mse_weight == 0 && options->cosine_weight == 0) {
+        options->neighbour_weight = 1;
+        options->mse_weight = 100;
     }
     return check_options(options, err);
 }
@@ -120,15 +125,19 @@ static SutraStatus make_recipe(SuDistill *distill, SutraError *err)
                                             : 0);
     for (size_t i = 0; i < 4; i++) digest_text(&digests[i], hex[i]);
     char rate[SU_NUMBER_TEXT], mse[SU_NUMBER_TEXT], cosine[SU_NUMBER_TEXT];
+    char neighbour[SU_NUMBER_TEXT], temperature[SU_NUMBER_TEXT];
+    su_double_text(options->neighbour_weight, neighbour);
+    su_double_text(options->temperature, temperature);
     su_double_text(options->learning_rate, rate);
     su_double_text(options->mse_weight, mse);
     su_double_text(options->cosine_weight, cosine);
     snprintf(distill->state.recipe, sizeof distill->state.recipe,
              "method=%s;dim=%u;seed=%llu;epochs=%u;batch=%u;patience=%u;learning-rate=%s;"
-             "mse-weight=%s;cosine-weight=%s;teacher=%s;tokenizer=%s;texts=%s;vectors=%s",
+             "neighbour-weight=%s;temperature=%s;mse-weight=%s;cosine-weight=%s;teacher=%s;"
+             "tokenizer=%s;texts=%s;vectors=%s",
              methods[options->method]->name, options->dim, (unsigned long long)options->seed,
-             options->epochs, options->batch, options->patience, rate, mse, cosine, hex[0], hex[1],
-             hex[2], options->vectors ? hex[3] : "computed");
+             options->epochs, options->batch, options->patience, rate, neighbour, temperature, mse,
+             cosine, hex[0], hex[1], hex[2], options->vectors ? hex[3] : "computed");
     return SUTRA_OK;
 }
 

@@ -41,8 +41,10 @@ static SutraStatus train_and_report(SuDistill *distill, SuProjection *projection
     const SuStudent student = su_projection_student(projection);
     uint64_t begin_ns = su_clock_ns();
     projection->seed = distill->options.seed;
-    projection->loss.mse_weight = distill->options.mse_weight;
-    projection->loss.cosine_weight = distill->options.cosine_weight;
+    projection->loss.weights = (SuLossWeights){.neighbour = distill->options.neighbour_weight,
+                                               .temperature = distill->options.temperature,
+                                               .mse = distill->options.mse_weight,
+                                               .cosine = distill->options.cosine_weight};
     SU_TRY(su_train(&distill->plan, &student, &distill->texts, &distill->state, err));
     distill->training_s = (double)(su_clock_ns() - begin_ns) * 1e-9;
     return distill->report ? report(distill, projection, err) : SUTRA_OK;

@@ -104,6 +104,31 @@ void su_matmul(const SuMatmul *matmul, const float *a, size_t m, size_t k, const
                                  &product);
 }
 
+typedef struct EachRow {
+    const SuMatmul *matmul;
+    size_t count;
+    void (*row)(void *arg, size_t i);
+    void *arg;
+    SuParallelRegion region;
+} EachRow;
+
+static void run_rows(void *arg, uint32_t rank)
+{
+    EachRow *each = arg;
+    SuRegionThread thread = {
+        .rank = rank, .size = su_thread_pool_size(each->matmul->pool), .region = &each->region};
+    SuLoop loop = su_parallel_for(&thread, each->count);
+    while (su_loop_next(&thread, &loop))
+        for (size_t i = loop.begin; i < loop.end; i++) each->row(each->arg, i);
+}
+
+void su_each_row(const SuMatmul *matmul, size_t count, void (*row)(void *arg, size_t i), void *arg)
+{
+    EachRow each = {matmul, count, row, arg, {0}};
+    su_parallel_region_init(&each.region);
+    su_thread_pool_run_available(matmul->pool, su_thread_pool_size(matmul->pool), run_rows, &each);
+}
+
 void su_transpose(const float *a, size_t rows, size_t columns, float *t)
 {
     enum { BLOCK = 16 };

@@ -24,6 +24,9 @@ void su_matmul_close(SuMatmul *matmul);
 void su_matmul(const SuMatmul *matmul, const float *a, size_t m, size_t k, const float *b, size_t n,
                float *c);
 
+/* Calls row(arg, i) for each i below count, on any thread. */
+void su_each_row(const SuMatmul *matmul, size_t count, void (*row)(void *arg, size_t i), void *arg);
+
 /* t [columns, rows] = a [rows, columns] transposed */
 void su_transpose(const float *a, size_t rows, size_t columns, float *t);
 

@@ -11,7 +11,8 @@ SutraStatus su_similarity_loss_open(SuSimilarityLoss *loss, const SuMatmul *matm
     *loss =
         (SuSimilarityLoss){.matmul = matmul, .most = most, .teacher_dim = teacher_dim, .dim = dim};
     loss->memory = su_alloc(3 * pairs + 2 * rows + most, sizeof *loss->memory);
-    if (!loss->memory)
+    loss->row_loss = su_alloc(most, sizeof *loss->row_loss);
+    if (!loss->memory || !loss->row_loss)
         SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for a batch of %zu texts", most);
     loss->teacher = loss->memory;
     loss->student = loss->teacher + pairs;
@@ -25,7 +26,9 @@ SutraStatus su_similarity_loss_open(SuSimilarityLoss *loss, const SuMatmul *matm
 void su_similarity_loss_close(SuSimilarityLoss *loss)
 {
     su_free(loss->memory);
+    su_free(loss->row_loss);
     loss->memory = NULL;
+    loss->row_loss = NULL;
 }
 
 static void normalise(SuSimilarityLoss *loss, const float *y, size_t n)
@@ -40,11 +43,41 @@ static void normalise(SuSimilarityLoss *loss, const float *y, size_t n)
     }
 }
 
-/* The loss of row i; the row of g becomes the gradient by it. */
-static double take_row(SuSimilarityLoss *loss, size_t i, size_t n)
+/* What the softmax of x / temperature is divided by, and the largest x, without x[i]. */
+static double partition(const float *x, size_t n, size_t i, double temperature, double *most)
 {
-    float *g = loss->student + i * n;
-    const float *s = loss->teacher + i * n;
+    double sum = 0;
+    *most = -INFINITY;
+    for (size_t j = 0; j < n; j++)
+        if (j != i && x[j] > *most) *most = x[j];
+    for (size_t j = 0; j < n; j++)
+        if (j != i) sum += exp((x[j] - *most) / temperature);
+    return sum;
+}
+
+/* Adds the gradient by g of the divergence, times `scale`, to by_g [n]; returns the divergence. */
+static double neighbours(const float *s, const float *g, size_t n, size_t i, double temperature,
+                         double scale, float *by_g)
+{
+    double most_s, most_g, divergence = 0;
+    double sum_s = partition(s, n, i, temperature, &most_s);
+    double sum_g = partition(g, n, i, temperature, &most_g);
+    for (size_t j = 0; j < n; j++) {
+        if (j == i) continue;
+        double log_p = (s[j] - most_s) / temperature - log(sum_s);
+        double log_q = (g[j] - most_g) / temperature - log(sum_g);
+        double p = exp(log_p);
+        divergence += p * (log_p - log_q);
+        by_g[j] += (float)(scale / temperature * (exp(log_q) - p));
+    }
+    return divergence;
+}
+
+/* The loss of row i by squared errors and angle; by_g [n] gets its gradient. */
+static double errors_and_angle(const SuSimilarityLoss *loss, const float *s, const float *g,
+                               size_t i, float *by_g)
+{
+    size_t n = loss->n;
     double gg = 0, ss = 0, gs = 0, squares = 0;
     for (size_t j = 0; j < n; j++) {
         if (j == i) continue;
@@ -55,13 +88,26 @@ static double take_row(SuSimilarityLoss *loss, size_t i, size_t n)
         squares += off * off;
     }
     double lengths = sqrt(gg * ss), cosine = lengths == 0 ? 1 : gs / lengths;
-    double mse = loss->mse_weight / ((double)n * (double)(n - 1));
-    double angle = lengths == 0 ? 0 : loss->cosine_weight / (double)n;
-    double by_s = angle == 0 ? 0 : angle / lengths, by_g = angle == 0 ? 0 : angle * cosine / gg;
+    double mse = loss->weights.mse / ((double)n * (double)(n - 1));
+    double angle = lengths == 0 ? 0 : loss->weights.cosine / (double)n;
+    double of_s = angle == 0 ? 0 : angle / lengths, of_g = angle == 0 ? 0 : angle * cosine / gg;
     for (size_t j = 0; j < n; j++)
-        g[j] = (float)(2 * mse * ((double)g[j] - s[j]) - by_s * s[j] + by_g * g[j]);
-    g[i] = 0;
+        by_g[j] = (float)(2 * mse * ((double)g[j] - s[j]) - of_s * s[j] + of_g * g[j]);
+    by_g[i] = 0;
     return mse * squares + angle * (1 - cosine);
+}
+
+static void take_row(void *arg, size_t i)
+{
+    SuSimilarityLoss *loss = arg;
+    const SuLossWeights *weights = &loss->weights;
+    size_t n = loss->n;
+    const float *g = loss->student + i * n, *s = loss->teacher + i * n;
+    float *by_g = loss->pull + i * n;
+    double scale = weights->neighbour / (double)n;
+    loss->row_loss[i] = errors_and_angle(loss, s, g, i, by_g);
+    if (scale > 0)
+        loss->row_loss[i] += scale * neighbours(s, g, n, i, weights->temperature, scale, by_g);
 }
 
 /* From the gradient by y / |y|, in dy, to that by y. */
@@ -85,9 +131,11 @@ double su_similarity_loss(SuSimilarityLoss *loss, const float *x, const float *y
     normalise(loss, y, n);
     su_matmul(matmul, x, n, loss->teacher_dim, x, n, loss->teacher);
     su_matmul(matmul, loss->unit, n, loss->dim, loss->unit, n, loss->student);
-    for (size_t i = 0; i < n; i++) sum += take_row(loss, i, n);
+    loss->n = n;
+    su_each_row(matmul, n, take_row, loss);
+    for (size_t i = 0; i < n; i++) sum += loss->row_loss[i];
     if (!dy) return sum;
-    su_transpose(loss->student, n, n, loss->pull);
+    su_transpose(loss->pull, n, n, loss->student);
     for (size_t i = 0; i < n * n; i++) loss->pull[i] += loss->student[i];
     su_transpose(loss->unit, n, loss->dim, loss->turned);
     su_matmul(matmul, loss->pull, n, n, loss->turned, loss->dim, dy);

@@ -3,23 +3,30 @@
  *
  *   s[i][j] = x_i x_j            x [n, teacher_dim] of length 1
  *   g[i][j] = y_i y_j / (|y_i| |y_j|)
- *   loss = mse_weight mean (g - s)^2 + cosine_weight mean_i (1 - cos(g[i], s[i]))
+ *   loss = neighbour_weight mean_i KL(softmax(s[i] / t), softmax(g[i] / t))
+ *          + mse_weight mean (g - s)^2 + cosine_weight mean_i (1 - cos(g[i], s[i]))
  *
- * both without the diagonal. Sums are in double, in one order. */
+ * all without the diagonal, t being the temperature. Sums are in double, in one order. */
 #ifndef SU_SIMILARITY_LOSS_H
 #define SU_SIMILARITY_LOSS_H
 
 #include "train/matmul.h"
 
+typedef struct SuLossWeights {
+    double neighbour, temperature, mse, cosine;
+} SuLossWeights;
+
 typedef struct SuSimilarityLoss {
     const SuMatmul *matmul;
-    double mse_weight, cosine_weight;
+    SuLossWeights weights;
+    size_t n;                      /* rows at hand */
     size_t most, teacher_dim, dim; /* most: rows of a batch */
     float *memory;
-    float *teacher, *student; /* [most, most] s and g; g becomes the gradient by g */
-    float *pull;              /* [most, most] that gradient and its transpose added */
+    float *teacher, *student; /* [most, most] s and g */
+    float *pull;              /* [most, most] the gradient by g, then with its transpose added */
     float *unit, *turned;     /* [most, dim] y / |y|, and [dim, most] */
     float *scale;             /* [most] 1 / |y| */
+    double *row_loss;         /* [most] */
 } SuSimilarityLoss;
 
 /* matmul must have room for most x teacher_dim and dim x most. Errors: MEMORY. */

@@ -84,7 +84,7 @@ static void draw(SuTrainTexts *texts, uint64_t seed)
     for (size_t i = 0; i < texts->count; i++) texts->order[i] = (uint32_t)i;
     su_seeded_shuffle(&seeded, texts->order, texts->count);
     texts->held_out = texts->count / 20;
-    if (texts->held_out < 2) texts->held_out = 2;
+    if (texts->held_out < SU_FEWEST_HELD_OUT) texts->held_out = SU_FEWEST_HELD_OUT;
     if (texts->held_out > SU_MOST_HELD_OUT) texts->held_out = SU_MOST_HELD_OUT;
 }
 

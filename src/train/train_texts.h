@@ -5,7 +5,7 @@
 #include "base/status.h"
 #include "container/container.h"
 
-enum { SU_FEWEST_TEXTS = 4, SU_MOST_HELD_OUT = 1000 };
+enum { SU_FEWEST_TEXTS = 8, SU_FEWEST_HELD_OUT = 4, SU_MOST_HELD_OUT = 1000 };
 
 typedef struct SuTrainTexts {
     SutraInput *inputs; /* [count] different texts in the order given, borrowed */
@@ -13,7 +13,7 @@ typedef struct SuTrainTexts {
     size_t count, duplicates;
     SuDigest digest; /* of all texts given */
     uint32_t *order; /* [count] drawn from the seed: first those held out, then the others */
-    size_t held_out; /* a twentieth, 2 … SU_MOST_HELD_OUT */
+    size_t held_out; /* a twentieth, SU_FEWEST_HELD_OUT … SU_MOST_HELD_OUT */
 } SuTrainTexts;
 
 /* Errors: ARGUMENT (fewer than SU_FEWEST_TEXTS, or an input without text), LIMIT, MEMORY. */

@@ -33,8 +33,8 @@ class Distill(Base):
         self.texts = self.write("texts.txt", lines(texts()))
 
     def arguments(self, output, *more):
-        return ["distill", "--teacher", MODEL, "--texts", self.texts, "--dim", DIM, "--batch", 32, "--epochs", 25,
-                "--learning-rate", "0.01", "-o", output, *more]
+        return ["distill", "--teacher", MODEL, "--texts", self.texts, "--dim", DIM, "--batch", 32, "--epochs", 40,
+                "--learning-rate", "0.03", "-o", output, *more]
 
     def distill(self, output, *more, **options):
         return json.loads(sutra(*self.arguments(output, *more), "--json", **options))
@@ -47,6 +47,7 @@ class Distill(Base):
         self.assertLess(errors["projection"], 0.8 * errors["truncation"])
         losses = {row["method"]: row["loss"] for row in report["students"]}
         self.assertLess(losses["projection"], losses["pca"])
+        self.assertLess(losses["projection"], 0.2 * losses["random"])
         self.assertFalse((self.dir / "s.partial").exists())
 
     def test_the_student(self):
@@ -131,7 +132,7 @@ class Distill(Base):
         sutra(*arguments, code=1, stderr="the loss is not finite")
         self.assertTrue((self.dir / "s.partial").is_dir())
         sutra(*self.arguments(self.dir / "s", "--resume"), code=1,
-              stderr=r"s\.partial was begun with learning-rate=1[e0-9.+]*, not learning-rate=0\.01; remove it to begin again")
+              stderr=r"s\.partial was begun with learning-rate=1[e0-9.+]*, not learning-rate=0\.03; remove it to begin again")
         more = self.write("more.txt", lines(texts()[1:]))
         sutra(*arguments, "--texts", more, code=1, stderr="was begun with texts=[0-9a-f]+, not texts=")
         other = self.dir / "other"

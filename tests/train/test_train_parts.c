@@ -45,7 +45,7 @@ static void test_matmul(void **state)
         }
 }
 
-static void check_gradient(double mse_weight, double cosine_weight)
+static void check_gradient(SuLossWeights loss_weights)
 {
     static float x[TEXTS * IN], weights[OUT * IN], gradient[OUT * IN];
     static const uint32_t texts[] = {3, 0, 8, 1, 7, 5};
@@ -62,8 +62,7 @@ static void check_gradient(double mse_weight, double cosine_weight)
     for (size_t i = 0; i < OUT * IN; i++) weights[i] = (float)draw(&seeded);
     assert_int_equal(su_matmul_open(&matmul, 1, NULL), SUTRA_OK);
     assert_int_equal(su_projection_open(&projection, &matmul, x, IN, OUT, TEXTS, NULL), SUTRA_OK);
-    projection.loss.mse_weight = mse_weight;
-    projection.loss.cosine_weight = cosine_weight;
+    projection.loss.weights = loss_weights;
     const SuStudent student = su_projection_student(&projection);
     student.loss(&projection, weights, texts, 6, gradient);
     for (size_t i = 0; i < OUT * IN; i++) {
@@ -85,9 +84,10 @@ static void check_gradient(double mse_weight, double cosine_weight)
 static void test_gradients(void **state)
 {
     (void)state;
-    check_gradient(1, 0);
-    check_gradient(0, 1);
-    check_gradient(0.7, 0.4);
+    check_gradient((SuLossWeights){.mse = 1});
+    check_gradient((SuLossWeights){.cosine = 1});
+    check_gradient((SuLossWeights){.neighbour = 1, .temperature = 0.5});
+    check_gradient((SuLossWeights){.neighbour = 0.3, .temperature = 0.7, .mse = 0.7, .cosine = 0.4});
 }
 
 static void test_adam(void **state)
