@@ -130,7 +130,9 @@ def main():
         print(f"| {dim} | {method} | {shown} | {seconds} |", flush=True)
 
     name = "STSb-dev" if args.dev else "STSb-test"
-    print(f"| dim | method | {name} | of the teacher's |{'' if args.dev else ' SciFact nDCG@10 | of the teacher’s |'} training s |")
+    share = "of the teacher's |"
+    retrieved = "" if args.dev else f" SciFact nDCG@10 | {share}"
+    print(f"| dim | method | {name} | {share}{retrieved} training s |")
     print(f"|---|---|---|---|{'' if args.dev else '---|---|'}---|")
     row(known.shape[1], "teacher", full, "")
     for dim in map(int, args.dims.split(",")):

@@ -19,7 +19,10 @@
 
 enum { TEXTS = 9, IN = 11, OUT = 5 };
 
-static double draw(SuSeeded *seeded) { return (double)(su_seeded_next(seeded) >> 11) / 4503599627370496.0 - 1; }
+static double draw(SuSeeded *seeded)
+{
+    return (double)(su_seeded_next(seeded) >> 11) / 4503599627370496.0 - 1;
+}
 
 static void test_matmul(void **state)
 {
@@ -87,7 +90,8 @@ static void test_gradients(void **state)
     check_gradient((SuLossWeights){.mse = 1});
     check_gradient((SuLossWeights){.cosine = 1});
     check_gradient((SuLossWeights){.neighbour = 1, .temperature = 0.5});
-    check_gradient((SuLossWeights){.neighbour = 0.3, .temperature = 0.7, .mse = 0.7, .cosine = 0.4});
+    check_gradient(
+        (SuLossWeights){.neighbour = 0.3, .temperature = 0.7, .mse = 0.7, .cosine = 0.4});
 }
 
 static void test_adam(void **state)
@@ -147,7 +151,7 @@ static void test_eigen(void **state)
             for (size_t j = 0; j <= i; j++) a[i * n + j] = a[j * n + i] = draw(&seeded);
         check_eigen(a, n);
         memset(a, 0, n * n * sizeof *a); /* equal values, nothing beside the diagonal */
-        for (size_t i = 0; i < n; i++) a[i * n + i] = (double)(i / 2);
+        for (size_t i = 0; i < n; i++) a[i * n + i] = i < n / 2 ? 1 : 2;
         check_eigen(a, n);
     }
     for (size_t i = 0; i < 49; i++) a[i] = 1; /* rank 1 */
@@ -178,8 +182,9 @@ static void test_shuffle(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_matmul), cmocka_unit_test(test_gradients), cmocka_unit_test(test_adam),
-        cmocka_unit_test(test_eigen),  cmocka_unit_test(test_shuffle),
+        cmocka_unit_test(test_matmul),  cmocka_unit_test(test_gradients),
+        cmocka_unit_test(test_adam),    cmocka_unit_test(test_eigen),
+        cmocka_unit_test(test_shuffle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
