@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "model/model_folder.h"
 #include "sutra.h"
+#include "sutra_tools.h"
 
 #include <dirent.h>
 #include <math.h>
@@ -373,6 +374,62 @@ static void notices_rows_that_are_no_numbers(void **state)
     free(folder);
 }
 
+/* Opening it, with each allocation failing in turn. */
+static void reports_each_allocation_that_fails(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"shared", "double", "int8", "module-dense"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char folder[1024];
+        SutraModel *model = NULL;
+        SutraError err = {0};
+        int64_t n = 0;
+        snprintf(folder, sizeof folder, "%s/%s", STATIC_FOLDER, names[i]);
+        for (SutraStatus status = SUTRA_E_MEMORY; status != SUTRA_OK; n++) {
+            err = (SutraError){0};
+            su_memory_fail_after(n, false);
+            status = sutra_model_open(folder, NULL, &model, &err);
+            su_memory_fail_after(-1, false);
+            if (status != SUTRA_OK && status != SUTRA_E_MEMORY)
+                fail_msg("%s: allocation %lld: %s", names[i], (long long)n, err.message);
+        }
+        assert_in_range(n, 30, 10000);
+        sutra_model_free(model);
+    }
+}
+
+/* Vectors of int8 rows with scales are near those of the floats. */
+static void bundles_of_int8_rows_are_near(void **state)
+{
+    (void)state;
+    char path[1024];
+    SutraError err = {0};
+    SutraResultView exact, near;
+    char *folder = folder_scratch();
+    snprintf(path, sizeof path, "%s/model.sutra", folder);
+    SutraQuantizeOptions options = {.struct_size = sizeof options, .compute = SUTRA_COMPUTE_INT8};
+    if (sutra_quantize(STATIC_FOLDER "/shared", path, &options, NULL, &err) != SUTRA_OK)
+        fail_msg("%s", err.message);
+    SutraModel *model = open_model(STATIC_FOLDER "/shared"), *quantized = open_model(path);
+    SutraInput input = input_of("the quick brown fox");
+    SutraResult *a = embed(model, &input, 1, NULL, &exact);
+    SutraResult *b = embed(quantized, &input, 1, NULL, &near);
+    double cosine = 0, most = 0;
+    for (uint32_t i = 0; i < exact.dim; i++) {
+        double x = ((const float *)exact.data)[i], y = ((const float *)near.data)[i];
+        cosine += x * y;
+        most = fmax(most, fabs(x - y));
+    }
+    assert_true(cosine > 0.9998);
+    assert_true(most > 0);
+    sutra_result_free(a);
+    sutra_result_free(b);
+    sutra_model_free(model);
+    sutra_model_free(quantized);
+    folder_remove(folder);
+    free(folder);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -397,6 +454,8 @@ int main(void)
         cmocka_unit_test(has_no_vectors_of_tokens_and_no_other_pooling),
         cmocka_unit_test(refuses_tables_that_fit_no_tokenizer),
         cmocka_unit_test(refuses_folders_without_their_files),
-        cmocka_unit_test(notices_rows_that_are_no_numbers)};
+        cmocka_unit_test(notices_rows_that_are_no_numbers),
+        cmocka_unit_test(reports_each_allocation_that_fails),
+        cmocka_unit_test(bundles_of_int8_rows_are_near)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
