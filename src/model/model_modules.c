@@ -175,7 +175,8 @@ SutraStatus su_model_module_folder(const char *folder, const char *path, const c
 static bool is_in_order(const SutraModel *model, const SuModuleChain *chain, ModuleKind kind,
                         size_t index)
 {
-    if (index == 0) return kind == MODULE_TRANSFORMER || kind == MODULE_STATIC;
+    if (index == 0)
+        return kind == MODULE_TRANSFORMER || (kind == MODULE_STATIC && !chain->classifier);
     if (index == 1 && !chain->is_static) return kind == MODULE_POOLING;
     bool computes = kind == MODULE_DENSE || kind == MODULE_LAYER_NORM;
     return kind == MODULE_NORMALIZE || (computes && !model->normalize);

@@ -4,6 +4,7 @@
  *     embeddings, layers, final norm               -> token_embeddings [batch, sequence, hidden]
  *     pooling, dense heads, normalisation, cut     -> sentence_embedding [batch, dim]
  *     or pooling, heads up to that of scores       -> logits [batch, 1]
+ *   static models have no layers and no token_embeddings: rows, pooling, and what comes after it
  *
  * Every step is the one that src/encoder takes. Weights of linears are [in, out], for MatMul. */
 #ifndef SU_ONNX_BUILDER_H
@@ -55,6 +56,8 @@ SuOnnxValue su_onnx_activation(SuOnnxBuilder *builder, uint32_t activation, cons
 /* ---- stages ---- */
 
 SuOnnxValue su_onnx_embeddings(SuOnnxBuilder *builder);
+/* Instead of it where there are no layers: weighted rows; the mask loses the dropped token. */
+SuOnnxValue su_onnx_static_rows(SuOnnxBuilder *builder);
 /* What layers share: bias, and the tables of RoPE. */
 void su_onnx_prepare_bias(SuOnnxBuilder *builder);
 void su_onnx_prepare_rope(SuOnnxBuilder *builder);

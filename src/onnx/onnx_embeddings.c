@@ -1,24 +1,27 @@
-/* Embeddings and their norm: norm((token + type) + position). */
+/* Embeddings and their norm: norm((token + type) + position); rows of static models. */
 #include "onnx_builder.h"
+
+#include "base/memory.h"
+
+#include <string.h>
 
 static SuOnnxValue gather(SuOnnxGraph *graph, const char *name, SuOnnxValue table, SuOnnxValue ids)
 {
     return su_onnx_apply2(graph, "Gather", name, table, ids);
 }
 
-static SuOnnxValue token_rows(SuOnnxBuilder *builder)
+static SuOnnxValue token_rows(SuOnnxBuilder *builder, SuOnnxValue ids)
 {
     SuOnnxGraph *graph = &builder->graph;
     const SutraTensor *table = su_model_tensor(builder->model, SUTRA_ROLE_TOKEN_EMBEDDING, 0);
     if (!builder->int8)
         return gather(graph, "token",
-                      su_onnx_tensor(graph, "token.weight", table, SU_ONNX_F32, false, NULL),
-                      builder->input_ids);
+                      su_onnx_tensor(graph, "token.weight", table, SU_ONNX_F32, false, NULL), ids);
     SuOnnxValue scales;
     SuOnnxValue rows = su_onnx_tensor(graph, "token.weight", table, SU_ONNX_I8, false, &scales);
-    SuOnnxValue row = su_onnx_cast(
-        graph, "token.f32", gather(graph, "token.s8", rows, builder->input_ids), SU_ONNX_F32);
-    SuOnnxValue scale = gather(graph, "token.scale", scales, builder->input_ids);
+    SuOnnxValue row =
+        su_onnx_cast(graph, "token.f32", gather(graph, "token.s8", rows, ids), SU_ONNX_F32);
+    SuOnnxValue scale = gather(graph, "token.scale", scales, ids);
     return su_onnx_apply2(graph, "Mul", "token", row,
                           su_onnx_unsqueeze(graph, "token.scale.column", scale, 2));
 }
@@ -70,7 +73,7 @@ SuOnnxValue su_onnx_embeddings(SuOnnxBuilder *builder)
     SuOnnxGraph *graph = &builder->graph;
     const SutraTensor *positions =
         su_model_tensor(builder->model, SUTRA_ROLE_POSITION_EMBEDDING, 0);
-    SuOnnxValue x = add_types(builder, token_rows(builder));
+    SuOnnxValue x = add_types(builder, token_rows(builder, builder->input_ids));
     if (positions) {
         SuOnnxValue table =
             su_onnx_tensor(graph, "position.weight", positions, SU_ONNX_F32, false, NULL);
@@ -78,4 +81,51 @@ SuOnnxValue su_onnx_embeddings(SuOnnxBuilder *builder)
     }
     return su_onnx_norm(builder, "norm", x, SUTRA_ROLE_EMBEDDING_NORM_WEIGHT,
                         SUTRA_ROLE_EMBEDDING_NORM_BIAS, 0, builder->spec->norm_eps);
+}
+
+/* ---- static models ---- */
+
+/* Which row of the table each token has; the ids themselves where each has its own. */
+static SuOnnxValue rows_of_tokens(SuOnnxBuilder *builder)
+{
+    SuOnnxGraph *graph = &builder->graph;
+    const SutraTensor *stored = su_model_tensor(builder->model, SUTRA_ROLE_TOKEN_ROW, 0);
+    if (!stored) return builder->input_ids;
+    size_t n = (size_t)stored->shape[0];
+    int64_t *rows = su_alloc(n, sizeof *rows);
+    for (size_t i = 0; rows && i < n; i++) {
+        int32_t row;
+        memcpy(&row, (const char *)stored->data + i * sizeof row, sizeof row);
+        rows[i] = row;
+    }
+    SuOnnxValue table = su_onnx_ints(graph, "embeddings.token.rows", rows, n);
+    su_free(rows);
+    return gather(graph, "token.row", table, builder->input_ids);
+}
+
+/* The mask, 0 too where the token is the one that is dropped. */
+static SuOnnxValue counted_tokens(SuOnnxBuilder *builder)
+{
+    SuOnnxGraph *graph = &builder->graph;
+    if (!builder->spec->dropped_token) return builder->attention_mask;
+    SuOnnxValue dropped =
+        su_onnx_int(graph, "dropped_id", (int64_t)builder->spec->dropped_token - 1);
+    SuOnnxValue is_dropped =
+        su_onnx_apply2(graph, "Equal", "is_dropped", builder->input_ids, dropped);
+    SuOnnxValue kept = su_onnx_apply(graph, "Not", "is_kept", is_dropped);
+    kept = su_onnx_cast(graph, "kept", kept, SU_ONNX_I64);
+    return su_onnx_apply2(graph, "Mul", "counted_mask", builder->attention_mask, kept);
+}
+
+SuOnnxValue su_onnx_static_rows(SuOnnxBuilder *builder)
+{
+    SuOnnxGraph *graph = &builder->graph;
+    const SutraTensor *weights = su_model_tensor(builder->model, SUTRA_ROLE_TOKEN_WEIGHT, 0);
+    SuOnnxValue x = token_rows(builder, rows_of_tokens(builder));
+    builder->attention_mask = counted_tokens(builder);
+    if (!weights) return x;
+    SuOnnxValue table = su_onnx_tensor(graph, "token.factors", weights, SU_ONNX_F32, false, NULL);
+    SuOnnxValue factor = gather(graph, "token.factor", table, builder->input_ids);
+    return su_onnx_apply2(graph, "Mul", "token.weighted", x,
+                          su_onnx_unsqueeze(graph, "token.factor.column", factor, 2));
 }

@@ -125,17 +125,23 @@ static void add_inputs(SuOnnxBuilder *builder)
         builder->token_type_ids = su_onnx_input(graph, "token_type_ids");
 }
 
-void su_onnx_build(SuOnnxBuilder *builder)
+/* The tokens after the last layer. */
+static SuOnnxValue run_layers(SuOnnxBuilder *builder, SuOnnxValue x)
 {
     const SutraSpec *spec = builder->spec;
-    add_inputs(builder);
-    snprintf(builder->graph.scope, sizeof builder->graph.scope, "embeddings.");
-    SuOnnxValue x = su_onnx_embeddings(builder);
-    *builder->graph.scope = '\0';
     su_onnx_prepare_bias(builder);
     if (spec->position == SUTRA_POSITION_ROPE) su_onnx_prepare_rope(builder);
     for (uint32_t i = 0; i < spec->num_layers; i++) x = run_layer(builder, i, x);
-    x = su_onnx_norm(builder, "final_norm", x, SUTRA_ROLE_FINAL_NORM_WEIGHT,
-                     SUTRA_ROLE_FINAL_NORM_BIAS, 0, spec->norm_eps);
-    su_onnx_heads(builder, x);
+    return su_onnx_norm(builder, "final_norm", x, SUTRA_ROLE_FINAL_NORM_WEIGHT,
+                        SUTRA_ROLE_FINAL_NORM_BIAS, 0, spec->norm_eps);
+}
+
+void su_onnx_build(SuOnnxBuilder *builder)
+{
+    bool layers = !su_model_is_static(builder->model);
+    add_inputs(builder);
+    snprintf(builder->graph.scope, sizeof builder->graph.scope, "embeddings.");
+    SuOnnxValue x = layers ? su_onnx_embeddings(builder) : su_onnx_static_rows(builder);
+    *builder->graph.scope = '\0';
+    su_onnx_heads(builder, layers ? run_layers(builder, x) : x);
 }

@@ -143,6 +143,10 @@ SuOnnxValue su_onnx_int(SuOnnxGraph *graph, const char *name, int64_t x)
 
 SuOnnxValue su_onnx_ints(SuOnnxGraph *graph, const char *name, const int64_t *x, size_t n)
 {
+    if (!x) {
+        out_of_memory(graph);
+        return (SuOnnxValue){0};
+    }
     return constant(graph, name, SU_ONNX_I64, 1, n, x, n * sizeof *x);
 }
 

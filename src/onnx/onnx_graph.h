@@ -58,7 +58,8 @@ void su_onnx_output(SuOnnxGraph *graph, const char *name, bool by_token, uint64_
 /* One that is made already, with what it owns. */
 SuOnnxValue su_onnx_initializer(SuOnnxGraph *graph, const SuOnnxInitializer *initializer);
 
-/* Constants of the graph, by name: of one that is there already only the name is used. */
+/* Constants of the graph, by name: of one that is there already only the name is used. ints: NULL
+ * is out of memory. */
 SuOnnxValue su_onnx_float(SuOnnxGraph *graph, const char *name, float x);
 SuOnnxValue su_onnx_int(SuOnnxGraph *graph, const char *name, int64_t x);
 SuOnnxValue su_onnx_ints(SuOnnxGraph *graph, const char *name, const int64_t *x, size_t n);

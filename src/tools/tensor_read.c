@@ -18,6 +18,9 @@ void su_tensor_read(const SuKernels *kernels, const SutraTensor *tensor, size_t 
         memcpy(to, from + 4 * first, count * sizeof *to);
         return;
     }
+    for (size_t i = 0; tensor->dtype == SUTRA_TENSOR_I8 && i < count; i++)
+        to[i] = (float)(int8_t)from[first + i];
+    if (tensor->dtype == SUTRA_TENSOR_I8) return;
     from += 2 * first;
     for (size_t i = 0; i < count; i += 256) {
         size_t n = count - i < 256 ? count - i : 256;

@@ -321,6 +321,11 @@ static void refuses_tables_that_fit_no_tokenizer(void **state)
          "tensor weights has shape [8], not [2]"},
         {"{" TABLE(2, 4, "F32", 32) VECTOR("mapping", 4, "F64", 32) "}",
          "tensor mapping is stored as F64"},
+        {"{" TABLE(2, 8, "F32", 64) VECTOR("mapping", 0, "I32", 64) "}",
+         "tensor mapping has shape [0], not [vocab]"},
+        {"{" TABLE(2, 4, "F32", 32) ",\"mapping\":{\"dtype\":\"I32\",\"shape\":[8,1],"
+                                    "\"data_offsets\":[32,64]}}",
+         "tensor mapping has shape [8, 1], not [vocab]"},
         {"{" TABLE(2, 4, "F32", 32) VECTOR("mapping", 8, "I32", 32) "}",
          "mapping gives token 0 the row 1077952576, of 2 that there are"},
     };
@@ -349,6 +354,20 @@ static void refuses_folders_without_their_files(void **state)
     folder_patch(folder, "config.json", "{\"max_length\": 0}");
     folder_delete(folder, "modules.json");
     expect_refused(folder, "max_length");
+    folder_remove(folder);
+    free(folder);
+}
+
+static void refuses_truncation_that_cuts_neither_side(void **state)
+{
+    (void)state;
+    char *folder = folder_scratch();
+    folder_copy(STATIC_FOLDER "/module", folder);
+    folder_patch(folder, "tokenizer.json",
+                 "{\"truncation\": {\"max_length\": 3, \"direction\": \"Up\"}}");
+    expect_refused(folder, "truncation.direction is \"Up\", not Right or Left");
+    folder_patch(folder, "tokenizer.json", "{\"truncation\": 3}");
+    expect_refused(folder, "truncation is not an object");
     folder_remove(folder);
     free(folder);
 }
@@ -454,6 +473,7 @@ int main(void)
         cmocka_unit_test(has_no_vectors_of_tokens_and_no_other_pooling),
         cmocka_unit_test(refuses_tables_that_fit_no_tokenizer),
         cmocka_unit_test(refuses_folders_without_their_files),
+        cmocka_unit_test(refuses_truncation_that_cuts_neither_side),
         cmocka_unit_test(notices_rows_that_are_no_numbers),
         cmocka_unit_test(reports_each_allocation_that_fails),
         cmocka_unit_test(bundles_of_int8_rows_are_near)};

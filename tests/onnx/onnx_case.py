@@ -29,6 +29,10 @@ def rerankers():
     return sorted((GOLDEN / "rerankers").iterdir())
 
 
+def static_models():
+    return sorted((GOLDEN / "static").iterdir())
+
+
 def assemble(overlay, folder):
     """The golden model as a folder, as tests/model/model_folder.c does. Returns expected.json."""
     expected = read_json(overlay / "expected.json")

@@ -4,7 +4,7 @@
 usage: test_onnx_runtime.py --program build/release/sutra --library build/release/libsutra.so [--model FOLDER]
                             [unittest arguments]
 
-Needs the packages of tests/onnx/runtime.txt. Every golden model and reranker is written, checked by onnx.checker, and
+Needs the packages of tests/onnx/runtime.txt. Every golden model, static model and reranker is written, checked by onnx.checker, and
 run on the token ids of its texts and on random ones: alone, padded, in batches of several shapes, of one token, and of
 as many as the model takes. --model: the folder of all-MiniLM-L6-v2 (default: SUTRA_TEST_MODEL, else .cache/model). Prints
 the largest deviation of each.
@@ -27,7 +27,7 @@ import onnx
 import onnxruntime
 
 import onnx_case
-from onnx_case import GOLDEN, SOURCE, assemble, rerankers, variants
+from onnx_case import GOLDEN, SOURCE, assemble, read_json, rerankers, static_models, variants
 
 TOLERANCE = 1e-5  # of an element, relative to the largest of its vector's elements and 1
 
@@ -89,9 +89,9 @@ class Engine:
         self.library.sutra_model_free(model)
 
     def embed(self, model, ids, tokens=False):
-        """[dim], or [tokens, hidden]."""
+        """[dim], or [tokens, hidden]; without token ids of the empty text."""
         array = (ctypes.c_int32 * len(ids))(*ids)
-        given = Input(token_ids=array, num_token_ids=len(ids), prompt_name=b"")
+        given = Input(token_ids=array, num_token_ids=len(ids), prompt_name=b"") if ids else Input(text=b"", prompt_name=b"")
         wanted = EmbedOptions(struct_size=ctypes.sizeof(EmbedOptions), output=self.TOKENS if tokens else self.POOLED,
                               normalize=self.NORMALIZE_NO if tokens else 0)
         result, view = ctypes.c_void_p(), View(struct_size=ctypes.sizeof(View))
@@ -197,6 +197,26 @@ class OnnxFiles(unittest.TestCase):
                 expected = assemble(overlay, folder)
                 self.check_model(overlay.name, folder, expected["cases"][0]["token_ids"])
                 shutil.rmtree(folder)
+
+    def test_static_models(self):
+        """Every token of the vocabulary, alone, padded and in a batch, and a text without tokens."""
+        for folder in static_models():
+            with self.subTest(folder.name):
+                self.worst = 0.0
+                path = self.dir / "model.onnx"
+                convert(folder, path)
+                graph, model = Graph(path), self.engine.open(folder)
+                self.assertEqual(graph.outputs, ["sentence_embedding"])
+                done = subprocess.run([os.path.abspath(options.program), "info", str(folder), "--json"],
+                                      capture_output=True, check=True)
+                info = json.loads(done.stdout)
+                vocabulary = list(range(info["vocab_size"]))
+                texts = [*([i] for i in vocabulary), vocabulary[-info["max_tokens"]:], [3, 3, 1], [1], []]
+                vectors, = graph.run(texts, pad=2)
+                for ids, vector in zip(texts, vectors):
+                    self.near(vector, self.engine.embed(model, ids), f"{len(ids)} tokens")
+                self.engine.close(model)
+                print(f"static {folder.name}: {self.worst:.1e}")
 
     def test_rerankers(self):
         for overlay in rerankers():

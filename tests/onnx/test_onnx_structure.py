@@ -19,7 +19,7 @@ import unittest
 from pathlib import Path
 
 import onnx_case
-from onnx_case import GOLDEN, assemble, rerankers, variants
+from onnx_case import GOLDEN, assemble, read_json, rerankers, static_models, variants
 
 F32, I8, I64 = 1, 3, 7
 SIZES = {F32: 4, I8: 1, I64: 8}
@@ -188,6 +188,22 @@ class Structure(unittest.TestCase):
                 self.check(model)
                 self.check_values(model, {"logits": (F32, ["batch", 1])})
                 self.assertIn(model.metadata["score_activation"], ("sigmoid", "identity"))
+
+    def test_static_models(self):
+        """No layers and no vectors of tokens; rows, weights and the dropped token are in the graph."""
+        for folder in static_models():
+            for args in ((), ("--compute", "int8")):
+                with self.subTest(folder.name, args=args):
+                    convert(folder, self.path, *args)
+                    model = Model(self.path)
+                    self.check(model)
+                    dim = read_json(folder / "expected.json")["dim"]
+                    self.check_values(model, {"sentence_embedding": (F32, ["batch", dim])})
+                    self.assertEqual(model.initializers["embeddings.token.weight"][2], [I8 if args else F32])
+                    named = folder.name == "both" or "shared" in folder.name
+                    self.assertEqual("embeddings.token.rows" in model.initializers, named)
+                    dropping = not (folder / "modules.json").exists() and folder.name != "bpe"
+                    self.assertEqual("dropped_id" in model.initializers, dropping)
 
     def test_two_runs_give_the_same_bytes(self):
         for args in ((), ("--compute", "int8")):
