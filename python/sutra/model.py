@@ -169,13 +169,14 @@ class Model(ChunkMethods):
 
     @property
     def max_seq_length(self) -> int:
-        """Tokens that a text is cut to, special ones included."""
+        """Tokens that a text is cut to, special ones included; 4294967295: it is not cut."""
         return self._max_tokens or self.info.max_tokens
 
     @max_seq_length.setter
     def max_seq_length(self, tokens: int) -> None:
-        if not 1 <= tokens <= self.info.max_positions:
-            raise ValueError(f"max_seq_length {tokens}: the model has positions for 1 to {self.info.max_positions}")
+        most = self.info.max_positions or 2**32 - 1  # static models have no positions
+        if not 1 <= tokens <= most:
+            raise ValueError(f"max_seq_length {tokens}: the model has positions for 1 to {most}")
         self._max_tokens = tokens
         self._options.clear()
 

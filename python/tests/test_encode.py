@@ -12,6 +12,7 @@ from encode_cases import CASES, LONG, SHOWN, TEXTS
 REFERENCE = json.loads(Path(os.environ.get("SUTRA_PYTHON_REFERENCE",
                                            Path(__file__).with_name("reference.json"))).read_text())
 ERRORS = {"ValueError": ValueError}
+STATIC = Path(__file__).resolve().parents[2] / "tests/data/golden/static/unlimited"
 
 
 def assert_same(given, wanted):
@@ -168,6 +169,23 @@ def test_max_seq_length_cuts(model):
     assert items["tokens_used"].tolist() == [5]
     with pytest.raises(ValueError, match="513"):
         other.max_seq_length = 513
+
+
+def test_static_model():
+    """No positions to keep to, and no tokens in an empty text."""
+    with sutra.Model(STATIC) as static:
+        assert static.max_seq_length == 2**32 - 1
+        whole, items = static.encode("a b c d", return_items=True)
+        assert items["tokens_used"].tolist() == [4]
+        static.max_seq_length = 3
+        cut, items = static.encode(["a b c d", ""], return_items=True)
+        assert items["tokens_used"].tolist() == [3, 0]
+        assert not np.array_equal(cut[0], whole) and not cut[1].any()
+        for tokens in (0, 2**32):
+            with pytest.raises(ValueError, match=f"max_seq_length {tokens}"):
+                static.max_seq_length = tokens
+        with pytest.raises(sutra.UnsupportedError, match="static model"):
+            static.encode_late("a b c. d", [(0, 5)])
 
 
 def test_prompts_of_the_user(model):

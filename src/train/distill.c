@@ -80,6 +80,11 @@ static SutraStatus check_teacher(SuDistill *distill, SutraError *err)
     if (!(info.outputs & 1u << SUTRA_OUT_POOLED))
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: a reranker gives no vectors to learn from",
                  distill->teacher);
+    if (strcmp(info.family, "model2vec") == 0)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: a static model without modules.json, which a student would be written into; "
+                 "model2vec's save_pretrained makes one",
+                 distill->teacher);
     if (info.dim != info.hidden_size)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
                  "%s: its vectors are cut to %u elements (truncate_dim), which a student is not "

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "cli"))
-from cli_case import MODEL, PROGRAM, Base, lines, main, read_npy, sutra  # noqa: E402
+from cli_case import MODEL, PROGRAM, SOURCE, Base, lines, main, read_npy, sutra  # noqa: E402
 
 WORDS = "garden paper house river music night silver green new old the a is in over at under light stone bird".split()
 COUNT, DIM, KILLS = 400, 8, 25
@@ -49,6 +49,16 @@ class Distill(Base):
         self.assertLess(losses["projection"], losses["pca"])
         self.assertLess(losses["projection"], 0.2 * losses["random"])
         self.assertFalse((self.dir / "s.partial").exists())
+
+    def test_static_teachers(self):
+        """Their student is one too, where modules.json says so."""
+        static = SOURCE / "tests/data/golden/static"
+        given = ("--texts", self.texts, "--dim", DIM, "--epochs", 1, "-o")
+        sutra("distill", "--teacher", static / "plain", *given, self.dir / "s", code=1, stderr="without modules.json")
+        self.assertFalse((self.dir / "s").exists())
+        sutra("distill", "--teacher", static / "module", *given, self.dir / "s")
+        info = json.loads(sutra("info", "--json", self.dir / "s"))
+        self.assertEqual((info["family"], info["dim"]), ("static-embedding", DIM))
 
     def test_the_student(self):
         """Its vectors are the teacher's by its matrix."""
