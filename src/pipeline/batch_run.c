@@ -177,12 +177,17 @@ void su_batch_run(SuWorker *worker, const SutraTeam *team)
     end_texts(worker);
 }
 
+static uint32_t seen_tokens(const SuTextTokens *tokens)
+{
+    return tokens->seen > UINT32_MAX ? UINT32_MAX : (uint32_t)tokens->seen;
+}
+
 static void describe_item(const SuRequest *request, size_t i, const SuTextTokens *tokens,
                           uint64_t queue_ns, uint64_t tokenize_ns)
 {
     if (!request->target.items) return;
     request->target.items[i] =
-        (SutraItem){.tokens_seen = tokens->seen > UINT32_MAX ? UINT32_MAX : (uint32_t)tokens->seen,
+        (SutraItem){.tokens_seen = seen_tokens(tokens),
                     .tokens_used = (uint32_t)tokens->used,
                     .flags = tokens->seen > tokens->used ? SUTRA_ITEM_TRUNCATED : 0,
                     .queue_ns = queue_ns,
@@ -224,8 +229,7 @@ static SutraStatus make_windows(SuWorker *worker, SuRequest *request, size_t i,
 static void append(SuWorker *worker, SuRequest *request, size_t i, const SuTextTokens *tokens)
 {
     atomic_fetch_add_explicit(&request->engine->tokens, tokens->used, memory_order_relaxed);
-    worker->owners[worker->batch.num_seqs] =
-        (SuOwner){request, tokens->seen > UINT32_MAX ? UINT32_MAX : (uint32_t)tokens->seen};
+    worker->owners[worker->batch.num_seqs] = (SuOwner){request, seen_tokens(tokens)};
     su_ragged_batch_append(&worker->batch, tokens->ids, tokens->types, (uint32_t)tokens->used,
                            tokens->prompt_len, i);
 }
@@ -237,7 +241,7 @@ static void run_whole(SuWorker *worker, SuRequest *request, size_t i, const SuTe
     const SuRaggedBatch own = worker->batch;
     SuRaggedBatch *batch = &worker->batch;
     atomic_fetch_add_explicit(&request->engine->tokens, tokens->used, memory_order_relaxed);
-    worker->owners[0] = (SuOwner){request, (uint32_t)tokens->seen};
+    worker->owners[0] = (SuOwner){request, seen_tokens(tokens)};
     batch->token_ids = (int32_t *)tokens->ids; /* only read */
     batch->type_ids = NULL;
     batch->num_seqs = 1;

@@ -3,10 +3,12 @@
 #include "base/memory.h"
 #include "model/model_folder.h"
 #include "sutra.h"
+#include "sutra_chunks.h"
 #include "sutra_tools.h"
 
 #include <dirent.h>
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -222,6 +224,69 @@ static void takes_texts_of_any_length(void **state)
     free(text);
 }
 
+/* ---- company ---- */
+
+enum { COMPANY_TEXTS = 24, CALLERS = 4, CALLS = 12, MOST_LETTERS = 9000 };
+
+typedef struct Company {
+    const SutraModel *model;
+    SutraInput inputs[COMPANY_TEXTS];
+    const SutraResultView *expected;
+    int wrong; /* of one caller */
+} Company;
+
+/* Other texts beside each other in every call. */
+static void *call_often(void *user)
+{
+    Company *company = user;
+    for (size_t call = 0; call < CALLS; call++) {
+        SutraInput inputs[COMPANY_TEXTS];
+        SutraResult *result = NULL;
+        SutraResultView view = {.struct_size = sizeof view};
+        SutraError err = {0};
+        size_t n = 1 + call * 5 % COMPANY_TEXTS, step = 1 + call % 3;
+        for (size_t i = 0; i < n; i++) inputs[i] = company->inputs[i * step % COMPANY_TEXTS];
+        bool done =
+            sutra_embed(engine, company->model, inputs, n, NULL, &result, &err) == SUTRA_OK &&
+            sutra_result_view(result, &view, &err) == SUTRA_OK;
+        for (size_t i = 0; done && i < n; i++)
+            company->wrong += memcmp((const char *)view.data + i * view.row_bytes,
+                                     (const char *)company->expected->data +
+                                         i * step % COMPANY_TEXTS * view.row_bytes,
+                                     view.row_bytes) != 0;
+        company->wrong += !done;
+        sutra_result_free(result);
+    }
+    return NULL;
+}
+
+/* Empty texts, short ones, and those that no batch has room for. */
+static void gives_the_same_bits_in_any_company(void **state)
+{
+    (void)state;
+    Company callers[CALLERS] = {{.model = open_model(STATIC_FOLDER "/unlimited")}};
+    pthread_t threads[CALLERS];
+    SutraResultView view;
+    char *letters = malloc(2 * MOST_LETTERS);
+    assert_non_null(letters);
+    for (size_t i = 0; i < MOST_LETTERS; i++) memcpy(letters + 2 * i, "ab cd ef " + i % 4 * 2, 2);
+    for (size_t i = 0; i < COMPANY_TEXTS; i++)
+        callers[0].inputs[i] = (SutraInput){
+            .text = letters, .text_size = i % 5 == 4 ? 2 * MOST_LETTERS - 2 * i : i % 3 * 7 * i};
+    SutraResult *result = embed(callers[0].model, callers[0].inputs, COMPANY_TEXTS, NULL, &view);
+    callers[0].expected = &view;
+    for (size_t i = 1; i < CALLERS; i++) callers[i] = callers[0];
+    for (size_t i = 0; i < CALLERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, call_often, &callers[i]), 0);
+    for (size_t i = 0; i < CALLERS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(callers[i].wrong, 0);
+    }
+    sutra_result_free(result);
+    sutra_model_free((SutraModel *)callers[0].model);
+    free(letters);
+}
+
 static SutraStatus embed_one(const SutraModel *model, const char *text,
                              const SutraEmbedOptions *options, SutraItem *item, SutraError *err)
 {
@@ -272,6 +337,13 @@ static void has_no_vectors_of_tokens_and_no_other_pooling(void **state)
     assert_int_equal(embed_one(model, "a", &tokens, &item, &err), SUTRA_E_UNSUPPORTED);
     assert_non_null(strstr(err.message, "static model"));
     assert_int_equal(embed_one(model, "a", &first, &item, &err), SUTRA_E_UNSUPPORTED);
+    SutraInput text = input_of("a b c");
+    SutraChunk parts[1] = {{.begin = 0, .end = 3}};
+    float rows[40];
+    assert_int_equal(
+        sutra_embed_late(engine, model, &text, parts, 1, NULL, rows, sizeof rows, NULL, &err),
+        SUTRA_E_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "static model"));
     sutra_model_free(model);
 }
 
@@ -469,6 +541,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_the_vectors_of_the_reference),
         cmocka_unit_test(takes_texts_of_any_length),
+        cmocka_unit_test(gives_the_same_bits_in_any_company),
         cmocka_unit_test(counts_a_cut_of_characters_as_truncated),
         cmocka_unit_test(has_no_vectors_of_tokens_and_no_other_pooling),
         cmocka_unit_test(refuses_tables_that_fit_no_tokenizer),
