@@ -75,8 +75,8 @@ SUTRA_API void sutra_chunks_free(SutraChunk *chunks);
  * prompt's are in none. In float, in the order of the tokens, they are pooled as SutraPooling says,
  * a chunk's first token being token 1; then cut, normalised and converted like any vector. Errors:
  * as sutra_embed_into; LIMIT (the text is too long); ARGUMENT (a chunk has no tokens, or is not in
- * the text); UNSUPPORTED (a static model, or modules between pooling and Normalize). When it fails, out
- * may be written in part. */
+ * the text); UNSUPPORTED (a static model, or modules between pooling and Normalize). When it fails,
+ * out may be written in part. */
 SUTRA_API SutraStatus sutra_embed_late(SutraEngine *engine, const SutraModel *model,
                                        const SutraInput *input, const SutraChunk *chunks, size_t n,
                                        const SutraEmbedOptions *options, void *out, size_t capacity,
