@@ -242,13 +242,13 @@ typedef struct SutraOnnxOptions {
  *   attention_mask       [batch, sequence]      int64; 1, and 0 for padding, which is on the right
  *   token_type_ids       [batch, sequence]      int64; models with several types only
  *   output
- *   token_embeddings     [batch, sequence, hidden]   float32; after the last layer and its norm
+ *   last_hidden_state    [batch, sequence, hidden]   float32; after the last layer and its norm
  *   sentence_embedding   [batch, dim]           float32; pooled, through the heads, normalised and
  *                                               cut as the model says
  *   logits               [batch, 1]             float32; rerankers, instead of both: before the
  *                                               activation of scores
  *
- * These are the names of sentence-transformers' and Optimum's exports. Any batch and sequence will
+ * These are names that Optimum, and so sentence-transformers, reads. Any batch and sequence will
  * do, up to the positions that the model has. Prompts are the caller's; of a model that leaves them
  * out of pooling the graph pools them nevertheless, as all tokens that the mask has. A row of the
  * mask that is 0 throughout gives numbers without a meaning, and leaves other rows as they are.

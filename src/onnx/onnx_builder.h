@@ -1,7 +1,7 @@
 /* onnx_builder.h - an encoder and its heads as a graph, from SutraSpec and tensors by role.
  *
  *   input_ids, attention_mask [, token_type_ids]      [batch, sequence]
- *     embeddings, layers, final norm               -> token_embeddings [batch, sequence, hidden]
+ *     embeddings, layers, final norm               -> last_hidden_state [batch, sequence, hidden]
  *     pooling, dense heads, normalisation, cut     -> sentence_embedding [batch, dim]
  *     or pooling, heads up to that of scores       -> logits [batch, 1]
  *

@@ -9,7 +9,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
     LEAST_EXTERNAL = 4096, /* bytes of an initialiser that may lie in the second file */
@@ -216,7 +215,7 @@ static SutraStatus commit(FileWriter *file, const char *data_path, SutraError *e
 {
     if (file->data_name) SU_TRY(su_file_writer_commit(&file->data, err));
     SutraStatus status = su_file_writer_commit(&file->model, err);
-    if (status != SUTRA_OK && file->data_name) unlink(data_path);
+    if (status != SUTRA_OK && file->data_name) remove(data_path);
     return status;
 }
 

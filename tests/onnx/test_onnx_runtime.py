@@ -175,7 +175,7 @@ class OnnxFiles(unittest.TestCase):
         path = self.dir / "model.onnx"
         convert(folder, path)
         graph, model = Graph(path), self.engine.open(folder)
-        self.assertEqual(graph.outputs, ["token_embeddings", "sentence_embedding"])
+        self.assertEqual(graph.outputs, ["last_hidden_state", "sentence_embedding"])
         longest = int(graph.metadata["max_tokens"])
         numbers = random.Random(7)
         pad = texts[0][-1]
