@@ -257,8 +257,8 @@ typedef struct SutraOnnxOptions {
  * not UTF-8 become U+FFFD.
  *
  * Errors: ARGUMENT (also a second file whose name is not UTF-8), ABI, UNSUPPORTED (a .sutra file,
- * which has no plain weights; a precision), FORMAT (int8: names a weight that is NaN or infinite),
- * LIMIT, IO, MEMORY. */
+ * which has no plain weights; a static model; a precision), FORMAT (int8: names a weight that is
+ * NaN or infinite), LIMIT, IO, MEMORY. */
 SUTRA_API SutraStatus sutra_onnx_write(const SutraModel *model, const char *output,
                                        const SutraOnnxOptions *options, SutraError *err);
 

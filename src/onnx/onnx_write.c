@@ -30,6 +30,9 @@ static SutraStatus check_model(const SutraModel *model, SutraError *err)
     if (model->bundle_digest)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
                  "%s: its weights are packed: give the folder that it was made from", model->path);
+    if (model->spec.num_layers == 0)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: a static model, without layers, cannot be written as ONNX", model->path);
     SutraError reason = {0};
     SutraStatus status = su_encoder_check_spec(&model->spec, &reason);
     if (status != SUTRA_OK)

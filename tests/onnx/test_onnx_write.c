@@ -195,6 +195,10 @@ static void what_is_refused(void **state)
     model->spec.norm_kind = SUTRA_NORM_RMS;
     refuse(fixture, model, NULL, fixture->output, SUTRA_E_UNSUPPORTED, "cannot be written as ONNX");
     model->spec.norm_kind = SUTRA_NORM_LAYER;
+    const uint32_t layers = model->spec.num_layers;
+    model->spec.num_layers = 0;
+    refuse(fixture, model, NULL, fixture->output, SUTRA_E_UNSUPPORTED, "a static model");
+    model->spec.num_layers = layers;
 }
 
 static void weights_that_are_no_numbers_have_no_int8_form(void **state)
