@@ -135,7 +135,10 @@ static void print_readable(CliOutput *out, const SutraModelInfo *info, const cha
     print_number(out, "layers", info->num_layers);
     print_number(out, "heads", info->num_heads);
     print_number(out, "vocabulary", info->vocab_size);
-    print_number(out, "max tokens", info->max_tokens);
+    if (info->max_tokens == UINT32_MAX)
+        print_text(out, "max tokens", "any number");
+    else
+        print_number(out, "max tokens", info->max_tokens);
     print_number(out, "max positions", info->max_positions);
     print_text(out, "tokenizer", info->tokenizer_class);
     print_text(out, "truncation",

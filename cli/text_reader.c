@@ -378,7 +378,15 @@ bool cli_reader_at_end(const CliReader *reader)
 
 SutraStatus cli_reader_all(CliReader *reader, const char *path, CliBlock *block, SutraError *err)
 {
-    SutraStatus status = cli_reader_open(reader, path, NULL, err);
+    return cli_reader_all_records(reader, path, &(CliRecordOptions){.layout = CLI_LAYOUT_LINES},
+                                  block, err);
+}
+
+SutraStatus cli_reader_all_records(CliReader *reader, const char *path,
+                                   const CliRecordOptions *options, CliBlock *block,
+                                   SutraError *err)
+{
+    SutraStatus status = cli_reader_open_records(reader, path, options, err);
     reader->patient = true;
     if (status == SUTRA_OK)
         status = cli_reader_next(reader, CLI_MOST_TEXTS + 1, SIZE_MAX, block, err);

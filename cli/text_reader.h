@@ -128,6 +128,9 @@ void cli_store_free(CliTextStore *store);
 /* Opens a file of texts, one a line, and reads all of it, however slowly it comes. Errors: those of
  * the two above; ARGUMENT (no text), LIMIT (more than CLI_MOST_TEXTS). */
 SutraStatus cli_reader_all(CliReader *reader, const char *path, CliBlock *block, SutraError *err);
+SutraStatus cli_reader_all_records(CliReader *reader, const char *path,
+                                   const CliRecordOptions *options, CliBlock *block,
+                                   SutraError *err);
 void cli_reader_close(CliReader *reader);
 
 /* Line of text i of the block, from 1; of arguments, which of them. */

@@ -11,12 +11,16 @@ _sutra() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} words=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "embed tokenize similarity search rerank serve eval bench pull list info convert quantize verify help --help --version" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "embed tokenize similarity search rerank serve eval bench pull list info convert quantize distill verify help --help --version" -- "$current")
         return
     fi
     case $previous in
     -m | --model)
         _sutra_models
+        return
+        ;;
+    --revision)
+        mapfile -t COMPREPLY < <(compgen -W "REVISION NAME" -- "$current")
         return
         ;;
     -i | --input)
@@ -41,6 +45,10 @@ _sutra() {
         ;;
     --rejects)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return
+        ;;
+    --checkpoint)
+        mapfile -t COMPREPLY < <(compgen -W "N S" -- "$current")
         return
         ;;
     --output-dtype)
@@ -123,7 +131,19 @@ _sutra() {
         mapfile -t COMPREPLY < <(compgen -W "dynamic min-max percentile mse entropy" -- "$current")
         return
         ;;
-    --revision | --chunk-tokens | --chunk-overlap | --flush-after | --field | --id | --shard | --checkpoint | --dedupe-memory | --dim | --max-tokens | --window-overlap | --prompt-name | --min-quality | --threads | --device | --plugins | --top | --oversample | --glob | --max-file-bytes | --alias | --host | --port | --api-key | --cors-origin | --max-body | --max-answers | --max-inputs | --max-request-tokens | --max-connections | --max-streams | --max-queued-tokens | --cache-bytes | --receive-ms | --send-ms | --idle-ms | --queue-ms | --drain-ms | --document-prompt | --block-kib | --smooth | --keep)
+    --teacher)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return
+        ;;
+    --texts)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return
+        ;;
+    --vectors)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return
+        ;;
+    --chunk-tokens | --chunk-overlap | --flush-after | --field | --id | --shard | --dedupe-memory | --dim | --max-tokens | --window-overlap | --prompt-name | --min-quality | --threads | --device | --plugins | --top | --oversample | --glob | --max-file-bytes | --alias | --host | --port | --api-key | --cors-origin | --max-body | --max-answers | --max-inputs | --max-request-tokens | --max-connections | --max-streams | --max-queued-tokens | --cache-bytes | --receive-ms | --send-ms | --idle-ms | --queue-ms | --drain-ms | --document-prompt | --block-kib | --smooth | --keep | --method | --seed | --epochs | --batch | --patience | --learning-rate | --neighbour-weight | --temperature | --mse-weight | --cosine-weight)
         return
         ;;
     esac
@@ -141,8 +161,9 @@ _sutra() {
     info) words="-m --model --revision --profile --json -h --help" ;;
     convert) words="-m --model --revision -o --output --compute --external-data --json -h --help" ;;
     quantize) words="-m --model --revision -o --output --compute --embeddings --calibrate --scales --smooth --keep --compare --threads --json -h --help" ;;
+    distill) words="--teacher --revision --texts --field --vectors -o --output --method --dim --seed --epochs --batch --patience --learning-rate --neighbour-weight --temperature --mse-weight --cosine-weight --resume --checkpoint --threads --json -h --help" ;;
     verify) words="-m --model --revision --json -h --help" ;;
-    help) words="embed tokenize similarity search rerank serve eval bench pull list info convert quantize verify" ;;
+    help) words="embed tokenize similarity search rerank serve eval bench pull list info convert quantize distill verify" ;;
     esac
     if [[ $current == -* || ${COMP_WORDS[1]} == help ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")

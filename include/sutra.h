@@ -236,14 +236,14 @@ typedef struct SutraModuleInfo {
 typedef struct SutraModelInfo {
     uint32_t struct_size;
     uint32_t hidden_size; /* elements of a pooled vector before it is cut to `dim` */
-    uint32_t max_tokens;  /* default truncation, special tokens included */
+    uint32_t max_tokens;  /* default truncation, special tokens included; UINT32_MAX: none */
     uint32_t outputs;     /* bit mask: 1u << SutraOutput */
     const char *name;     /* registry name or folder name */
     const char *family;   /* "bert" */
     const char *digest;   /* "sha256:…" of the weights if recorded with the model, else "" */
     const char *pooling;  /* "mean" */
     const char *revision; /* hub commit if recorded with the model, else "" */
-    uint32_t num_layers, num_heads, vocab_size, max_positions;
+    uint32_t num_layers, num_heads, vocab_size, max_positions; /* 0 layers: a static model */
     uint32_t normalize; /* 1 if the model's chain ends with Normalize */
     uint32_t num_prompts;
     const char *const *prompt_names; /* [num_prompts] */

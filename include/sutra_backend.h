@@ -42,7 +42,8 @@ typedef enum SutraTensorType {
     SUTRA_TENSOR_F32 = 0,
     SUTRA_TENSOR_F16,
     SUTRA_TENSOR_BF16,
-    SUTRA_TENSOR_I8 /* embedding tables of which the scales come along; a row is scale x element */
+    SUTRA_TENSOR_I8, /* embedding tables of which the scales come along; a row is scale x element */
+    SUTRA_TENSOR_I32 /* of SUTRA_ROLE_TOKEN_ROW alone */
 } SutraTensorType;
 
 /* What a tensor is for. Linear weights are [out_features, in_features], row-major, as torch stores
@@ -85,6 +86,9 @@ typedef enum SutraRole {
     SUTRA_ROLE_FINAL_NORM_BIAS,
     SUTRA_ROLE_HEAD_NORM_WEIGHT, /* [features] of the norm head `layer`; the bias may be absent */
     SUTRA_ROLE_HEAD_NORM_BIAS,
+    /* Of static models, each with or without the other. */
+    SUTRA_ROLE_TOKEN_WEIGHT, /* [vocab_size], F32, finite: the token's row is multiplied by it */
+    SUTRA_ROLE_TOKEN_ROW,    /* [vocab_size], I32, below token_rows: the token's row in the table */
     SUTRA_ROLE_COUNT
 } SutraRole;
 
@@ -151,10 +155,15 @@ typedef struct SutraHead {
     uint32_t activation; /* SutraActivation; a pooling head: SutraPooling */
 } SutraHead;
 
-/* What an encoder is, in numbers. */
+/* What an encoder is, in numbers.
+ *
+ * Without layers (num_layers 0) it is a static model: a text's vector is the mean of its tokens'
+ * rows of the token embedding, each times its weight if there are any, before the heads. There are
+ * no positions (SUTRA_POSITION_NONE), types or norms, the pooling is the mean, the output pooled
+ * vectors, and a text may have any number of tokens, none too: the mean of none is 0. */
 typedef struct SutraSpec {
     uint32_t struct_size;
-    uint32_t num_layers, hidden_size;
+    uint32_t num_layers, hidden_size; /* 0 layers: static */
     uint32_t num_heads, num_kv_heads, head_size;
     uint32_t ffn_size, vocab_size, max_positions;
     uint32_t num_types;       /* rows of the type embedding; 0: none */
@@ -184,6 +193,10 @@ typedef struct SutraSpec {
     const SutraHead *heads; /* [num_heads_out] the model's own chain; a batch says what to do */
     uint32_t num_heads_out;
     float head_norm_eps; /* of norm heads; 0: norm_eps */
+    /* Of static models. Rows of the token embedding where SUTRA_ROLE_TOKEN_ROW says which of them a
+     * token has; 0: vocab_size, each token its own. Tokens of the id dropped_token - 1 are left
+     * out, of the count too; 0: none are. */
+    uint32_t token_rows, dropped_token;
 } SutraSpec;
 
 /* Threads that a run may use besides its caller. run() calls body(arg, rank) on the calling thread
@@ -200,7 +213,8 @@ typedef struct SutraTeam {
 enum { SUTRA_BATCH_NORMALIZE = 1, SUTRA_BATCH_NORMALIZE_WHOLE = 2 };
 
 /* A packed batch: text i owns tokens cu_seqlens[i] … cu_seqlens[i+1]; every text has at least one
- * token. */
+ * token, but of static models, which have the mean of none; a text of theirs that is longer than
+ * the context's max_tokens comes alone. */
 typedef struct SutraBatch {
     uint32_t struct_size;
     uint32_t num_seqs, num_tokens, max_seqlen;

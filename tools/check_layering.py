@@ -41,6 +41,7 @@ LAYERS = {
     "src/tools": ("base", "unicode", "kernels", "search", "tokenizer", "encoder", "backend", "model"),
     "src/onnx": ("base", "kernels", "encoder", "model", "tools"),
     "src/bench": ("base", "kernels", "tokenizer", "encoder", "backend", "model", "tools"),
+    "src/train": ("base", "container", "kernels", "tools"),
     "src/hub": ("base",),
     "server": ("base",),
     "cli": (),
@@ -48,7 +49,7 @@ LAYERS = {
     "examples": (),
 }
 PUBLIC = {"sutra.h", "sutra_chunks.h", "sutra_models.h", "sutra_tokens.h", "sutra_backend.h", "sutra_tools.h",
-          "sutra_search.h", "sutra_hub.h", "sutra_server.h"}
+          "sutra_search.h", "sutra_hub.h", "sutra_server.h", "sutra_train.h"}
 # What programs may include of the library's inside: it depends on nothing.
 SHARED_HEADERS = {"base/number_text.h"}
 # Public headers are on a level too.
@@ -57,7 +58,8 @@ PUBLIC_USERS = {
                         "src/tools", "src/onnx", "src/bench"),
     "sutra_hub.h": ("src/hub", "cli", "plugins/sqlite"),
     "sutra_server.h": ("server", "cli"),
-    "sutra_tools.h": ("src/tools", "src/onnx", "src/bench", "cli"),
+    "sutra_tools.h": ("src/tools", "src/onnx", "src/bench", "src/train", "cli"),
+    "sutra_train.h": ("src/train", "cli"),
     "sutra_search.h": ("src/search", "cli"),
 }
 # What is held to the rules of a library, those on memory and on modules among them.
@@ -73,6 +75,7 @@ HOMES = {
     "include/sutra_server.h": ("server/",),
     "include/sutra_tools.h": ("src/tools/", "src/onnx/onnx_write.c", "src/bench/"),
     "include/sutra_search.h": ("src/search/",),
+    "include/sutra_train.h": ("src/train/",),
 }
 # Function -> its file, where that is another.
 HOME_EXCEPTIONS = {
@@ -196,7 +199,8 @@ def check_calls(code, defined):
             owner = folder_of(defined[name][0]) if name in defined else folder
             if owner == folder or owner.removeprefix("src/") in LAYERS[folder]:
                 continue
-            public = name.startswith("sutra_") and folder in ("src/tools", "src/onnx", "src/bench", "src/hub", "server")
+            public = name.startswith("sutra_") and folder in ("src/tools", "src/onnx", "src/bench", "src/train", "src/hub",
+                                                              "server")
             if public or name in HOME_EXCEPTIONS:
                 continue
             yield f"{path}: {folder} may not call {name} of {owner}"

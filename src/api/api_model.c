@@ -70,6 +70,13 @@ static void list_modules(const SutraModel *model, SutraModelInfo *info)
     }
 }
 
+static uint32_t outputs_of(const SutraModel *model)
+{
+    if (su_model_is_reranker(model)) return 1u << SUTRA_OUT_SCORES;
+    if (su_model_is_static(model)) return 1u << SUTRA_OUT_POOLED;
+    return 1u << SUTRA_OUT_POOLED | 1u << SUTRA_OUT_TOKENS;
+}
+
 SutraStatus sutra_model_info(const SutraModel *model, SutraModelInfo *info, SutraError *err)
 {
     if (!model || !info) SU_RAISE(err, SUTRA_E_ARGUMENT, "model or info is NULL");
@@ -79,8 +86,7 @@ SutraStatus sutra_model_info(const SutraModel *model, SutraModelInfo *info, Sutr
         .struct_size = size,
         .hidden_size = model->spec.hidden_size,
         .max_tokens = model->max_tokens,
-        .outputs = su_model_is_reranker(model) ? 1u << SUTRA_OUT_SCORES
-                                               : 1u << SUTRA_OUT_POOLED | 1u << SUTRA_OUT_TOKENS,
+        .outputs = outputs_of(model),
         .name = model->name,
         .family = model->family,
         .digest = model->digest,

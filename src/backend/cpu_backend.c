@@ -81,6 +81,8 @@ static SutraStatus supports(uint32_t device, const SutraSpec *spec, SutraCompute
                  output == SUTRA_OUT_SPARSE ? "sparse" : "score");
     if (scores && output != SUTRA_OUT_SCORES)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "this model gives scores only");
+    if (su_spec_is_static(spec) && output != SUTRA_OUT_POOLED)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "a static model gives pooled vectors only");
     return SUTRA_OK;
 }
 
@@ -89,7 +91,7 @@ static SutraStatus pack(const SutraSpec *spec, const SutraTensor *tensors, size_
                         SutraCompute compute, SuEncoder **encoder, SutraError *err)
 {
     size_t num_linears = (size_t)spec->num_layers * SU_LAYER_LINEARS;
-    SuLinearRecipe *recipes = su_calloc(num_linears, sizeof *recipes);
+    SuLinearRecipe *recipes = su_calloc(num_linears + 1, sizeof *recipes); /* static: no linears */
     if (!recipes) SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %u layers", spec->num_layers);
     for (size_t i = 0; i < num_linears; i++) recipes[i].format = format_of(compute);
     SutraStatus status = su_encoder_create(spec, tensors, n, isa, recipes, encoder, err);
@@ -194,7 +196,9 @@ static SutraStatus check_batch(const SuEncoderContext *context, const SutraBatch
                                SutraError *err)
 {
     const SutraSpec *spec = &context->encoder->spec;
-    if (batch->num_tokens > context->max_tokens || batch->num_seqs > context->max_seqs ||
+    bool any_length = su_spec_is_static(spec);
+    if ((batch->num_tokens > context->max_tokens && !any_length) ||
+        batch->num_seqs > context->max_seqs ||
         (batch->team && batch->team->size > context->max_team))
         SU_RAISE(err, SUTRA_E_LIMIT, "a batch of %u tokens in %u texts is larger than its context",
                  batch->num_tokens, batch->num_seqs);

@@ -49,11 +49,16 @@ static SutraStatus find_shape(const SutraBenchOptions *options, SuIsa isa, SuBen
                                       .activation = SUTRA_ACT_GELU_ERF};
     SutraModel *model = NULL;
     if (options->model) SU_TRY(sutra_model_open(options->model, NULL, &model, err));
+    SutraStatus status = SUTRA_OK;
+    if (model && su_model_is_static(model))
+        status = su_error_set(err, SUTRA_E_UNSUPPORTED,
+                              "%s: a static model has no layers, whose kernels could be measured",
+                              model->path);
     *shape = shape_of(model ? &model->spec : &mini_lm, isa, options->quick);
     shape->block_bytes = (size_t)options->block_kib << 10;
     snprintf(name, capacity, "%s", model ? model->name : "all-MiniLM-L6-v2");
     sutra_model_free(model);
-    return SUTRA_OK;
+    return status;
 }
 
 static void sample_ceilings(SuBenchSampler *sampler, const SuBenchCase *at,

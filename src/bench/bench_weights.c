@@ -87,6 +87,9 @@ static SutraStatus load_all(const Loader *loader, SuBenchWeights *weights, Sutra
 
 SutraStatus su_bench_weights_load(const SutraModel *model, SuBenchWeights *weights, SutraError *err)
 {
+    if (su_model_is_static(model))
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s: a static model has no layers, of which steps could be left out", model->path);
     Loader loader = {.model = model};
     const SutraSpec *spec = &model->spec;
     if (spec->gated || spec->norm != SUTRA_NORM_POST || spec->without_bias ||

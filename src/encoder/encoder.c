@@ -13,7 +13,7 @@ static void run_rank(void *arg, uint32_t rank)
     SuRegionThread thread = {.rank = rank, .size = run->size, .region = &run->context->region};
     const SuEncoder *encoder = run->context->encoder;
     bool reads_one = su_encoder_reads_one_row(encoder, run->batch);
-    su_encoder_embed(run->context, run->batch, &thread);
+    if (!su_spec_is_static(&encoder->spec)) su_encoder_embed(run->context, run->batch, &thread);
     for (uint32_t i = 0; i < encoder->spec.num_layers; i++) {
         const SuLayer *layer = &encoder->layers[i];
         bool last = i + 1 == encoder->spec.num_layers;

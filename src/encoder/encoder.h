@@ -73,6 +73,8 @@ typedef struct SuEncoder {
     SuKernels kernels;
     SutraSpec spec; /* pointers of the caller's spec are not kept */
     SuEmbeddingTable token, position, type;
+    const float *token_weight; /* [vocab_size] of a static model, or NULL; like the next */
+    const uint32_t *token_row; /* [vocab_size] */
     SuNormF32 embedding_norm, final_norm; /* final_norm.n 0: none */
     float rope_base[SU_MAX_ROPES];        /* [num_ropes] those of the layers, each once */
     float rope_frequencies[SU_MAX_ROPES][SU_MAX_HEAD / 2]; /* [num_ropes][head_size / 2] */
@@ -96,7 +98,10 @@ typedef struct SuEncoder {
  *   ffn [ffn_rows, ffn_size] | turns [num_ropes][tokens, head] |
  *   the same converted: rows [tokens] (of x, of attention), read_rows [seqs], ffn_rows |
  *   pooled [2][seqs, widest head], if there are dense heads |
- *   range_steps [widest head] | for each rank: one row */
+ *   range_steps [widest head] | for each rank: one row
+ *
+ * A static model needs none of it but pooled, range_steps, the ranks' rows, and qkv: its output,
+ * [seqs, widest head]. No token has a row of its own, so a text may have any number of them. */
 typedef struct SuEncoderContext {
     const SuEncoder *encoder;
     uint32_t max_tokens, max_seqs, max_team;
@@ -156,6 +161,12 @@ void su_encoder_heads(SuEncoderContext *context, const SutraBatch *batch, SuRegi
 
 /* The rows that attention's linear reads, floats: x, or norm(x). */
 float *su_encoder_attention_input(const SuEncoderContext *context, const SuLayer *layer);
+
+/* Whether it has no layers: texts are means of rows of the token embedding. */
+static inline bool su_spec_is_static(const SutraSpec *spec) { return spec->num_layers == 0; }
+/* Of a static model: the mean of a text's rows [hidden]; scratch [hidden]. */
+void su_encoder_mean_text(const SuEncoder *encoder, const SutraBatch *batch, size_t seq, float *row,
+                          float *scratch);
 
 /* Whether the encoder turns q and k. */
 static inline bool su_encoder_rotates(const SuEncoder *encoder) { return encoder->num_ropes > 0; }

@@ -31,21 +31,21 @@ static SuRows carve_rows(SuArena *arena, size_t rows, size_t row_bytes)
     return carved;
 }
 
-static void carve(SuEncoderContext *context, SuArena *arena)
+/* What the layers need, and the output. */
+static void carve_layers(SuEncoderContext *context, SuArena *arena)
 {
-    const SutraSpec *spec = &context->encoder->spec;
-    size_t tokens = context->max_tokens, hidden = spec->hidden_size;
+    const SuEncoder *encoder = context->encoder;
+    const SutraSpec *spec = &encoder->spec;
+    size_t tokens = context->max_tokens, hidden = spec->hidden_size, widest = encoder->widest_head;
     size_t width = (size_t)spec->num_heads * spec->head_size;
-    size_t widest = context->encoder->widest_head;
     size_t output = 3 * width > widest ? 3 * width : widest;
     context->x = su_arena_carve(arena, tokens * hidden * sizeof(float));
     context->qkv = su_arena_carve(arena, tokens * output * sizeof(float));
     size_t attended = width > hidden ? width : hidden;
     context->attention = su_arena_carve(arena, tokens * attended * sizeof(float));
-    for (uint32_t i = 0; i < context->encoder->num_ropes; i++)
+    for (uint32_t i = 0; i < encoder->num_ropes; i++)
         context->turns[i] = su_arena_carve(arena, tokens * spec->head_size * sizeof(float));
     context->read = su_arena_carve(arena, context->max_seqs * hidden * sizeof(float));
-    const SuEncoder *encoder = context->encoder;
     size_t converted = widest_rows(encoder, SU_LINEAR_DOWN, SU_LINEAR_DOWN);
     size_t rows = (size_t)(converted ? FFN_ROWS_CONVERTED : FFN_ROWS) * context->max_team;
     if (rows > tokens) rows = tokens;
@@ -55,6 +55,16 @@ static void carve(SuEncoderContext *context, SuArena *arena)
     converted = widest_rows(encoder, SU_LINEAR_QKV, SU_LINEAR_UP);
     context->rows = carve_rows(arena, tokens, converted);
     context->read_rows = carve_rows(arena, context->max_seqs, converted);
+}
+
+static void carve(SuEncoderContext *context, SuArena *arena)
+{
+    const SuEncoder *encoder = context->encoder;
+    size_t hidden = encoder->spec.hidden_size, widest = encoder->widest_head;
+    if (su_spec_is_static(&encoder->spec))
+        context->qkv = su_arena_carve(arena, context->max_seqs * widest * sizeof(float));
+    else
+        carve_layers(context, arena);
     for (int i = 0; i < 2 && encoder->num_dense; i++)
         context->pooled[i] = su_arena_carve(arena, context->max_seqs * widest * sizeof(float));
     context->range_steps = su_arena_carve(arena, widest * sizeof(float));

@@ -61,8 +61,23 @@ static SutraStatus check_heads(const SutraSpec *spec, SutraError *err)
     return SUTRA_OK;
 }
 
+static SutraStatus check_static(const SutraSpec *spec, SutraError *err)
+{
+    if (spec->position != SUTRA_POSITION_NONE || spec->num_types || spec->relative_buckets ||
+        spec->num_experts || !spec->hidden_size || !spec->vocab_size ||
+        spec->dropped_token > spec->vocab_size)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "no layers, and more than a table of %u tokens to %u elements", spec->vocab_size,
+                 spec->hidden_size);
+    return check_heads(spec, err);
+}
+
 SutraStatus su_encoder_check_spec(const SutraSpec *spec, SutraError *err)
 {
+    if (su_spec_is_static(spec)) return check_static(spec, err);
+    if (spec->token_rows || spec->dropped_token)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "token rows are shared, or dropped, in %u layers",
+                 spec->num_layers);
     SU_TRY(check_positions(spec, err));
     SU_TRY(check_relative_bias(spec, err));
     SU_TRY(check_heads(spec, err));

@@ -2,7 +2,7 @@
  * ISA; or packed before, and attached where they lie.
  *
  *   packed block:  linears | embedding norm | relative bias, if any | layer 0 | layer 1 | … |
- *                  final norm, if pre-norm
+ *                  final norm, if pre-norm; of a static model 64 zeros
  *                  each part at a multiple of 64 bytes
  *   linears:       a PackedLinear for each linear, in the order of the layers
  *   a layer:       qkv | attention out | up (gated: gate and up by turns) | down | 2 norms
@@ -281,6 +281,10 @@ static SutraStatus load_relative_bias(const Source *source, SuEncoder *encoder, 
 
 static SutraStatus load_packed(const Source *source, SuEncoder *encoder, SutraError *err)
 {
+    if (su_spec_is_static(source->spec)) {
+        carve_zeros(source, SU_CACHE_LINE);
+        return SUTRA_OK;
+    }
     carve_linears(source);
     SU_TRY(load_norm(source, SUTRA_ROLE_EMBEDDING_NORM_WEIGHT, SUTRA_ROLE_EMBEDDING_NORM_BIAS, 0,
                      &encoder->embedding_norm, err));
@@ -292,15 +296,55 @@ static SutraStatus load_packed(const Source *source, SuEncoder *encoder, SutraEr
                      &encoder->final_norm, err);
 }
 
+/* A number for each token of a static model; *data NULL: there are none. */
+static SutraStatus find_per_token(const Source *source, SutraRole role, SutraTensorType type,
+                                  const void **data, SutraError *err)
+{
+    const SutraTensor *tensor = su_stored_find(&source->weights, role, 0);
+    size_t n = source->spec->vocab_size;
+    *data = NULL;
+    if (!tensor) return SUTRA_OK;
+    if (tensor->dtype != (uint32_t)type || tensor->num_dims != 1 || tensor->shape[0] != n ||
+        tensor->size != n * 4 || (uintptr_t)tensor->data % 4)
+        SU_RAISE(err, SUTRA_E_FORMAT,
+                 "tensor of role %d is no aligned number for each of %zu tokens", (int)role, n);
+    *data = tensor->data;
+    return SUTRA_OK;
+}
+
+static SutraStatus find_token_weights(const Source *source, SuEncoder *encoder, SutraError *err)
+{
+    const SutraSpec *spec = source->spec;
+    const void *weights, *rows;
+    if (!su_spec_is_static(spec)) return SUTRA_OK;
+    SU_TRY(find_per_token(source, SUTRA_ROLE_TOKEN_WEIGHT, SUTRA_TENSOR_F32, &weights, err));
+    SU_TRY(find_per_token(source, SUTRA_ROLE_TOKEN_ROW, SUTRA_TENSOR_I32, &rows, err));
+    encoder->token_weight = weights;
+    encoder->token_row = rows;
+    if (!rows != !spec->token_rows)
+        SU_RAISE(err, SUTRA_E_FORMAT, "tokens share %u rows, and which row a token has is %s",
+                 spec->token_rows, rows ? "given" : "not given");
+    for (uint32_t i = 0; i < spec->vocab_size; i++) {
+        if (rows && encoder->token_row[i] >= spec->token_rows)
+            SU_RAISE(err, SUTRA_E_FORMAT, "token %u has row %u of %u", i, encoder->token_row[i],
+                     spec->token_rows);
+        if (weights && !isfinite(encoder->token_weight[i]))
+            SU_RAISE(err, SUTRA_E_FORMAT, "token %u has the weight %g", i,
+                     (double)encoder->token_weight[i]);
+    }
+    return SUTRA_OK;
+}
+
 static SutraStatus find_tables(const Source *source, SuEncoder *encoder, SutraError *err)
 {
     const SutraSpec *spec = source->spec;
     bool learned = spec->position == SUTRA_POSITION_LEARNED;
-    SU_TRY(find_table(source, SUTRA_ROLE_TOKEN_EMBEDDING, spec->vocab_size, &encoder->token, err));
+    size_t rows = spec->token_rows ? spec->token_rows : spec->vocab_size;
+    SU_TRY(find_table(source, SUTRA_ROLE_TOKEN_EMBEDDING, rows, &encoder->token, err));
+    SU_TRY(find_token_weights(source, encoder, err));
     SU_TRY(find_table(source, SUTRA_ROLE_POSITION_EMBEDDING, learned ? spec->max_positions : 0,
                       &encoder->position, err));
-    SU_TRY(find_scales(source, SUTRA_ROLE_TOKEN_EMBEDDING_SCALE, spec->vocab_size, &encoder->token,
-                       err));
+    SU_TRY(find_scales(source, SUTRA_ROLE_TOKEN_EMBEDDING_SCALE, rows, &encoder->token, err));
     SU_TRY(find_scales(source, SUTRA_ROLE_POSITION_EMBEDDING_SCALE, encoder->position.rows,
                        &encoder->position, err));
     return find_table(source, SUTRA_ROLE_TYPE_EMBEDDING, spec->num_types, &encoder->type, err);
@@ -338,7 +382,7 @@ static SutraStatus encoder_new(const SutraSpec *spec, SuIsa isa, SuEncoder **out
 {
     SU_TRY(su_encoder_check_spec(spec, err));
     SuEncoder *encoder = su_calloc(1, sizeof *encoder);
-    if (encoder) encoder->layers = su_calloc(spec->num_layers, sizeof *encoder->layers);
+    if (encoder) encoder->layers = su_calloc(spec->num_layers + 1, sizeof *encoder->layers);
     if (!encoder || !encoder->layers) {
         su_encoder_free(encoder);
         SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for %u layers", spec->num_layers);

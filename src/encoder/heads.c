@@ -8,6 +8,7 @@
 
 bool su_encoder_reads_one_row(const SuEncoder *encoder, const SutraBatch *batch)
 {
+    if (su_spec_is_static(&encoder->spec)) return false;
     size_t width = (size_t)encoder->spec.num_heads * encoder->spec.head_size;
     const SuLayer *last = &encoder->layers[encoder->spec.num_layers - 1];
     return su_output_is_pooled(batch->output) &&
@@ -42,12 +43,16 @@ static void write_row(SuEncoderContext *context, const SutraBatch *batch, size_t
         batch->numeric_error[seq] = 1;
 }
 
-/* The text's pooled row, in `row` or where it lies already. */
+/* The text's pooled row, in `row` or where it lies already; scratch [hidden]. */
 static const float *pool_text(SuEncoderContext *context, const SutraBatch *batch, size_t seq,
-                              float *row)
+                              float *row, float *scratch)
 {
     const SuEncoder *encoder = context->encoder;
     size_t hidden = encoder->spec.hidden_size;
+    if (su_spec_is_static(&encoder->spec)) {
+        su_encoder_mean_text(encoder, batch, seq, row, scratch);
+        return row;
+    }
     size_t begin = batch->cu_seqlens[seq], tokens = batch->cu_seqlens[seq + 1] - begin;
     if (su_encoder_reads_one_row(encoder, batch)) return context->read + seq * hidden;
     encoder->kernels.pool_f32(batch->pooling, context->x + begin * hidden, hidden,
@@ -59,11 +64,12 @@ static void pool_to_dense(SuEncoderContext *context, const SutraBatch *batch,
                           SuRegionThread *thread)
 {
     size_t hidden = context->encoder->spec.hidden_size, size = context->encoder->pooled_size;
+    float *scratch = context->rank_row[thread->rank];
     SuLoop loop = su_parallel_for(thread, batch->num_seqs);
     while (su_loop_next(thread, &loop))
         for (size_t i = loop.begin; i < loop.end; i++) {
             float *row = context->pooled[0] + i * hidden;
-            const float *pooled = pool_text(context, batch, i, row);
+            const float *pooled = pool_text(context, batch, i, row, scratch);
             if (pooled != row) memcpy(row, pooled, hidden * sizeof *row);
         }
     const float *vectors = su_encoder_run_dense(context, batch, thread);
@@ -92,12 +98,13 @@ void su_encoder_heads(SuEncoderContext *context, const SutraBatch *batch, SuRegi
         return;
     }
     float *row = context->rank_row[thread->rank];
+    size_t hidden = context->encoder->spec.hidden_size;
     SuLoop loop = su_parallel_for(thread, batch->num_seqs);
     while (su_loop_next(thread, &loop))
         for (size_t i = loop.begin; i < loop.end; i++) {
             if (batch->output == SUTRA_OUT_TOKENS)
                 write_tokens(context, batch, i);
             else
-                write_row(context, batch, i, pool_text(context, batch, i, row));
+                write_row(context, batch, i, pool_text(context, batch, i, row, row + hidden));
         }
 }

@@ -169,8 +169,8 @@ SutraStatus su_plan_finish(SuHubPlan *plan, const SuHubContext *hub, SutraError 
     }
     if (!config)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "%s: has no config.json of an encoder; tables of token vectors (StaticEmbedding, "
-                 "model2vec) are not supported",
+                 "%s: has no config.json of an encoder; StaticEmbedding is not supported here: get "
+                 "the files by other means and give their folder",
                  hub->repo);
     return weights ? SUTRA_OK : raise_no_weights(plan, hub, err);
 }

@@ -26,6 +26,7 @@
  *               keys r, r + 4, r + 8, …, ascending, from 0
  *               out = out scale, then one fma a key, ascending; at the end out (1 / sum)
  *   pool        tokens ascending; see SuPoolF32
+ *   sum_rows    one fma chain an element, from 0, ascending
  *   rotate      first' = fma(first, cos, -(second sin)), second' = fma(second, cos, first sin)
  *   gelu        in gemm_bf16 and gemm_int8 the narrow one
  *   exp2, gelu  polynomials of math_constants.h, by Horner's rule with fma; ref/math_ref.h
@@ -236,6 +237,15 @@ static inline float su_pool_weights(size_t first, size_t num_tokens)
     return (float)((n * (n + 1.0) - before * (before + 1.0)) / 2.0);
 }
 
+/* out [n] = the sum of factors[i] times row rows[i] of the table, widened; 0 if there is none. */
+typedef struct SuRowSumArgs {
+    const void *table;    /* [any, n] */
+    const uint32_t *rows; /* [count] */
+    const float *factors; /* [count] */
+    size_t count, n;      /* count may be 0 */
+    float *out;
+} SuRowSumArgs;
+
 typedef struct SuKernels {
     SuIsa isa;
     SuGemm gemm_f32, gemm_f16, gemm_bf16, gemm_int8;
@@ -254,6 +264,10 @@ typedef struct SuKernels {
     /* The same, rounded to nearest, ties to even. */
     void (*rotate_bf16)(uint16_t *x, size_t stride, const float *turns, size_t rows, size_t size);
     SuPoolF32 pool_f32;
+    void (*sum_rows_f32)(const SuRowSumArgs *args);
+    void (*sum_rows_f16)(const SuRowSumArgs *args);
+    void (*sum_rows_bf16)(const SuRowSumArgs *args);
+    void (*sum_rows_s8)(const SuRowSumArgs *args);
     /* lanes(x^2) */
     float (*sum_of_squares_f32)(const float *x, size_t n);
     /* y = x * scale */

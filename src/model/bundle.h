@@ -18,6 +18,7 @@
 #include "model/model.h"
 
 #define SU_BUNDLE_VERSION 5u
+#define SU_BUNDLE_STATIC_VERSION 6u /* of static models, which version 5 has not */
 
 /* Writes model to `path`: given [num_given], which are the packed weights (SUTRA_ROLE_PACKED_CPU)
  * and the embedding tables that are to be others than the model's, and the model's own tables.

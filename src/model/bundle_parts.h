@@ -14,7 +14,7 @@
 #define SU_SECTION_TENSOR "tensor.%u"
 
 /* The packed weights, embedding tables and their scales, dense heads; of SutraModel.heads. */
-enum { SU_BUNDLE_ROLES = 10, SU_BUNDLE_MAX_HEADS = 8, SU_BUNDLE_MAX_TENSORS = 32 };
+enum { SU_BUNDLE_ROLES = 12, SU_BUNDLE_MAX_HEADS = 8, SU_BUNDLE_MAX_TENSORS = 32 };
 
 /* `path` is the bundle's, for messages. Errors: UNSUPPORTED (names what a bundle cannot hold). */
 SutraStatus su_bundle_write_spec(const SutraSpec *spec, const char *path, SuByteWriter *to,

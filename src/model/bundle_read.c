@@ -117,6 +117,8 @@ static SutraStatus read_facts(SutraModel *model, const SuContainer *container, S
     model->tokenizer_class = class ? su_tokenizer_class_find(class, NULL) : NULL;
     su_free(class);
     if (!model->tokenizer_class) return damaged(container->path, SU_SECTION_FACTS, err);
+    if (su_model_is_static(model)) model->token_characters = su_read_u32(&reader);
+    if (reader.failed) return damaged(container->path, SU_SECTION_FACTS, err);
     if (reader.at != reader.end) return damaged(container->path, SU_SECTION_FACTS, err);
     return SUTRA_OK;
 }
@@ -134,7 +136,7 @@ static SutraStatus read_tensor(const SuContainer *container, SuByteReader *reade
     tensor->dtype = su_read_u32(reader);
     tensor->num_dims = su_read_u32(reader);
     for (size_t d = 0; d < 4; d++) tensor->shape[d] = su_read_u64(reader);
-    if (reader->failed || tensor->role >= SUTRA_ROLE_COUNT || tensor->dtype > SUTRA_TENSOR_I8 ||
+    if (reader->failed || tensor->role >= SUTRA_ROLE_COUNT || tensor->dtype > SUTRA_TENSOR_I32 ||
         tensor->num_dims > 4)
         return damaged(container->path, SU_SECTION_TENSORS, err);
     return SUTRA_OK;

@@ -2,7 +2,8 @@
  *
  *   version | fields of 4 bytes, in the order of `fields` | norm_eps | rope_divisor |
  *   window: 0, or 1 and num_layers numbers | rope_base: the same, of floats |
- *   number of heads | kind, in, out, activation of each | head_norm_eps
+ *   number of heads | kind, in, out, activation of each | head_norm_eps |
+ *   of a static model, which has a version of its own: token_rows | dropped_token
  */
 #include "base/memory.h"
 #include "model/bundle.h"
@@ -23,14 +24,14 @@ typedef struct SpecField {
 #name, offsetof(SutraSpec, name), min, max \
     }
 static const SpecField fields[] = {
-    FIELD(num_layers, 1, 1024),
+    FIELD(num_layers, 0, 1024),
     FIELD(hidden_size, 1, 1u << 16),
-    FIELD(num_heads, 1, 4096),
-    FIELD(num_kv_heads, 1, 4096),
-    FIELD(head_size, 1, 1u << 16),
-    FIELD(ffn_size, 1, 1u << 20),
+    FIELD(num_heads, 0, 4096),
+    FIELD(num_kv_heads, 0, 4096),
+    FIELD(head_size, 0, 1u << 16),
+    FIELD(ffn_size, 0, 1u << 20),
     FIELD(vocab_size, 1, 1u << 24),
-    FIELD(max_positions, 1, 1u << 24),
+    FIELD(max_positions, 0, 1u << 24),
     FIELD(num_types, 0, 1024),
     FIELD(position, 0, SUTRA_POSITION_NONE),
     FIELD(norm, 0, SUTRA_NORM_PRE),
@@ -47,6 +48,20 @@ static const SpecField fields[] = {
 };
 #undef FIELD
 #define NUM_FIELDS (sizeof fields / sizeof *fields)
+
+/* The fields of layers: above 0 of all models but static ones, which have none of them. */
+static bool has_layers(const SutraSpec *spec)
+{
+    return spec->num_layers && spec->num_heads && spec->num_kv_heads && spec->head_size &&
+           spec->ffn_size && spec->max_positions;
+}
+
+static bool is_static(const SutraSpec *spec)
+{
+    return !spec->num_layers && !spec->num_heads && !spec->num_kv_heads && !spec->head_size &&
+           !spec->ffn_size && !spec->max_positions && !spec->num_types &&
+           spec->position == SUTRA_POSITION_NONE;
+}
 
 /* struct_size and the fields come before the arrays. */
 _Static_assert(offsetof(SutraSpec, window) == ((NUM_FIELDS + 1) * 4 + 7) / 8 * 8,
@@ -67,7 +82,10 @@ static bool in_bounds(const SpecField *field, uint32_t value)
 SutraStatus su_bundle_write_spec(const SutraSpec *spec, const char *path, SuByteWriter *to,
                                  SutraError *err)
 {
-    su_write_u32(to, SU_BUNDLE_VERSION);
+    su_write_u32(to, is_static(spec) ? SU_BUNDLE_STATIC_VERSION : SU_BUNDLE_VERSION);
+    if (!is_static(spec) && !has_layers(spec))
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: a bundle cannot hold a model of %u layers", path,
+                 spec->num_layers);
     for (size_t i = 0; i < NUM_FIELDS; i++) {
         uint32_t value = *field_of(spec, &fields[i]);
         if (!in_bounds(&fields[i], value))
@@ -91,6 +109,9 @@ SutraStatus su_bundle_write_spec(const SutraSpec *spec, const char *path, SuByte
         su_write_u32(to, spec->heads[i].activation);
     }
     su_write_f32(to, spec->head_norm_eps);
+    if (!is_static(spec)) return SUTRA_OK;
+    su_write_u32(to, spec->token_rows);
+    su_write_u32(to, spec->dropped_token);
     return SUTRA_OK;
 }
 
@@ -107,7 +128,9 @@ static bool read_fields(SutraSpec *spec, SuByteReader *reader)
     spec->norm_eps = su_read_f32(reader);
     spec->rope_divisor = su_read_f32(reader);
     return valid && spec->norm_eps >= 0 && spec->norm_eps < 1 && spec->rope_divisor >= 0 &&
-           spec->rope_divisor <= 1e12f && spec->position_offset < spec->max_positions &&
+           spec->rope_divisor <= 1e12f &&
+           (is_static(spec) ? spec->position_offset == 0
+                            : has_layers(spec) && spec->position_offset < spec->max_positions) &&
            (uint64_t)spec->num_heads * spec->head_size <= 1u << 16 &&
            spec->num_kv_heads <= spec->num_heads;
 }
@@ -174,18 +197,29 @@ static bool read_heads(SutraModel *model, SuByteReader *reader)
     return spec->head_norm_eps >= 0 && spec->head_norm_eps < 1;
 }
 
+static bool read_static(SutraSpec *spec, SuByteReader *reader)
+{
+    spec->token_rows = su_read_u32(reader);
+    spec->dropped_token = su_read_u32(reader);
+    return is_static(spec) && spec->token_rows <= 1u << 24 &&
+           spec->dropped_token <= spec->vocab_size;
+}
+
 SutraStatus su_bundle_read_spec(SutraModel *model, SuByteReader reader, const char *path,
                                 SutraError *err)
 {
     uint32_t version = su_read_u32(&reader);
-    if (version != SU_BUNDLE_VERSION)
+    bool without_layers = version == SU_BUNDLE_STATIC_VERSION;
+    if (version != SU_BUNDLE_VERSION && !without_layers)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
                  "%s: bundle version %u, this library reads %u: convert the model again", path,
                  version, SU_BUNDLE_VERSION);
     model->spec = (SutraSpec){.struct_size = sizeof model->spec};
     bool valid = read_fields(&model->spec, &reader);
     if (valid) SU_TRY(read_arrays(model, &reader, path, err));
-    if (!valid || !read_heads(model, &reader) || reader.failed || reader.at != reader.end)
+    valid = valid && read_heads(model, &reader) && is_static(&model->spec) == without_layers;
+    if (valid && without_layers) valid = read_static(&model->spec, &reader);
+    if (!valid || reader.failed || reader.at != reader.end)
         SU_RAISE(err, SUTRA_E_FORMAT, "%s: section %s is damaged", path, SU_SECTION_SPEC);
     return SUTRA_OK;
 }

@@ -25,6 +25,7 @@ static void write_facts(const SutraModel *model, SuByteWriter *to)
     }
     su_write_u32(to, default_prompt);
     su_write_string(to, model->tokenizer_class);
+    if (su_model_is_static(model)) su_write_u32(to, model->token_characters);
 }
 
 typedef struct Stored {
@@ -55,7 +56,9 @@ static Stored stored_tensors(const SutraModel *model, const SutraTensor *given, 
                                                      SUTRA_ROLE_DENSE_WEIGHT,
                                                      SUTRA_ROLE_DENSE_BIAS,
                                                      SUTRA_ROLE_HEAD_NORM_WEIGHT,
-                                                     SUTRA_ROLE_HEAD_NORM_BIAS};
+                                                     SUTRA_ROLE_HEAD_NORM_BIAS,
+                                                     SUTRA_ROLE_TOKEN_WEIGHT,
+                                                     SUTRA_ROLE_TOKEN_ROW};
     Stored stored = {.count = 0};
     for (size_t i = 0; i < SU_BUNDLE_ROLES; i++) store(model, given, num_given, roles[i], &stored);
     return stored;

@@ -23,7 +23,7 @@ SutraStatus su_model_check_adapter(const char *folder, SutraError *err)
     return SUTRA_OK;
 }
 
-/* "sentence_transformers.models.StaticEmbedding" */
+/* "sentence_transformers.models.Router" */
 static bool is_module(const json_t *module, const char *wanted)
 {
     const char *type = json_string_value(json_object_get(module, "type"));
@@ -34,11 +34,6 @@ static bool is_module(const json_t *module, const char *wanted)
 static SutraStatus check_module(const char *folder, const json_t *module, const char *where,
                                 SutraError *err)
 {
-    if (is_module(module, "StaticEmbedding"))
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "%s: StaticEmbedding is not supported: such a model is a table of token vectors "
-                 "without an encoder",
-                 where);
     if (is_module(module, "Router") || is_module(module, "Asym"))
         return su_model_refuse_router(folder, module, where, err);
     return SUTRA_OK;

@@ -54,7 +54,7 @@ static SutraStatus has_any(const char *folder, const char *const *names, bool *f
 }
 
 /* Half a model: names every part that is missing at once. */
-static SutraStatus check_complete(const char *folder, SutraError *err)
+static SutraStatus check_complete(const SuModuleChain *chain, SutraError *err)
 {
     static const struct {
         const char *expected;
@@ -68,14 +68,17 @@ static SutraStatus check_complete(const char *folder, SutraError *err)
          {"tokenizer.json", "vocab.txt", "tokenizer.model", "sentencepiece.bpe.model",
           "spiece.model", NULL}},
     };
+    static const char *const static_tokenizer[] = {"tokenizer.json", NULL};
+    const char *folder = chain->transformer;
     char missing[128] = "";
     size_t used = 0;
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        bool found;
-        SU_TRY(has_any(folder, parts[i].names, &found, err));
+    for (size_t i = chain->is_static ? 1 : 0; i < sizeof parts / sizeof *parts; i++) {
+        bool found, tokenizer = chain->is_static && i == 2;
+        SU_TRY(has_any(folder, tokenizer ? static_tokenizer : parts[i].names, &found, err));
         if (!found)
-            used += (size_t)snprintf(missing + used, sizeof missing - used, "%s%s",
-                                     used ? ", " : "", parts[i].expected);
+            used +=
+                (size_t)snprintf(missing + used, sizeof missing - used, "%s%s", used ? ", " : "",
+                                 tokenizer ? *static_tokenizer : parts[i].expected);
     }
     if (used)
         SU_RAISE(err, SUTRA_E_IO, "%s: not a complete model: expected %s in this folder", folder,
@@ -99,15 +102,18 @@ static const char *main_dtype(const SutraModel *model)
     static const char *const names[] = {[SUTRA_TENSOR_F32] = "float32",
                                         [SUTRA_TENSOR_F16] = "float16",
                                         [SUTRA_TENSOR_BF16] = "bfloat16",
-                                        [SUTRA_TENSOR_I8] = "int8"};
+                                        [SUTRA_TENSOR_I8] = "int8",
+                                        [SUTRA_TENSOR_I32] = "int32"};
     static const uint32_t bytes[] = {[SUTRA_TENSOR_F32] = 4,
                                      [SUTRA_TENSOR_F16] = 2,
                                      [SUTRA_TENSOR_BF16] = 2,
-                                     [SUTRA_TENSOR_I8] = 1};
+                                     [SUTRA_TENSOR_I8] = 1,
+                                     [SUTRA_TENSOR_I32] = 4};
     uint64_t elements[sizeof bytes / sizeof *bytes] = {0};
     uint32_t most = SUTRA_TENSOR_F32;
     for (size_t i = 0; i < model->num_tensors; i++) {
         uint32_t dtype = model->tensors[i].dtype;
+        if (dtype == SUTRA_TENSOR_I32) continue; /* numbers of rows */
         elements[dtype] += model->tensors[i].size / bytes[dtype];
         if (elements[dtype] > elements[most]) most = dtype;
     }
@@ -145,15 +151,18 @@ static SutraStatus take_maps(SutraModel *model, SuTensorTable *table, const char
     return SUTRA_OK;
 }
 
-static SutraStatus read_weights(SutraModel *model, const SuFamily *family, const char *folder,
-                                SutraError *err)
+/* family: NULL of a static model. */
+static SutraStatus read_weights(SutraModel *model, const SuFamily *family,
+                                const SuModuleChain *chain, SutraError *err)
 {
     SuTensorTable table;
+    const char *folder = chain->transformer;
     SU_TRY(su_safetensors_open_folder(folder, &table, err));
     const char *where = table.num_files == 1 ? table.files[0].path : folder;
-    SutraStatus status = su_family_bind(family, &table, where, &model->spec, &model->tensors,
-                                        &model->num_tensors, err);
-    if (status == SUTRA_OK && su_model_is_reranker(model))
+    SutraStatus status = family ? su_family_bind(family, &table, where, &model->spec,
+                                                 &model->tensors, &model->num_tensors, err)
+                                : su_static_bind(model, chain, &table, where, err);
+    if (status == SUTRA_OK && family && su_model_is_reranker(model))
         status = su_family_bind_heads(family, &table, where, &model->spec, &model->tensors,
                                       &model->num_tensors, err);
     if (status == SUTRA_OK) {
@@ -217,17 +226,32 @@ static SutraStatus set_heads(SutraModel *model, const SuModuleChain *chain, Sutr
     return SUTRA_OK;
 }
 
+/* The spec is of the weights, and model2vec's config.json says whether vectors are normalised. */
+static SutraStatus read_static(SutraModel *model, const char *folder, SuModuleChain *chain,
+                               uint64_t memory_limit, SutraError *err)
+{
+    if (chain->from_file) SU_TRY(su_model_read_prompts(model, folder, err));
+    SU_TRY(read_weights(model, NULL, chain, err));
+    SU_TRY(su_static_read_tokenizer(model, chain, err));
+    SU_TRY(set_heads(model, chain, err));
+    SU_TRY(su_model_bind_dense(model, chain, err));
+    SU_TRY(check_memory(model, chain->transformer, memory_limit, err));
+    return su_model_read_identity(model, folder, chain, err);
+}
+
 static SutraStatus read_parts(SutraModel *model, const char *folder, SuModuleChain *chain,
                               uint64_t memory_limit, SutraError *err)
 {
     const SuFamily *family;
     SU_TRY(su_model_check_adapter(chain->transformer, err));
-    SU_TRY(check_complete(chain->transformer, err));
+    SU_TRY(su_static_find(chain, err));
+    SU_TRY(check_complete(chain, err));
+    if (chain->is_static) return read_static(model, folder, chain, memory_limit, err);
     SU_TRY(read_spec(model, chain, &family, err));
     SU_TRY(chain->classifier ? su_classifier_heads(model, family, chain, err)
                              : set_heads(model, chain, err));
     if (chain->from_file) SU_TRY(su_model_read_prompts(model, folder, err));
-    SU_TRY(read_weights(model, family, chain->transformer, err));
+    SU_TRY(read_weights(model, family, chain, err));
     SU_TRY(su_model_bind_dense(model, chain, err));
     SU_TRY(check_memory(model, chain->transformer, memory_limit, err));
     SU_TRY(su_model_read_tokenizer(model, chain, err));

@@ -63,10 +63,13 @@ struct SutraModel {
     SutraCompute compute;
     SutraPooling pooling; /* never SUTRA_POOL_MODEL */
     bool normalize;
-    uint32_t truncate_dim;  /* vectors are cut to this many elements; 0: not */
-    bool pool_prompt;       /* include_prompt of the pooling config: prompt tokens are pooled too */
-    bool truncate_left;     /* tokenizer's truncation_side */
-    uint32_t max_tokens;    /* special tokens included; ≤ positions that the model has */
+    uint32_t truncate_dim; /* vectors are cut to this many elements; 0: not */
+    bool pool_prompt;      /* include_prompt of the pooling config: prompt tokens are pooled too */
+    bool truncate_left;    /* tokenizer's truncation_side */
+    uint32_t max_tokens;   /* special tokens included; ≤ positions that the model has */
+    /* A text is cut to so many characters a token of its limit, before it is tokenised (model2vec);
+     * 0: it is not. */
+    uint32_t token_characters;
     uint32_t max_positions; /* longest text the position scheme can take; 0: no limit */
     uint64_t weight_bytes;  /* see SutraModelInfo */
     uint64_t num_parameters;
@@ -81,7 +84,8 @@ struct SutraModel {
     char *cache_problem; /* or NULL; set while opening */
     const char *dtype;   /* of most of the stored weights: "float32", "float16", "bfloat16" */
 
-    SuFileMap *maps; /* [num_maps] the weight files */
+    unsigned char *converted; /* tensors that are not used as they are stored, or NULL */
+    SuFileMap *maps;          /* [num_maps] the weight files */
     size_t num_maps;
 
     pthread_mutex_t resident_lock; /* guards residents, the one part that changes after opening */
@@ -89,6 +93,15 @@ struct SutraModel {
     SuResident *residents;
     SuModelLink *links; /* guarded by su_model_links_lock */
 };
+
+/* max_tokens of a model that takes any number of them. */
+#define SU_ANY_LENGTH UINT32_MAX
+
+/* Whether it has no layers: see SutraSpec. */
+static inline bool su_model_is_static(const SutraModel *model)
+{
+    return model->spec.num_layers == 0;
+}
 
 /* The longest text that the position scheme can take, in tokens; 0: no limit. */
 static inline uint32_t su_spec_longest(const SutraSpec *spec)

@@ -21,11 +21,12 @@ typedef enum ModuleKind {
     MODULE_POOLING,
     MODULE_DENSE,
     MODULE_LAYER_NORM,
-    MODULE_NORMALIZE
+    MODULE_NORMALIZE,
+    MODULE_STATIC /* instead of the first two */
 } ModuleKind;
 
-static const char *const module_names[] = {"Transformer", "Pooling", "Dense", "LayerNorm",
-                                           "Normalize"};
+static const char *const module_names[] = {"Transformer", "Pooling",   "Dense",
+                                           "LayerNorm",   "Normalize", "StaticEmbedding"};
 
 /* Both spellings of each mode: the key of a boolean, and the value of pooling_mode. */
 static const struct {
@@ -145,7 +146,7 @@ static SutraStatus module_kind(const char *type, const char *where, ModuleKind *
             }
     SU_RAISE(err, SUTRA_E_UNSUPPORTED,
              "%s: module \"%.100s\" is not supported; known: Transformer, Pooling, Dense, "
-             "LayerNorm, Normalize",
+             "LayerNorm, Normalize, StaticEmbedding",
              where, type);
 }
 
@@ -171,9 +172,11 @@ SutraStatus su_model_module_folder(const char *folder, const char *path, const c
 }
 
 /* Whether a module of that kind may stand in that place. */
-static bool is_in_order(const SutraModel *model, ModuleKind kind, size_t index)
+static bool is_in_order(const SutraModel *model, const SuModuleChain *chain, ModuleKind kind,
+                        size_t index)
 {
-    if (index < 2) return kind == (ModuleKind)index;
+    if (index == 0) return kind == MODULE_TRANSFORMER || kind == MODULE_STATIC;
+    if (index == 1 && !chain->is_static) return kind == MODULE_POOLING;
     bool computes = kind == MODULE_DENSE || kind == MODULE_LAYER_NORM;
     return kind == MODULE_NORMALIZE || (computes && !model->normalize);
 }
@@ -182,7 +185,8 @@ static bool is_in_order(const SutraModel *model, ModuleKind kind, size_t index)
 static SutraStatus enter_module(SutraModel *model, ModuleKind kind, char **path,
                                 SuModuleChain *chain, SutraError *err)
 {
-    if (kind == MODULE_TRANSFORMER) {
+    if (kind == MODULE_TRANSFORMER || kind == MODULE_STATIC) {
+        chain->is_static = kind == MODULE_STATIC;
         chain->transformer = *path;
         *path = NULL;
         return SUTRA_OK;
@@ -205,10 +209,10 @@ static SutraStatus read_module(SutraModel *model, const char *folder, const json
     if (!type || !path)
         SU_RAISE(err, SUTRA_E_FORMAT, "%s: module %zu has no type or no path", where, index);
     SU_TRY(module_kind(type, where, &kind, err));
-    if (!is_in_order(model, kind, index))
+    if (!is_in_order(model, chain, kind, index))
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
-                 "%s: module %zu is %s; the order must be Transformer, Pooling, Dense "
-                 "or LayerNorm, Normalize",
+                 "%s: module %zu is %s; the order must be Transformer, Pooling, Dense or "
+                 "LayerNorm, Normalize, or StaticEmbedding instead of the first two",
                  where, index, module_names[kind]);
     char *module_path = NULL;
     SU_TRY(su_model_module_folder(folder, path, where, &module_path, err));
@@ -226,11 +230,12 @@ static SutraStatus read_chain(SutraModel *model, const char *folder, const json_
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
                  "%s: a CrossEncoder of %zu modules is not supported; expected Transformer alone",
                  where, json_array_size(modules));
-    if (!chain->classifier && json_array_size(modules) < 2)
-        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: %zu modules; expected Transformer and Pooling",
-                 where, json_array_size(modules));
     for (size_t i = 0; i < json_array_size(modules); i++)
         SU_TRY(read_module(model, folder, json_array_get(modules, i), where, i, chain, err));
+    size_t least = chain->classifier || chain->is_static ? 1 : 2;
+    if (json_array_size(modules) < least)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: %zu modules; expected Transformer and Pooling",
+                 where, json_array_size(modules));
     return SUTRA_OK;
 }
 

@@ -80,6 +80,7 @@ void su_model_destroy(SutraModel *model)
     for (size_t i = 0; i < model->num_maps; i++) su_file_map_close(&model->maps[i]);
     su_free(model->maps);
     su_free(model->tensors);
+    su_free_aligned(model->converted);
     su_free(model->window);
     su_free(model->rope_base);
     su_free(model->path);

@@ -52,6 +52,8 @@ typedef struct SuDenseModule {
 typedef struct SuModuleChain {
     char *transformer;          /* folder of the encoder and its tokenizer */
     bool from_file;             /* false: sentence-transformers' own configs do not count */
+    bool is_static;             /* StaticEmbedding instead of Transformer and Pooling */
+    bool is_package;            /* and model2vec's own folder, without the file */
     bool classifier;            /* a CrossEncoder; without the file set with config.json */
     SutraActivation activation; /* of one: what makes a score of its logit */
     bool activation_given;      /* by config_sentence_transformers.json */
@@ -94,6 +96,19 @@ SutraStatus su_classifier_read(const SuFamily *family, const json_t *config, con
  * UNSUPPORTED (the family has none). */
 SutraStatus su_classifier_heads(SutraModel *model, const SuFamily *family,
                                 const SuModuleChain *chain, SutraError *err);
+
+/* Whether the folder, without modules.json, is one of model2vec's: chain->is_static, is_package.
+ * Errors: FORMAT, IO, MEMORY. */
+SutraStatus su_static_find(SuModuleChain *chain, SutraError *err);
+/* Spec, family and tensors of a static model; embeddings are borrowed from the table's files.
+ * Errors: FORMAT (a tensor is missing, or has another shape; a weight is no number; a row is not
+ * there), UNSUPPORTED (type), MEMORY. */
+SutraStatus su_static_bind(SutraModel *model, const SuModuleChain *chain,
+                           const SuTensorTable *table, const char *where, SutraError *err);
+/* tokenizer.json and the limits; of model2vec's own folder config.json too. Needs spec. Errors:
+ * FORMAT, UNSUPPORTED, IO, MEMORY. */
+SutraStatus su_static_read_tokenizer(SutraModel *model, const SuModuleChain *chain,
+                                     SutraError *err);
 
 /* config_sentence_transformers.json: prompts, default_prompt_name. */
 SutraStatus su_model_read_prompts(SutraModel *model, const char *folder, SutraError *err);

@@ -230,6 +230,26 @@ static void append(SuWorker *worker, SuRequest *request, size_t i, const SuTextT
                            tokens->prompt_len, i);
 }
 
+/* The text of a static model, whatever its length, right from the tokenizer's memory. The batch is
+ * empty, and is so afterwards. */
+static void run_whole(SuWorker *worker, SuRequest *request, size_t i, const SuTextTokens *tokens)
+{
+    const SuRaggedBatch own = worker->batch;
+    SuRaggedBatch *batch = &worker->batch;
+    atomic_fetch_add_explicit(&request->engine->tokens, tokens->used, memory_order_relaxed);
+    worker->owners[0] = (SuOwner){request, (uint32_t)tokens->seen};
+    batch->token_ids = (int32_t *)tokens->ids; /* only read */
+    batch->type_ids = NULL;
+    batch->num_seqs = 1;
+    batch->num_tokens = batch->max_seqlen = batch->cu_seqlens[1] = (uint32_t)tokens->used;
+    batch->prompt_len[0] = 0;
+    batch->source[0] = i;
+    batch->numeric_error[0] = 0;
+    encode(worker, NULL);
+    end_texts(worker);
+    *batch = own;
+}
+
 /* The batch is empty; afterwards it is for the worker's own context again. The session is there
  * as long as the text is not done. */
 static void run_long(SuWorker *worker, SuRequest *request, size_t i, const SuTextTokens *tokens)
@@ -271,7 +291,9 @@ void su_batch_add(SuWorker *worker, SuRequest *request, size_t begin, size_t end
         }
         if (!is_whole) continue;
         if (!su_ragged_batch_fits(&worker->batch, tokens.used)) su_batch_run(worker, team);
-        if (tokens.used > worker->batch.max_tokens)
+        if (tokens.used > worker->batch.max_tokens && su_model_is_static(request->model))
+            run_whole(worker, request, i, &tokens);
+        else if (tokens.used > worker->batch.max_tokens)
             run_long(worker, request, i, &tokens);
         else
             append(worker, request, i, &tokens);

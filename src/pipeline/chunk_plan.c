@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+enum { ANY_LENGTH_CHUNK = 512 }; /* tokens, where neither caller nor model has a limit */
+
 SutraStatus su_chunk_plan(const SutraModel *model, const SutraChunkOptions *given,
                           SuChunkRule *rule, SutraError *err)
 {
@@ -16,6 +18,7 @@ SutraStatus su_chunk_plan(const SutraModel *model, const SutraChunkOptions *give
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s is a reranker: it takes pairs of texts, no chunks",
                  model->name);
     uint32_t max_tokens = o.max_tokens ? o.max_tokens : model->max_tokens;
+    if (max_tokens == SU_ANY_LENGTH) max_tokens = ANY_LENGTH_CHUNK;
     if (model->max_positions && max_tokens > model->max_positions)
         SU_RAISE(err, SUTRA_E_LIMIT, "max_tokens %u is more than the model's %u positions",
                  max_tokens, model->max_positions);

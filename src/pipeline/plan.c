@@ -119,6 +119,9 @@ static SutraStatus plan_ranges(const SutraEmbedOptions *o, SuEmbedPlan *plan, Su
 static SutraStatus check_output(const SutraModel *model, SutraOutput output, SutraError *err)
 {
     bool reranker = su_model_is_reranker(model);
+    if (su_model_is_static(model) && output == SUTRA_OUT_TOKENS)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED,
+                 "%s is a static model: it gives a vector a text, none a token", model->name);
     if (output == SUTRA_OUT_SPARSE)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: the model has no head for sparse output",
                  model->name);
@@ -162,6 +165,9 @@ SutraStatus su_embed_plan(const SutraModel *model, const SutraEmbedOptions *opti
     SU_TRY(check_output(model, o.output, err));
     SU_TRY(check_scores(model, &o, err));
     plan->pooling = o.pooling ? o.pooling : model->pooling;
+    if (su_model_is_static(model) && plan->pooling != SUTRA_POOL_MEAN)
+        SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s is a static model: its pooling is the mean",
+                 model->name);
     uint32_t features = su_model_features(model, o.output);
     plan->dim = o.dim ? o.dim : o.output == SUTRA_OUT_POOLED ? su_model_dim(model) : features;
     if (plan->dim > features)

@@ -294,7 +294,9 @@ static void work(SuScheduler *s, uint32_t rank, const SuRequest *own)
     while (!leave) {
         SuShare share;
         expire(s);
-        uint32_t held = worker->batch.num_tokens;
+        /* A text of a static model may have no tokens: then it is held all the same. */
+        const SuRaggedBatch *batch = &worker->batch;
+        uint32_t held = batch->num_tokens ? batch->num_tokens : batch->num_seqs;
         size_t goal = batch_goal(s);
         bool wants = held ? held < goal : (!own || has_more(own)) && has_texts(s);
         if (wants &&

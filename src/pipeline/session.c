@@ -300,8 +300,11 @@ static SutraStatus grow_workers(SutraEngine *engine, uint32_t max_tokens, SutraE
     return SUTRA_OK;
 }
 
-static uint32_t context_tokens(const SutraEngine *engine, uint32_t max_tokens)
+/* A static model's longer texts need no more than any other. */
+static uint32_t context_tokens(const SutraEngine *engine, const SutraModel *model,
+                               uint32_t max_tokens)
 {
+    if (su_model_is_static(model) && max_tokens > LONG_TOKENS) max_tokens = LONG_TOKENS;
     return max_tokens < engine->batch_tokens ? engine->batch_tokens : max_tokens;
 }
 
@@ -310,7 +313,7 @@ SuSession *su_session_ready(SutraEngine *engine, const SutraModel *model, SutraO
 {
     SuSession *session = find_session(engine, model);
     bool ready = session && (session->outputs >> output & 1) &&
-                 session->long_tokens >= context_tokens(engine, max_tokens) &&
+                 session->long_tokens >= context_tokens(engine, model, max_tokens) &&
                  engine->worker_tokens >= most_tokens(session);
     return ready ? session : NULL;
 }
@@ -343,7 +346,7 @@ static SutraStatus prepare_on_devices(SutraEngine *engine, const SutraModel *mod
 SutraStatus su_session_prepare(SutraEngine *engine, const SutraModel *model, SutraOutput output,
                                uint32_t max_tokens, SuSession **out, SutraError *err)
 {
-    max_tokens = context_tokens(engine, max_tokens);
+    max_tokens = context_tokens(engine, model, max_tokens);
     if (engine->devices) return prepare_on_devices(engine, model, output, max_tokens, out, err);
     SuSession *session = find_session(engine, model);
     if (!session) SU_TRY(create_session(engine, model, output, &session, err));

@@ -66,6 +66,81 @@ static SuEncodeRequest encode_request(const SutraInput *input, const char *promp
                              .pair_size = input->pair_size};
 }
 
+/* The place in text [size] from which `characters` code points are left, or up to which there are
+ * so many; size, or 0, where there are fewer. */
+static size_t place_of(const char *text, size_t size, size_t characters, bool from_end)
+{
+    size_t at = from_end ? size : 0, count = 0;
+    if (from_end) {
+        while (at > 0 && count < characters) count += ((unsigned char)text[--at] & 0xc0) != 0x80;
+        return at;
+    }
+    for (; at < size; at++)
+        if (((unsigned char)text[at] & 0xc0) != 0x80 && count++ == characters) break;
+    return at;
+}
+
+static size_t count_characters(const char *text, size_t size)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < size; i++) count += ((unsigned char)text[i] & 0xc0) != 0x80;
+    return count;
+}
+
+/* Cuts prompt and text to max_tokens times the model's characters a token. */
+static bool cut_characters(const SutraModel *model, const SuEmbedPlan *plan,
+                           SuEncodeRequest *request)
+{
+    uint64_t most = (uint64_t)plan->max_tokens * model->token_characters;
+    if (!model->token_characters || plan->truncation == SUTRA_TRUNCATE_WINDOW ||
+        plan->max_tokens == SU_ANY_LENGTH || request->prefix_size + request->text_size <= most)
+        return false;
+    bool left = plan->truncation == SUTRA_TRUNCATE_LEFT;
+    const char *first = left ? request->text : request->prefix;
+    size_t size = left ? request->text_size : request->prefix_size;
+    size_t other = left ? request->prefix_size : request->text_size;
+    uint64_t count = count_characters(first, size);
+    uint64_t rest = count < most ? most - count : 0;
+    size_t place = place_of(left ? request->prefix : request->text, other, rest, left);
+    if (count <= most && place == (left ? 0 : other)) return false;
+    if (left) {
+        size_t from = place_of(request->text, request->text_size, most, true);
+        request->prefix += place;
+        request->prefix_size -= place;
+        request->text += from;
+        request->text_size -= from;
+    } else {
+        request->prefix_size = place_of(request->prefix, request->prefix_size, most, false);
+        request->text_size = place;
+    }
+    return true;
+}
+
+/* A text that is cut is tokenised whole first: those are the tokens that are counted as seen. */
+static SutraStatus encode(const SutraModel *model, SuWorker *worker, const SuEmbedPlan *plan,
+                          SuEncodeRequest *request, SuEncoding *encoding, SutraError *err)
+{
+    SuEncodeRequest whole = *request;
+    size_t seen = 0;
+    whole.max_tokens = 0;
+    bool cut = cut_characters(model, plan, request);
+    if (cut && plan->truncation == SUTRA_TRUNCATE_ERROR)
+        SU_RAISE(err, SUTRA_E_LIMIT, "the text has %zu characters, more than %llu: %u tokens of %u",
+                 count_characters(whole.prefix, whole.prefix_size) +
+                     count_characters(whole.text, whole.text_size),
+                 (unsigned long long)plan->max_tokens * model->token_characters, plan->max_tokens,
+                 model->token_characters);
+    if (cut) {
+        SU_TRY(su_tokenizer_encode(model->tokenizer, worker->scratch, &whole, encoding, err));
+        seen = encoding->num_tokens;
+    }
+    SU_TRY(su_tokenizer_encode(model->tokenizer, worker->scratch, request, encoding, err));
+    if (!cut) return SUTRA_OK;
+    /* A word cut in two may have more tokens than all of it. */
+    encoding->tokens_seen = seen > encoding->num_tokens ? seen : encoding->num_tokens + 1;
+    return SUTRA_OK;
+}
+
 static SutraStatus tokenize(const SutraModel *model, SuWorker *worker, const SutraInput *input,
                             const SuEmbedPlan *plan, SuTextTokens *tokens, SutraError *err)
 {
@@ -80,8 +155,9 @@ static SutraStatus tokenize(const SutraModel *model, SuWorker *worker, const Sut
     SuEncodeRequest request = encode_request(input, prompt);
     request.max_tokens = plan->truncation == SUTRA_TRUNCATE_WINDOW ? 0 : plan->max_tokens;
     request.truncate_left = plan->truncation == SUTRA_TRUNCATE_LEFT;
-    SU_TRY(su_tokenizer_encode(model->tokenizer, worker->scratch, &request, &encoding, err));
-    if (encoding.num_tokens == 0) SU_RAISE(err, SUTRA_E_ARGUMENT, "the text has no tokens");
+    SU_TRY(encode(model, worker, plan, &request, &encoding, err));
+    if (encoding.num_tokens == 0 && !su_model_is_static(model))
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "the text has no tokens");
     *tokens = (SuTextTokens){encoding.token_ids, encoding.type_ids, encoding.num_tokens,
                              encoding.tokens_seen, skip};
     return SUTRA_OK;

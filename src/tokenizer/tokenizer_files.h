@@ -9,4 +9,8 @@
 SutraStatus su_tokenizer_from_files(const SuTokenizerFiles *files, SuTokenizer **tokenizer,
                                     SutraError *err);
 
+/* tokenizer.json alone, as the reference `tokenizers` reads it: see su_tokenizer_from_json. */
+SutraStatus su_tokenizer_from_root(const json_t *root, const char *where, SuTokenizer **tokenizer,
+                                   SutraError *err);
+
 #endif

@@ -3,6 +3,7 @@
 #include "tokenizer/bpe.h"
 #include "tokenizer/component_json.h"
 #include "tokenizer/token_model_table.h"
+#include "tokenizer/tokenizer_files.h"
 #include "tokenizer/tokenizer_parts.h"
 
 #include <string.h>
@@ -117,13 +118,18 @@ SutraStatus su_tokenizer_from_json(const void *json, size_t size, const char *wh
     json_t *root = NULL;
     *tokenizer = NULL;
     SU_TRY(su_json_parse(json, size, where, &root, err));
-    SutraStatus status = SUTRA_E_MEMORY;
-    SuTokenizer *made = su_calloc(1, sizeof *made);
-    if (made)
-        status = build(root, where, made, err);
-    else
-        su_error_set(err, status, "%s: out of memory", where);
+    SutraStatus status = su_tokenizer_from_root(root, where, tokenizer, err);
     json_decref(root);
+    return status;
+}
+
+SutraStatus su_tokenizer_from_root(const json_t *root, const char *where, SuTokenizer **tokenizer,
+                                   SutraError *err)
+{
+    SuTokenizer *made = su_calloc(1, sizeof *made);
+    *tokenizer = NULL;
+    if (!made) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", where);
+    SutraStatus status = build(root, where, made, err);
     if (status == SUTRA_OK)
         *tokenizer = made;
     else

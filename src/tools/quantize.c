@@ -98,8 +98,8 @@ static SutraStatus prepare(SuQuantizer *quantizer, SutraError *err)
 {
     const SutraQuantizeOptions *options = &quantizer->options;
     quantizer->num_linears = (size_t)quantizer->model->spec.num_layers * SU_LAYER_LINEARS;
-    quantizer->recipes = su_calloc(quantizer->num_linears, sizeof *quantizer->recipes);
-    quantizer->alone = su_alloc(quantizer->num_linears, sizeof *quantizer->alone);
+    quantizer->recipes = su_calloc(quantizer->num_linears + 1, sizeof *quantizer->recipes);
+    quantizer->alone = su_alloc(quantizer->num_linears + 1, sizeof *quantizer->alone);
     if (!quantizer->recipes || !quantizer->alone)
         SU_RAISE(err, SUTRA_E_MEMORY, "out of memory for the linears");
     for (size_t i = 0; i < quantizer->num_linears; i++) quantizer->alone[i] = -1;

@@ -35,6 +35,7 @@ static SutraStatus check_tensor(const SuQuantizer *quantizer, const SutraTensor 
                                 SutraError *err)
 {
     float block[BLOCK], scale = half_scale(quantizer, tensor);
+    if (tensor->dtype == SUTRA_TENSOR_I8 || tensor->dtype == SUTRA_TENSOR_I32) return SUTRA_OK;
     size_t elements = su_tensor_elements(tensor);
     for (size_t i = 0; i < elements; i += BLOCK) {
         size_t n = elements - i < BLOCK ? elements - i : BLOCK;
@@ -106,7 +107,8 @@ SutraStatus su_quantize_tables(SuQuantizer *quantizer, SutraError *err)
         {SUTRA_ROLE_POSITION_EMBEDDING, SUTRA_ROLE_POSITION_EMBEDDING_SCALE}};
     for (size_t i = 0; i < SU_QUANTIZED_TABLES; i++) {
         const SutraTensor *from = su_model_tensor(quantizer->model, roles[i][0], 0);
-        if (from) SU_TRY(quantize_table(quantizer, from, roles[i][1], &quantizer->tables[i], err));
+        if (from && from->dtype != SUTRA_TENSOR_I8)
+            SU_TRY(quantize_table(quantizer, from, roles[i][1], &quantizer->tables[i], err));
     }
     return SUTRA_OK;
 }

@@ -22,7 +22,7 @@ class Help(Base):
     def test_every_command_has_help(self):
         commands = self.commands()
         self.assertEqual(commands, ["embed", "tokenize", "similarity", "search", "rerank", "serve", "eval", "bench", "pull",
-                                    "list", "info", "convert", "quantize", "verify"])
+                                    "list", "info", "convert", "quantize", "distill", "verify"])
         for command in commands:
             shown = sutra(command, "--help").decode()
             self.assertTrue(shown.startswith(f"Usage: sutra {command} "), shown)

@@ -28,7 +28,8 @@ EXPECTED = [
     "bin/sutra", "lib/libsutra.a", "lib/libsutra.so", "lib/libsutra.so.0", "lib/pkgconfig/sutra.pc",
     "lib/cmake/sutra/sutraConfig.cmake", "lib/cmake/sutra/sutraConfigVersion.cmake", "include/sutra.h",
     "include/sutra_chunks.h", "include/sutra_models.h", "include/sutra_tokens.h", "include/sutra_backend.h",
-    "include/sutra_hub.h", "include/sutra_search.h", "include/sutra_tools.h", "include/sutra_server.h", "lib/libsutra_tools.a", "lib/libsutra_registry.a", "lib/libsutra-hub.so.0", "lib/libsutra-server.so.0", "lib/sutra0.so",
+    "include/sutra_hub.h", "include/sutra_search.h", "include/sutra_tools.h", "include/sutra_server.h",
+    "include/sutra_train.h", "lib/libsutra_tools.a", "lib/libsutra_registry.a", "lib/libsutra-hub.so.0", "lib/libsutra-server.so.0", "lib/sutra0.so",
     "share/man/man1/sutra.1", "share/bash-completion/completions/sutra",
     "share/zsh/site-functions/_sutra", "share/doc/sutra/LICENSE",
 ]

@@ -34,6 +34,7 @@ static const Entry entries[] = {
     {"embed_norm_f32", check_embed_norm_f32},
     {"activate_f32", check_activate_f32},
     {"pool_f32", check_pool_f32},
+    {"sum_rows", check_sum_rows},
     {"sum_of_squares_f32", check_sum_of_squares_f32},
     {"scale_f32", check_scale_f32},
     {"dot_f32", check_dot_f32},

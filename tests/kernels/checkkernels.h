@@ -89,6 +89,7 @@ void check_layer_norm_f32(Ck *ck);
 void check_embed_norm_f32(Ck *ck);
 void check_activate_f32(Ck *ck);
 void check_pool_f32(Ck *ck);
+void check_sum_rows(Ck *ck);
 void check_sum_of_squares_f32(Ck *ck);
 void check_scale_f32(Ck *ck);
 void check_dot_f32(Ck *ck);

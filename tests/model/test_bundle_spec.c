@@ -105,6 +105,38 @@ static void keeps_everything(void **state)
     check_round_trip(&spec);
 }
 
+/* A model without layers has a version of its own, and two more fields; half of the fields of layers
+ * is no model. */
+static void keeps_static_models(void **state)
+{
+    (void)state;
+    SutraSpec spec = {.struct_size = sizeof spec,
+                      .hidden_size = 96,
+                      .vocab_size = 300,
+                      .position = SUTRA_POSITION_NONE,
+                      .heads = heads,
+                      .num_heads_out = 2,
+                      .token_rows = 31,
+                      .dropped_token = 7};
+    SuByteWriter bytes = {0};
+    SutraModel model;
+    SutraError err;
+    assert_int_equal(su_bundle_write_spec(&spec, "a.sutra", &bytes, &err), SUTRA_OK);
+    assert_int_equal(bytes.data[0], SU_BUNDLE_STATIC_VERSION);
+    assert_int_equal(read_back(bytes.data, bytes.size, &model, &err), SUTRA_OK);
+    assert_memory_equal(&model.spec, &spec, offsetof(SutraSpec, window));
+    assert_int_equal(model.spec.token_rows, 31);
+    assert_int_equal(model.spec.dropped_token, 7);
+    for (size_t size = 4; size < bytes.size; size++)
+        assert_int_equal(read_back(bytes.data, size, &model, &err), SUTRA_E_FORMAT);
+    bytes.data[0] = SU_BUNDLE_VERSION;
+    assert_int_equal(read_back(bytes.data, bytes.size, &model, &err), SUTRA_E_FORMAT);
+    su_byte_writer_free(&bytes);
+    spec.num_layers = 1;
+    assert_int_equal(su_bundle_write_spec(&spec, "a.sutra", &bytes, &err), SUTRA_E_UNSUPPORTED);
+    su_byte_writer_free(&bytes);
+}
+
 /* Scores of several numbers, heads after the one of scores, activations and kinds that there are
  * not. */
 static void refuses_chains_of_heads_that_are_none(void **state)
@@ -158,7 +190,7 @@ static void notices_damage(void **state)
     su_write_u32(&bytes, 0);
     assert_int_equal(read_back(bytes.data, bytes.size - 3, &model, &err), SUTRA_E_FORMAT);
     forget(&model);
-    bytes.data[0]++;
+    bytes.data[0] += 2; /* past that of static models */
     assert_int_equal(read_back(bytes.data, bytes.size, &model, &err), SUTRA_E_UNSUPPORTED);
     forget(&model);
     su_byte_writer_free(&bytes);
@@ -167,7 +199,8 @@ static void notices_damage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keeps_everything), cmocka_unit_test(refuses_what_it_cannot_hold),
+        cmocka_unit_test(keeps_everything), cmocka_unit_test(keeps_static_models),
+        cmocka_unit_test(refuses_what_it_cannot_hold),
         cmocka_unit_test(refuses_chains_of_heads_that_are_none), cmocka_unit_test(notices_damage)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -102,6 +102,17 @@ SU_INLINE Vec vec_load_f16(const void *halves)
 {
     return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(halves)));
 }
+SU_INLINE Vec vec_load_bf16(const uint16_t *halves)
+{
+    return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(halves), 16));
+}
+SU_INLINE Vec vec_load_s8(const int8_t *x)
+{
+    uint32_t four;
+    memcpy(&four, x, sizeof four);
+    int16x8_t wide = vmovl_s8(vcreate_s8(four));
+    return vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide)));
+}
 SU_INLINE Vec vec_even_lanes(Vec a, Vec b) { return vuzp1q_f32(a, b); }
 SU_INLINE Vec vec_odd_lanes(Vec a, Vec b) { return vuzp2q_f32(a, b); }
 SU_INLINE Vec vec_add(Vec a, Vec b) { return vaddq_f32(a, b); }

@@ -172,6 +172,10 @@ void su_kernels_init_ref(SuKernels *kernels)
     kernels->rotate_f32 = su_rotate_f32_ref;
     kernels->rotate_bf16 = su_rotate_bf16_ref;
     kernels->pool_f32 = su_pool_f32_ref;
+    kernels->sum_rows_f32 = su_sum_rows_f32_ref;
+    kernels->sum_rows_f16 = su_sum_rows_f16_ref;
+    kernels->sum_rows_bf16 = su_sum_rows_bf16_ref;
+    kernels->sum_rows_s8 = su_sum_rows_s8_ref;
     kernels->sum_of_squares_f32 = su_sum_of_squares_f32_ref;
     kernels->scale_f32 = su_scale_f32_ref;
     kernels->dot_f32 = su_dot_f32_ref;

@@ -18,6 +18,10 @@ void su_embed_norm_f32_ref(const SuNormF32 *norm, const float *token, const floa
 void su_activate_f32_ref(SutraActivation activation, float *x, size_t n);
 void su_pool_f32_ref(SutraPooling pooling, const float *x, size_t stride, size_t first,
                      size_t num_tokens, size_t n, float *out);
+void su_sum_rows_f32_ref(const SuRowSumArgs *args);
+void su_sum_rows_f16_ref(const SuRowSumArgs *args);
+void su_sum_rows_bf16_ref(const SuRowSumArgs *args);
+void su_sum_rows_s8_ref(const SuRowSumArgs *args);
 float su_sum_of_squares_f32_ref(const float *x, size_t n);
 void su_scale_f32_ref(const float *x, float scale, size_t n, float *y);
 float su_dot_f32_ref(const float *x, const float *y, size_t n);

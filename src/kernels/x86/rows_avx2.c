@@ -4,6 +4,7 @@
 #include "kernels/rows_f32_vectors.h"
 
 #include "kernels/output_f32_vectors.h"
+#include "kernels/sum_rows_vectors.h"
 
 static void widen_f16(const uint16_t *x, size_t n, float *y)
 {
@@ -41,6 +42,7 @@ void su_kernels_init_avx2(SuKernels *kernels)
 {
     init_rows(kernels);
     init_output(kernels);
+    init_sums(kernels);
     su_dots_init_avx2(kernels);
     kernels->gemm_f32 = su_gemm_f32_6x16_avx2;
     kernels->gemm_f16 = su_gemm_f16_6x16_avx2;

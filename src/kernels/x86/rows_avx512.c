@@ -4,6 +4,7 @@
 #include "kernels/rows_f32_vectors.h"
 
 #include "kernels/output_f32_vectors.h"
+#include "kernels/sum_rows_vectors.h"
 
 static void widen_f16(const uint16_t *x, size_t n, float *y)
 {
@@ -37,6 +38,7 @@ void su_kernels_init_avx512(SuKernels *kernels)
 {
     init_rows(kernels);
     init_output(kernels);
+    init_sums(kernels);
     su_dots_init_avx512(kernels);
     kernels->gemm_f32 = su_gemm_f32_12x32_avx512;
     kernels->gemm_f16 = su_gemm_f16_12x32_avx512;

@@ -91,6 +91,16 @@ SU_INLINE Vec vec_load_half(const float *words, const int part)
                                     : _mm256_slli_epi32(word, 16));
 }
 SU_INLINE Vec vec_load_f16(const void *halves) { return _mm256_cvtph_ps(_mm_loadu_si128(halves)); }
+SU_INLINE Vec vec_load_bf16(const uint16_t *halves)
+{
+    __m128i stored = _mm_loadu_si128((const __m128i *)(const void *)halves);
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(stored), 16));
+}
+SU_INLINE Vec vec_load_s8(const int8_t *x)
+{
+    __m128i stored = _mm_loadl_epi64((const __m128i *)(const void *)x);
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(stored));
+}
 SU_INLINE Vec vec_even_lanes(Vec a, Vec b)
 {
     __m256d pairs = _mm256_castps_pd(_mm256_shuffle_ps(a, b, 0x88));

@@ -107,6 +107,16 @@ SU_INLINE Vec vec_load_f16(const void *halves)
     return _mm512_cvtph_ps(_mm256_loadu_si256(halves));
 }
 /* The even, the odd ones of the 2 VEC_LANES lanes of two vectors. */
+SU_INLINE Vec vec_load_bf16(const uint16_t *halves)
+{
+    __m256i stored = _mm256_loadu_si256((const __m256i *)(const void *)halves);
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(stored), 16));
+}
+SU_INLINE Vec vec_load_s8(const int8_t *x)
+{
+    __m128i stored = _mm_loadu_si128((const __m128i *)(const void *)x);
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(stored));
+}
 SU_INLINE Vec vec_even_lanes(Vec a, Vec b)
 {
     const __m512i even =

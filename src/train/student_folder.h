@@ -1,0 +1,19 @@
+/* student_folder.h - a student that is its teacher with one more module. */
+#ifndef SU_STUDENT_FOLDER_H
+#define SU_STUDENT_FOLDER_H
+
+#include "base/status.h"
+#include "container/container.h"
+
+#include <stddef.h>
+
+/* Digests of the tokenizer's files, and of all others that a student gets. Errors: IO, MEMORY. */
+SutraStatus su_teacher_digest(const char *teacher, SuDigest *model, SuDigest *tokenizer,
+                              SutraError *err);
+
+/* A folder with the files of `teacher` and a Dense module of weights [out, in] behind all modules
+ * but Normalize. Errors: IO, FORMAT, MEMORY. */
+SutraStatus su_student_write(const char *teacher, const char *folder, const float *weights,
+                             size_t in, size_t out, SutraError *err);
+
+#endif

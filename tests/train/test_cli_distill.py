@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""sutra distill with the tiny model: students that are better than no training, and the same whatever happens to the
+run that makes them."""
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "cli"))
+from cli_case import MODEL, PROGRAM, Base, lines, main, read_npy, sutra  # noqa: E402
+
+WORDS = "garden paper house river music night silver green new old the a is in over at under light stone bird".split()
+COUNT, DIM, KILLS = 400, 8, 25
+
+
+def texts():
+    source = random.Random(7)
+    return [" ".join(source.choices(WORDS, k=source.randint(2, 9))) for _ in range(COUNT)]
+
+
+def files_of(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+class Distill(Base):
+    def setUp(self):
+        super().setUp()
+        self.texts = self.write("texts.txt", lines(texts()))
+
+    def arguments(self, output, *more):
+        return ["distill", "--teacher", MODEL, "--texts", self.texts, "--dim", DIM, "--batch", 32, "--epochs", 40,
+                "--learning-rate", "0.03", "-o", output, *more]
+
+    def distill(self, output, *more, **options):
+        return json.loads(sutra(*self.arguments(output, *more), "--json", **options))
+
+    def test_it_learns(self):
+        report = self.distill(self.dir / "s")
+        errors = {row["method"]: row["error %"] for row in report["students"]}
+        self.assertEqual(list(errors), ["truncation", "random", "pca", "projection"])
+        self.assertLess(errors["projection"], 0.8 * errors["random"])
+        self.assertLess(errors["projection"], 0.8 * errors["truncation"])
+        losses = {row["method"]: row["loss"] for row in report["students"]}
+        self.assertLess(losses["projection"], losses["pca"])
+        self.assertLess(losses["projection"], 0.2 * losses["random"])
+        self.assertFalse((self.dir / "s.partial").exists())
+
+    def test_the_student(self):
+        """Its vectors are the teacher's by its matrix."""
+        self.distill(self.dir / "s")
+        given = files_of(Path(MODEL))
+        found = files_of(self.dir / "s")
+        self.assertEqual({k: v for k, v in given.items() if k != "modules.json"},
+                         {k: v for k, v in found.items() if k in given and k != "modules.json"})
+        modules = json.loads(found["modules.json"])
+        self.assertEqual([m["idx"] for m in modules], list(range(len(modules))))
+        place, = (i for i, m in enumerate(modules) if m["type"] == "sentence_transformers.models.Dense")
+        weights = found[f"{modules[place]['path']}/model.safetensors"]
+        size = int.from_bytes(weights[:8], "little")
+        teacher = read_npy(sutra("embed", "-m", MODEL, "-i", self.texts, "--format", "npy"))[0]
+        student = read_npy(sutra("embed", "-m", self.dir / "s", "-i", self.texts, "--format", "npy"))[0]
+        width = len(teacher[0])
+        values = memoryview(weights[8 + size:]).cast("f")
+        self.assertEqual(len(values), DIM * width)
+        for x, y in zip(teacher[:20], student[:20], strict=True):
+            wanted = [sum(a * b for a, b in zip(x, values[i * width:(i + 1) * width], strict=True))
+                      for i in range(DIM)]
+            scale = sum(v * v for v in wanted) ** 0.5 / sum(v * v for v in y) ** 0.5
+            for a, b in zip(wanted, y, strict=True):
+                self.assertAlmostEqual(a / scale, b, delta=2e-6)
+        sutra(*self.arguments(self.dir / "s.sutra"))
+        self.assertEqual(sutra("embed", "-m", self.dir / "s.sutra", "-i", self.texts, "--format", "npy"),
+                         sutra("embed", "-m", self.dir / "s", "-i", self.texts, "--format", "npy"))
+        self.assertEqual(sorted(p.name for p in self.dir.glob("s*")), ["s", "s.sutra"])
+
+    def test_same_bytes(self):
+        """Whatever the number of threads, duplicates, and where the vectors come from."""
+        self.distill(self.dir / "one", "--threads", 1)
+        self.distill(self.dir / "three", "--threads", 3)
+        wanted = files_of(self.dir / "one")
+        self.assertEqual(files_of(self.dir / "three"), wanted)
+        self.distill(self.dir / "seed", "--seed", 5)
+        self.assertNotEqual(files_of(self.dir / "seed"), wanted)
+        vectors = self.dir / "v.npy"
+        sutra("embed", "-m", MODEL, "-i", self.texts, "-o", vectors)
+        self.distill(self.dir / "known", "--vectors", vectors)
+        self.assertEqual(files_of(self.dir / "known"), wanted)
+        self.texts = self.write("twice.jsonl", lines([json.dumps({"t": t}) for t in texts() + texts()[:50]]))
+        report = self.distill(self.dir / "twice", "--field", "t")
+        self.assertEqual(files_of(self.dir / "twice"), wanted)
+        totals = {row["what"]: row["value"] for row in report["totals"]}
+        self.assertEqual((totals["different texts"], totals["duplicates"]), (COUNT - self.doubles(), 50 + self.doubles()))
+
+    def doubles(self):
+        return COUNT - len(set(texts()))
+
+    def test_killed_anywhere(self):
+        begin = time.monotonic()
+        self.distill(self.dir / "whole")
+        wanted, duration = files_of(self.dir / "whole"), time.monotonic() - begin
+        source, output, ended = random.Random(3), self.dir / "s", 0
+        arguments = [PROGRAM, *map(str, self.arguments(output, "--resume", "--checkpoint", "1"))]
+        for kill in range(KILLS):
+            if kill % 5 == 0:
+                shutil.rmtree(output, ignore_errors=True)
+                shutil.rmtree(f"{output}.partial", ignore_errors=True)
+            with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
+                try:
+                    message = run.communicate(timeout=source.uniform(0, 1.2 * duration))[1]
+                except subprocess.TimeoutExpired:
+                    run.send_signal(signal.SIGKILL if kill % 2 else signal.SIGTERM)
+                    message = run.communicate()[1]
+            ended += run.returncode != 0
+            exists = output.exists() and not Path(f"{output}.partial").exists()
+            self.assertIn(run.returncode, (0, 1, -signal.SIGKILL, 128 + signal.SIGTERM), message)
+            if run.returncode == 1:
+                self.assertIn(b"it exists", message)
+            if kill % 5 == 4 and not exists:
+                sutra(*arguments[1:], stderr="")
+            if kill % 5 == 4 or exists:
+                self.assertEqual(files_of(output), wanted)
+        self.assertGreater(ended, 3)
+
+    def test_another_run(self):
+        """What was begun is not gone on with when anything else is asked for."""
+        arguments = self.arguments(self.dir / "s", "--resume", "--learning-rate", "1e38")
+        sutra(*arguments, code=1, stderr="the loss is not finite")
+        self.assertTrue((self.dir / "s.partial").is_dir())
+        sutra(*self.arguments(self.dir / "s", "--resume"), code=1,
+              stderr=r"s\.partial was begun with learning-rate=1[e0-9.+]*, not learning-rate=0\.03; remove it to begin again")
+        more = self.write("more.txt", lines(texts()[1:]))
+        sutra(*arguments, "--texts", more, code=1, stderr="was begun with texts=[0-9a-f]+, not texts=")
+        other = self.dir / "other"
+        shutil.copytree(MODEL, other)
+        (other / "tokenizer_config.json").write_bytes((other / "tokenizer_config.json").read_bytes() + b"\n")
+        sutra(*arguments, "--teacher", other, code=1, stderr="was begun with tokenizer=[0-9a-f]+, not tokenizer=")
+        (other / "config.json").write_bytes((other / "config.json").read_bytes() + b"\n")
+        sutra(*arguments, "--teacher", other, code=1, stderr="was begun with teacher=[0-9a-f]+, not teacher=")
+        sutra(*self.arguments(self.dir / "s"), code=1, stderr="s.partial is there, from a run that was ended")
+        state = self.dir / "s.partial/state"
+        state.write_bytes(state.read_bytes()[:-1])
+        sutra(*arguments, code=1, stderr="state: not a checkpoint of this program; remove .*s.partial to begin again")
+
+
+if __name__ == "__main__":
+    main()
