@@ -105,7 +105,7 @@ const CliCommand cli_convert_command = {
         "its size and the digest of its content.\n"
         "\n"
         "With a name that ends in .onnx it writes an ONNX graph (opset 17) for other runtimes:\n"
-        "from input_ids and attention_mask (and token_type_ids) to token_embeddings and\n"
+        "from input_ids and attention_mask (and token_type_ids) to last_hidden_state and\n"
         "sentence_embedding, pooling, dense heads and normalisation included; rerankers give\n"
         "logits. Texts become tokens by the tokenizer of the model's folder. More than 2 GB of\n"
         "weights lie in FILE.onnx_data beside it.\n"

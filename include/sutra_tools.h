@@ -228,7 +228,8 @@ typedef struct SutraOnnxOptions {
      * as s8 with a scale a row; activations, norms and heads stay float32. */
     SutraCompute compute;
     /* A larger file is written without its weights, which then lie in a second one of the same name
-     * and "_data" behind it (ONNX's external data). 0: what protobuf can hold, 2 GiB. */
+     * and "_data" behind it (ONNX's external data). At most, and where it is 0, what protobuf can
+     * hold: 2^31 - 1. */
     uint64_t max_file_bytes;
 } SutraOnnxOptions;
 
@@ -241,20 +242,24 @@ typedef struct SutraOnnxOptions {
  *   attention_mask       [batch, sequence]      int64; 1, and 0 for padding, which is on the right
  *   token_type_ids       [batch, sequence]      int64; models with several types only
  *   output
- *   token_embeddings     [batch, sequence, hidden]   float32; after the last layer and its norm
+ *   last_hidden_state    [batch, sequence, hidden]   float32; after the last layer and its norm;
+ *                                               not of static models
  *   sentence_embedding   [batch, dim]           float32; pooled, through the heads, normalised and
  *                                               cut as the model says
  *   logits               [batch, 1]             float32; rerankers, instead of both: before the
  *                                               activation of scores
  *
- * These are the names of sentence-transformers' and Optimum's exports. Any batch and sequence will
+ * These are names that Optimum, and so sentence-transformers, reads. Any batch and sequence will
  * do, up to the positions that the model has. Prompts are the caller's; of a model that leaves them
- * out of pooling the graph pools them nevertheless, as all tokens that the mask has.
+ * out of pooling the graph pools them nevertheless, as all tokens that the mask has. A row of the
+ * mask that is 0 throughout gives numbers without a meaning, and leaves other rows as they are.
  * metadata_props: model, revision, digest, family, weights, max_tokens, pooling, normalize, dim,
- * default_prompt, include_prompt, prompt.NAME; score_activation.
+ * default_prompt, include_prompt, prompt.NAME; score_activation. Bytes of the model's name that are
+ * not UTF-8 become U+FFFD.
  *
- * Errors: ARGUMENT, ABI, UNSUPPORTED (a .sutra file, which has no plain weights; a precision),
- * FORMAT (int8: names a weight that is NaN or infinite), LIMIT, IO, MEMORY. */
+ * Errors: ARGUMENT (also a second file whose name is not UTF-8), ABI, UNSUPPORTED (a .sutra file,
+ * which has no plain weights; a precision), FORMAT (int8: names a weight that is
+ * NaN or infinite), LIMIT, IO, MEMORY. */
 SUTRA_API SutraStatus sutra_onnx_write(const SutraModel *model, const char *output,
                                        const SutraOnnxOptions *options, SutraError *err);
 

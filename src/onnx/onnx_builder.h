@@ -1,10 +1,10 @@
 /* onnx_builder.h - an encoder and its heads as a graph, from SutraSpec and tensors by role.
  *
  *   input_ids, attention_mask [, token_type_ids]      [batch, sequence]
- *     embeddings, layers, final norm               -> token_embeddings [batch, sequence, hidden]
+ *     embeddings, layers, final norm               -> last_hidden_state [batch, sequence, hidden]
  *     pooling, dense heads, normalisation, cut     -> sentence_embedding [batch, dim]
  *     or pooling, heads up to that of scores       -> logits [batch, 1]
- *   static models have no layers and no token_embeddings: rows, pooling, and what comes after it
+ *   static models have no layers and no last_hidden_state: rows, pooling, and what comes after it
  *
  * Every step is the one that src/encoder takes. Weights of linears are [in, out], for MatMul. */
 #ifndef SU_ONNX_BUILDER_H

@@ -2,6 +2,7 @@
 
 #include "base/file_write.h"
 #include "base/memory.h"
+#include "base/utf8_sequence.h"
 #include "onnx_fields.h"
 #include "onnx_weights.h"
 #include "protobuf.h"
@@ -20,11 +21,36 @@ typedef struct FileWriter {
     SuFileWriter model, data;
 } FileWriter;
 
+/* ---- text: strings of protobuf are UTF-8, names of files any bytes ---- */
+
+static void write_valid(SuByteWriter *to, const char *text)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    for (size_t left = strlen(text), n; left; at += n, left -= n) {
+        n = su_utf8_sequence_size(at, left);
+        if (n) {
+            su_write_bytes(to, at, n);
+            continue;
+        }
+        n = su_utf8_broken_size(at, left);
+        su_write_bytes(to, "\xef\xbf\xbd", 3);
+    }
+}
+
+static bool is_valid(const char *text)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    size_t left = strlen(text), n = 1;
+    for (; left && n; at += n, left -= n) n = su_utf8_sequence_size(at, left);
+    return n != 0;
+}
+
 void su_onnx_metadata(SuByteWriter *metadata, const char *key, const char *value)
 {
-    SuByteWriter entry = {0};
+    SuByteWriter entry = {0}, valid = {0};
     su_protobuf_string(&entry, ONNX_ENTRY_KEY, key);
-    su_protobuf_string(&entry, ONNX_ENTRY_VALUE, value);
+    write_valid(&valid, value);
+    su_protobuf_message(&entry, ONNX_ENTRY_VALUE, &valid);
     su_protobuf_message(metadata, ONNX_MODEL_METADATA, &entry);
 }
 
@@ -183,6 +209,16 @@ static SutraStatus write_model(FileWriter *file, const SuByteWriter *start,
     return append(&file->model, &file->graph->outputs, err);
 }
 
+/* Without the first file the second one is of no use; beside an older first one it would be taken
+ * for that one's. */
+static SutraStatus commit(FileWriter *file, const char *data_path, SutraError *err)
+{
+    if (file->data_name) SU_TRY(su_file_writer_commit(&file->data, err));
+    SutraStatus status = su_file_writer_commit(&file->model, err);
+    if (status != SUTRA_OK && file->data_name) remove(data_path);
+    return status;
+}
+
 static SutraStatus write_files(FileWriter *file, const SuByteWriter *start,
                                const SuByteWriter *graph_name, const char *path,
                                const char *data_path, SutraError *err)
@@ -191,8 +227,7 @@ static SutraStatus write_files(FileWriter *file, const SuByteWriter *start,
     if (status == SUTRA_OK && file->data_name)
         status = su_file_writer_open(data_path, &file->data, err);
     if (status == SUTRA_OK) status = write_model(file, start, graph_name, err);
-    if (status == SUTRA_OK && file->data_name) status = su_file_writer_commit(&file->data, err);
-    if (status == SUTRA_OK) status = su_file_writer_commit(&file->model, err);
+    if (status == SUTRA_OK) status = commit(file, data_path, err);
     su_file_writer_discard(&file->data);
     su_file_writer_discard(&file->model);
     return status;
@@ -206,6 +241,9 @@ static SutraStatus plan(FileWriter *file, const SuByteWriter *graph_name, const 
     SU_TRY(graph_size(file, graph_name, size, err));
     if (*size + around <= most) return SUTRA_OK;
     file->data_name = data_name;
+    if (!is_valid(data_name))
+        SU_RAISE(err, SUTRA_E_ARGUMENT,
+                 "%s: an ONNX file cannot name its second one: the name is not UTF-8", path);
     SU_TRY(graph_size(file, graph_name, size, err));
     if (*size + around > SU_ONNX_LARGEST)
         SU_RAISE(err, SUTRA_E_LIMIT, "%s: the graph takes %llu bytes, over the limit of %u", path,

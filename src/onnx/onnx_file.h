@@ -16,12 +16,13 @@
 #define SU_ONNX_LARGEST 0x7fffffffu /* bytes of a protobuf message */
 
 /* metadata: fields of ModelProto. most: bytes of the file without a second one; 0:
- * SU_ONNX_LARGEST. Each file appears whole or not at all, the second one first. Errors: the
- * graph's own, IO, MEMORY, LIMIT (the graph without its weights is too large). */
+ * SU_ONNX_LARGEST. Each file appears whole or not at all, the second one first,
+ * and a second one without a first is removed. Errors: the graph's own, IO, MEMORY, LIMIT (the
+ * graph without its weights is too large), ARGUMENT (a second file whose name is not UTF-8). */
 SutraStatus su_onnx_write_file(SuOnnxGraph *graph, const char *name, const SuByteWriter *metadata,
                                const char *path, uint64_t most, SutraError *err);
 
-/* An entry of metadata. */
+/* An entry of metadata. The key is UTF-8; bytes of the value that are not become U+FFFD. */
 void su_onnx_metadata(SuByteWriter *metadata, const char *key, const char *value);
 
 #endif

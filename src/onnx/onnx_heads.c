@@ -170,8 +170,8 @@ void su_onnx_heads(SuOnnxBuilder *builder, SuOnnxValue tokens)
     if (model->normalize) x = normalize(graph, x);
     if (model->truncate_dim) x = cut(builder, x);
     if (!su_model_is_static(model)) {
-        su_onnx_node_named(graph, "Identity", tokens, "token_embeddings");
-        su_onnx_output(graph, "token_embeddings", true, spec->hidden_size);
+        su_onnx_node_named(graph, "Identity", tokens, "last_hidden_state");
+        su_onnx_output(graph, "last_hidden_state", true, spec->hidden_size);
     }
     su_onnx_node_named(graph, "Identity", x, "sentence_embedding");
     su_onnx_output(graph, "sentence_embedding", false, su_model_dim(model));

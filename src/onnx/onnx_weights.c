@@ -31,20 +31,18 @@ static float *find_scales(const SuOnnxGraph *graph, const SutraTensor *tensor, s
 {
     size_t rows = (size_t)tensor->shape[0], n = (size_t)tensor->shape[1];
     float *scales = su_alloc(rows, sizeof *scales), *row = su_alloc(n, sizeof *row);
-    int8_t *scratch = su_alloc(n, 1);
     *bad = SIZE_MAX;
-    for (size_t r = 0; scales && row && scratch && *bad == SIZE_MAX && r < rows; r++) {
+    for (size_t r = 0; scales && row && *bad == SIZE_MAX && r < rows; r++) {
         su_tensor_read(graph->kernels, tensor, r * n, n, row);
         for (size_t i = 0; i < n && *bad == SIZE_MAX; i++)
             if (!isfinite(row[i])) *bad = r * n + i;
-        if (*bad == SIZE_MAX) su_quantize_row_s8(row, n, scratch, &scales[r]);
+        if (*bad == SIZE_MAX) scales[r] = su_quantize_scale_s8(row, n);
     }
-    if (!row || !scratch || *bad != SIZE_MAX) {
+    if (!row || *bad != SIZE_MAX) {
         su_free(scales);
         scales = NULL;
     }
     su_free(row);
-    su_free(scratch);
     return scales;
 }
 
@@ -88,12 +86,6 @@ SuOnnxValue su_onnx_tensor(SuOnnxGraph *graph, const char *name, const SutraTens
 
 /* ---- bytes ---- */
 
-static int8_t nearest_s8(float x, float scale)
-{
-    float q = scale > 0 ? rintf(x * (1.0f / scale)) : 0.0f;
-    return (int8_t)(q > 127.0f ? 127.0f : q < -127.0f ? -127.0f : q);
-}
-
 /* x [count], which are elements first … of the initialiser, in place. */
 static void convert(const SuOnnxInitializer *initializer, float *x, size_t first, size_t count)
 {
@@ -101,7 +93,7 @@ static void convert(const SuOnnxInitializer *initializer, float *x, size_t first
     int8_t *to = (int8_t *)(void *)x;
     for (size_t i = 0; initializer->type == SU_ONNX_I8 && i < count; i++) {
         size_t row = (first + i) / columns, column = (first + i) % columns;
-        to[i] = nearest_s8(x[i], initializer->scales[initializer->transposed ? column : row]);
+        to[i] = su_quantize_s8(x[i], initializer->scales[initializer->transposed ? column : row]);
     }
 }
 

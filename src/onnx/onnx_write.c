@@ -19,6 +19,9 @@ static SutraStatus read_options(const SutraOnnxOptions *given, SutraOnnxOptions 
     if (options->compute > SUTRA_COMPUTE_FP32 && options->compute != SUTRA_COMPUTE_INT8)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "ONNX files are written in fp32 and in int8, not in %s",
                  sutra_compute_name(options->compute));
+    if (options->max_file_bytes > SU_ONNX_LARGEST)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "ONNX: a file of %llu bytes: protobuf holds %u at most",
+                 (unsigned long long)options->max_file_bytes, SU_ONNX_LARGEST);
     return SUTRA_OK;
 }
 
@@ -43,13 +46,19 @@ static void add_number(SuByteWriter *metadata, const char *key, uint64_t value)
     su_onnx_metadata(metadata, key, text);
 }
 
+static void add_prompt(const SuPrompt *prompt, SuByteWriter *metadata)
+{
+    SuByteWriter key = {0};
+    su_write_bytes(&key, "prompt.", strlen("prompt."));
+    su_write_bytes(&key, prompt->name, strlen(prompt->name) + 1);
+    if (!key.failed) su_onnx_metadata(metadata, (const char *)key.data, prompt->text);
+    metadata->failed |= key.failed;
+    su_byte_writer_free(&key);
+}
+
 static void add_prompts(const SutraModel *model, SuByteWriter *metadata)
 {
-    char key[128];
-    for (uint32_t i = 0; i < model->num_prompts; i++) {
-        snprintf(key, sizeof key, "prompt.%.100s", model->prompts[i].name);
-        su_onnx_metadata(metadata, key, model->prompts[i].text);
-    }
+    for (uint32_t i = 0; i < model->num_prompts; i++) add_prompt(&model->prompts[i], metadata);
     if (model->default_prompt) su_onnx_metadata(metadata, "default_prompt", model->default_prompt);
     if (model->num_prompts) add_number(metadata, "include_prompt", model->pool_prompt);
 }

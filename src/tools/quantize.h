@@ -57,8 +57,10 @@ typedef struct SuQuality {
  * tensor. */
 SutraStatus su_quantize_check_weights(const SuQuantizer *quantizer, SutraError *err);
 
-/* s8 rows [n] of x: scale = max |x| / 127, elements rounded to nearest; 0 where a row is all
- * zeros. */
+/* s8 rows [n] of x: scale = max |x| / 127, 0 where that is no normal number; elements rounded to
+ * the nearest multiple. */
+float su_quantize_scale_s8(const float *x, size_t n);
+int8_t su_quantize_s8(float x, float scale);
 void su_quantize_row_s8(const float *x, size_t n, int8_t *to, float *scale);
 /* Token and position embeddings. Errors: MEMORY. */
 SutraStatus su_quantize_tables(SuQuantizer *quantizer, SutraError *err);

@@ -54,17 +54,24 @@ SutraStatus su_quantize_check_weights(const SuQuantizer *quantizer, SutraError *
     return SUTRA_OK;
 }
 
-void su_quantize_row_s8(const float *x, size_t n, int8_t *to, float *scale)
+float su_quantize_scale_s8(const float *x, size_t n)
 {
     float most = 0.0f;
     for (size_t i = 0; i < n; i++) most = fmaxf(most, fabsf(x[i]));
-    *scale = most / 127.0f;
-    float inverse = *scale >= 0x1p-126f ? 1.0f / *scale : 0.0f;
-    if (inverse == 0.0f) *scale = 0.0f;
-    for (size_t i = 0; i < n; i++) {
-        float q = rintf(x[i] * inverse);
-        to[i] = (int8_t)(q > 127.0f ? 127.0f : q < -127.0f ? -127.0f : q);
-    }
+    float scale = most / 127.0f;
+    return scale >= 0x1p-126f ? scale : 0.0f;
+}
+
+int8_t su_quantize_s8(float x, float scale)
+{
+    float q = scale > 0.0f ? rintf(x * (1.0f / scale)) : 0.0f;
+    return (int8_t)(q > 127.0f ? 127.0f : q < -127.0f ? -127.0f : q);
+}
+
+void su_quantize_row_s8(const float *x, size_t n, int8_t *to, float *scale)
+{
+    *scale = su_quantize_scale_s8(x, n);
+    for (size_t i = 0; i < n; i++) to[i] = su_quantize_s8(x[i], *scale);
 }
 
 static SutraStatus quantize_table(const SuQuantizer *quantizer, const SutraTensor *from,

@@ -175,7 +175,7 @@ class OnnxFiles(unittest.TestCase):
         path = self.dir / "model.onnx"
         convert(folder, path)
         graph, model = Graph(path), self.engine.open(folder)
-        self.assertEqual(graph.outputs, ["token_embeddings", "sentence_embedding"])
+        self.assertEqual(graph.outputs, ["last_hidden_state", "sentence_embedding"])
         longest = int(graph.metadata["max_tokens"])
         numbers = random.Random(7)
         pad = texts[0][-1]
@@ -268,6 +268,43 @@ class OnnxFiles(unittest.TestCase):
         self.near(b, c, "the weights of the int8 file in float32")
         print(f"int8: least cosine {(a * b).sum(axis=1).min():.5f}")
         self.assertGreater((a * b).sum(axis=1).min(), 0.99)
+
+    def test_rows_of_padding_alone(self):
+        """They give numbers, and other rows what they give without them."""
+        for name in ("base", "last-token", "max", "mean-sqrt", "weighted-mean", "dense-two", "modernbert", "mpnet", "roberta"):
+            with self.subTest(name):
+                folder = self.dir / name
+                ids = assemble(GOLDEN / "variants" / name, folder)["cases"][0]["token_ids"][:2]
+                convert(folder, self.dir / "model.onnx")
+                graph = Graph(self.dir / "model.onnx")
+                self.worst = 0.0
+                tokens, vectors = graph.run([ids[0], [], ids[1]], pad=ids[0][-1])
+                self.assertTrue(np.isfinite(tokens).all() and np.isfinite(vectors).all())
+                for row, text in ((0, ids[0]), (2, ids[1])):
+                    self.near(vectors[row], graph.run([text])[1][0], name)
+
+    def test_int8_of_small_weights(self):
+        """Rows of zeros, and of what has no scale that is a normal number, are 0: others stay what they are."""
+        folder = self.dir / "small"
+        expected = assemble(GOLDEN / "variants/base", folder)
+        data = bytearray((folder / "model.safetensors").read_bytes())
+        start = 8 + int.from_bytes(data[:8], "little")
+        header = json.loads(data[8:start])
+        for name in ("encoder.layer.0.intermediate.dense.weight", "embeddings.word_embeddings.weight"):
+            begin, end = (start + offset for offset in header[name]["data_offsets"])
+            rows = np.frombuffer(data, np.float32, (end - begin) // 4, begin).reshape(header[name]["shape"])
+            rows[0], rows[1], rows[2] = 0, 1e-40, 1e-38
+        (folder / "model.safetensors").write_bytes(data)
+        convert(folder, self.dir / "f32.onnx")
+        convert(folder, self.dir / "s8.onnx", "--compute", "int8")
+        stored = {i.name: onnx.numpy_helper.to_array(i) for i in onnx.load(self.dir / "s8.onnx").graph.initializer}
+        for name, axis in (("layer.0.up.weight", 1), ("embeddings.token.weight", 0)):
+            self.assertFalse(stored[name].take((0, 1, 2), axis).any())
+            self.assertFalse(stored[name + ".scale"][:3].any())
+            self.assertTrue(stored[name + ".scale"][3:].all())
+        texts = [[0, 1, 2, *expected["cases"][0]["token_ids"][0]]]
+        exact, near = (Graph(self.dir / name).run(texts)[1][0] for name in ("f32.onnx", "s8.onnx"))
+        self.assertGreater(exact @ near / np.linalg.norm(exact) / np.linalg.norm(near), 0.99)
 
     def test_external_data(self):
         """The same values as in one file."""

@@ -173,7 +173,7 @@ class Structure(unittest.TestCase):
                 self.check(model)
                 hidden = model.initializers["embeddings.token.weight"][1][1]
                 self.check_values(model, {
-                    "token_embeddings": (F32, ["batch", "sequence", hidden]),
+                    "last_hidden_state": (F32, ["batch", "sequence", hidden]),
                     "sentence_embedding": (F32, ["batch", expected["dim"]])})
                 self.assertEqual(model.metadata["dim"], str(expected["dim"]))
                 shutil.rmtree(folder)

@@ -190,6 +190,8 @@ static void what_is_refused(void **state)
     options.struct_size = sizeof options + 4;
     refuse(fixture, model, &options, fixture->output, SUTRA_E_ABI, "struct_size");
     refuse(fixture, model, NULL, "/dev/null/x.onnx", SUTRA_E_IO, "/dev/null/x.onnx: cannot be");
+    options = options_of(SUTRA_COMPUTE_FP32, UINT64_C(1) << 31);
+    refuse(fixture, model, &options, fixture->output, SUTRA_E_ARGUMENT, "2147483648 bytes");
     model->spec.norm_kind = SUTRA_NORM_RMS;
     refuse(fixture, model, NULL, fixture->output, SUTRA_E_UNSUPPORTED, "cannot be written as ONNX");
     model->spec.norm_kind = SUTRA_NORM_LAYER;
@@ -234,6 +236,57 @@ static void weights_in_a_second_file(void **state)
     assert_true(start + rest > size - 4096);
     unlink(fixture->output);
     unlink(fixture->data);
+}
+
+/* Its name is a string of the graph, and those are UTF-8. */
+static void a_second_file_has_a_name(void **state)
+{
+    const Fixture *fixture = *state;
+    SutraOnnxOptions options = options_of(SUTRA_COMPUTE_FP32, 1);
+    SutraError err = {0};
+    char path[600];
+    snprintf(path, sizeof path, "%s/b\xe9.onnx", fixture->folder);
+    refuse(fixture, fixture->model, &options, path, SUTRA_E_ARGUMENT, "the name is not UTF-8");
+    assert_false(exists(path));
+    assert_int_equal(sutra_onnx_write(fixture->model, path, NULL, &err), SUTRA_OK);
+    unlink(path);
+}
+
+static void no_second_file_without_a_first(void **state)
+{
+    const Fixture *fixture = *state;
+    SutraOnnxOptions options = options_of(SUTRA_COMPUTE_FP32, 1);
+    SutraError err = {0};
+    assert_int_equal(mkdir(fixture->output, 0777), 0);
+    assert_int_equal(sutra_onnx_write(fixture->model, fixture->output, &options, &err), SUTRA_E_IO);
+    assert_non_null(strstr(err.message, "Is a directory"));
+    assert_false(exists(fixture->data));
+    assert_int_equal(rmdir(fixture->output), 0);
+}
+
+/* Whole, however long; what is not UTF-8 is U+FFFD. */
+static void names_in_metadata(void **state)
+{
+    const Fixture *fixture = *state;
+    SutraModel *model = fixture->model;
+    SutraError err = {0};
+    char name[300], text[] = "the text", *model_name = model->name;
+    char odd[] = "mod\xe9l \xe2\x82 \xc3\xa9";
+    SuPrompt prompt = {.name = name, .text = text};
+    memset(name, 'p', sizeof name);
+    memcpy(name + sizeof name - 5, "end", sizeof "end");
+    assert_int_equal(model->num_prompts, 0);
+    model->prompts = &prompt;
+    model->num_prompts = 1;
+    model->name = odd;
+    assert_int_equal(sutra_onnx_write(model, fixture->output, NULL, &err), SUTRA_OK);
+    assert_true(holds(fixture, name));
+    assert_true(holds(fixture, "pend\x12\x08the text"));
+    assert_true(holds(fixture, "mod\xef\xbf\xbdl \xef\xbf\xbd \xc3\xa9"));
+    model->prompts = NULL;
+    model->num_prompts = 0;
+    model->name = model_name;
+    unlink(fixture->output);
 }
 
 static void a_causal_encoder_sees_what_came_before(void **state)
@@ -319,6 +372,9 @@ int main(void)
         cmocka_unit_test(what_is_refused),
         cmocka_unit_test(weights_that_are_no_numbers_have_no_int8_form),
         cmocka_unit_test(weights_in_a_second_file),
+        cmocka_unit_test(a_second_file_has_a_name),
+        cmocka_unit_test(no_second_file_without_a_first),
+        cmocka_unit_test(names_in_metadata),
         cmocka_unit_test(a_causal_encoder_sees_what_came_before),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(every_allocation_of_a_static_model_may_fail),

@@ -136,7 +136,7 @@ static void test_smoothing(void **state)
 static void test_rows(void **state)
 {
     (void)state;
-    const float x[] = {-2.0f, 1.0f, 0.0f, 1.999f}, zeros[4] = {0};
+    const float x[] = {-2.0f, 1.0f, 0.0f, 1.999f}, zeros[4] = {0}, tiny[4] = {0, 1e-37f};
     int8_t q[4];
     float scale;
     su_quantize_row_s8(x, 4, q, &scale);
@@ -147,6 +147,8 @@ static void test_rows(void **state)
     assert_int_equal(q[3], 127);
     su_quantize_row_s8(zeros, 4, q, &scale);
     assert_true(scale == 0.0f && q[0] == 0);
+    su_quantize_row_s8(tiny, 4, q, &scale);
+    assert_true(scale == 0.0f && q[0] == 0 && q[1] == 0);
 }
 
 /* ---- bundles ---- */
