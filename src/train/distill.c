@@ -4,10 +4,12 @@
 #include "base/clock.h"
 #include "base/file_map.h"
 #include "base/file_write.h"
+#include "base/folder_claim.h"
 #include "base/folder_tree.h"
 #include "base/memory.h"
 #include "base/number_text.h"
 #include "tools/report.h"
+#include "train/partial_folder.h"
 #include "train/student_folder.h"
 #include "train/teacher_vectors.h"
 
@@ -80,7 +82,7 @@ static SutraStatus check_teacher(SuDistill *distill, SutraError *err)
     if (!(info.outputs & 1u << SUTRA_OUT_POOLED))
         SU_RAISE(err, SUTRA_E_UNSUPPORTED, "%s: a reranker gives no vectors to learn from",
                  distill->teacher);
-    if (info.dim != info.hidden_size)
+    if (info.dim == info.truncate_dim)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
                  "%s: its vectors are cut to %u elements (truncate_dim), which a student is not "
                  "made of",
@@ -155,19 +157,21 @@ static bool is_bundle_name(const char *path)
     return size > tail && strcmp(path + size - tail, ending) == 0;
 }
 
-/* Can OUTPUT.partial be made? Folders above it are not. */
-static SutraStatus try_partial(const SuDistill *distill, SutraError *err)
+/* Can a folder be made beside OUTPUT? Those above it are not. */
+static SutraStatus check_place(const SuDistill *distill, SutraError *err)
 {
     const char *slash = strrchr(distill->output, '/');
     char *above =
         slash ? su_strndup(distill->output, (size_t)(slash - distill->output) + 1) : su_strdup(".");
     if (!above) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", distill->output);
-    bool there = su_directory_exists(above);
+    SutraStatus status = SUTRA_OK;
+    if (su_directory_exists(above))
+        status = su_folder_check_writable(above, err);
+    else
+        status = su_error_set(err, SUTRA_E_IO, "%s: there is no such folder to put it in",
+                              distill->output);
     su_free(above);
-    if (!there)
-        SU_RAISE(err, SUTRA_E_IO, "%s: there is no such folder to put it in", distill->output);
-    SU_TRY(su_directory_create(distill->partial, err));
-    return distill->options.resume ? SUTRA_OK : su_tree_remove(distill->partial, err);
+    return status;
 }
 
 static SutraStatus refuse_existing(const SuDistill *distill, SutraError *err)
@@ -187,7 +191,7 @@ static SutraStatus check_output(const SuDistill *distill, SutraError *err)
                  distill->partial);
     if (distill->options.resume && su_path_exists(distill->partial)) return SUTRA_OK;
     SU_TRY(refuse_existing(distill, err));
-    return try_partial(distill, err);
+    return check_place(distill, err);
 }
 
 /* Reads how far an earlier run has come. */
@@ -196,6 +200,7 @@ static SutraStatus go_on(SuDistill *distill, SutraError *err)
     char line[640];
     bool found;
     SuTrainState *state = &distill->state;
+    SU_TRY(su_partial_claim(distill->partial, true, &distill->lock, err));
     SU_TRY(su_train_state_read(distill->partial, state, &found, err));
     if (!state->written) SU_TRY(refuse_existing(distill, err));
     if (!found) return su_train_state_write(distill->partial, state, err);
@@ -257,6 +262,8 @@ static SutraStatus train(SuDistill *distill, SutraError *err)
     if (distill->report)
         su_report_table(distill->report, "students", "method|dim|loss|error %|spearman x100");
     SU_TRY(methods[options->method]->train(distill, err));
+    if (!distill->state.best_step)
+        log_line(distill, "no step made the loss on the texts held out less: nothing was learnt");
     return distill->report ? report_totals(distill, err) : SUTRA_OK;
 }
 
@@ -287,6 +294,7 @@ static SutraStatus put_student(SuDistill *distill, const char *folder, SutraErro
     SU_TRY(su_tree_remove(folder, err));
     SU_TRY(methods[distill->options.method]->write(distill, folder, err));
     SU_TRY(check_student(folder, err));
+    SU_TRY(refuse_existing(distill, err));
     if (distill->options.resume) {
         distill->state.written = 1;
         SU_TRY(su_train_state_write(distill->partial, &distill->state, err));
@@ -301,13 +309,13 @@ static SutraStatus write_student(SuDistill *distill, SutraError *err)
     char *folder = su_path_join(distill->partial, "model");
     if (!folder) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", distill->partial);
     if (distill->options.writing) distill->options.writing(distill->options.user);
-    if (!distill->state.written || !su_path_exists(distill->output)) {
-        status = su_directory_create(distill->partial, err);
-        if (status == SUTRA_OK) status = put_student(distill, folder, err);
-    }
+    if (distill->lock < 0) status = su_partial_claim(distill->partial, false, &distill->lock, err);
+    if (status == SUTRA_OK && !(distill->state.written && su_path_exists(distill->output)))
+        status = put_student(distill, folder, err);
     su_free(folder);
-    if (status == SUTRA_OK) return su_tree_remove(distill->partial, err);
-    if (!distill->options.resume) (void)su_tree_remove(distill->partial, NULL);
+    if (status == SUTRA_OK) return su_partial_remove(distill->partial, err);
+    if (!distill->options.resume && distill->lock >= 0)
+        (void)su_tree_remove(distill->partial, NULL);
     return status;
 }
 
@@ -341,6 +349,7 @@ static void close_distill(SuDistill *distill)
     su_train_texts_close(&distill->texts);
     su_train_state_free(&distill->state);
     su_matmul_close(&distill->matmul);
+    su_folder_release(distill->lock);
     su_free(distill->vectors);
     su_free(distill->output);
     su_free(distill->partial);
@@ -363,7 +372,7 @@ SutraStatus sutra_distill(const char *teacher, const char *output,
                           const SutraDistillOptions *options, SutraBenchReport **report,
                           SutraError *err)
 {
-    SuDistill distill = {.teacher = teacher};
+    SuDistill distill = {.teacher = teacher, .lock = -1};
     if (report) *report = NULL;
     if (!teacher || !output) SU_RAISE(err, SUTRA_E_ARGUMENT, "distill: teacher or output is NULL");
     SU_TRY(read_options(options, &distill.options, err));
