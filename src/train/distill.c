@@ -157,6 +157,20 @@ static bool is_bundle_name(const char *path)
     return size > tail && strcmp(path + size - tail, ending) == 0;
 }
 
+/* All of the teacher's folder becomes the student's. */
+static SutraStatus refuse_inside(const SuDistill *distill, const char *above, SutraError *err)
+{
+    char *teacher = su_path_resolve(distill->teacher), *place = su_path_resolve(above);
+    size_t size = teacher ? strlen(teacher) : 0;
+    bool inside = teacher && place && strncmp(place, teacher, size) == 0 &&
+                  (place[size] == '/' || !place[size]);
+    su_free(teacher);
+    su_free(place);
+    if (inside)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "%s: it is in the folder of its teacher", distill->output);
+    return SUTRA_OK;
+}
+
 /* Can a folder be made beside OUTPUT? Those above it are not. */
 static SutraStatus check_place(const SuDistill *distill, SutraError *err)
 {
@@ -165,11 +179,11 @@ static SutraStatus check_place(const SuDistill *distill, SutraError *err)
         slash ? su_strndup(distill->output, (size_t)(slash - distill->output) + 1) : su_strdup(".");
     if (!above) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", distill->output);
     SutraStatus status = SUTRA_OK;
-    if (su_directory_exists(above))
-        status = su_folder_check_writable(above, err);
-    else
+    if (!su_directory_exists(above))
         status = su_error_set(err, SUTRA_E_IO, "%s: there is no such folder to put it in",
                               distill->output);
+    if (status == SUTRA_OK) status = refuse_inside(distill, above, err);
+    if (status == SUTRA_OK) status = su_folder_check_writable(above, err);
     su_free(above);
     return status;
 }
@@ -185,13 +199,13 @@ static SutraStatus refuse_existing(const SuDistill *distill, SutraError *err)
 /* Before anything costs time. */
 static SutraStatus check_output(const SuDistill *distill, SutraError *err)
 {
+    SU_TRY(check_place(distill, err));
     if (!distill->options.resume && su_path_exists(distill->partial))
         SU_RAISE(err, SUTRA_E_ARGUMENT,
                  "%s is there, from a run that was ended: remove it, or go on with resume",
                  distill->partial);
     if (distill->options.resume && su_path_exists(distill->partial)) return SUTRA_OK;
-    SU_TRY(refuse_existing(distill, err));
-    return check_place(distill, err);
+    return refuse_existing(distill, err);
 }
 
 /* Reads how far an earlier run has come. */
@@ -375,6 +389,7 @@ SutraStatus sutra_distill(const char *teacher, const char *output,
     SuDistill distill = {.teacher = teacher, .lock = -1};
     if (report) *report = NULL;
     if (!teacher || !output) SU_RAISE(err, SUTRA_E_ARGUMENT, "distill: teacher or output is NULL");
+    if (!*output) SU_RAISE(err, SUTRA_E_ARGUMENT, "distill: output is empty");
     SU_TRY(read_options(options, &distill.options, err));
     SutraStatus status = name_output(&distill, output, err);
     if (status == SUTRA_OK && report) status = su_report_create(&distill.report, err);
