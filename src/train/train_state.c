@@ -99,8 +99,9 @@ static SutraStatus write_sections(const char *path, const SuByteWriter *head, co
                                   size_t count, SutraError *err)
 {
     SuContainerWriter file;
-    SU_TRY(su_container_writer_open(path, 2, &file, err));
-    SutraStatus status = su_container_writer_add(&file, "head", head->data, head->size, err);
+    SutraStatus status = su_container_writer_open(path, 2, &file, err);
+    if (status == SUTRA_OK)
+        status = su_container_writer_add(&file, "head", head->data, head->size, err);
     if (status == SUTRA_OK)
         status = su_container_writer_add(&file, "floats", floats, count * sizeof *floats, err);
     if (status == SUTRA_OK) return su_container_writer_commit(&file, err);

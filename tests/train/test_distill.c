@@ -17,6 +17,7 @@
 #include "container/bundle_fixture.h"
 #include "sutra_train.h"
 #include "train/partial_folder.h"
+#include "train/train_state.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -175,6 +176,17 @@ static void test_partial_of_another(void **state)
     assert_int_equal(su_tree_remove(partial_path(f), NULL), SUTRA_OK);
 }
 
+/* Of a state that cannot be written nothing stays, in memory neither. */
+static void test_state_without_folder(void **state)
+{
+    BundleFixture *f = *state;
+    SuTrainState training = {.n = 0};
+    assert_int_equal(su_train_state_allocate(&training, 3, NULL), SUTRA_OK);
+    assert_int_equal(su_train_state_write(partial_path(f), &training, NULL), SUTRA_E_IO);
+    su_train_state_free(&training);
+    assert_false(su_path_exists(partial_path(f)));
+}
+
 static void make_output(void *user)
 {
     assert_int_equal(su_directory_create(student_path(user), NULL), SUTRA_OK);
@@ -271,6 +283,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_options, bundle_set_up, bundle_tear_down),
         cmocka_unit_test_setup_teardown(test_two_runs, bundle_set_up, bundle_tear_down),
         cmocka_unit_test_setup_teardown(test_partial_of_another, bundle_set_up, bundle_tear_down),
+        cmocka_unit_test_setup_teardown(test_state_without_folder, bundle_set_up, bundle_tear_down),
         cmocka_unit_test_setup_teardown(test_output_appears, bundle_set_up, bundle_tear_down),
         cmocka_unit_test_setup_teardown(test_removal, bundle_set_up, bundle_tear_down),
         cmocka_unit_test_setup_teardown(test_failing_allocations, bundle_set_up, bundle_tear_down),
