@@ -43,7 +43,7 @@ static const CliOption own_options[] = {
     {"dim", 0, CLI_OPTION_NUMBER, "N", offsetof(DistillArgs, dim),
      "dimensions of the student's vectors (default: a third of the teacher's)", 1, 65536},
     {"seed", 0, CLI_OPTION_NUMBER, "N", offsetof(DistillArgs, seed),
-     "another start, and other texts held out (default: 0)", 1, UINT32_MAX},
+     "another start, and other texts held out (default: 0)", 0, UINT32_MAX},
     {"epochs", 0, CLI_OPTION_NUMBER, "N", offsetof(DistillArgs, epochs),
      "passes over the texts at most (default: 15)", 1, 1000000},
     {"batch", 0, CLI_OPTION_NUMBER, "N", offsetof(DistillArgs, batch),
@@ -134,6 +134,10 @@ static SutraStatus read_options(const DistillArgs *args, SutraDistillOptions *op
     if (status == SUTRA_OK)
         status =
             read_number("cosine-weight", args->cosine_weight, true, &options->cosine_weight, err);
+    bool weighted = args->neighbour_weight || args->mse_weight || args->cosine_weight;
+    if (status == SUTRA_OK && weighted && options->neighbour_weight == 0 &&
+        options->mse_weight == 0 && options->cosine_weight == 0)
+        status = cli_raise(err, SUTRA_E_ARGUMENT, "the loss has no weight above 0");
     return status;
 }
 

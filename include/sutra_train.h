@@ -66,9 +66,10 @@ typedef struct SutraDistillOptions {
  *   totals     what, value, unit
  *
  * Errors: ARGUMENT (fewer than 8 different texts; dim is not below the teacher's; options out of
- * range; vectors of other rows or columns; OUTPUT exists; OUTPUT.partial is of another teacher,
- * tokenizer, texts or options); UNSUPPORTED (the teacher gives no vectors, is packed, or cuts its
- * vectors); NUMERIC (a loss that is not finite); IO; FORMAT; ABI; MEMORY; those of sutra_model_open
+ * range; vectors of other rows or columns; OUTPUT exists, or is in the teacher's folder;
+ * OUTPUT.partial is of another teacher, tokenizer, texts or options, of a run at work, or of none);
+ * UNSUPPORTED (the teacher gives no vectors, is packed, or cuts its vectors); NUMERIC (a loss that
+ * is not finite); IO; FORMAT; ABI; MEMORY; those of sutra_model_open
  * and sutra_embed. */
 SUTRA_API SutraStatus sutra_distill(const char *teacher, const char *output,
                                     const SutraDistillOptions *options, SutraBenchReport **report,

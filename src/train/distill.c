@@ -4,10 +4,12 @@
 #include "base/clock.h"
 #include "base/file_map.h"
 #include "base/file_write.h"
+#include "base/folder_claim.h"
 #include "base/folder_tree.h"
 #include "base/memory.h"
 #include "base/number_text.h"
 #include "tools/report.h"
+#include "train/partial_folder.h"
 #include "train/student_folder.h"
 #include "train/teacher_vectors.h"
 
@@ -85,7 +87,7 @@ static SutraStatus check_teacher(SuDistill *distill, SutraError *err)
                  "%s: a static model without modules.json, which a student would be written into; "
                  "model2vec's save_pretrained makes one",
                  distill->teacher);
-    if (info.dim != info.hidden_size)
+    if (info.dim == info.truncate_dim)
         SU_RAISE(err, SUTRA_E_UNSUPPORTED,
                  "%s: its vectors are cut to %u elements (truncate_dim), which a student is not "
                  "made of",
@@ -160,19 +162,35 @@ static bool is_bundle_name(const char *path)
     return size > tail && strcmp(path + size - tail, ending) == 0;
 }
 
-/* Can OUTPUT.partial be made? Folders above it are not. */
-static SutraStatus try_partial(const SuDistill *distill, SutraError *err)
+/* All of the teacher's folder becomes the student's. */
+static SutraStatus refuse_inside(const SuDistill *distill, const char *above, SutraError *err)
+{
+    char *teacher = su_path_resolve(distill->teacher), *place = su_path_resolve(above);
+    size_t size = teacher ? strlen(teacher) : 0;
+    bool inside = teacher && place && strncmp(place, teacher, size) == 0 &&
+                  (place[size] == '/' || !place[size]);
+    su_free(teacher);
+    su_free(place);
+    if (inside)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "%s: it is in the folder of its teacher", distill->output);
+    return SUTRA_OK;
+}
+
+/* Can a folder be made beside OUTPUT? Those above it are not. */
+static SutraStatus check_place(const SuDistill *distill, SutraError *err)
 {
     const char *slash = strrchr(distill->output, '/');
     char *above =
         slash ? su_strndup(distill->output, (size_t)(slash - distill->output) + 1) : su_strdup(".");
     if (!above) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", distill->output);
-    bool there = su_directory_exists(above);
+    SutraStatus status = SUTRA_OK;
+    if (!su_directory_exists(above))
+        status = su_error_set(err, SUTRA_E_IO, "%s: there is no such folder to put it in",
+                              distill->output);
+    if (status == SUTRA_OK) status = refuse_inside(distill, above, err);
+    if (status == SUTRA_OK) status = su_folder_check_writable(above, err);
     su_free(above);
-    if (!there)
-        SU_RAISE(err, SUTRA_E_IO, "%s: there is no such folder to put it in", distill->output);
-    SU_TRY(su_directory_create(distill->partial, err));
-    return distill->options.resume ? SUTRA_OK : su_tree_remove(distill->partial, err);
+    return status;
 }
 
 static SutraStatus refuse_existing(const SuDistill *distill, SutraError *err)
@@ -186,13 +204,13 @@ static SutraStatus refuse_existing(const SuDistill *distill, SutraError *err)
 /* Before anything costs time. */
 static SutraStatus check_output(const SuDistill *distill, SutraError *err)
 {
+    SU_TRY(check_place(distill, err));
     if (!distill->options.resume && su_path_exists(distill->partial))
         SU_RAISE(err, SUTRA_E_ARGUMENT,
                  "%s is there, from a run that was ended: remove it, or go on with resume",
                  distill->partial);
     if (distill->options.resume && su_path_exists(distill->partial)) return SUTRA_OK;
-    SU_TRY(refuse_existing(distill, err));
-    return try_partial(distill, err);
+    return refuse_existing(distill, err);
 }
 
 /* Reads how far an earlier run has come. */
@@ -201,6 +219,7 @@ static SutraStatus go_on(SuDistill *distill, SutraError *err)
     char line[640];
     bool found;
     SuTrainState *state = &distill->state;
+    SU_TRY(su_partial_claim(distill->partial, true, &distill->lock, err));
     SU_TRY(su_train_state_read(distill->partial, state, &found, err));
     if (!state->written) SU_TRY(refuse_existing(distill, err));
     if (!found) return su_train_state_write(distill->partial, state, err);
@@ -262,6 +281,8 @@ static SutraStatus train(SuDistill *distill, SutraError *err)
     if (distill->report)
         su_report_table(distill->report, "students", "method|dim|loss|error %|spearman x100");
     SU_TRY(methods[options->method]->train(distill, err));
+    if (!distill->state.best_step)
+        log_line(distill, "no step made the loss on the texts held out less: nothing was learnt");
     return distill->report ? report_totals(distill, err) : SUTRA_OK;
 }
 
@@ -292,6 +313,7 @@ static SutraStatus put_student(SuDistill *distill, const char *folder, SutraErro
     SU_TRY(su_tree_remove(folder, err));
     SU_TRY(methods[distill->options.method]->write(distill, folder, err));
     SU_TRY(check_student(folder, err));
+    SU_TRY(refuse_existing(distill, err));
     if (distill->options.resume) {
         distill->state.written = 1;
         SU_TRY(su_train_state_write(distill->partial, &distill->state, err));
@@ -306,13 +328,13 @@ static SutraStatus write_student(SuDistill *distill, SutraError *err)
     char *folder = su_path_join(distill->partial, "model");
     if (!folder) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", distill->partial);
     if (distill->options.writing) distill->options.writing(distill->options.user);
-    if (!distill->state.written || !su_path_exists(distill->output)) {
-        status = su_directory_create(distill->partial, err);
-        if (status == SUTRA_OK) status = put_student(distill, folder, err);
-    }
+    if (distill->lock < 0) status = su_partial_claim(distill->partial, false, &distill->lock, err);
+    if (status == SUTRA_OK && !(distill->state.written && su_path_exists(distill->output)))
+        status = put_student(distill, folder, err);
     su_free(folder);
-    if (status == SUTRA_OK) return su_tree_remove(distill->partial, err);
-    if (!distill->options.resume) (void)su_tree_remove(distill->partial, NULL);
+    if (status == SUTRA_OK) return su_partial_remove(distill->partial, err);
+    if (!distill->options.resume && distill->lock >= 0)
+        (void)su_tree_remove(distill->partial, NULL);
     return status;
 }
 
@@ -346,6 +368,7 @@ static void close_distill(SuDistill *distill)
     su_train_texts_close(&distill->texts);
     su_train_state_free(&distill->state);
     su_matmul_close(&distill->matmul);
+    su_folder_release(distill->lock);
     su_free(distill->vectors);
     su_free(distill->output);
     su_free(distill->partial);
@@ -368,9 +391,10 @@ SutraStatus sutra_distill(const char *teacher, const char *output,
                           const SutraDistillOptions *options, SutraBenchReport **report,
                           SutraError *err)
 {
-    SuDistill distill = {.teacher = teacher};
+    SuDistill distill = {.teacher = teacher, .lock = -1};
     if (report) *report = NULL;
     if (!teacher || !output) SU_RAISE(err, SUTRA_E_ARGUMENT, "distill: teacher or output is NULL");
+    if (!*output) SU_RAISE(err, SUTRA_E_ARGUMENT, "distill: output is empty");
     SU_TRY(read_options(options, &distill.options, err));
     SutraStatus status = name_output(&distill, output, err);
     if (status == SUTRA_OK && report) status = su_report_create(&distill.report, err);

@@ -10,6 +10,7 @@ typedef struct SuDistill {
     SutraDistillOptions options; /* defaults filled in */
     const char *teacher;
     char *output, *partial; /* partial: OUTPUT.partial */
+    int lock;               /* of OUTPUT.partial; -1: not held */
     SutraModel *model;
     size_t teacher_dim;
     SuTrainTexts texts;

@@ -4,6 +4,8 @@
  *   K_Dense/config.json      in_features, out_features, no bias, Identity
  *   K_Dense/model.safetensors   linear.weight [out, in]
  *
+ *   TEACHER.md               the teacher's README.md
+ *
  * A teacher without modules.json is a Transformer with mean pooling, and gets both modules. */
 #include "train/student_folder.h"
 
@@ -17,10 +19,13 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Not the record of where the teacher came from, nor its forms for other programs. */
+/* Not the record of where the teacher came from, nor its forms for other programs, whose vectors
+ * are the teacher's. */
 static bool belongs(const char *name, bool is_folder)
 {
-    static const char *const left_out[] = {"sutra.json", "onnx", "openvino"};
+    static const char *const left_out[] = {"sutra.json",         "onnx",          "openvino",
+                                           "pytorch_model.bin",  "tf_model.h5",   "model.onnx",
+                                           "flax_model.msgpack", "rust_model.ot", "coreml"};
     (void)is_folder;
     const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name;
     for (size_t i = 0; i < sizeof left_out / sizeof *left_out; i++)
@@ -153,6 +158,20 @@ static SutraStatus read_modules(const char *folder, size_t in, json_t **modules,
     return status;
 }
 
+/* A folder that the teacher has not: its modules need not be named by their numbers. */
+static SutraStatus name_module(const char *folder, size_t place, char *name, size_t capacity,
+                               SutraError *err)
+{
+    for (bool taken = true; taken; place++) {
+        snprintf(name, capacity, "%zu_Dense", place);
+        char *path = su_path_join(folder, name);
+        if (!path) SU_RAISE(err, SUTRA_E_MEMORY, "%s: out of memory", folder);
+        taken = su_path_exists(path);
+        su_free(path);
+    }
+    return SUTRA_OK;
+}
+
 /* Numbers modules anew and writes them. `dense` gets the new module's folder. */
 static SutraStatus add_module(const char *folder, size_t in, char *dense, size_t capacity,
                               SutraError *err)
@@ -161,7 +180,7 @@ static SutraStatus add_module(const char *folder, size_t in, char *dense, size_t
     SutraStatus status = read_modules(folder, in, &modules, err);
     size_t count = json_array_size(modules);
     size_t place = count && is_normalize(json_array_get(modules, count - 1)) ? count - 1 : count;
-    snprintf(dense, capacity, "%zu_Dense", place);
+    if (status == SUTRA_OK) status = name_module(folder, place, dense, capacity, err);
     if (status == SUTRA_OK &&
         json_array_insert_new(modules, place, new_module(dense, "Dense")) != 0)
         status = su_error_set(err, SUTRA_E_MEMORY, "%s: out of memory", folder);
@@ -208,11 +227,28 @@ static SutraStatus write_weights(const char *folder, const float *weights, size_
     return status;
 }
 
+/* What the teacher's model card says is not true of the student; its licence is. */
+static SutraStatus rename_card(const char *folder, SutraError *err)
+{
+    char *card = su_path_join(folder, "README.md"), *kept = su_path_join(folder, "TEACHER.md");
+    SutraStatus status = SUTRA_OK;
+    if (!card || !kept)
+        status = su_error_set(err, SUTRA_E_MEMORY, "%s: out of memory", folder);
+    else if (su_path_exists(card)) {
+        status = su_tree_remove(kept, err);
+        if (status == SUTRA_OK) status = su_tree_rename(card, kept, err);
+    }
+    su_free(card);
+    su_free(kept);
+    return status;
+}
+
 SutraStatus su_student_write(const char *teacher, const char *folder, const float *weights,
                              size_t in, size_t out, SutraError *err)
 {
     char name[32];
     SU_TRY(su_tree_copy(teacher, folder, belongs, err));
+    SU_TRY(rename_card(folder, err));
     SU_TRY(add_module(folder, in, name, sizeof name, err));
     char *dense = su_path_join(folder, name);
     SutraStatus status = dense ? su_directory_create(dense, err)

@@ -114,7 +114,7 @@ static SutraStatus run(Training *training, SutraError *err)
     if (state->step == 0) {
         training->student->start(training->student->self, state->params);
         memcpy(state->best, state->params, state->n * sizeof *state->best);
-        state->best_loss = state->first_loss = held_out_loss(training, state->params);
+        state->best_loss = held_out_loss(training, state->params);
         SU_TRY(check_finite(training, state->best_loss, err));
     }
     if (!state->trained) draw_epoch(training, state->step / training->steps_per_epoch);

@@ -80,12 +80,28 @@ static SutraStatus damaged(const char *path, const char *folder, SutraError *err
              path, folder);
 }
 
+/* Every bit of a file, if it is there. */
+static SutraStatus open_whole(const char *path, const char *folder, SuContainer *file, bool *found,
+                              SutraError *err)
+{
+    *found = su_file_exists(path);
+    if (!*found) return SUTRA_OK;
+    SutraStatus status = su_container_open(path, file, err);
+    if (status == SUTRA_OK) {
+        status = su_container_verify(file, err);
+        if (status != SUTRA_OK) su_container_close(file);
+    }
+    bool is_other = status == SUTRA_E_FORMAT || status == SUTRA_E_UNSUPPORTED;
+    return is_other ? damaged(path, folder, err) : status;
+}
+
 static SutraStatus write_sections(const char *path, const SuByteWriter *head, const float *floats,
                                   size_t count, SutraError *err)
 {
     SuContainerWriter file;
-    SU_TRY(su_container_writer_open(path, 2, &file, err));
-    SutraStatus status = su_container_writer_add(&file, "head", head->data, head->size, err);
+    SutraStatus status = su_container_writer_open(path, 2, &file, err);
+    if (status == SUTRA_OK)
+        status = su_container_writer_add(&file, "head", head->data, head->size, err);
     if (status == SUTRA_OK)
         status = su_container_writer_add(&file, "floats", floats, count * sizeof *floats, err);
     if (status == SUTRA_OK) return su_container_writer_commit(&file, err);
@@ -105,7 +121,6 @@ SutraStatus su_train_state_write(const char *folder, const SuTrainState *state, 
     su_write_u64(&head, state->trained);
     su_write_u64(&head, state->written);
     write_double(&head, state->best_loss);
-    write_double(&head, state->first_loss);
     su_write_u64(&head, state->n);
     SutraStatus status = SUTRA_OK;
     if (head.failed) status = su_error_set(err, SUTRA_E_MEMORY, "%s: out of memory", path);
@@ -121,7 +136,6 @@ static SutraStatus parse(const SuContainer *file, const char *folder, SuTrainSta
     const SuSection *head = su_container_find(file, "head"),
                     *floats = su_container_find(file, "floats");
     if (!head || !floats) return damaged(file->path, folder, err);
-    SU_TRY(su_container_verify(file, err));
     SuByteReader reader = {head->data, head->data + head->size, false};
     char *recipe = su_read_string(&reader);
     if (!recipe) return damaged(file->path, folder, err);
@@ -134,7 +148,6 @@ static SutraStatus parse(const SuContainer *file, const char *folder, SuTrainSta
     state->trained = su_read_u64(&reader);
     state->written = su_read_u64(&reader);
     state->best_loss = read_double(&reader);
-    state->first_loss = read_double(&reader);
     size_t n = (size_t)su_read_u64(&reader);
     if (reader.failed || floats->size != 4 * n * sizeof(float) || (n && n != state->n))
         return damaged(file->path, folder, err);
@@ -148,11 +161,8 @@ SutraStatus su_train_state_read(const char *folder, SuTrainState *state, bool *f
     char *path;
     SuContainer file;
     SU_TRY(path_of(folder, "state", &path, err));
-    *found = su_file_exists(path);
-    SutraStatus status = *found ? su_container_open(path, &file, err) : SUTRA_OK;
-    if (*found && (status == SUTRA_E_FORMAT || status == SUTRA_E_UNSUPPORTED))
-        status = damaged(path, folder, err);
-    else if (*found && status == SUTRA_OK) {
+    SutraStatus status = open_whole(path, folder, &file, found, err);
+    if (*found && status == SUTRA_OK) {
         status = parse(&file, folder, state, err);
         su_container_close(&file);
     }
@@ -192,7 +202,6 @@ static SutraStatus take_piece(const SuContainer *file, const char *folder, float
     const SuSection *head = su_container_find(file, "head"),
                     *floats = su_container_find(file, "floats");
     if (!head || !floats) return damaged(file->path, folder, err);
-    SU_TRY(su_container_verify(file, err));
     SuByteReader reader = {head->data, head->data + head->size, false};
     uint64_t first = su_read_u64(&reader), count = su_read_u64(&reader);
     uint64_t columns = su_read_u64(&reader);
@@ -210,11 +219,8 @@ SutraStatus su_train_piece_read(const char *folder, uint32_t piece, float *rows,
     char *path;
     SuContainer file;
     SU_TRY(piece_path(folder, piece, &path, err));
-    *found = su_file_exists(path);
-    SutraStatus status = *found ? su_container_open(path, &file, err) : SUTRA_OK;
-    if (*found && (status == SUTRA_E_FORMAT || status == SUTRA_E_UNSUPPORTED))
-        status = damaged(path, folder, err);
-    else if (*found && status == SUTRA_OK) {
+    SutraStatus status = open_whole(path, folder, &file, found, err);
+    if (*found && status == SUTRA_OK) {
         status = take_piece(&file, folder, rows, done, n, dim, err);
         su_container_close(&file);
     }

@@ -19,7 +19,7 @@ typedef struct SuTrainState {
     uint64_t step, best_step;    /* steps done; those when the best weights were found */
     uint64_t worse;              /* epochs since */
     uint64_t trained, written;   /* 1: the training is over; the student has its name, or gets it */
-    double best_loss, first_loss;
+    double best_loss;
     size_t n;
     float *params, *m, *v, *best; /* [n]; NULL before su_train_state_allocate */
 } SuTrainState;

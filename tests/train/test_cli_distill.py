@@ -109,6 +109,64 @@ class Distill(Base):
     def doubles(self):
         return COUNT - len(set(texts()))
 
+    def test_a_folder_of_the_hub(self):
+        """A teacher of links to blobs: its files become the student's, but not what gives the teacher's vectors."""
+        teacher, blobs = self.dir / "teacher", self.dir / "blobs"
+        shutil.copytree(MODEL, blobs)
+        for name in ("pytorch_model.bin", "README.md", "LICENSE", "onnx/model.onnx", ".cache/x", "sutra.json",
+                     "3_Dense/more/x"):
+            (blobs / name).parent.mkdir(parents=True, exist_ok=True)
+            (blobs / name).write_text(f"{name} of the teacher\n")
+        (blobs / "sutra.json").unlink()
+        for path in blobs.rglob("*"):
+            link = teacher / path.relative_to(blobs)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_file():
+                link.symlink_to(path)
+        before = files_of(teacher)
+        modules = json.loads(before["modules.json"])
+        modules.insert(2, {"idx": 2, "name": "2", "path": "3_Dense", "type": "sentence_transformers.models.Dense"})
+        self.distill(self.dir / "first")
+        for name in ("config.json", "model.safetensors"):
+            (blobs / "3_Dense" / name).write_bytes((self.dir / "first/2_Dense" / name).read_bytes())
+            (teacher / "3_Dense" / name).symlink_to(blobs / "3_Dense" / name)
+        (blobs / "modules.json").write_text(json.dumps(modules))
+        before = files_of(teacher)
+        self.distill(self.dir / "s", "--teacher", teacher, "--dim", 3)
+        found = files_of(self.dir / "s")
+        self.assertEqual(files_of(teacher), before)
+        self.assertFalse([path for path in (self.dir / "s").rglob("*") if path.is_symlink()])
+        self.assertEqual(found.pop("TEACHER.md"), before["README.md"])
+        self.assertEqual(set(before) - set(found), {"pytorch_model.bin", "README.md", "onnx/model.onnx", ".cache/x"})
+        self.assertEqual(set(found) - set(before), {"4_Dense/config.json", "4_Dense/model.safetensors"})
+        self.assertEqual({k: v for k, v in before.items() if k in found and k != "modules.json"},
+                         {k: v for k, v in found.items() if k in before and k != "modules.json"})
+        self.assertEqual([m["path"] for m in json.loads(found["modules.json"])],
+                         ["", "1_Pooling", "3_Dense", "4_Dense", "2_Normalize"])
+        self.assertEqual(len(read_npy(sutra("embed", "-m", self.dir / "s", "-i", self.texts, "--format", "npy"))[0][0]), 3)
+
+    def test_cut_vectors(self):
+        other = self.dir / "other"
+        shutil.copytree(MODEL, other)
+        (other / "config_sentence_transformers.json").write_text('{"truncate_dim": 16}')
+        sutra(*self.arguments(self.dir / "s", "--teacher", other), code=1, stderr=r"are cut to 16 elements \(truncate_dim\)")
+
+    def test_nothing_learnt(self):
+        sutra(*self.arguments(self.dir / "s", "--mse-weight", "1e38", "--seed", 0), stderr="nothing was learnt")
+
+    def test_damage(self):
+        """A bit of any part of what is kept."""
+        arguments, kept = self.arguments(self.dir / "s", "--resume", "--learning-rate", "1e38"), self.dir / "s.partial"
+        sutra(*arguments, code=1, stderr="not finite")
+        source = random.Random(5)
+        for name in ("state", "vectors-00000"):
+            whole = (kept / name).read_bytes()
+            for place in (0, 70, *(source.randrange(len(whole)) for _ in range(6)), len(whole) - 1):
+                (kept / name).write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1:])
+                sutra(*arguments, code=1, stderr=f"{name}: not a checkpoint of this program; remove .*s.partial to begin")
+            (kept / name).write_bytes(whole)
+        sutra(*arguments, code=1, stderr="not finite")
+
     def test_killed_anywhere(self):
         begin = time.monotonic()
         self.distill(self.dir / "whole")
@@ -127,9 +185,10 @@ class Distill(Base):
                     message = run.communicate()[1]
             ended += run.returncode != 0
             exists = output.exists() and not Path(f"{output}.partial").exists()
-            self.assertIn(run.returncode, (0, 1, -signal.SIGKILL, 128 + signal.SIGTERM), message)
+            self.assertIn(run.returncode, (0, 1, -signal.SIGKILL, -signal.SIGTERM, 128 + signal.SIGTERM), message)
             if run.returncode == 1:
                 self.assertIn(b"it exists", message)
+                self.assertTrue(exists)
             if kill % 5 == 4 and not exists:
                 sutra(*arguments[1:], stderr="")
             if kill % 5 == 4 or exists:

@@ -1,4 +1,5 @@
-/* sutra_distill: options that do not go together, and every STEPth allocation failing in turn.
+/* sutra_distill: options that do not go together, runs that meet, and every STEPth allocation
+ * failing in turn.
  *
  * usage: test_distill [STEP]; without it each. */
 #include <setjmp.h>
@@ -10,10 +11,13 @@
 #include <cmocka.h>
 
 #include "base/file_map.h"
+#include "base/file_write.h"
 #include "base/folder_tree.h"
 #include "base/memory.h"
 #include "container/bundle_fixture.h"
 #include "sutra_train.h"
+#include "train/partial_folder.h"
+#include "train/train_state.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -52,16 +56,21 @@ static char *student_path(const BundleFixture *f)
     return path;
 }
 
+static char *partial_path(const BundleFixture *f)
+{
+    static char path[600];
+    snprintf(path, sizeof path, "%s.partial", student_path(f));
+    return path;
+}
+
 static void refused(const BundleFixture *f, const SutraDistillOptions *options, SutraStatus wanted,
                     const char *word)
 {
     SutraError err = {0};
-    char partial[600];
-    snprintf(partial, sizeof partial, "%s.partial", student_path(f));
     assert_int_equal(sutra_distill(f->model, student_path(f), options, NULL, &err), wanted);
     if (!strstr(err.message, word)) fail_msg("%s is not in: %s", word, err.message);
     assert_false(su_path_exists(student_path(f)));
-    assert_false(su_path_exists(partial));
+    assert_false(su_path_exists(partial_path(f)));
 }
 
 static void test_options(void **state)
@@ -104,6 +113,134 @@ static void test_options(void **state)
     refused(f, &options, SUTRA_E_ARGUMENT, "vectors of 9 x 1");
 }
 
+/* ---- two runs, and what appears meanwhile ---- */
+
+typedef struct Meanwhile {
+    const BundleFixture *fixture;
+    uint32_t resume;
+} Meanwhile;
+
+static void run_another(void *user)
+{
+    const Meanwhile *meanwhile = user;
+    SutraError err = {0};
+    SutraDistillOptions options = small();
+    options.resume = meanwhile->resume;
+    assert_int_equal(sutra_distill(meanwhile->fixture->model, student_path(meanwhile->fixture),
+                                   &options, NULL, &err),
+                     meanwhile->resume ? SUTRA_E_ARGUMENT : SUTRA_OK);
+    if (meanwhile->resume) assert_non_null(strstr(err.message, "another run is at work"));
+}
+
+/* The one that comes first writes its student, the other touches nothing. */
+static void test_two_runs(void **state)
+{
+    BundleFixture *f = *state;
+    for (uint32_t resume = 0; resume < 2; resume++) {
+        Meanwhile meanwhile = {f, resume};
+        SutraError err = {0};
+        SutraDistillOptions options = small();
+        options.resume = resume;
+        options.writing = run_another;
+        options.user = &meanwhile;
+        SutraStatus status = sutra_distill(f->model, student_path(f), &options, NULL, &err);
+        assert_int_equal(status, resume ? SUTRA_OK : SUTRA_E_ARGUMENT);
+        if (!resume) assert_non_null(strstr(err.message, "student: it exists"));
+        SutraModel *model;
+        const SutraModelOptions plain = {.struct_size = sizeof plain};
+        assert_int_equal(sutra_model_open(student_path(f), &plain, &model, NULL), SUTRA_OK);
+        sutra_model_free(model);
+        assert_false(su_path_exists(partial_path(f)));
+        assert_int_equal(su_tree_remove(student_path(f), NULL), SUTRA_OK);
+    }
+}
+
+static void make_partial(void *user)
+{
+    assert_int_equal(su_directory_create(partial_path(user), NULL), SUTRA_OK);
+}
+
+/* A folder that another run made is not taken, nor removed. */
+static void test_partial_of_another(void **state)
+{
+    BundleFixture *f = *state;
+    SutraError err = {0};
+    SutraDistillOptions options = small();
+    options.writing = make_partial;
+    options.user = f;
+    assert_int_equal(sutra_distill(f->model, student_path(f), &options, NULL, &err),
+                     SUTRA_E_ARGUMENT);
+    assert_non_null(strstr(err.message, "another run has made it"));
+    assert_true(su_path_exists(partial_path(f)));
+    assert_false(su_path_exists(student_path(f)));
+    assert_int_equal(su_tree_remove(partial_path(f), NULL), SUTRA_OK);
+}
+
+/* Of a state that cannot be written nothing stays, in memory neither. */
+static void test_state_without_folder(void **state)
+{
+    BundleFixture *f = *state;
+    SuTrainState training = {.n = 0};
+    assert_int_equal(su_train_state_allocate(&training, 3, NULL), SUTRA_OK);
+    assert_int_equal(su_train_state_write(partial_path(f), &training, NULL), SUTRA_E_IO);
+    su_train_state_free(&training);
+    assert_false(su_path_exists(partial_path(f)));
+}
+
+static void make_output(void *user)
+{
+    assert_int_equal(su_directory_create(student_path(user), NULL), SUTRA_OK);
+}
+
+/* What is there when the student is to be put in place is not taken for the student. */
+static void test_output_appears(void **state)
+{
+    BundleFixture *f = *state;
+    SutraDistillOptions options = small();
+    options.resume = 1;
+    options.writing = make_output;
+    options.user = f;
+    for (int run = 0; run < 2; run++) {
+        SutraError err = {0};
+        assert_int_equal(sutra_distill(f->model, student_path(f), &options, NULL, &err),
+                         SUTRA_E_ARGUMENT);
+        assert_non_null(strstr(err.message, "student: it exists"));
+        assert_true(su_path_exists(partial_path(f)));
+    }
+    assert_int_equal(su_tree_remove(student_path(f), NULL), SUTRA_OK);
+    options.writing = NULL;
+    assert_int_equal(sutra_distill(f->model, student_path(f), &options, NULL, NULL), SUTRA_OK);
+    assert_false(su_path_exists(partial_path(f)));
+    assert_int_equal(su_tree_remove(student_path(f), NULL), SUTRA_OK);
+}
+
+static void touch(const char *folder, const char *name)
+{
+    char path[700];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* A removal that is not finished leaves the state. */
+static void test_removal(void **state)
+{
+    BundleFixture *f = *state;
+    char deep[700];
+    snprintf(deep, sizeof deep, "%s/vectors/1/2/3/4/5/6/7/8/9", partial_path(f));
+    assert_int_equal(su_directory_create(deep, NULL), SUTRA_OK);
+    touch(partial_path(f), "state");
+    touch(partial_path(f), "x");
+    assert_int_equal(su_partial_remove(partial_path(f), NULL), SUTRA_E_LIMIT);
+    snprintf(deep, sizeof deep, "%s/state", partial_path(f));
+    assert_true(su_file_exists(deep));
+    snprintf(deep, sizeof deep, "%s/vectors/1/2", partial_path(f));
+    assert_int_equal(su_tree_remove(deep, NULL), SUTRA_OK);
+    assert_int_equal(su_partial_remove(partial_path(f), NULL), SUTRA_OK);
+    assert_false(su_path_exists(partial_path(f)));
+}
+
 static SutraStatus attempt(const BundleFixture *f, SutraError *err)
 {
     SutraBenchReport *report = NULL;
@@ -120,8 +257,6 @@ static void test_failing_allocations(void **state)
     int64_t n = 0;
     uint64_t reached, failed;
     SutraStatus status;
-    char partial[600];
-    snprintf(partial, sizeof partial, "%s.partial", student_path(f));
     do {
         SutraError err = {0};
         uint64_t before = su_memory_allocations();
@@ -132,7 +267,7 @@ static void test_failing_allocations(void **state)
         if (status != SUTRA_OK && status != SUTRA_E_MEMORY) fail_msg("%s", err.message);
         if (status == SUTRA_OK) assert_true(su_path_exists(student_path(f)));
         assert_int_equal(su_tree_remove(student_path(f), NULL), SUTRA_OK);
-        assert_int_equal(su_tree_remove(partial, NULL), SUTRA_OK);
+        assert_int_equal(su_tree_remove(partial_path(f), NULL), SUTRA_OK);
         assert_true(n < MOST_ALLOCATIONS);
         failed = (uint64_t)n;
         n += step;
@@ -146,6 +281,11 @@ int main(int argc, char **argv)
     if (argc > 1) step = strtol(argv[1], NULL, 10);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_options, bundle_set_up, bundle_tear_down),
+        cmocka_unit_test_setup_teardown(test_two_runs, bundle_set_up, bundle_tear_down),
+        cmocka_unit_test_setup_teardown(test_partial_of_another, bundle_set_up, bundle_tear_down),
+        cmocka_unit_test_setup_teardown(test_state_without_folder, bundle_set_up, bundle_tear_down),
+        cmocka_unit_test_setup_teardown(test_output_appears, bundle_set_up, bundle_tear_down),
+        cmocka_unit_test_setup_teardown(test_removal, bundle_set_up, bundle_tear_down),
         cmocka_unit_test_setup_teardown(test_failing_allocations, bundle_set_up, bundle_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
