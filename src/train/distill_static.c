@@ -3,8 +3,8 @@
  *   basis     the first `dim` principal axes of the teacher's vectors of the texts
  *   targets   the teacher's vectors in that basis, of length 1
  *   start     what the teacher makes of each token alone, less the mean of that, in the same basis,
- *             times SIF / (SIF + the token's share of all tokens) (Arora, Liang, Ma 2017), scaled so
- *             that rows have a length of 1 on average */
+ *             times SIF / (SIF + the token's share of all tokens) (Arora, Liang, Ma 2017), scaled
+ *             so that rows have a length of 1 on average */
 #include "base/clock.h"
 #include "base/memory.h"
 #include "tools/report.h"

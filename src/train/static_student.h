@@ -3,8 +3,8 @@
  *   h_i  = mean of the rows of text i's tokens, in their order
  *   loss = mean_i (1 - cos(h_i, y_i))      y [texts, dim] of length 1, the teacher's
  *
- * A text without tokens costs 1 and moves nothing. Threads share the columns, so that no bit depends
- * on their number. */
+ * A text without tokens costs 1 and moves nothing. Threads share the columns, so that no bit
+ * depends on their number. */
 #ifndef SU_STATIC_STUDENT_H
 #define SU_STATIC_STUDENT_H
 
