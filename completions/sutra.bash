@@ -143,7 +143,11 @@ _sutra() {
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
-    --chunk-tokens | --chunk-overlap | --flush-after | --field | --id | --shard | --dedupe-memory | --dim | --max-tokens | --window-overlap | --prompt-name | --min-quality | --threads | --device | --plugins | --top | --oversample | --glob | --max-file-bytes | --alias | --host | --port | --api-key | --cors-origin | --max-body | --max-answers | --max-inputs | --max-request-tokens | --max-connections | --max-streams | --max-queued-tokens | --cache-bytes | --receive-ms | --send-ms | --idle-ms | --queue-ms | --drain-ms | --document-prompt | --block-kib | --smooth | --keep | --method | --seed | --epochs | --batch | --patience | --learning-rate | --neighbour-weight | --temperature | --mse-weight | --cosine-weight)
+    --method)
+        mapfile -t COMPREPLY < <(compgen -W "projection static" -- "$current")
+        return
+        ;;
+    --chunk-tokens | --chunk-overlap | --flush-after | --field | --id | --shard | --dedupe-memory | --dim | --max-tokens | --window-overlap | --prompt-name | --min-quality | --threads | --device | --plugins | --top | --oversample | --glob | --max-file-bytes | --alias | --host | --port | --api-key | --cors-origin | --max-body | --max-answers | --max-inputs | --max-request-tokens | --max-connections | --max-streams | --max-queued-tokens | --cache-bytes | --receive-ms | --send-ms | --idle-ms | --queue-ms | --drain-ms | --document-prompt | --block-kib | --smooth | --keep | --seed | --epochs | --batch | --patience | --learning-rate | --neighbour-weight | --temperature | --mse-weight | --cosine-weight)
         return
         ;;
     esac

@@ -14,22 +14,25 @@ extern "C" {
 
 typedef enum SutraDistillMethod {
     /* The teacher with a Dense module that projects its vectors to fewer dimensions. */
-    SUTRA_DISTILL_PROJECTION = 0
+    SUTRA_DISTILL_PROJECTION = 0,
+    /* A table of token vectors, without layers: StaticEmbedding and Normalize. */
+    SUTRA_DISTILL_STATIC
 } SutraDistillMethod;
 
 /* What zero means stands in brackets. */
 typedef struct SutraDistillOptions {
     uint32_t struct_size;
     SutraDistillMethod method;
-    uint32_t dim;         /* of the student's vectors, less than the teacher's (a third of that) */
-    uint32_t num_threads; /* (every core this process may run on); no bit depends on it */
-    uint64_t seed;        /* of the start, the split and the order of texts */
+    uint32_t dim; /* of the student's vectors: PROJECTION: below the teacher's (a third of it);
+                             STATIC: up to the teacher's (256) */
+    uint32_t num_threads;     /* (every core this process may run on); no bit depends on it */
+    uint64_t seed;            /* of the start, the split and the order of texts */
     const SutraInput *inputs; /* [num_inputs]; of equal texts the first counts */
     size_t num_inputs;
     uint32_t epochs;      /* passes over the texts at most (15) */
     uint32_t batch;       /* texts of a step, 3 … 4096 (512) */
     uint32_t patience;    /* epochs without a lower held-out loss that end the training (5) */
-    double learning_rate; /* of Adam; it falls to 0 along a cosine (0.01) */
+    double learning_rate; /* of Adam; it falls to 0 along a cosine (0.01; STATIC: 0.004) */
     /* Weights of the loss's terms, 0 or more (all 0: 1, 100 and 0). */
     double neighbour_weight; /* divergence of a text's neighbours: see docs/DISTILLATION.md */
     double mse_weight;       /* squared errors of cosines */
@@ -58,7 +61,8 @@ typedef struct SutraDistillOptions {
  * report may be NULL; else to be freed by sutra_bench_report_free:
  *
  *   table      columns
- *   students   method    "truncation", "random" (the start), "pca", "projection"
+ *   students   method    "truncation", "random" (the start), "pca", "projection"; or "tokens"
+ *                        (the teacher's vectors of tokens), "weighted" (the start), "static"
  *              dim
  *              loss      on held-out texts
  *              error     percent: root of the mean squared error of the cosines of all pairs

@@ -20,6 +20,7 @@
 
 static const SuDistillMethod *const methods[] = {
     [SUTRA_DISTILL_PROJECTION] = &su_distill_projection,
+    [SUTRA_DISTILL_STATIC] = &su_distill_static,
 };
 enum { NUM_METHODS = sizeof methods / sizeof *methods, FEWEST_BATCH = 3, MOST_BATCH = 4096 };
 
@@ -59,7 +60,8 @@ static SutraStatus read_options(const SutraDistillOptions *given, SutraDistillOp
     if (!options->batch) options->batch = 512;
     if (!options->patience) options->patience = 5;
     if (!options->checkpoint_s) options->checkpoint_s = 10;
-    if (options->learning_rate == 0) options->learning_rate = 0.01;
+    if (options->learning_rate == 0 && (uint32_t)options->method < NUM_METHODS)
+        options->learning_rate = methods[options->method]->learning_rate;
     if (options->temperature == 0) options->temperature = 0.05;
     if (options->neighbour_weight == 0 && options->mse_weight == 0 && options->cosine_weight == 0) {
         options->neighbour_weight = 1;
@@ -70,7 +72,7 @@ static SutraStatus read_options(const SutraDistillOptions *given, SutraDistillOp
 
 /* ---- the teacher ---- */
 
-/* Once the model is open, whose dimension the student's must be below. */
+/* Once the model is open. */
 static SutraStatus check_teacher(SuDistill *distill, SutraError *err)
 {
     SutraModelInfo info = {.struct_size = sizeof info};
@@ -93,17 +95,13 @@ static SutraStatus check_teacher(SuDistill *distill, SutraError *err)
                  "made of",
                  distill->teacher, info.dim);
     distill->teacher_dim = info.dim;
-    if (!distill->options.dim) distill->options.dim = info.dim < 3 ? 1 : info.dim / 3;
     if (distill->options.vectors && (distill->options.vector_columns != info.dim ||
                                      distill->options.vector_rows != distill->options.num_inputs))
         SU_RAISE(err, SUTRA_E_ARGUMENT,
                  "vectors of %llu x %u do not go with %zu texts and a teacher of %u dimensions",
                  (unsigned long long)distill->options.vector_rows, distill->options.vector_columns,
                  distill->options.num_inputs, info.dim);
-    if (distill->options.dim >= info.dim)
-        SU_RAISE(err, SUTRA_E_ARGUMENT, "a student of %u dimensions is no smaller than %s, of %u",
-                 distill->options.dim, distill->teacher, info.dim);
-    return SUTRA_OK;
+    return methods[distill->options.method]->settle(distill, err);
 }
 
 static SutraStatus open_teacher(SuDistill *distill, SutraError *err)
@@ -346,7 +344,7 @@ static SutraStatus run(SuDistill *distill, SutraError *err)
     SU_TRY(su_train_texts_open(&distill->texts, options->inputs, options->num_inputs, options->seed,
                                err));
     SU_TRY(make_recipe(distill, err));
-    SU_TRY(su_train_state_allocate(&distill->state, distill->teacher_dim * options->dim, err));
+    SU_TRY(su_train_state_allocate(&distill->state, distill->num_weights, err));
     if (options->resume) SU_TRY(go_on(distill, err));
     distill->plan = (SuTrainPlan){.epochs = options->epochs,
                                   .batch = options->batch,

@@ -6,6 +6,18 @@
 #include "train/projection.h"
 #include "train/student_folder.h"
 
+static SutraStatus settle(SuDistill *distill, SutraError *err)
+{
+    size_t in = distill->teacher_dim;
+    uint32_t *dim = &distill->options.dim;
+    if (!*dim) *dim = in < 3 ? 1 : (uint32_t)(in / 3);
+    if (*dim >= in)
+        SU_RAISE(err, SUTRA_E_ARGUMENT, "a student of %u dimensions is no smaller than %s, of %zu",
+                 *dim, distill->teacher, in);
+    distill->num_weights = in * *dim;
+    return SUTRA_OK;
+}
+
 static SutraStatus report_weights(SuDistill *distill, SuProjection *projection, const char *method,
                                   const float *weights, SutraError *err)
 {
@@ -68,4 +80,4 @@ static SutraStatus write(const SuDistill *distill, const char *folder, SutraErro
                             distill->options.dim, err);
 }
 
-const SuDistillMethod su_distill_projection = {"projection", train, write};
+const SuDistillMethod su_distill_projection = {"projection", 0.01, settle, train, write};

@@ -15,6 +15,7 @@
 #include "base/folder_tree.h"
 #include "base/json_file.h"
 #include "base/memory.h"
+#include "train/student_files.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -78,46 +79,6 @@ SutraStatus su_teacher_digest(const char *teacher, SuDigest *model, SuDigest *to
 
 /* ---- modules.json ---- */
 
-static SutraStatus write_file(const char *folder, const char *name, const SuByteWriter *bytes,
-                              SutraError *err)
-{
-    SuFileWriter writer;
-    char *path = su_path_join(folder, name);
-    SutraStatus status = SUTRA_OK;
-    if (!path || bytes->failed) {
-        su_free(path);
-        SU_RAISE(err, SUTRA_E_MEMORY, "%s/%s: out of memory", folder, name);
-    }
-    status = su_file_writer_open(path, &writer, err);
-    if (status == SUTRA_OK) {
-        status = su_file_writer_append(&writer, bytes->data, bytes->size, err);
-        if (status == SUTRA_OK)
-            status = su_file_writer_commit(&writer, err);
-        else
-            su_file_writer_discard(&writer);
-    }
-    su_free(path);
-    return status;
-}
-
-static int take_json(const char *text, size_t size, void *user)
-{
-    su_write_bytes(user, text, size);
-    return 0;
-}
-
-static SutraStatus write_json(const char *folder, const char *name, const json_t *json,
-                              SutraError *err)
-{
-    SuByteWriter bytes = {0};
-    if (!json || json_dump_callback(json, take_json, &bytes, JSON_INDENT(2)) != 0)
-        bytes.failed = true;
-    su_write_bytes(&bytes, "\n", 1);
-    SutraStatus status = write_file(folder, name, &bytes, err);
-    su_byte_writer_free(&bytes);
-    return status;
-}
-
 static json_t *new_module(const char *path, const char *type)
 {
     char class[64];
@@ -140,7 +101,7 @@ static SutraStatus new_modules(const char *folder, size_t in, json_t **modules, 
                               : su_error_set(err, SUTRA_E_MEMORY, "%s: out of memory", folder);
     json_t *pooling = json_pack("{s:I, s:b}", "word_embedding_dimension", (json_int_t)in,
                                 "pooling_mode_mean_tokens", 1);
-    if (status == SUTRA_OK) status = write_json(path, "config.json", pooling, err);
+    if (status == SUTRA_OK) status = su_student_json(path, "config.json", pooling, err);
     json_decref(pooling);
     su_free(path);
     *modules =
@@ -192,7 +153,7 @@ static SutraStatus add_module(const char *folder, size_t in, char *dense, size_t
             json_object_set_new(module, "name", json_string(number)) != 0)
             status = su_error_set(err, SUTRA_E_MEMORY, "%s: out of memory", folder);
     }
-    if (status == SUTRA_OK) status = write_json(folder, "modules.json", modules, err);
+    if (status == SUTRA_OK) status = su_student_json(folder, "modules.json", modules, err);
     json_decref(modules);
     return status;
 }
@@ -204,26 +165,8 @@ static SutraStatus write_config(const char *folder, size_t in, size_t out, Sutra
     json_t *config = json_pack("{s:I, s:I, s:b, s:s}", "in_features", (json_int_t)in,
                                "out_features", (json_int_t)out, "bias", 0, "activation_function",
                                "torch.nn.modules.linear.Identity");
-    SutraStatus status = write_json(folder, "config.json", config, err);
+    SutraStatus status = su_student_json(folder, "config.json", config, err);
     json_decref(config);
-    return status;
-}
-
-static SutraStatus write_weights(const char *folder, const float *weights, size_t in, size_t out,
-                                 SutraError *err)
-{
-    char header[256];
-    SuByteWriter bytes = {0};
-    int size = snprintf(header, sizeof header,
-                        "{\"__metadata__\":{\"format\":\"pt\"},\"linear.weight\":{\"dtype\":"
-                        "\"F32\",\"shape\":[%zu,%zu],\"data_offsets\":[0,%zu]}}",
-                        out, in, in * out * sizeof *weights);
-    while (size % 8) header[size++] = ' ';
-    su_write_u64(&bytes, (uint64_t)size);
-    su_write_bytes(&bytes, header, (size_t)size);
-    for (size_t i = 0; i < in * out; i++) su_write_f32(&bytes, weights[i]);
-    SutraStatus status = write_file(folder, "model.safetensors", &bytes, err);
-    su_byte_writer_free(&bytes);
     return status;
 }
 
@@ -254,7 +197,8 @@ SutraStatus su_student_write(const char *teacher, const char *folder, const floa
     SutraStatus status = dense ? su_directory_create(dense, err)
                                : su_error_set(err, SUTRA_E_MEMORY, "%s: out of memory", folder);
     if (status == SUTRA_OK) status = write_config(dense, in, out, err);
-    if (status == SUTRA_OK) status = write_weights(dense, weights, in, out, err);
+    if (status == SUTRA_OK)
+        status = su_student_tensor(dense, "linear.weight", weights, out, in, err);
     su_free(dense);
     return status;
 }

@@ -103,6 +103,9 @@ static void test_options(void **state)
     options.num_inputs = 7;
     refused(f, &options, SUTRA_E_ARGUMENT, "8 different texts or more, and there are 7");
     options = small();
+    options.method = SUTRA_DISTILL_STATIC;
+    refused(f, &options, SUTRA_E_UNSUPPORTED, "it has no tokenizer.json");
+    options = small();
     options.dim = 1000;
     refused(f, &options, SUTRA_E_ARGUMENT, "no smaller than");
     static const float rows[TEXTS] = {0};
@@ -241,19 +244,22 @@ static void test_removal(void **state)
     assert_false(su_path_exists(partial_path(f)));
 }
 
-static SutraStatus attempt(const BundleFixture *f, SutraError *err)
+static SutraStatus attempt(const BundleFixture *f, SutraDistillMethod method, SutraError *err)
 {
+    /* a static student needs a tokenizer.json */
+    static const char golden[] = SU_SOURCE_DIR "/tests/data/golden/models/base";
+    const char *teacher = method == SUTRA_DISTILL_STATIC ? golden : f->model;
     SutraBenchReport *report = NULL;
     SutraDistillOptions options = small();
+    options.method = method;
     options.resume = 1; /* what is done without is a part of it */
-    SutraStatus status = sutra_distill(f->model, student_path(f), &options, &report, err);
+    SutraStatus status = sutra_distill(teacher, student_path(f), &options, &report, err);
     sutra_bench_report_free(report);
     return status;
 }
 
-static void test_failing_allocations(void **state)
+static void fail_allocations(const BundleFixture *f, SutraDistillMethod method)
 {
-    BundleFixture *f = *state;
     int64_t n = 0;
     uint64_t reached, failed;
     SutraStatus status;
@@ -261,7 +267,7 @@ static void test_failing_allocations(void **state)
         SutraError err = {0};
         uint64_t before = su_memory_allocations();
         su_memory_fail_after(n, false);
-        status = attempt(f, &err);
+        status = attempt(f, method, &err);
         su_memory_fail_after(-1, false);
         reached = su_memory_allocations() - before;
         if (status != SUTRA_OK && status != SUTRA_E_MEMORY) fail_msg("%s", err.message);
@@ -276,6 +282,16 @@ static void test_failing_allocations(void **state)
     assert_true(n > 100);
 }
 
+static void test_failing_allocations(void **state)
+{
+    fail_allocations(*state, SUTRA_DISTILL_PROJECTION);
+}
+
+static void test_failing_allocations_static(void **state)
+{
+    fail_allocations(*state, SUTRA_DISTILL_STATIC);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1) step = strtol(argv[1], NULL, 10);
@@ -287,6 +303,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_output_appears, bundle_set_up, bundle_tear_down),
         cmocka_unit_test_setup_teardown(test_removal, bundle_set_up, bundle_tear_down),
         cmocka_unit_test_setup_teardown(test_failing_allocations, bundle_set_up, bundle_tear_down),
+        cmocka_unit_test_setup_teardown(test_failing_allocations_static, bundle_set_up,
+                                        bundle_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 #include "train/adam.h"
 #include "train/projection.h"
 #include "train/seeded.h"
+#include "train/static_student.h"
 #include "train/symmetric_eigen.h"
 
 #include <math.h>
@@ -117,6 +118,56 @@ static void test_adam(void **state)
     for (size_t i = 0; i < N; i++) assert_true(fabs(p[i] - params[i]) < 1e-5);
 }
 
+/* Texts of 3, 0, 1 and 4 tokens, one of them twice. */
+static void test_static_gradient(void **state)
+{
+    enum { VOCAB = 6, DIM = 67, COUNT = 4 };
+    static const size_t begin[] = {0, 3, 3, 4, 8};
+    static const int32_t tokens[] = {1, 4, 1, 5, 0, 2, 4, 1};
+    static const uint32_t texts[] = {3, 0, 1, 2};
+    static float targets[COUNT * DIM], weights[VOCAB * DIM], gradient[2][VOCAB * DIM];
+    SuSeeded seeded = su_seeded(6, 0);
+    (void)state;
+    for (size_t i = 0; i < COUNT; i++) {
+        double sum = 0;
+        float *row = targets + i * DIM;
+        for (size_t k = 0; k < DIM; k++) row[k] = (float)draw(&seeded);
+        for (size_t k = 0; k < DIM; k++) sum += (double)row[k] * row[k];
+        for (size_t k = 0; k < DIM; k++) row[k] /= (float)sqrt(sum);
+    }
+    for (size_t i = 0; i < VOCAB * DIM; i++) weights[i] = (float)draw(&seeded);
+    double loss[2];
+    for (uint32_t run = 0; run < 2; run++) {
+        SuMatmul matmul;
+        assert_int_equal(su_matmul_open(&matmul, 1 + 2 * run, NULL), SUTRA_OK);
+        SuStaticStudent table = {.matmul = &matmul,
+                                 .vocab = VOCAB,
+                                 .dim = DIM,
+                                 .most = COUNT,
+                                 .begin = begin,
+                                 .tokens = tokens,
+                                 .targets = targets};
+        assert_int_equal(su_static_student_open(&table, NULL), SUTRA_OK);
+        const SuStudent student = su_static_student(&table);
+        loss[run] = student.loss(&table, weights, texts, COUNT, gradient[run]);
+        for (size_t i = 0; i < VOCAB * DIM; i++) {
+            const float kept = weights[i], step = 1e-2f;
+            weights[i] = kept + step;
+            double above = student.loss(&table, weights, texts, COUNT, NULL), up = weights[i];
+            weights[i] = kept - step;
+            double below = student.loss(&table, weights, texts, COUNT, NULL), down = weights[i];
+            weights[i] = kept;
+            assert_true(fabs((above - below) / (up - down) - gradient[run][i]) < 2e-6);
+        }
+        su_static_student_close(&table);
+        su_matmul_close(&matmul);
+    }
+    assert_true(loss[0] == loss[1] && loss[0] > 0.25);
+    assert_memory_equal(gradient[0], gradient[1], sizeof gradient[0]);
+    for (size_t k = 0; k < DIM; k++)
+        assert_true(gradient[0][3 * DIM + k] == 0 && gradient[0][k] != 0);
+}
+
 /* a v = value v, rows of length 1 and at right angles, values falling. */
 static void check_eigen(const double *a, size_t n)
 {
@@ -184,7 +235,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_matmul),  cmocka_unit_test(test_gradients),
         cmocka_unit_test(test_adam),    cmocka_unit_test(test_eigen),
-        cmocka_unit_test(test_shuffle),
+        cmocka_unit_test(test_shuffle), cmocka_unit_test(test_static_gradient),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
