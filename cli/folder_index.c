@@ -5,10 +5,12 @@
 #include "console.h"
 #include "map_npy.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -189,14 +191,17 @@ void cli_index_close(CliFolderIndex *index)
     *index = (CliFolderIndex){.map = NULL};
 }
 
-bool cli_index_has_magic(const char *path)
+bool cli_index_may_take(const char *path)
 {
     char start[sizeof MAGIC - 1];
+    struct stat facts;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    bool good = fd >= 0 && read(fd, start, sizeof start) == (ssize_t)sizeof start &&
-                memcmp(start, MAGIC, sizeof start) == 0;
-    if (fd >= 0) close(fd);
-    return good;
+    if (fd < 0)
+        return errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == ENAMETOOLONG;
+    bool good = fstat(fd, &facts) == 0 && S_ISREG(facts.st_mode);
+    ssize_t size = good ? read(fd, start, sizeof start) : -1;
+    close(fd);
+    return size == 0 || (size == (ssize_t)sizeof start && memcmp(start, MAGIC, sizeof start) == 0);
 }
 
 char *cli_index_recipe(const char *path)

@@ -70,8 +70,9 @@ SutraStatus cli_index_read(const void *data, size_t size, const char *where, Cli
 SutraStatus cli_index_open(const char *path, CliFolderIndex *index, bool *found, SutraError *err);
 /* Legal on a zeroed struct. */
 void cli_index_close(CliFolderIndex *index);
-/* True if the file begins as an index does. */
-bool cli_index_has_magic(const char *path);
+/* True if nothing of the user's is lost when an index takes this path: there is no file, an empty
+ * one, or one that begins as an index does. Another program may rename it meanwhile. */
+bool cli_index_may_take(const char *path);
 /* Its recipe, freed by free, of which nothing is checked; NULL: none of this version. */
 char *cli_index_recipe(const char *path);
 

@@ -214,10 +214,7 @@ static char *name_within(const char *folder, const char *index)
 /* That --index, or what is written beside it, is no other file of the user's. name: to say so. */
 static SutraStatus check_own(const char *path, const char *name, SutraError *err)
 {
-    struct stat facts;
-    if (stat(path, &facts) != 0 ||
-        (S_ISREG(facts.st_mode) && (!facts.st_size || cli_index_has_magic(path))))
-        return SUTRA_OK;
+    if (cli_index_may_take(path)) return SUTRA_OK;
     return cli_raise(err, SUTRA_E_ARGUMENT, "--index %s: no index of sutra search", name);
 }
 
