@@ -269,7 +269,7 @@ static void gives_the_same_bits_in_any_company(void **state)
     SutraResultView view;
     char *letters = malloc(2 * MOST_LETTERS);
     assert_non_null(letters);
-    for (size_t i = 0; i < MOST_LETTERS; i++) memcpy(letters + 2 * i, "ab cd ef " + i % 4 * 2, 2);
+    for (size_t i = 0; i < MOST_LETTERS; i++) memcpy(letters + 2 * i, &"ab cd ef "[i % 4 * 2], 2);
     for (size_t i = 0; i < COMPANY_TEXTS; i++)
         callers[0].inputs[i] = (SutraInput){
             .text = letters, .text_size = i % 5 == 4 ? 2 * MOST_LETTERS - 2 * i : i % 3 * 7 * i};
