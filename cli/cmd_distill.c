@@ -198,6 +198,11 @@ static int run_distill(const void *given, const CliArguments *rest)
     if (!args->output) return cli_usage("distill", "say where to: -o FOLDER");
     if (args->checkpoint && !args->resume)
         return cli_usage("distill", "--checkpoint goes with --resume");
+    bool weighs =
+        args->neighbour_weight || args->temperature || args->mse_weight || args->cosine_weight;
+    if (weighs && args->method == SUTRA_DISTILL_STATIC + 1)
+        return cli_usage("distill", "--neighbour-weight, --temperature, --mse-weight and "
+                                    "--cosine-weight go with --method projection");
     return distill(args, &err) == SUTRA_OK ? CLI_DONE : cli_fail("%s", err.message);
 }
 

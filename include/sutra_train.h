@@ -33,7 +33,7 @@ typedef struct SutraDistillOptions {
     uint32_t batch;       /* texts of a step, 3 … 4096 (512) */
     uint32_t patience;    /* epochs without a lower held-out loss that end the training (5) */
     double learning_rate; /* of Adam; it falls to 0 along a cosine (0.01; STATIC: 0.004) */
-    /* Weights of the loss's terms, 0 or more (all 0: 1, 100 and 0). */
+    /* PROJECTION: weights of the loss's terms, 0 or more (all 0: 1, 100 and 0). */
     double neighbour_weight; /* divergence of a text's neighbours: see docs/DISTILLATION.md */
     double mse_weight;       /* squared errors of cosines */
     double cosine_weight;    /* angles between rows of the matrices of cosines */
