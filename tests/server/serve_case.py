@@ -7,6 +7,7 @@ The model is the tiny one of tests/data/golden, whatever is installed.
 
 import argparse
 import base64
+import contextlib
 import faulthandler
 import json
 import os
@@ -166,6 +167,22 @@ def cli_vectors(program, texts, *options, model=MODEL):
     rows = done.stdout[10 + size:]
     width = len(rows) // len(texts)
     return [rows[i * width:(i + 1) * width] for i in range(len(texts))]
+
+
+def listening_port(process):
+    """Of a program that cannot say it, once it listens; any other socket, as of its standard streams, is none."""
+    while True:
+        assert process.poll() is None
+        listening = {}
+        for line in Path(f"/proc/{process.pid}/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A":
+                listening[fields[9]] = int(fields[1].split(":")[1], 16)
+        for fd in os.listdir(f"/proc/{process.pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                found = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(f"/proc/{process.pid}/fd/{fd}"))
+                if found and found[1] in listening:
+                    return listening[found[1]]
 
 
 def make_reranker(folder, activation=None):

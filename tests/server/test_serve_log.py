@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """The log of `sutra serve`: a line a request, nothing of what requests hold, and no harm when nobody takes it."""
 
-import contextlib
 import json
 import os
 import re
@@ -9,7 +8,7 @@ import subprocess
 import unittest
 from pathlib import Path
 
-from serve_case import MODEL, Connection, Server, main, parse_arguments
+from serve_case import MODEL, Connection, Server, listening_port, main, parse_arguments
 
 PROGRAM, ARGUMENTS = parse_arguments()
 SECRET = "words that nobody but the model may see"
@@ -63,22 +62,6 @@ class Log(unittest.TestCase):
 
 def start(stderr):
     return subprocess.Popen([PROGRAM, "serve", "-m", MODEL, "--port", "0", "--log", "json"], stderr=stderr)
-
-
-def listening_port(process):
-    """Without its word for it."""
-    while True:
-        assert process.poll() is None
-        listening = {}
-        for line in Path(f"/proc/{process.pid}/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A":
-                listening[fields[9]] = int(fields[1].split(":")[1], 16)
-        for fd in os.listdir(f"/proc/{process.pid}/fd"):
-            with contextlib.suppress(FileNotFoundError):
-                found = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(f"/proc/{process.pid}/fd/{fd}"))
-                if found and found[1] in listening:
-                    return listening[found[1]]
 
 
 @unittest.skipUnless(Path("/proc/self/net/tcp").exists() and Path("/dev/full").exists(), "no /proc")

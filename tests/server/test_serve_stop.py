@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """How `sutra serve` begins and ends: nothing that it has begun is lost."""
 
-import contextlib
 import os
 import shutil
 import signal
@@ -11,7 +10,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from serve_case import MODEL, Server, cli_vectors, main, parse_arguments, request_bytes
+from serve_case import MODEL, Server, cli_vectors, listening_port, main, parse_arguments, request_bytes
 
 PROGRAM, ARGUMENTS = parse_arguments()
 BODY = {"input": ["silver music at night over the river"] * 50, "encoding_format": "base64"}
@@ -33,18 +32,12 @@ class Start(unittest.TestCase):
             self.assertEqual(done.returncode, 1)
             self.assertRegex(done.stderr, r"^sutra: serving needs libsutra-server\.so\.0, which cannot be opened: .*\n$")
 
-    @unittest.skipUnless(Path("/proc/self/fd").exists(), "no /proc")
+    @unittest.skipUnless(Path("/proc/self/net/tcp").exists(), "no /proc")
     def test_without_standard_streams_messages_go_into_nothing_else(self):
         command = ["bash", "-c", f"exec {PROGRAM} serve -m {MODEL} --port 0 <&- >&- 2>&-"]
         with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
-            folder = f"/proc/{process.pid}/fd"
-            files = {}
-            while not any(name.startswith("socket:") for name in files.values()):  # until it listens
-                self.assertIsNone(process.poll())
-                for fd in os.listdir(folder):
-                    with contextlib.suppress(FileNotFoundError):
-                        files[fd] = os.readlink(f"{folder}/{fd}")
-            streams = [os.readlink(f"{folder}/{fd}") for fd in "012"]
+            listening_port(process)
+            streams = [os.readlink(f"/proc/{process.pid}/fd/{fd}") for fd in "012"]
             process.terminate()
             self.assertEqual(process.wait(), 0)
             self.assertEqual(streams, ["/dev/null"] * 3)
