@@ -14,6 +14,7 @@ import pytest
 import ray
 import sutra.ray
 from ray.cluster_utils import Cluster
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from scaling_examples import run_examples
 
 MODEL = os.environ["SUTRA_TEST_MODEL"]
@@ -110,30 +111,49 @@ def test_what_goes_wrong_reaches_the_user(cluster, texts, options, words):
 
 
 class Mortal(sutra.ray.Embedder):
-    """Of the actors that may, the first one to have its third batch dies over it, and its node where that is wanted."""
+    """Of the actors that may, the first one to have its third batch dies over it, and its node where that is wanted. Those
+    of the spared node have their third batch after that."""
 
     def __init__(self, folder, spared_node, *args):
         super().__init__(*args)
-        self.folder, self.spared_node, self.batches = Path(folder), spared_node, 0
+        self.died, self.batches = Path(folder, "died"), 0
+        self.kills_node, self.is_spared = bool(spared_node), ray.get_runtime_context().get_node_id() == spared_node
 
     def __call__(self, batch):
         self.batches += 1
-        if self.batches == 3 and ray.get_runtime_context().get_node_id() != self.spared_node:
+        if self.batches >= 3 and self.is_spared:
+            wait_for(self.died)
+        elif self.batches == 3:
             try:
-                (self.folder / "died").touch(exist_ok=False)
+                self.died.touch(exist_ok=False)
             except FileExistsError:
                 return super().__call__(batch)
-            victim = os.getppid() if self.spared_node else os.getpid()  # a worker's parent is its node's raylet
+            victim = os.getppid() if self.kills_node else os.getpid()  # a worker's parent is its node's raylet
             threading.Timer(0.01, os.kill, (victim, signal.SIGKILL)).start()
             super().__call__(batch)
             time.sleep(3600)
         return super().__call__(batch)
 
 
+def wait_for(file):
+    while not file.exists():
+        time.sleep(0.01)
+
+
+@ray.remote(num_cpus=1)
+def stay(begin, end):
+    begin.touch()
+    wait_for(end)
+
+
 @pytest.mark.parametrize("victim", ["actor", "node"])
 def test_a_death_loses_nothing_and_doubles_nothing(cluster, wanted, tmp_path, victim):
     spared = cluster.head_node.node_id if victim == "node" else ""
     nodes = len([node for node in ray.nodes() if node["Alive"]])
+    if spared:  # has room for one actor alone until the other node is gone
+        stay.options(scheduling_strategy=NodeAffinitySchedulingStrategy(spared, soft=False)).remote(
+            tmp_path / "guest", tmp_path / "died")
+        wait_for(tmp_path / "guest")
     vectors, ids, _ = rows_of(corpus(blocks=12).map_batches(
         Mortal, fn_constructor_args=[str(tmp_path), spared, MODEL], batch_format="pyarrow", batch_size=BATCH, num_cpus=1,
         compute=ray.data.ActorPoolStrategy(size=2)))
