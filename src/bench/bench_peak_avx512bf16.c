@@ -17,7 +17,6 @@ SU_INLINE DotSum dot_step(DotSum sum, DotOperand a, DotOperand b)
 {
     return _mm512_dpbf16_ps(sum, a, b);
 }
-SU_INLINE float dot_first(DotSum sum) { return _mm512_cvtss_f32(sum) * 1e-9f; }
 #include "bench_peak_dots.h"
 
 double su_bench_dot_bf16_avx512bf16(size_t rounds) { return run_dots(rounds); }

@@ -20,7 +20,6 @@ SU_INLINE DotSum dot_step(DotSum sum, DotOperand a, DotOperand b)
 {
     return (DotSum)DOT_STEP(sum, a, b);
 }
-SU_INLINE int dot_first(DotSum sum) { return (int)sum[0]; }
 #include "bench_peak_dots.h"
 
 #endif

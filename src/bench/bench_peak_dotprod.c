@@ -10,7 +10,6 @@ typedef int8x16_t DotOperand;
 SU_INLINE DotSum dot_zero(void) { return vdupq_n_s32(0); }
 SU_INLINE DotOperand dot_operand(int seed) { return vreinterpretq_s8_s32(vdupq_n_s32(seed)); }
 SU_INLINE DotSum dot_step(DotSum sum, DotOperand a, DotOperand b) { return vdotq_s32(sum, a, b); }
-SU_INLINE int dot_first(DotSum sum) { return vgetq_lane_s32(sum, 0); }
 #include "bench_peak_dots.h"
 
 double su_bench_dot_int8_dotprod(size_t rounds) { return run_dots(rounds); }

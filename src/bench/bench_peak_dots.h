@@ -1,7 +1,6 @@
 /* bench_peak_dots.h - a loop of sums of products, for any kind of vector: included with DOT_CHAINS,
  * DOT_OPERATIONS (of a step of one chain), DotSum, DotOperand, dot_zero(), dot_operand(seed),
- * dot_step(sum, a, b), dot_first(sum), an int or a float, and DOT_REGISTER, the constraint of a
- * register of such a vector, defined. */
+ * dot_step(sum, a, b) and DOT_REGISTER, the constraint of a register of such a vector, defined. */
 #ifndef SU_BENCH_PEAK_DOTS_H
 #define SU_BENCH_PEAK_DOTS_H
 
@@ -10,7 +9,8 @@
 
 #include <stdint.h>
 
-/* Says that a register has changed: what is computed twice alike is computed twice. */
+/* Says that a register is read and has changed: its value is computed, and what is computed twice
+ * alike is computed twice. */
 #define DOT_APART(x) __asm__ volatile("" : "+" DOT_REGISTER(x))
 
 SU_INLINE double run_dots(size_t rounds)
@@ -31,7 +31,7 @@ SU_INLINE double run_dots(size_t rounds)
         }
     }
     SU_UNROLL
-    for (int i = 0; i < DOT_CHAINS; i++) start = start + (int32_t)dot_first(chain[i]);
+    for (int i = 0; i < DOT_CHAINS; i++) DOT_APART(chain[i]);
     return (double)DOT_OPERATIONS * DOT_CHAINS * (double)rounds;
 }
 

@@ -19,7 +19,6 @@ SU_INLINE DotSum dot_step(DotSum sum, DotOperand a, DotOperand b)
 {
     return vpadalq_s16(sum, vmull_s8(a, b));
 }
-SU_INLINE int dot_first(DotSum sum) { return vgetq_lane_s32(sum, 0); }
 #include "bench_peak_dots.h"
 
 double su_bench_dot_int8_neon(size_t rounds) { return run_dots(rounds); }
