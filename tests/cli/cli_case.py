@@ -20,6 +20,7 @@ import unittest
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent.parent.parent
+SANITIZED = "SUTRA_TEST_SANITIZED" in os.environ  # the program takes ten times as long, and keeps memory that it freed
 TEXTS = ["a green garden", "", "the paper is new", "héllo wörld", "silver music at night in the house over the river"]
 FORMATS = ("npy", "jsonl", "csv", "safetensors")
 TYPES = {"<f4": ("f", 4), "<f2": ("e", 2), "|i1": ("b", 1), "|u1": ("B", 1),

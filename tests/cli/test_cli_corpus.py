@@ -20,10 +20,10 @@ import time
 import unittest
 from pathlib import Path
 
-from cli_case import MODEL, PROGRAM, embed, main
+from cli_case import MODEL, PROGRAM, SANITIZED, embed, main
 
 WORDS = "a green garden silver music night house river paper new old sea".split()
-KILLS = 40 if os.environ.get("SUTRA_TEST_SANITIZED") else 200
+KILLS = 40 if SANITIZED else 200
 FORMATS = ("npy", "jsonl", "csv", "safetensors", "db")
 
 

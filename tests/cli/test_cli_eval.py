@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from cli_case import MODEL, SOURCE, Base, lines, main, sutra
+from cli_case import MODEL, SANITIZED, SOURCE, Base, lines, main, sutra
 
 
 def average_ranks(values):
@@ -193,7 +193,7 @@ class Eval(Base):
         if not Path(model, "model.safetensors").exists() or not data.exists():
             print("no SUTRA_TEST_MODEL or no shared data: the published STS figure was not checked")
             return
-        if "SUTRA_TEST_SANITIZED" in os.environ:  # the first 199 pairs, what the whole program makes of them
+        if SANITIZED:  # the first 199 pairs, what the whole program makes of them
             with open(data, encoding="utf-8") as lines:
                 data = self.write("first.tsv", "".join(line for line, _ in zip(lines, range(200))))
             self.assertEqual(sutra("eval", "sts", data, "-m", model), b"spearman 93.09\n")
