@@ -1,6 +1,7 @@
 #include "base/parallel_for.h"
 #include "base/thread_pool.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -13,6 +14,7 @@ typedef struct Work {
     SuParallelRegion region;
     uint32_t cell[2][COUNT]; /* plain: the region's ordering makes them visible */
     uint32_t size;
+    uint32_t company; /* ranks that each waits for */
     _Atomic uint32_t done, wrong, ranks;
     _Atomic bool over;
 } Work;
@@ -31,6 +33,7 @@ static void work_through(void *arg, uint32_t rank)
     SuRegionThread thread = {.rank = rank, .size = work->size, .region = &work->region};
     if (atomic_load(&work->over)) atomic_fetch_add(&work->wrong, 1);
     atomic_fetch_add(&work->ranks, 1);
+    while (atomic_load(&work->ranks) < work->company) sched_yield();
     for (uint32_t number = 0; number < LOOPS; number++) {
         SuLoop loop = su_parallel_for(&thread, COUNT);
         while (su_loop_next(&thread, &loop))
@@ -44,7 +47,6 @@ static void all_the_work_is_done_by_whoever_comes(void **state)
 {
     (void)state;
     SuThreadPool *pool;
-    uint32_t most = 0;
     assert_int_equal(su_thread_pool_create(4, &pool, NULL), SUTRA_OK);
     for (uint32_t run = 0; run < 500; run++) {
         Work work = {.size = 1 + run % 4};
@@ -54,9 +56,24 @@ static void all_the_work_is_done_by_whoever_comes(void **state)
         assert_int_equal(work.wrong, 0);
         assert_int_equal(work.done, COUNT * LOOPS);
         assert_in_range(work.ranks, 1, work.size);
-        if (work.ranks > most) most = work.ranks;
     }
-    assert_true(most > 1); /* somebody came at least once */
+    su_thread_pool_free(pool);
+}
+
+/* While the caller is at work, whoever is idle comes. */
+static void all_who_are_wanted_come(void **state)
+{
+    (void)state;
+    SuThreadPool *pool;
+    assert_int_equal(su_thread_pool_create(4, &pool, NULL), SUTRA_OK);
+    for (uint32_t size = 2; size <= 4; size++) {
+        Work work = {.size = size, .company = size};
+        su_parallel_region_init(&work.region);
+        su_thread_pool_run_available(pool, size, work_through, &work);
+        assert_int_equal(work.ranks, size);
+        assert_int_equal(work.wrong, 0);
+        assert_int_equal(work.done, COUNT * LOOPS);
+    }
     su_thread_pool_free(pool);
 }
 
@@ -98,6 +115,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_the_work_is_done_by_whoever_comes),
+        cmocka_unit_test(all_who_are_wanted_come),
         cmocka_unit_test(a_late_thread_finds_its_loops_over),
         cmocka_unit_test(chunks_cover_a_loop_once),
     };
