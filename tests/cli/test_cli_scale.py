@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """sutra embed on much input: order, errors on the way, memory, --stats, progress."""
 
+import fcntl
 import gzip
 import json
 import os
@@ -8,7 +9,9 @@ import pty
 import re
 import resource
 import select
+import struct
 import subprocess
+import termios
 import threading
 import time
 import unittest
@@ -16,6 +19,11 @@ import unittest
 from cli_case import MODEL, PROGRAM, SANITIZED, Base, embed, lines, main, read_jsonl, sutra
 
 LONG = " ".join(f"a green garden of stone {i}" for i in range(250)) + "\n"  # 6 KB
+
+
+def unread(pipe):
+    """Bytes in a pipe."""
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]
 
 
 def start(*args, **options):
@@ -232,6 +240,8 @@ class Stats(Base):
                 got = []
                 def read(run=run, got=got):
                     if slow_reader:
+                        while unread(run.stdout) < 60000:  # of the 65536 that make the program wait
+                            time.sleep(0.01)
                         time.sleep(pause)
                     got.append(run.stdout.read())
                 consumer = threading.Thread(target=read)
@@ -239,6 +249,8 @@ class Stats(Base):
                 run.stdin.write(b"music\n" * 3000)
                 run.stdin.flush()
                 if not slow_reader:
+                    while unread(run.stdin) > 0:
+                        time.sleep(0.01)
                     time.sleep(pause)
                 run.stdin.write(b"music\n" * 3000)
                 run.stdin.close()
