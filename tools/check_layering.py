@@ -46,6 +46,7 @@ LAYERS = {
     "server": ("base",),
     "cli": (),
     "plugins/sqlite": (),
+    "plugins/cuda": ("kernels",),
     "examples": (),
 }
 PUBLIC = {"sutra.h", "sutra_chunks.h", "sutra_models.h", "sutra_tokens.h", "sutra_backend.h", "sutra_tools.h",
@@ -55,7 +56,7 @@ SHARED_HEADERS = {"base/number_text.h"}
 # Public headers are on a level too.
 PUBLIC_USERS = {
     "sutra_backend.h": ("src/kernels", "src/encoder", "src/backend", "src/model", "src/pipeline", "src/api",
-                        "src/tools", "src/onnx", "src/bench"),
+                        "src/tools", "src/onnx", "src/bench", "plugins/cuda"),
     "sutra_hub.h": ("src/hub", "cli", "plugins/sqlite"),
     "sutra_server.h": ("server", "cli"),
     "sutra_tools.h": ("src/tools", "src/onnx", "src/bench", "src/train", "cli"),

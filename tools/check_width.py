@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 WIDTH = 100
-CHECKED = re.compile(r"^(cli|include|plugins|src)/.*(?<!_tables)\.[ch]$")
+CHECKED = re.compile(r"^(cli|include|plugins|src)/.*(?<!_tables)\.(?:[ch]|cuh?)$")
 
 
 def is_checked(path):
@@ -37,7 +37,7 @@ def self_test():
         ("int a; /* " + "…" * 88 + " */", 1),
     ]
     failed = [text for text, expected in cases if len(list(too_wide("x.c", text.encode()))) != expected]
-    named = [("src/base/x.c", True), ("include/x.h", True), ("src/unicode/unicode_tables.c", False), ("tests/x.c", False)]
+    named = [("src/base/x.c", True), ("include/x.h", True), ("src/unicode/unicode_tables.c", False), ("plugins/x.cu", True), ("tests/x.c", False)]
     failed += [path for path, expected in named if is_checked(path) != expected]
     print(*(f"self-test failed: {case}" for case in failed), sep="\n", end="\n" if failed else "")
     print(f"{len(cases) + len(named)} self-tests, {len(failed)} failed")

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.." || exit 1
 # Generated tables are not formatted by hand or tool.
 sources() { git ls-files --cached --others --exclude-standard "$@" | grep -v '_tables\.[ch]$'; }
 
-format_check() { sources '*.c' '*.h' | xargs clang-format --dry-run --Werror; }
+format_check() { sources '*.c' '*.h' '*.cu' '*.cuh' | xargs clang-format --dry-run --Werror; }
 
 cppcheck_run() {
     cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 -j "$(nproc)" \
@@ -44,7 +44,7 @@ width() { python3 tools/check_width.py --self-test && python3 tools/check_width.
 status=0
 nodes=${2:-75000}
 case ${1:-} in
-format) sources '*.c' '*.h' | xargs clang-format -i ;;
+format) sources '*.c' '*.h' '*.cu' '*.cuh' | xargs clang-format -i ;;
 check)
     run format_check
     run width

@@ -1,0 +1,377 @@
+/* The memory of a run, and the run: input to the device, the layers, the heads, rows back. */
+#include "cuda_model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- memory ---- */
+
+static size_t aligned(size_t bytes)
+{
+    return (bytes + SU_CUDA_ALIGNMENT - 1) / SU_CUDA_ALIGNMENT * SU_CUDA_ALIGNMENT;
+}
+
+static size_t most(size_t a, size_t b) { return a > b ? a : b; }
+
+/* Lays the parts out from `base` on; NULL: only measures. */
+static size_t lay_out(SuCudaContext *context, unsigned char *base)
+{
+    const SuCudaPlan *plan = &context->model->plan;
+    size_t tokens = context->max_tokens, seqs = context->max_seqs;
+    size_t size = su_cuda_type_size(plan->type), hidden = plan->spec.hidden_size;
+    size_t widest = most(plan->widest_head, hidden);
+    size_t rows = most(tokens * hidden, seqs * widest) * sizeof(float);
+    size_t bytes[] = {
+        aligned(tokens * hidden * size),
+        aligned(most(tokens * 3 * plan->width * size, aligned(seqs) + rows)),
+        aligned(tokens * most(plan->width, hidden) * size),
+        aligned(tokens * plan->spec.ffn_size * size),
+        aligned(seqs * widest * sizeof(float)),
+        aligned(seqs * widest * sizeof(float)),
+        aligned(4 * su_cuda_input_most(context->max_tokens, context->max_seqs, (uint32_t)widest,
+                                       su_cuda_attention_rows(plan->type)))};
+    unsigned char *parts[7];
+    size_t used = 0;
+    for (int i = 0; i < 7; i++) {
+        parts[i] = base ? base + used : NULL;
+        used += bytes[i];
+    }
+    context->x = parts[0];
+    context->qkv = context->output = parts[1];
+    context->attention = parts[2];
+    context->ffn = parts[3];
+    context->pooled[0] = (float *)parts[4];
+    context->pooled[1] = (float *)parts[5];
+    context->input = (uint32_t *)parts[6];
+    return used;
+}
+
+static SutraStatus allocate(SuCudaContext *context, SutraError *err)
+{
+    const SuCudaPlan *plan = &context->model->plan;
+    uint32_t device = context->model->device;
+    size_t bytes = lay_out(context, NULL);
+    char what[96];
+    size_t words = su_cuda_input_most(context->max_tokens, context->max_seqs,
+                                      (uint32_t)most(plan->widest_head, plan->spec.hidden_size),
+                                      su_cuda_attention_rows(plan->type));
+    snprintf(what, sizeof what, "%zu MB for runs of %u tokens", bytes >> 20, context->max_tokens);
+    CUDA_TRY(err, device, what, cudaMalloc((void **)&context->memory, bytes));
+    lay_out(context, context->memory);
+    CUDA_TRY(err, device, "pinned memory",
+             cudaMallocHost((void **)&context->host_input, words * sizeof *context->host_input));
+    CUDA_TRY(err, device, "a stream",
+             cudaStreamCreateWithFlags(&context->stream, cudaStreamNonBlocking));
+    return SUTRA_OK;
+}
+
+SutraStatus su_cuda_context_create(void *model, uint32_t max_tokens, uint32_t max_seqs,
+                                   uint32_t max_team, void **out, SutraError *err)
+{
+    SuCudaModel *owner = (SuCudaModel *)model;
+    (void)max_team;
+    *out = NULL;
+    SutraStatus status = su_cuda_device_use(owner->device, NULL, err);
+    if (status != SUTRA_OK) return status;
+    su_cuda_collect(owner->device);
+    SuCudaContext *context = (SuCudaContext *)calloc(1, sizeof *context);
+    SuCudaGarbage *garbage = (SuCudaGarbage *)calloc(1, sizeof *garbage);
+    if (!context || !garbage) {
+        free(context);
+        free(garbage);
+        snprintf(err->message, sizeof err->message, "out of memory");
+        return err->status = SUTRA_E_MEMORY;
+    }
+    context->model = owner;
+    context->max_tokens = max_tokens;
+    context->max_seqs = max_seqs;
+    context->garbage = garbage;
+    status = allocate(context, err);
+    if (status == SUTRA_OK)
+        *out = context;
+    else
+        su_cuda_context_free(context);
+    return status;
+}
+
+void su_cuda_context_free(void *opaque)
+{
+    SuCudaContext *context = (SuCudaContext *)opaque;
+    if (!context) return;
+    SuCudaGarbage *garbage = context->garbage;
+    garbage->device = context->model->device;
+    garbage->memory = context->memory;
+    garbage->pinned[0] = context->host_input;
+    garbage->pinned[1] = context->host_output;
+    garbage->stream = context->stream;
+    su_cuda_leave(garbage);
+    free(context);
+}
+
+/* Pinned memory for an output. */
+static SutraStatus make_room(SuCudaContext *context, size_t bytes, SutraError *err)
+{
+    uint32_t device = context->model->device;
+    if (bytes <= context->host_output_size) return SUTRA_OK;
+    size_t size = most(2 * context->host_output_size, aligned(bytes));
+    CUDA_TRY(err, device, "pinned memory", cudaFreeHost(context->host_output));
+    context->host_output = NULL;
+    context->host_output_size = 0;
+    CUDA_TRY(err, device, "pinned memory", cudaMallocHost((void **)&context->host_output, size));
+    context->host_output_size = size;
+    return SUTRA_OK;
+}
+
+/* ---- the run ---- */
+
+/* A run under way: the first launch that failed ends it. */
+typedef struct Run {
+    SuCudaContext *context;
+    const SuCudaPlan *plan;
+    const SutraBatch *batch;
+    SuCudaInput input;
+    cudaError_t status;
+} Run;
+
+static void *weight_at(const Run *run, size_t offset)
+{
+    return offset == SU_CUDA_NONE ? NULL : run->context->model->weights + offset;
+}
+
+static const float *floats_at(const Run *run, size_t offset)
+{
+    return (const float *)weight_at(run, offset);
+}
+
+static void note(Run *run, cudaError_t status)
+{
+    if (run->status == cudaSuccess) run->status = status;
+}
+
+static void embed(Run *run)
+{
+    const SuCudaPlan *plan = run->plan;
+    const uint32_t *input = run->context->input;
+    SuCudaEmbed embed = {};
+    embed.type = plan->type;
+    embed.token = weight_at(run, plan->token);
+    embed.position = weight_at(run, plan->position);
+    embed.type_table = weight_at(run, plan->type_table);
+    embed.token_ids = input;
+    embed.positions = input + run->input.positions;
+    embed.type_ids = input + run->input.type_ids;
+    embed.gamma = floats_at(run, plan->embedding_norm.gamma);
+    embed.beta = floats_at(run, plan->embedding_norm.beta);
+    embed.eps = plan->spec.norm_eps;
+    embed.x = run->context->x;
+    embed.tokens = run->batch->num_tokens;
+    embed.n = plan->spec.hidden_size;
+    note(run, su_cuda_embed(&embed, run->context->stream));
+}
+
+static void norm(Run *run, const SuCudaNormPlan *plan, const void *x, void *y)
+{
+    SuCudaNorm norm = {};
+    norm.type = run->plan->type;
+    norm.x = x;
+    norm.y = y;
+    norm.gamma = floats_at(run, plan->gamma);
+    norm.beta = floats_at(run, plan->beta);
+    norm.eps = run->plan->spec.norm_eps;
+    norm.rows = run->batch->num_tokens;
+    norm.n = run->plan->spec.hidden_size;
+    note(run, su_cuda_norm(&norm, run->context->stream));
+}
+
+static void linear(Run *run, const SuCudaLinearPlan *plan, const void *a, const void *residual,
+                   void *c, uint32_t activation, bool gated)
+{
+    SuCudaGemm gemm = {};
+    gemm.type = run->plan->type;
+    gemm.a = a;
+    gemm.weight = weight_at(run, plan->weight);
+    gemm.bias = floats_at(run, plan->bias);
+    gemm.residual = residual;
+    gemm.c = c;
+    gemm.rows = run->batch->num_tokens;
+    gemm.out = plan->out;
+    gemm.in = plan->in;
+    gemm.activation = activation;
+    gemm.gated = gated;
+    gemm.multiprocessors = run->context->model->facts.multiprocessors;
+    gemm.wgmma = run->context->model->facts.wgmma;
+    note(run, su_cuda_gemm(&gemm, run->context->stream));
+}
+
+static void attend(Run *run, const SuCudaLayerPlan *layer)
+{
+    const SuCudaPlan *plan = run->plan;
+    const SutraSpec *spec = &plan->spec;
+    SuCudaContext *context = run->context;
+    if (plan->num_ropes) {
+        const float *turns = floats_at(run, plan->turns) +
+                             (size_t)layer->rope * spec->max_positions * spec->head_size;
+        note(run, su_cuda_rotate(plan->type, context->qkv, turns,
+                                 context->input + run->input.positions, run->batch->num_tokens,
+                                 spec->num_heads, spec->head_size, context->stream));
+    }
+    SuCudaAttention attention = {};
+    attention.type = plan->type;
+    attention.qkv = context->qkv;
+    attention.out = context->attention;
+    attention.cu_seqlens = context->input + run->input.cu_seqlens;
+    attention.tiles = (const uint2 *)(context->input + run->input.tiles);
+    attention.bias = floats_at(run, plan->bias);
+    attention.bias_row = (uint32_t)plan->bias_row;
+    attention.num_tiles = run->input.num_tiles;
+    attention.num_heads = spec->num_heads;
+    attention.head_size = spec->head_size;
+    attention.before = layer->before;
+    attention.after = layer->after;
+    note(run, su_cuda_attention(&attention, context->stream));
+}
+
+/* As the drawing in src/encoder/encoder.h. */
+static void run_layer(Run *run, const SuCudaLayerPlan *layer)
+{
+    const SutraSpec *spec = &run->plan->spec;
+    SuCudaContext *context = run->context;
+    unsigned char *x = context->x, *input = x;
+    bool pre = spec->norm == SUTRA_NORM_PRE;
+    if (pre && layer->attention_norm.gamma != SU_CUDA_NONE) {
+        input = context->attention;
+        norm(run, &layer->attention_norm, x, input);
+    }
+    linear(run, &layer->qkv, input, NULL, context->qkv, SUTRA_ACT_NONE, false);
+    attend(run, layer);
+    linear(run, &layer->attention_out, context->attention, x, x, SUTRA_ACT_NONE, false);
+    if (!pre) norm(run, &layer->attention_norm, x, x);
+    input = pre ? context->attention : x;
+    if (pre) norm(run, &layer->ffn_norm, x, input);
+    linear(run, &layer->up, input, NULL, context->ffn, spec->activation, spec->gated);
+    linear(run, &layer->down, context->ffn, x, x, SUTRA_ACT_NONE, false);
+    if (!pre) norm(run, &layer->ffn_norm, x, x);
+}
+
+/* pooled[0] through the heads; where the result lies. */
+static const float *run_heads(Run *run)
+{
+    SuCudaContext *context = run->context;
+    float *x = context->pooled[0], *y = context->pooled[1];
+    for (uint32_t i = 0; i < run->plan->num_heads_out; i++) {
+        const SuCudaHeadPlan *head = &run->plan->heads[i];
+        if (head->linear.weight == SU_CUDA_NONE) {
+            SuCudaNorm norm = {};
+            norm.type = SU_CUDA_F32;
+            norm.x = norm.y = x;
+            norm.gamma = floats_at(run, head->norm.gamma);
+            norm.beta = floats_at(run, head->norm.beta);
+            norm.eps = head->eps;
+            norm.rows = run->batch->num_seqs;
+            norm.n = head->features;
+            note(run, su_cuda_norm(&norm, context->stream));
+            continue;
+        }
+        bool is_raw = run->batch->raw_scores && i + 1 == run->plan->num_heads_out;
+        SuCudaGemm gemm = {};
+        gemm.a = x;
+        gemm.weight = floats_at(run, head->linear.weight);
+        gemm.bias = floats_at(run, head->linear.bias);
+        gemm.c = y;
+        gemm.rows = run->batch->num_seqs;
+        gemm.out = head->linear.out;
+        gemm.in = head->linear.in;
+        gemm.activation = is_raw ? (uint32_t)SUTRA_ACT_NONE : head->activation;
+        gemm.multiprocessors = context->model->facts.multiprocessors;
+        note(run, su_cuda_gemm_f32(&gemm, context->stream));
+        float *other = x;
+        x = y;
+        y = other;
+    }
+    return x;
+}
+
+static const float *pool(Run *run)
+{
+    SuCudaPool pool = {};
+    pool.type = run->plan->type;
+    pool.x = run->context->x;
+    pool.cu_seqlens = run->context->input + run->input.cu_seqlens;
+    pool.skipped = run->context->input + run->input.skipped;
+    pool.pooling = run->batch->pooling;
+    pool.pooled = run->context->pooled[0];
+    pool.seqs = run->batch->num_seqs;
+    pool.n = run->plan->spec.hidden_size;
+    note(run, su_cuda_pool(&pool, run->context->stream));
+    return run_heads(run);
+}
+
+/* Flags [seqs], then rows, in context->output. */
+static void write_output(Run *run)
+{
+    const SutraBatch *batch = run->batch;
+    SuCudaContext *context = run->context;
+    bool tokens = batch->output == SUTRA_OUT_TOKENS;
+    SuCudaOutput output = {};
+    output.type = tokens ? run->plan->type : SU_CUDA_F32;
+    output.x = tokens ? (const void *)context->x : pool(run);
+    output.rows = tokens ? batch->num_tokens : batch->num_seqs;
+    output.n = tokens ? run->plan->spec.hidden_size : run->plan->pooled_size;
+    output.dim = batch->dim;
+    output.dtype = batch->dtype;
+    output.normalize = batch->normalize;
+    output.ranges = batch->ranges ? (const float *)(context->input + run->input.ranges) : NULL;
+    output.cu_seqlens = tokens ? context->input + run->input.cu_seqlens : NULL;
+    output.seqs = batch->num_seqs;
+    output.numeric_error = context->output;
+    output.out = context->output + aligned(batch->num_seqs);
+    note(run, cudaMemsetAsync(context->output, 0, batch->num_seqs, context->stream));
+    note(run, su_cuda_output(&output, context->stream));
+}
+
+SutraStatus su_cuda_run(void *opaque, const SutraBatch *batch, SutraResultView *view,
+                        SutraError *err)
+{
+    SuCudaContext *context = (SuCudaContext *)opaque;
+    const SuCudaModel *model = context->model;
+    const SuCudaPlan *plan = &model->plan;
+    uint32_t tile = su_cuda_attention_rows(plan->type);
+    SutraStatus status =
+        su_cuda_check_batch(plan, context->max_tokens, context->max_seqs, batch, err);
+    if (status != SUTRA_OK) return status;
+    bool tokens = batch->output == SUTRA_OUT_TOKENS;
+    size_t row_bytes = su_cuda_row_bytes(batch->dtype, batch->dim),
+           flags = aligned(batch->num_seqs);
+    size_t bytes = flags + row_bytes * (tokens ? batch->num_tokens : batch->num_seqs);
+    CUDA_TRY(err, model->device, "it can't be used", cudaSetDevice((int)model->device));
+    status = make_room(context, bytes, err);
+    if (status != SUTRA_OK) return status;
+    Run run = {context, plan, batch, su_cuda_input_layout(batch, tile), cudaSuccess};
+    su_cuda_input_fill(&plan->spec, batch, tile, &run.input, context->host_input);
+    note(&run, cudaMemcpyAsync(context->input, context->host_input,
+                               run.input.words * sizeof *context->input, cudaMemcpyHostToDevice,
+                               context->stream));
+    embed(&run);
+    for (uint32_t i = 0; i < plan->spec.num_layers; i++) run_layer(&run, &plan->layers[i]);
+    if (plan->final_norm.gamma != SU_CUDA_NONE)
+        norm(&run, &plan->final_norm, context->x, context->x);
+    write_output(&run);
+    note(&run, cudaMemcpyAsync(context->host_output, context->output, bytes, cudaMemcpyDeviceToHost,
+                               context->stream));
+    cudaError_t synchronized = cudaStreamSynchronize(context->stream);
+    note(&run, synchronized);
+    CUDA_TRY(err, model->device, "a run failed", run.status);
+    for (uint32_t i = 0; i < batch->num_seqs; i++)
+        if (context->host_output[i]) batch->numeric_error[i] = 1;
+    view->output = batch->output;
+    view->dtype = batch->dtype;
+    view->dim = batch->dim;
+    view->num_items = batch->num_seqs;
+    view->row_bytes = row_bytes;
+    view->data = context->host_output + flags;
+    view->offsets = NULL;
+    view->indices = NULL;
+    view->items = NULL;
+    return SUTRA_OK;
+}
