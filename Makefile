@@ -10,11 +10,17 @@ SETUP := tools/setup.sh
 # What the demo, the bench and the conformance run need: the program and the libraries, no tests.
 PROGRAM = cmake --preset release >/dev/null && cmake --build --preset release --target sutra sutra_shared sutra_hub
 
+# The same for a machine with a GPU, where the program may have been carried to and nothing may be there to build it with.
+CARRIED = test -x build/release/sutra || \
+	{ command -v cmake >/dev/null && cmake --preset release >/dev/null && cmake --build --preset release; } || \
+	{ echo "build/release/sutra is not there, nor a cmake that could build it" >&2; exit 1; }
+PYTHON ?= $(firstword $(wildcard .venv/bin/python) python3)
+
 # Where tests find the default model and the shared data.
 export SUTRA_TEST_MODEL ?= $(CURDIR)/.cache/model
 export SUTRA_SHARED_DATA ?= $(CURDIR)/../shared/data
 
-.PHONY: help release asan ubsan tsan fuzz-build coverage debug demo check check-full conformance bench fuzz test \
+.PHONY: help release asan ubsan tsan fuzz-build coverage debug demo check check-full check-cuda conformance bench bench-cuda fuzz test \
         format lint install deps clean
 
 help: ## this list
@@ -57,6 +63,14 @@ bench: ## the peers beside Sutra, interleaved in one run; writes build/bench/ (A
 	@$(PROGRAM)
 	@$(SETUP) model
 	@tools/with_peers.sh bench/peers/run.py $(ARGS)
+
+check-cuda: ## a GPU (DEVICE=cuda:0) against the processor (ARGS=--sanitizer: under compute-sanitizer)
+	@$(CARRIED)
+	@$(PYTHON) tests/cuda/check_device.py --require --device $(or $(DEVICE),cuda:0) $(ARGS)
+
+bench-cuda: ## a GPU beside torch there; writes build/bench/cuda.json (ARGS= for bench/cuda.py)
+	@$(CARRIED)
+	@$(or $(SUTRA_PEERS_PYTHON),python3) bench/cuda.py $(ARGS)
 
 fuzz: ## every fuzz target for SECONDS_EACH=60 seconds, or one: F=fuzz_name
 	@$(SETUP) require build check

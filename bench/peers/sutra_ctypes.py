@@ -20,7 +20,8 @@ class EngineOptions(C.Structure):
     _fields_ = [("struct_size", C.c_uint32), ("num_threads", C.c_uint32), ("devices", C.c_char_p),
                 ("policy", C.c_uint32), ("max_wait_us", C.c_uint32), ("max_batch_tokens", C.c_uint64),
                 ("max_queued_tokens", C.c_uint64), ("cache_bytes", C.c_uint64), ("log", C.c_void_p),
-                ("log_user", C.c_void_p)]
+                ("log_user", C.c_void_p), ("plugins", C.c_char_p), ("allow_mixed", C.c_uint32),
+                ("device_timeout_ms", C.c_uint32)]
 
 
 class EmbedOptions(C.Structure):
@@ -68,7 +69,8 @@ def save_bundle(library, model_folder, compute, path):
 class Sutra:
     """One model in one engine; the vector cache stays off."""
 
-    def __init__(self, library, path, threads, max_tokens, dim, compute="fp32", batch_tokens=0, output=OUT_POOLED):
+    def __init__(self, library, path, threads, max_tokens, dim, compute="fp32", batch_tokens=0, output=OUT_POOLED,
+                 devices=None, plugins=None):
         self.lib = C.CDLL(library)
         self.error = Error()
         self.engine = C.c_void_p()
@@ -77,7 +79,8 @@ class Sutra:
                                     normalize=NORMALIZE_YES if output == OUT_POOLED else 0)
         self.model = open_model(self.lib, path, compute, self.error)
         engine_options = EngineOptions(struct_size=C.sizeof(EngineOptions), num_threads=threads,
-                                       max_batch_tokens=batch_tokens)
+                                       max_batch_tokens=batch_tokens, devices=devices and devices.encode(),
+                                       plugins=plugins and plugins.encode())
         self._check(self.lib.sutra_engine_create(C.byref(engine_options), C.byref(self.engine), C.byref(self.error)))
         self._check(self.lib.sutra_model_warmup(self.engine, self.model, C.byref(self.options), C.byref(self.error)))
 
@@ -100,8 +103,11 @@ class Sutra:
 
     def encode(self, texts):
         inputs, _borrowed = self.inputs(texts)
-        out = np.empty((len(texts), self.dim), np.float32)
-        self._check(self.lib.sutra_embed_into(self.engine, self.model, inputs, C.c_size_t(len(texts)),
+        return self.encode_inputs(inputs, np.empty((len(texts), self.dim), np.float32))
+
+    def encode_inputs(self, inputs, out):
+        """inputs: the array of what inputs() returned; out [n, dim] float32, which is returned."""
+        self._check(self.lib.sutra_embed_into(self.engine, self.model, inputs, C.c_size_t(len(inputs)),
                                               C.byref(self.options), out.ctypes.data_as(C.c_void_p),
                                               C.c_size_t(out.nbytes), None, C.byref(self.error)))
         return out

@@ -1,0 +1,49 @@
+"""`sutra embed` on the device under compute-sanitizer's tools: what their summaries count."""
+
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+TOOLS = ("memcheck", "racecheck", "synccheck")
+SUMMARY = re.compile(r"(ERROR SUMMARY: .*|RACECHECK SUMMARY: .*)")
+TEXTS = ["the river", "a small green house over the water at night, and music in the garden", "one", "stone " * 70]
+
+
+def find_sanitizer():
+    return shutil.which("compute-sanitizer") or next(
+        (str(path) for path in sorted(Path("/usr/local").glob("cuda*/bin/compute-sanitizer"))), None)
+
+
+def judge(tool, done):
+    """(good, figures): the program ended well and the tool found nothing."""
+    lines = SUMMARY.findall(done.stdout + done.stderr)
+    if not lines:
+        last = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        return False, f"exit {done.returncode}, no summary: {last[-1].strip()[:200] if last else 'not a word'}"
+    counts = [int(n) for n in re.findall(r"(\d+) (?:errors?|hazards?|warnings?)", lines[-1])]
+    good = done.returncode == 0 and counts and not any(counts)
+    return bool(good), f"{lines[-1]}" + (f", exit {done.returncode}" if done.returncode else "")
+
+
+def check_sanitizer(report, program, plugins, device, cases, computes):
+    sanitizer = find_sanitizer()
+    if not sanitizer:
+        report.check(False, "sanitizer", "there is no compute-sanitizer on PATH or in /usr/local/cuda*/bin")
+        return
+    with tempfile.TemporaryDirectory(prefix="sutra-sanitizer-") as folder:
+        texts = Path(folder, "texts.txt")
+        texts.write_text("\n".join(TEXTS) + "\n")
+        for tool in TOOLS:
+            for case in cases:
+                for compute in computes:
+                    command = [sanitizer, "--tool", tool, "--error-exitcode", "99", program, "embed", "--no-cache", "-m",
+                               str(case.folder), "--device", device, "--plugins", str(plugins), "--compute", compute,
+                               "-i", str(texts), "-o", f"{folder}/vectors.npy"]
+                    try:
+                        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+                    except OSError as error:
+                        report.check(False, f"{tool} {case.name} {compute}", error)
+                        continue
+                    report.check(*((good := judge(tool, done))[0], f"{tool} {case.name} {compute}", good[1]))
