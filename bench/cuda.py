@@ -26,7 +26,11 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
+try:
+    import numpy as np
+except ImportError:
+    sys.exit(f"bench/cuda.py: {sys.executable} has no numpy; SUTRA_PEERS_PYTHON names a Python with it, torch, transformers and "
+             "sentence-transformers")
 
 from cuda_model import SHAPES
 
@@ -50,14 +54,14 @@ def last_line(text):
 
 
 class Worker:
-    """cuda_worker.py, ready."""
+    """A script that answers a line of JSON with another, ready."""
 
-    def __init__(self, side, settings_file, folder):
+    def __init__(self, side, script, arguments, folder):
         self.side, self.log = side, Path(folder, f"{side}.log")
         with open(self.log, "w", encoding="utf-8") as log:
-            self.process = subprocess.Popen([sys.executable, str(HERE / "cuda_worker.py"), side, str(settings_file)],
-                                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
-        self.receive()
+            self.process = subprocess.Popen([sys.executable, str(HERE / script), *arguments], stdin=subprocess.PIPE,
+                                            stdout=subprocess.PIPE, stderr=log, text=True)
+        self.first = self.receive()
 
     def receive(self):
         line = self.process.stdout.readline()
@@ -102,7 +106,7 @@ class TextRows:
                     "peer_device": arguments.peer_device, "peer_dtype": arguments.peer_dtype}
         file = folder / "settings.json"
         file.write_text(json.dumps(settings), encoding="utf-8")
-        self.sides = {side: Worker(side, file, folder) for side in ("sutra", "peer")}
+        self.sides = {side: Worker(side, "cuda_worker.py", [side, str(file)], folder) for side in ("sutra", "peer")}
 
     def close(self):
         for worker in self.sides.values():
@@ -179,17 +183,22 @@ def forward(arguments, shape, texts, tokens):
             str(hidden), "--heads", str(heads), "--ffn", str(ffn), "--texts", str(texts), "--tokens", str(tokens),
             "--seconds", str(seconds), "--tokens-per-run", arguments.tokens_per_run]
     batches = [texts // part for part in (8, 4, 2, 1) if texts // part] if not arguments.quick else [min(texts, 8)]
-    theirs = [sys.executable, str(HERE / "cuda_torch.py"), json.dumps(
-        {"shape": shape, "tokens": tokens, "batches": batches, "seconds": seconds / len(batches), "layers": arguments.layers,
-         "device": arguments.peer_device, "dtype": arguments.peer_dtype})]
+    theirs = json.dumps({"shape": shape, "tokens": tokens, "batches": batches, "seconds": seconds / len(batches),
+                         "layers": arguments.layers, "device": arguments.peer_device, "dtype": arguments.peer_dtype})
     found, details = {"sutra": [], "peer": []}, []
     figure = "p50_ms" if texts == 1 else "texts_per_s"
-    for _ in range(arguments.rounds):
-        mine, other = run_json(ours), run_json(theirs)
-        found["sutra"].append(mine["measured"][0][figure])  # the first size is what the engine would take
-        found["peer"].append(other[figure])
-        details.append({"sutra": mine, "peer": other})
-    return {"unit": "ms" if texts == 1 else "texts/s", **medians(found), "details": details,
+    run_json([*ours[:-3], "0.05", *ours[-2:]])  # says at once where there is no device
+    with tempfile.TemporaryDirectory(prefix="sutra-cuda-") as folder:
+        worker = Worker("torch", "cuda_torch.py", [theirs], folder)
+        try:
+            for _ in range(arguments.rounds):
+                mine, other = run_json(ours), worker.ask()
+                found["sutra"].append(mine["measured"][0][figure])  # the first size is what the engine would take
+                found["peer"].append(other[figure])
+                details.append({"sutra": mine, "peer": other})
+        finally:
+            worker.close()
+    return {"unit": "ms" if texts == 1 else "texts/s", **medians(found), "details": details, **worker.first,
             "peer_batch": details[-1]["peer"]["batch"], "peer_way": details[-1]["peer"]["way"]}
 
 

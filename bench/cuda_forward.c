@@ -441,6 +441,7 @@ int main(int argc, char **argv)
     uint32_t contexts = options.contexts ? options.contexts : lanes;
     if (contexts > MAX_CONTEXTS) contexts = MAX_CONTEXTS;
     uint32_t preferred = info.preferred_tokens ? info.preferred_tokens : 256;
+    if (preferred > 65536) preferred = 65536; /* the engine takes no more */
     printf("{\"backend\": \"%s\", \"device\": ", backend->name);
     print_text(info.name, sizeof info.name);
     printf(", \"compute\": \"%s\", \"preferred_tokens\": %u, \"max_in_flight\": %u, "

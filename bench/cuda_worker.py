@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """One side of the text rows of bench/cuda.py, in a process of its own: Sutra by the C API, or sentence-transformers in fp16.
 
-usage: bench/cuda_worker.py sutra|peer SETTINGS   (started by bench/cuda.py)
+usage: bench/cuda_worker.py sutra|peer FILE   (started by bench/cuda.py)
 
 Reads requests as JSON lines on standard input, answers one line each. Texts are made by number (cuda_texts.py) before the
-clock starts; it stops when all vectors are in this process' memory as float32.
+clock starts; it stops when all vectors are in this process' memory, as
+each side gives them.
 """
 
 import ctypes as C

@@ -19,6 +19,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+try:
+    import numpy  # noqa: F401
+except ImportError:
+    sys.exit(f"check_device: {sys.executable} has no numpy")
+
 import device_checks
 import device_models as dm
 from device_compare import Report
@@ -107,10 +112,16 @@ def all_cases(work, wanted, report):
 
 
 def check_case(bench, case, checks, computes, work):
-    reference = bench.library.model(case.folder, "fp32")
-    for compute in computes:
-        model = bench.library.model(case.folder, compute)
-        try:
+    models, compute = [], "fp32"
+
+    def opened(folder, compute):
+        models.append(bench.library.model(folder, compute))
+        return models[-1]
+
+    try:
+        reference = opened(case.folder, "fp32")
+        for compute in computes:
+            model = opened(case.folder, compute)
             if "vectors" in checks:
                 device_checks.check_vectors(bench, case, model, reference)
             if "company" in checks:
@@ -120,17 +131,14 @@ def check_case(bench, case, checks, computes, work):
             if "nan" in checks:
                 spoilt = work / f"{case.name}-nan"
                 if not spoilt.exists() and not dm.copy_with_nan(case.folder, spoilt, TOKEN):
-                    bench.report.check(False, f"{case.name} NaN", "its token embedding was not found")
-                else:
-                    other = bench.library.model(spoilt, compute)
-                    device_checks.check_nan(bench, case, model, other, TOKEN)
-                    other.close()
+                    raise RuntimeError("its token embedding was not found, which was to get a NaN")
+                device_checks.check_nan(bench, case, model, opened(spoilt, compute), TOKEN)
             if "lengths" in checks:
                 device_checks.check_lengths(bench, case, model, reference)
-        except RuntimeError as error:
-            bench.report.check(False, f"{case.name} {compute}", error)
+    except RuntimeError as error:
+        bench.report.check(False, f"{case.name} {compute}", error)
+    for model in models:
         model.close()
-    reference.close()
 
 
 def parse_arguments(argv):

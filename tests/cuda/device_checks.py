@@ -22,6 +22,14 @@ def failed_inputs(outcome):
     return sum(status != de.OK for status in outcome.statuses)
 
 
+def exact(bench, reference, what, sources, **options):
+    """The processor's in fp32, once for all precisions of the device. what: tells lists of sources of one model apart."""
+    key = (what, len(sources), *sorted(options.items()))
+    if key not in reference.kept:
+        reference.kept[key] = bench.cpu.embed(reference, sources, **options)
+    return reference.kept[key]
+
+
 def judge(bench, case, compute, name, found, expected, what="vectors"):
     """found, expected: matrices of floats, of the device in `compute` and of the processor in fp32."""
     limits = bench.limits
@@ -47,14 +55,14 @@ def check_vectors(bench, case, model, reference):
     if case.reranker:
         good = True
         for raw in (0, 1):
-            expected = bench.cpu.embed(reference, case.sources, de.SCORES, raw_scores=raw)
+            expected = exact(bench, reference, "case", case.sources, output=de.SCORES, raw_scores=raw)
             found = bench.device.embed(model, case.sources, de.SCORES, raw_scores=raw)
             if failed_inputs(found) > failed_inputs(expected):
                 return bench.report.check(False, name, found.message)
             good &= judge_scores(bench, model.compute, f"{case.name} {model.compute} {'logits' if raw else 'scores'}",
                                  found.matrix(), expected.matrix())
         return good
-    expected = bench.cpu.embed(reference, case.sources)
+    expected = exact(bench, reference, "case", case.sources)
     found = bench.device.embed(model, case.sources)
     if found.statuses != expected.statuses:
         return bench.report.check(False, name, f"statuses differ from the processor's: {found.message}")
@@ -132,7 +140,7 @@ class Rows:
         key = (len(case.sources), *sorted(options.items()))
         if key not in self.kept:
             self.kept[key] = (self.bench.device.embed(self.model, case.sources, **options),
-                              self.bench.cpu.embed(self.reference, case.sources, **options))
+                              exact(self.bench, self.reference, "case", case.sources, **options))
         return self.kept[key]
 
 
@@ -286,7 +294,7 @@ def check_lengths(bench, case, model, reference):
     name, chance = f"{case.name} {model.compute} lengths", np.random.default_rng(7)
     lengths = edge_lengths(model.longest())
     sources = [Source(ids=chance.integers(0, model.info.vocab_size, n, dtype=np.int32), prompt="") for n in lengths]
-    expected = bench.cpu.embed(reference, sources)
+    expected = exact(bench, reference, "lengths", sources)
     found = bench.device.embed(model, sources)
     if found.statuses != expected.statuses:
         bench.report.check(False, name, f"statuses differ from the processor's: {found.message}")
@@ -294,7 +302,7 @@ def check_lengths(bench, case, model, reference):
     judge(bench, case, model.compute, name, found.matrix(), expected.matrix(), f"lengths up to {lengths[-1]}")
     states = bench.device.embed(model, sources, de.TOKENS, normalize=2)
     judge(bench, case, model.compute, f"{name}, token vectors", states.matrix(),
-          bench.cpu.embed(reference, sources, de.TOKENS, normalize=2).matrix(), "token vectors")
+          exact(bench, reference, "lengths", sources, output=de.TOKENS, normalize=2).matrix(), "token vectors")
     alone = [bench.device.embed(model, [source]).bytes()[0] for source in sources]
     differing = [lengths[i] for i, (a, b) in enumerate(zip(alone, found.bytes())) if a != b]
     bench.report.check(not differing, f"{name}, alone", f"{len(lengths)} lengths, " +

@@ -90,7 +90,7 @@ class Library:
 
 class Model:
     def __init__(self, library, folder, compute):
-        self.lib, self.compute, self.error = library.lib, compute, Error()
+        self.lib, self.compute, self.error, self.kept = library.lib, compute, Error(), {}  # kept: by device_checks
         assert compute in COMPUTES
         self.handle = open_model(self.lib, str(folder), compute, self.error)
         self.info = ModelInfo(struct_size=C.sizeof(ModelInfo))

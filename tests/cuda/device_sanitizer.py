@@ -1,12 +1,15 @@
 """`sutra embed` on the device under compute-sanitizer's tools: what their summaries count."""
 
+import itertools
 import re
 import shutil
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 TOOLS = ("memcheck", "racecheck", "synccheck")
+AT_A_TIME = 4  # programs
 SUMMARY = re.compile(r"(ERROR SUMMARY: .*|RACECHECK SUMMARY: .*)")
 TEXTS = ["the river", "a small green house over the water at night, and music in the garden", "one", "stone " * 70]
 
@@ -32,18 +35,21 @@ def check_sanitizer(report, program, plugins, device, cases, computes):
     if not sanitizer:
         report.check(False, "sanitizer", "there is no compute-sanitizer on PATH or in /usr/local/cuda*/bin")
         return
-    with tempfile.TemporaryDirectory(prefix="sutra-sanitizer-") as folder:
+
+    def look(job):
+        number, (tool, case, compute) = job
+        command = [sanitizer, "--tool", tool, "--error-exitcode", "99", program, "embed", "--no-cache", "-m", str(case.folder),
+                   "--device", device, "--plugins", str(plugins), "--compute", compute, "-i", str(texts), "-o",
+                   f"{folder}/{number}.npy"]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        except OSError as error:
+            return False, str(error)
+        return judge(tool, done)
+
+    jobs = list(itertools.product(TOOLS, cases, computes))
+    with tempfile.TemporaryDirectory(prefix="sutra-sanitizer-") as folder, ThreadPoolExecutor(AT_A_TIME) as pool:
         texts = Path(folder, "texts.txt")
         texts.write_text("\n".join(TEXTS) + "\n")
-        for tool in TOOLS:
-            for case in cases:
-                for compute in computes:
-                    command = [sanitizer, "--tool", tool, "--error-exitcode", "99", program, "embed", "--no-cache", "-m",
-                               str(case.folder), "--device", device, "--plugins", str(plugins), "--compute", compute,
-                               "-i", str(texts), "-o", f"{folder}/vectors.npy"]
-                    try:
-                        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-                    except OSError as error:
-                        report.check(False, f"{tool} {case.name} {compute}", error)
-                        continue
-                    report.check(*((good := judge(tool, done))[0], f"{tool} {case.name} {compute}", good[1]))
+        for (tool, case, compute), (good, figures) in zip(jobs, pool.map(look, enumerate(jobs))):
+            report.check(good, f"{tool} {case.name} {compute}", figures)
