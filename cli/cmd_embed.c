@@ -180,7 +180,9 @@ static SutraStatus begin(EmbedRun *run, const EmbedArgs *args, const CliArgument
             (uint64_t)(args->corpus.dedupe_memory ? args->corpus.dedupe_memory : DEDUPE_MIB) << 20,
         .spool = cli_format_counts_rows(args->format) && !rest->count,
         .has_ids = args->records.id != NULL};
+    CliModelArgs model = args->model;
     SutraStatus status;
+    model.num_texts = rest->count;
     if (rest->count) {
         cli_reader_open_arguments(&run->reader, rest->items, rest->count);
     } else {
@@ -188,7 +190,7 @@ static SutraStatus begin(EmbedRun *run, const EmbedArgs *args, const CliArgument
         if (status != SUTRA_OK) return status;
     }
     status = cli_corpus_open(&run->corpus, &corpus, err);
-    if (status == SUTRA_OK) status = cli_session_open(&run->session, &args->model, true, err);
+    if (status == SUTRA_OK) status = cli_session_open(&run->session, &model, true, err);
     if (status == SUTRA_OK)
         status = cli_embed_plan(&run->session, &args->embed, &run->options, err);
     if (status == SUTRA_OK)
@@ -209,7 +211,7 @@ static SutraStatus begin(EmbedRun *run, const EmbedArgs *args, const CliArgument
     char recipe[CLI_RECIPE_SIZE] = "";
     if (args->corpus.resume)
         status = cli_corpus_recipe(&run->stream, &args->records, args->format, run->dim,
-                                   args->model.device, recipe, err);
+                                   run->session.device, recipe, err);
     return status == SUTRA_OK ? cli_corpus_begin(&run->corpus, &run->stream, run->dim, recipe, err)
                               : status;
 }

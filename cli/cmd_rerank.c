@@ -168,6 +168,7 @@ static SutraStatus rerank(const RerankArgs *args, const char *query, CliReader *
     Ranking ranking = {0};
     CliModelArgs model = args->model;
     if (!model.model) model.model = CLI_DEFAULT_RERANKER;
+    model.num_texts = reader->num_arguments;
     SutraStatus status = cli_session_open(&session, &model, true, err);
     if (status == SUTRA_OK) status = rank(args, query, &session, reader, &ranking, err);
     if (status == SUTRA_OK) status = print_ranking(args, &ranking, err);

@@ -207,13 +207,15 @@ static SutraStatus print_hits(const SearchRun *run, bool json, size_t num_querie
 /* ---- search ---- */
 
 static SutraStatus open_corpus(SearchRun *run, const SearchArgs *args, const char *path,
-                               SutraError *err)
+                               const CliReader *queries, SutraError *err)
 {
     uint32_t dim;
+    CliModelArgs model = args->model;
+    model.num_texts = queries->num_arguments;
     SutraStatus status = cli_map_npy(path, &run->corpus, err);
     if (status == SUTRA_OK && args->rescore) status = cli_map_npy(args->rescore, &run->finer, err);
     if (status == SUTRA_OK) status = open_ids(run, path, err);
-    if (status == SUTRA_OK) status = cli_session_open(&run->session, &args->model, true, err);
+    if (status == SUTRA_OK) status = cli_session_open(&run->session, &model, true, err);
     if (status != SUTRA_OK) return status;
     dim = run->session.info.dim;
     status = cli_matrix_rows(&run->corpus, path, dim, args->type, &run->rows, err);
@@ -284,7 +286,7 @@ static SutraStatus run_on(SearchRun *run, const SearchArgs *args, const char *co
 {
     run->prompt_name = args->prompt_name ? args->prompt_name : "query";
     run->metric = args->metric ? (SutraMetric)(args->metric - 1) : SUTRA_METRIC_COSINE;
-    SutraStatus status = open_corpus(run, args, corpus, err);
+    SutraStatus status = open_corpus(run, args, corpus, reader, err);
     if (status == SUTRA_OK) status = cli_check_prompt(&run->session, run->prompt_name, err);
     const SutraSearchOptions options = {.struct_size = sizeof options,
                                         .num_threads = run->session.num_threads};

@@ -6,6 +6,7 @@
 #include "atomic_file.h"
 #include "commands.h"
 #include "console.h"
+#include "engine_plan.h"
 #include "line_queue.h"
 #include "model_session.h"
 #include "sutra_server.h"
@@ -367,14 +368,36 @@ static void leave_behind(CliLineQueue *lines, const SutraError *err)
     _exit(CLI_DONE);
 }
 
+/* What --device comes to. Devices are measured with the first model, which is opened for that. */
+static SutraStatus settle_device(const ServeArgs *args, SutraEngineOptions *engine,
+                                 SutraDeviceChoice *choice, SutraError *err)
+{
+    char path[PATH_MAX], cache[PATH_MAX];
+    SutraModelOptions options;
+    SutraModel *model = NULL;
+    SutraStatus status = SUTRA_OK;
+    if (cli_device_is_measured(&args->model, engine)) {
+        status = cli_find_model(model_name(args, 0), NULL, path, sizeof path, err);
+        if (status == SUTRA_OK)
+            status = cli_model_plan(&args->model, path, cache, sizeof cache, &options, err);
+        if (status == SUTRA_OK) status = sutra_model_open(path, &options, &model, err);
+    }
+    if (status == SUTRA_OK) status = cli_settle_device(&args->model, model, engine, choice, err);
+    sutra_model_free(model);
+    if (status == SUTRA_OK && choice->reason[0]) cli_message("%s", choice->reason);
+    return status;
+}
+
 static SutraStatus serve(ServerLibrary *library, const ServeArgs *args, uint32_t port,
                          CliLineQueue *lines, SutraError *err)
 {
     SutraEngineOptions engine;
     SutraServerOptions options;
+    SutraDeviceChoice choice;
     SutraServer *server = NULL;
     Serving serving = {.lines = lines, .args = args};
     SutraStatus status = cli_engine_plan(&args->model, &engine, err);
+    if (status == SUTRA_OK) status = settle_device(args, &engine, &choice, err);
     if (status != SUTRA_OK) return status;
     plan(&serving, port, &options);
     engine.max_queued_tokens = args->max_queued_tokens;

@@ -176,7 +176,9 @@ static SutraStatus compare(const SimilarityArgs *args, CliReader *input, CliRead
     Side rows = {0}, others = {0};
     CliOutput out = {0};
     float *ranges = NULL;
-    SutraStatus status = cli_session_open(&session, &args->model, true, err);
+    CliModelArgs model = args->model;
+    model.num_texts = args->with ? 0 : input->num_arguments;
+    SutraStatus status = cli_session_open(&session, &model, true, err);
     if (status == SUTRA_OK) status = cli_embed_plan(&session, &args->embed, &options, err);
     if (status == SUTRA_OK)
         status = cli_settle_ranges(&session, &args->embed, &options,

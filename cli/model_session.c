@@ -2,9 +2,9 @@
 
 #include "atomic_file.h"
 #include "console.h"
+#include "engine_plan.h"
 #include "sutra_tools.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -40,15 +40,16 @@ const CliOption cli_engine_options[9] = {
     {"min-quality", 0, CLI_OPTION_TEXT, "PERCENT", offsetof(CliModelArgs, min_quality),
      "with --compute auto: the least mean cosine to fp32, in percent (default: 99.5)", 0, 0},
     {"strict", 0, CLI_OPTION_FLAG, NULL, offsetof(CliModelArgs, strict),
-     "fail where another precision would be taken than was asked for", 0, 0},
+     "fail where another precision or device would be taken than was asked for", 0, 0},
     {"threads", 0, CLI_OPTION_NUMBER, "N", offsetof(CliModelArgs, threads),
      "threads (default: $SUTRA_THREADS, else every core this process may run on)", 1, 1024},
     {"device", 0, CLI_OPTION_TEXT, "DEVICES", offsetof(CliModelArgs, device),
-     "cpu, auto (default), or several with commas between them: cuda:0,cuda:1 or cpu@0-7,cpu@8-15 "
-     "(cores); what one of them fails at, another does",
+     "cpu (default), cuda:0, auto (whichever is faster here), or several with commas between them: "
+     "cuda:0,cuda:1 or cpu@0-7,cpu@8-15 (cores); what one of them fails at, another does",
      0, 0},
     {"plugins", 0, CLI_OPTION_TEXT, "FOLDER", offsetof(CliModelArgs, plugins),
-     "backends of devices, sutra_*.so (default: $SUTRA_PLUGINS)", 0, 0},
+     "backends of devices, sutra_*.so (default: $SUTRA_PLUGINS, else those beside the program)", 0,
+     0},
     {"policy", 0, CLI_OPTION_CHOICE, "fastest|least-loaded|round-robin|random",
      offsetof(CliModelArgs, policy), "which of several devices comes next (default: fastest)", 0,
      0},
@@ -130,8 +131,7 @@ SutraStatus cli_find_model(const char *name, const char *revision, char *path, s
     return sutra_cache_find(cache, name, revision, path, capacity, err);
 }
 
-/* Threads that are not given are those of SUTRA_THREADS, if it is set. */
-static SutraStatus settle_threads(uint32_t *threads, SutraError *err)
+SutraStatus cli_settle_threads(uint32_t *threads, SutraError *err)
 {
     const char *text = getenv("SUTRA_THREADS");
     if (*threads || !text || !*text) return SUTRA_OK;
@@ -149,7 +149,7 @@ SutraStatus cli_profile_config(uint32_t profile, uint32_t threads, SutraConfig *
 {
     static const char *const names[] = {"", "ultra-efficient", "efficient", "high-quality", "auto"};
     *config = (SutraConfig){.struct_size = sizeof *config, .num_threads = threads};
-    SutraStatus status = settle_threads(&config->num_threads, err);
+    SutraStatus status = cli_settle_threads(&config->num_threads, err);
     if (status == SUTRA_OK) status = sutra_config_from_name(names[profile], config, err);
     if (status != SUTRA_OK) return status;
     const char *other = getenv("SUTRA_MODEL");
@@ -204,12 +204,6 @@ static SutraCompute compute_of(uint32_t place)
     return computes[place];
 }
 
-static void log_line(void *user, int level, const char *line)
-{
-    (void)user;
-    if (level <= 1) cli_message("%s", line);
-}
-
 /* What the engine says of itself in JSON: its threads, and whether it has the processor alone. */
 static uint32_t count_threads(const SutraEngine *engine, bool *processor_alone)
 {
@@ -225,50 +219,23 @@ static uint32_t count_threads(const SutraEngine *engine, bool *processor_alone)
     return threads;
 }
 
-/* The folder of --plugins, or of SUTRA_PLUGINS if it is there; NULL: none. */
-static const char *plugins_folder(const CliModelArgs *args)
-{
-    const char *folder = getenv("SUTRA_PLUGINS");
-    if (args->plugins) return *args->plugins ? args->plugins : NULL;
-    if (!folder || !*folder) return NULL;
-    DIR *directory = opendir(folder);
-    if (!directory) {
-        cli_message("warning: SUTRA_PLUGINS=%s: %s", folder, strerror(errno));
-        return NULL;
-    }
-    closedir(directory);
-    return folder;
-}
-
-SutraStatus cli_engine_plan(const CliModelArgs *args, SutraEngineOptions *options, SutraError *err)
-{
-    bool any = !args->device || strcmp(args->device, "auto") == 0;
-    *options = (SutraEngineOptions){.struct_size = sizeof *options};
-    if ((any || !strchr(args->device, ',')) && (args->policy || args->allow_mixed))
-        return cli_raise(err, SUTRA_E_ARGUMENT, "--%s needs several devices: --device A,B",
-                         args->policy ? "policy" : "allow-mixed");
-    options->policy = args->policy ? args->policy - 1 : SUTRA_POLICY_FASTEST;
-    options->allow_mixed = args->allow_mixed;
-    options->plugins = plugins_folder(args);
-    options->num_threads = args->threads;
-    options->devices = any ? NULL : args->device;
-    options->log = log_line;
-    return settle_threads(&options->num_threads, err);
-}
-
 /* Threads of the engine leave signals to this one. */
 static SutraStatus create_engine(CliSession *session, const CliModelArgs *args, SutraError *err)
 {
     SutraEngineOptions options;
+    SutraDeviceChoice *choice = &session->choice;
     SutraStatus status = cli_engine_plan(args, &options, err);
+    if (status == SUTRA_OK) status = cli_settle_device(args, session->model, &options, choice, err);
     if (status != SUTRA_OK) return status;
+    session->device = options.devices;
     cli_hold_signals(true);
     status = sutra_engine_create(&options, &session->engine, err);
     cli_hold_signals(false);
     if (status != SUTRA_OK) return status;
+    if (choice->reason[0]) cli_message("%s", choice->reason);
     bool processor_alone;
     session->num_threads = count_threads(session->engine, &processor_alone);
-    if (args->plugins && options.plugins && processor_alone)
+    if (args->plugins && options.plugins && processor_alone && !choice->reason[0])
         cli_message("--plugins %s: none is opened, the processor is the only device",
                     options.plugins);
     return SUTRA_OK;

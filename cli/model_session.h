@@ -18,6 +18,7 @@ typedef struct CliModelArgs {
     uint32_t policy; /* place in the option's words */
     bool allow_mixed;
     bool no_cache;
+    size_t num_texts; /* that are to be embedded, where the command knows it before; else 0 */
 } CliModelArgs;
 
 #define CLI_DEFAULT_MODEL "all-MiniLM-L6-v2"
@@ -47,6 +48,8 @@ typedef struct CliSession {
     SutraModelInfo info;
     SutraConfig config;   /* of --profile; its profile is NULL without */
     uint32_t num_threads; /* of the engine */
+    const char *device;   /* its devices; NULL: the processor */
+    SutraDeviceChoice choice;
 } CliSession;
 
 /* The folder of the model called `name`: a path that exists, else a name looked up in the cache;
@@ -68,8 +71,9 @@ const char *cli_dtype_name(SutraDtype dtype);
  */
 bool cli_cache_folder(char *path, size_t capacity);
 
-/* What the options say of an engine, which borrows strings of them. Errors: ARGUMENT. */
-SutraStatus cli_engine_plan(const CliModelArgs *args, SutraEngineOptions *options, SutraError *err);
+/* Threads that are not given (0) become those of SUTRA_THREADS, if it is set. Errors: ARGUMENT (it
+ * is no number). */
+SutraStatus cli_settle_threads(uint32_t *threads, SutraError *err);
 
 /* What they say of opening the model at `path`; options->cache_dir may point to `cache`. Errors:
  * ARGUMENT, UNSUPPORTED, those of sutra_compute_choose. */

@@ -164,7 +164,7 @@ static SutraStatus make_recipe(FolderRun *run, SutraError *err)
     add(recipe, "folder", "%s", run->folder);
     SutraStatus status = add_model(run, recipe, err);
     add(recipe, "compute", "%s", sutra_compute_name(run->session.info.compute));
-    if (run->search->model->device) add(recipe, "device", "%s", run->search->model->device);
+    if (run->session.device) add(recipe, "device", "%s", run->session.device);
     add(recipe, "dim", "%u", update->embed.dim);
     add(recipe, "chunk", "%u %u %u", update->chunk.by, update->chunk.max_tokens,
         update->chunk.overlap);

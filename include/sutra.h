@@ -442,6 +442,37 @@ SUTRA_API SutraStatus sutra_model_prompt(const SutraModel *model, const char *pr
 SUTRA_API SutraStatus sutra_engine_create(const SutraEngineOptions *options, SutraEngine **engine,
                                           SutraError *err);
 
+/* What sutra_device_choose came to. */
+typedef struct SutraDeviceChoice {
+    uint32_t struct_size;
+    uint32_t fell_back; /* 1: the named device can't be had, and `device` is "cpu" */
+    char device[64];    /* for SutraEngineOptions.devices: "cpu", "cuda:0" */
+    char reason[1000];  /* one line for people: what was measured, or why there is no other device;
+                           "": there was nothing to choose from */
+    double tokens_per_second; /* of `device`, if it was measured; else 0 */
+} SutraDeviceChoice;
+
+/* Which device an engine with these options is to have, before it is made.
+ *
+ *   options->devices   device
+ *   NULL, "cpu", …     that of the processor; nothing is opened
+ *   "cuda:0"           the same if it can be had, else "cpu", and why: it has no plugin, its
+ *                      backend has no device, or does not answer for this one. Other mistakes of a
+ *                      name stay in it: sutra_engine_create tells them
+ *   "auto"             "cpu" or device 0 of a plugin's backend: what embeds more tokens a second
+ *                      with this model. Each gets a few texts that come with the library, for some
+ *                      0.3 s once the model is ready there, less of what is slow; one that fails
+ *                      loses. Without a device of a plugin nothing is measured
+ *
+ * Opens options->plugins if a plugin is needed; device_timeout_ms and num_threads hold as of the
+ * engine, log hears nothing. model: of "auto", else it may be NULL; what a device has loaded of it
+ * stays with it, for the engine. A device that others use meanwhile is measured as it then is. Any
+ * thread. Errors: ABI, ARGUMENT (a name is not valid; there are several; no model), IO (the folder
+ * of plugins can't be read), LIMIT, MEMORY, those of sutra_embed on the processor. */
+SUTRA_API SutraStatus sutra_device_choose(const SutraModel *model,
+                                          const SutraEngineOptions *options,
+                                          SutraDeviceChoice *choice, SutraError *err);
+
 /* JSON counts, written as by sutra_system_describe: since the engine was made, and under "waiting"
  * what no thread has taken up yet (its tokens are estimates). "wide" and "team" are batches that
  * went through an encoder, by one thread each or by all together, and their tokens. "devices", if

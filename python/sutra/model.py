@@ -36,7 +36,8 @@ class Model(ChunkMethods):
 
     name_or_path  a registry name, a repository of the hub, a folder, or a .sutra file
     precision     arithmetic of the encoder: "fp32", "bf16", "fp16", "int8"; None: fp32, or the bundle's
-    device        "cpu", "cpu@0-7", "cuda:0", or several, in a list or with commas between them
+    device        "cpu", "cpu@0-7", "cuda:0", several, in a list or with commas between them, or "auto": the processor
+                  or a device of the plugins, whichever is measured to be faster with this model
     num_threads   of the engine, which models with the same device, num_threads and cache_bytes share; 0: every core
     cache_bytes   memory of that engine for vectors of texts seen before
     """
@@ -61,10 +62,13 @@ class Model(ChunkMethods):
         compute = one_of(COMPUTES, precision, "precision")
         devices = device if isinstance(device, str) else ",".join(device or ["cpu"])
         self._settings = runtime.EngineSettings(devices, num_threads, cache_bytes, os.fspath(plugins or ""))
-        runtime.engine(self._settings)
-        self.device = devices
+        if devices != "auto":
+            runtime.engine(self._settings)
         self.path = hub.find(os.fspath(name_or_path), revision, cache_folder, local_files_only)
         self._handle: Any = self._open(compute)
+        if devices == "auto":
+            self._settings = runtime.choose(self._settings, self._handle)
+        self.device = self._settings.devices
         self._info = self._read_info()
         self._names: dict[str, Any] = {"": ffi.new("char[]", b"")}
         self._options: dict[Any, Any] = {}

@@ -40,16 +40,7 @@ def _make_engine(settings: EngineSettings) -> Any:
     with _lock:
         if settings in _engines:
             return _engines[settings]
-        options = ffi.new("SutraEngineOptions *")
-        options.struct_size = ffi.sizeof("SutraEngineOptions")
-        devices = ffi.new("char[]", os.fsencode(settings.devices))
-        plugins = ffi.new("char[]", os.fsencode(settings.plugins))
-        options.devices = devices
-        options.plugins = plugins if settings.plugins else ffi.NULL
-        options.num_threads = settings.num_threads
-        options.cache_bytes = settings.cache_bytes
-        options.max_queued_tokens = 2**64 - 1
-        options.log = ffi.addressof(lib, "glue_log")
+        options, _kept = _options(settings)
         made, err = ffi.new("SutraEngine **"), ffi.new("SutraError *")
         status = lib.sutra_engine_create(options, made, err)
         pass_on_log()
@@ -57,6 +48,35 @@ def _make_engine(settings: EngineSettings) -> Any:
             fail(status, err)
         _engines[settings] = made[0]
         return made[0]
+
+
+def _options(settings: EngineSettings) -> tuple[Any, Any]:
+    """SutraEngineOptions, and the strings that they borrow."""
+    options = ffi.new("SutraEngineOptions *")
+    options.struct_size = ffi.sizeof("SutraEngineOptions")
+    devices = ffi.new("char[]", os.fsencode(settings.devices))
+    plugins = ffi.new("char[]", os.fsencode(settings.plugins))
+    options.devices = devices
+    options.plugins = plugins if settings.plugins else ffi.NULL
+    options.num_threads = settings.num_threads
+    options.cache_bytes = settings.cache_bytes
+    options.max_queued_tokens = 2**64 - 1
+    options.log = ffi.addressof(lib, "glue_log")
+    return options, (devices, plugins)
+
+
+def choose(settings: EngineSettings, model: Any) -> EngineSettings:
+    """With the faster device in place of "auto", which the log says, for a model."""
+    options, _kept = _options(settings)
+    choice, err = ffi.new("SutraDeviceChoice *"), ffi.new("SutraError *")
+    choice.struct_size = ffi.sizeof("SutraDeviceChoice")
+    status = lib.sutra_device_choose(model, options, choice, err)
+    if status:
+        fail(status, err)
+    reason = ffi.string(choice.reason).decode("utf-8", "replace")
+    if reason:
+        logger.info("device: %s", reason)
+    return settings._replace(devices=ffi.string(choice.device).decode())
 
 
 def pass_on_log() -> None:

@@ -156,6 +156,12 @@ def test_the_interpreter_ends_while_a_thread_encodes(model):
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "leaving\n", "")
 
 
+def test_auto_is_the_processor_without_plugins(model):
+    other = sutra.Model(model.path, device="auto")
+    assert other.device == "cpu"
+    assert other.encode(TEXTS).tobytes() == model.encode(TEXTS).tobytes()
+
+
 def test_a_model_is_not_pickled(model):
     with pytest.raises(TypeError, match="pickled"):
         __import__("pickle").dumps(model)

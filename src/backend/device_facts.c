@@ -44,6 +44,9 @@ static SutraStatus ask(Question *q, SutraDeviceInfo *info, SutraError *err)
     uint32_t count = 0;
     const char *function = "device_count";
     SutraStatus status = q->backend->device_count(&count, &reason);
+    if (status == SUTRA_OK && !count)
+        SU_RAISE(err, SUTRA_E_DEVICE, "device \"%s\": the %s backend has no device", q->name.text,
+                 q->backend->name);
     if (status == SUTRA_OK && q->name.index >= count)
         SU_RAISE(err, SUTRA_E_ARGUMENT, "device \"%s\" does not exist: the %s backend has %u",
                  q->name.text, q->backend->name, count);

@@ -5,9 +5,12 @@
 #include "backend/device_name.h"
 #include "sutra_backend.h"
 
+/* Of a run, and of a device asked for its facts, where no other time is given. */
+#define SU_DEVICE_TIMEOUT_NS 30000000000u
+
 /* Asks device_count and device_info. A call that takes longer than timeout_ns is left to its
- * thread, which ends with it. Errors: what they say; DEVICE (too long), ARGUMENT (there is no such
- * device), LIMIT (no thread), MEMORY. */
+ * thread, which ends with it. Errors: what they say; DEVICE (too long; the backend has no
+ * device), ARGUMENT (it has none of this number), LIMIT (no thread), MEMORY. */
 SutraStatus su_device_facts(const SuDeviceName *name, const SutraBackend *backend,
                             uint64_t timeout_ns, SutraDeviceInfo *info, SutraError *err);
 

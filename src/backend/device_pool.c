@@ -1,13 +1,12 @@
 #include "backend/device_pool_parts.h"
 
+#include "backend/device_facts.h"
 #include "backend/device_keeper.h"
 #include "base/clock.h"
 #include "base/status.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static const uint64_t DEFAULT_TIMEOUT = 30000000000;
 
 /* ---- devices ---- */
 
@@ -133,16 +132,16 @@ SutraStatus su_device_pool_create(const SuDevicePoolOptions *options, SuDevicePo
         su_free(pool);
         SU_RAISE(err, SUTRA_E_MEMORY, "out of memory");
     }
-    *pool =
-        (SuDevicePool){.shared = shared,
-                       .policy = options->policy,
-                       .cores = options->cores,
-                       .allow_mixed = options->allow_mixed,
-                       .timeout_ns = options->timeout_ns ? options->timeout_ns : DEFAULT_TIMEOUT,
-                       .random = su_clock_ns() | 1,
-                       .log = options->log,
-                       .log_user = options->log_user,
-                       .listener = {.log = options->log, .user = options->log_user}};
+    *pool = (SuDevicePool){.shared = shared,
+                           .policy = options->policy,
+                           .cores = options->cores,
+                           .allow_mixed = options->allow_mixed,
+                           .timeout_ns =
+                               options->timeout_ns ? options->timeout_ns : SU_DEVICE_TIMEOUT_NS,
+                           .random = su_clock_ns() | 1,
+                           .log = options->log,
+                           .log_user = options->log_user,
+                           .listener = {.log = options->log, .user = options->log_user}};
     su_plugins_listen(&pool->listener);
     SutraStatus status = su_plugins_open(options->plugins, err);
     if (status == SUTRA_OK) status = open_all(pool, options->devices, err);

@@ -1,6 +1,7 @@
 """What the tests of the program share: running it, and reading what it writes.
 
-usage of each: test_cli_….py --program build/release/sutra [--model FOLDER] [--hub] [unittest arguments]
+usage of each: test_cli_….py --program build/release/sutra [--model FOLDER] [--hub] [--plugins FOLDER] [--libraries FOLDER]
+                             [unittest arguments]
 
 By default the model is a tiny one of tests/data/golden. --hub: the program was built with libsutra-hub. With
 SUTRA_TEST_MODEL naming the folder of all-MiniLM-L6-v2 and the shared data there, figures of that model are checked too.
@@ -30,17 +31,20 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--program", required=True)
 parser.add_argument("--model", default=str(SOURCE / "tests/data/golden/models/base"))
 parser.add_argument("--hub", action="store_true")
+parser.add_argument("--plugins", help="the folder of sutra_fault.so")
+parser.add_argument("--libraries", help="the library folder of an installation, from that of its programs")
 options, unittest_arguments = parser.parse_known_args()
+PLUGINS, LIBRARIES = os.path.abspath(options.plugins or ""), options.libraries
 PROGRAM, MODEL, HUB = os.path.abspath(options.program), os.path.abspath(options.model), options.hub
 
 
-def sutra(*args, stdin=b"", code=0, env=None, cwd=None, stderr=None):
+def sutra(*args, stdin=b"", code=0, env=None, cwd=None, stderr=None, program=PROGRAM):
     """Runs the program; returns standard output. stderr: a pattern it must match; None: it must be empty."""
     if isinstance(stdin, str):
         stdin = stdin.encode()
     variables = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "SUTRA_")) or k == "SUTRA_CACHE"}
     variables.update(env or {})
-    done = subprocess.run([PROGRAM, *map(str, args)], input=stdin, capture_output=True, env=variables, cwd=cwd,
+    done = subprocess.run([program, *map(str, args)], input=stdin, capture_output=True, env=variables, cwd=cwd,
                           check=False)
     message = done.stderr.decode()
     if done.returncode != code:

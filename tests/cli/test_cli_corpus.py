@@ -9,7 +9,6 @@ import csv
 import gzip
 import io
 import json
-import os
 import random
 import signal
 import sqlite3

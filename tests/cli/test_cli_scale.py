@@ -26,6 +26,16 @@ def unread(pipe):
     return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]
 
 
+def wait_for_pipe(run, pipe, reached):
+    """Until as many bytes are in a pipe as `reached` wants; a program that has ended won't change them."""
+    while not reached(unread(pipe)):
+        ended = run.poll() is not None
+        if ended and not reached(unread(pipe)):
+            raise AssertionError(f"the program ended with exit code {run.returncode} and {unread(pipe)} bytes in its pipe: "
+                                 f"{run.stderr.read().decode()}")
+        time.sleep(0.01)
+
+
 def start(*args, **options):
     return subprocess.Popen([PROGRAM, "embed", "-m", MODEL, *map(str, args)], stdin=subprocess.PIPE,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
@@ -237,30 +247,21 @@ class Stats(Base):
         for slow_reader in (False, True):
             args = () if slow_reader else ("-o", self.dir / "x.npy", "--json")
             with start("--stats", "--threads", "1", *args) as run:
-                got = []
-                def read(run=run, got=got):
-                    if slow_reader:
-                        while unread(run.stdout) < 60000:  # of the 65536 that make the program wait
-                            time.sleep(0.01)
-                        time.sleep(pause)
-                    got.append(run.stdout.read())
-                consumer = threading.Thread(target=read)
-                consumer.start()
-                run.stdin.write(b"music\n" * 3000)
-                run.stdin.flush()
+                os.write(run.stdin.fileno(), b"music\n" * 3000)
                 if not slow_reader:
-                    while unread(run.stdin) > 0:
-                        time.sleep(0.01)
+                    wait_for_pipe(run, run.stdin, lambda size: size == 0)
                     time.sleep(pause)
-                run.stdin.write(b"music\n" * 3000)
+                os.write(run.stdin.fileno(), b"music\n" * 3000)
                 run.stdin.close()
-                message = run.stderr.read().decode()
-                consumer.join()
+                if slow_reader:
+                    wait_for_pipe(run, run.stdout, lambda size: size >= 60000)  # 65536 make the program wait
+                    time.sleep(pause)
+                out, message = run.stdout.read(), run.stderr.read().decode()
                 self.assertEqual(run.wait(), 0)
             if slow_reader:
                 self.assertGreater(float(re.search(r"main thread: .*writing (\S+) s", message)[1]), 0.6 * pause)
             else:
-                self.assertGreater(json.loads(got[0])["stats"]["reader"]["reading"], 0.6 * pause)
+                self.assertGreater(json.loads(out)["stats"]["reader"]["reading"], 0.6 * pause)
 
     def test_lines(self):
         message = re.compile(

@@ -22,7 +22,7 @@ typedef struct FaultContext {
     uint32_t device;
     FaultModel *model;
     void *context;
-    float *nan;
+    float *rows; /* in place of those computed */
     uint32_t max_tokens;
 } FaultContext;
 
@@ -48,9 +48,9 @@ static SutraStatus fail(uint32_t device, const char *what, SutraError *err)
 
 static SutraStatus device_count(uint32_t *count, SutraError *err)
 {
-    (void)err;
     if (devices[0].mode == FAULT_COUNT_HANG) hang_while(&devices[0], FAULT_COUNT_HANG);
-    *count = FAULT_DEVICES;
+    if (devices[0].mode == FAULT_COUNT_FAILS) return fail(0, "has no driver", err);
+    *count = devices[0].mode == FAULT_NO_DEVICES ? 0 : FAULT_DEVICES;
     return SUTRA_OK;
 }
 
@@ -138,18 +138,33 @@ static void context_free(void *context)
     devices[created->device].context_frees++;
     created->model->contexts--;
     su_cpu_backend()->context_free(created->context);
-    free(created->nan);
+    free(created->rows);
     free(created);
 }
 
 static SutraStatus give_nan(FaultContext *context, const SutraBatch *batch, SutraResultView *view)
 {
     size_t count = (size_t)batch->num_tokens * batch->dim;
-    float *rows = realloc(context->nan, count * sizeof *rows);
+    float *rows = realloc(context->rows, count * sizeof *rows);
     if (!rows) return SUTRA_E_MEMORY;
-    context->nan = rows;
+    context->rows = rows;
     for (size_t i = 0; i < count; i++) rows[i] = NAN;
     view->data = rows;
+    return SUTRA_OK;
+}
+
+/* Pooled vectors and scores. */
+static SutraStatus give_at_once(FaultContext *context, const SutraBatch *batch,
+                                SutraResultView *view)
+{
+    size_t count = (size_t)batch->num_seqs * batch->dim;
+    float *rows = realloc(context->rows, count * sizeof *rows);
+    if (!rows) return SUTRA_E_MEMORY;
+    context->rows = rows;
+    for (size_t i = 0; i < count; i++) rows[i] = 0.5f;
+    view->data = rows;
+    view->num_items = batch->num_seqs;
+    view->row_bytes = sutra_row_bytes(batch->dtype, batch->dim);
     return SUTRA_OK;
 }
 
@@ -191,11 +206,32 @@ static SutraStatus run(void *opaque, const SutraBatch *batch, SutraResultView *v
     if (mode == FAULT_HANG) hang_while(device, FAULT_HANG);
     if (mode == FAULT_SLOW) rest(device->slow_us);
     SutraStatus status = refuse(device, batch, err);
+    if (status == SUTRA_OK && mode == FAULT_FAST) return give_at_once(context, batch, view);
     if (status == SUTRA_OK) status = su_cpu_backend()->run(context->context, batch, view, err);
     if (status == SUTRA_OK) spoil_texts(device, batch);
     if (status == SUTRA_OK && mode == FAULT_NAN) status = give_nan(context, batch, view);
     if (mode == FAULT_ROWS) view->row_bytes *= 2;
     return status;
+}
+
+/* As the environment says, for a program that a test runs. */
+static void set_switches(void)
+{
+    static const struct {
+        const char *word;
+        FaultMode mode;
+    } modes[] = {{"error", FAULT_ERROR},
+                 {"slow", FAULT_SLOW},
+                 {"gone", FAULT_GONE},
+                 {"refuses", FAULT_REFUSES},
+                 {"no-driver", FAULT_COUNT_FAILS},
+                 {"no-devices", FAULT_NO_DEVICES},
+                 {"fast", FAULT_FAST}};
+    const char *word = getenv("FAULT_MODE"), *slow_us = getenv("FAULT_SLOW_US");
+    for (size_t i = 0; word && i < sizeof modes / sizeof *modes; i++)
+        for (uint32_t d = 0; d < FAULT_DEVICES && strcmp(word, modes[i].word) == 0; d++)
+            devices[d].mode = modes[i].mode;
+    for (uint32_t d = 0; d < FAULT_DEVICES && slow_us; d++) devices[d].slow_us = atoi(slow_us);
 }
 
 const SutraBackend *sutra_backend_entry(const SutraHost *given)
@@ -215,6 +251,7 @@ const SutraBackend *sutra_backend_entry(const SutraHost *given)
     };
     if (given->abi != SUTRA_BACKEND_ABI) return NULL;
     host = given;
+    set_switches();
     host->log(host->user, 2, "fault: hello");
     return &backend;
 }

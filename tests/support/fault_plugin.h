@@ -1,5 +1,7 @@
 /* fault_plugin.h - sutra_fault.so, a plugin with eight devices that compute as the processor does, and
- * fail on command. A test opens the plugin once more and asks fault_device for a device's switch. */
+ * fail on command. A test opens the plugin once more and asks fault_device for a device's switch; for a
+ * program, variables set those of all devices: FAULT_MODE=slow (a word for each mode that needs no
+ * second command, see fault_plugin.c), FAULT_SLOW_US. */
 #ifndef SU_FAULT_PLUGIN_H
 #define SU_FAULT_PLUGIN_H
 
@@ -26,7 +28,10 @@ typedef enum FaultMode {
     FAULT_LOAD_SLOW, /* load takes slow_us longer */
     FAULT_INFO_HANG, /* device_info does not come back as long as the mode stays */
     FAULT_MODES,
-    FAULT_COUNT_HANG /* of device 0: device_count does not come back */
+    FAULT_COUNT_HANG,  /* of device 0: device_count does not come back */
+    FAULT_COUNT_FAILS, /* of device 0: it fails */
+    FAULT_NO_DEVICES,  /* of device 0: it says that there are none */
+    FAULT_FAST         /* run gives rows of 0.5 at once, and computes nothing */
 } FaultMode;
 
 typedef struct FaultDevice {
