@@ -18,8 +18,7 @@ static bool is_auto(const CliModelArgs *args)
     return args->device && strcmp(args->device, "auto") == 0;
 }
 
-/* Whether another device than the processor is asked for, or may come out. */
-static bool wants_plugins(const CliModelArgs *args)
+bool cli_leaves_processor(const CliModelArgs *args)
 {
     const char *at = args->device ? args->device : "";
     while (*at) {
@@ -70,7 +69,7 @@ static const char *plugins_folder(const CliModelArgs *args)
 {
     const char *folder = getenv("SUTRA_PLUGINS");
     if (args->plugins) return *args->plugins ? args->plugins : NULL;
-    if (!folder || !*folder) return wants_plugins(args) ? own_folder() : NULL;
+    if (!folder || !*folder) return cli_leaves_processor(args) ? own_folder() : NULL;
     DIR *directory = opendir(folder);
     if (!directory) {
         cli_message("warning: SUTRA_PLUGINS=%s: %s", folder, strerror(errno));
@@ -132,7 +131,7 @@ SutraStatus cli_settle_device(const CliModelArgs *args, const SutraModel *model,
         leave_it_at_the_processor(args, options, choice);
         return SUTRA_OK;
     }
-    if (!wants_plugins(args) || (!automatic && (args->strict || strchr(args->device, ','))))
+    if (!cli_leaves_processor(args) || (!automatic && (args->strict || strchr(args->device, ','))))
         return SUTRA_OK;
     if (automatic) wanted.devices = "auto";
     cli_hold_signals(true);

@@ -10,6 +10,9 @@
  * folder beside the program if there are some in it. Errors: ARGUMENT. */
 SutraStatus cli_engine_plan(const CliModelArgs *args, SutraEngineOptions *options, SutraError *err);
 
+/* Whether another device than the processor is asked for, or may come out. */
+bool cli_leaves_processor(const CliModelArgs *args);
+
 /* Whether cli_settle_device is going to measure devices, which needs the model. */
 bool cli_device_is_measured(const CliModelArgs *args, const SutraEngineOptions *options);
 

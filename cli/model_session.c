@@ -290,6 +290,7 @@ static SutraStatus settle_compute(const CliModelArgs *args, const char *path,
     options->compute = compute_of(args->compute);
     if (args->compute <= COMPUTE_FP32 || !folder || sutra_compute_is_native(options->compute))
         return SUTRA_OK;
+    if (cli_leaves_processor(args) && strcmp(args->device, "auto") != 0) return SUTRA_OK;
     const char *word = sutra_compute_name(options->compute);
     if (args->strict)
         return cli_raise(
@@ -306,7 +307,8 @@ SutraStatus cli_model_plan(const CliModelArgs *args, const char *path, char *cac
                            SutraModelOptions *options, SutraError *err)
 {
     *options = (SutraModelOptions){.struct_size = sizeof *options};
-    if (!args->no_cache && cli_cache_folder(cache, capacity)) options->cache_dir = cache;
+    bool packed = !args->no_cache && !cli_leaves_processor(args); /* packed for the processor */
+    if (packed && cli_cache_folder(cache, capacity)) options->cache_dir = cache;
     return settle_compute(args, path, options, err);
 }
 

@@ -10,7 +10,8 @@ Needs numpy. A line a check, with the worst that was found; ends with 1 when a c
 one line and ends with 77, with --require with 1. --sanitizer: `sutra embed` under compute-sanitizer instead.
 
 fp32 is held to the largest difference of an element relative to the vector's norm, fp16 and bf16 to cosines with fp32 on the
-processor. The golden models are tiny and have peaked attention: they have limits of their own (--tiny-…).
+processor. The golden models are tiny and have peaked attention: they have limits of their own (--tiny-…), and so have single
+tokens' vectors (--token-…), each of which hangs on fewer sums than a text's.
 """
 
 import argparse
@@ -53,9 +54,12 @@ class Limits:
         self.scores = {"fp16": arguments.score_fp16, "bf16": arguments.score_bf16}
         self.arguments = arguments
 
-    def of(self, case, compute, kind):
-        """kind: min or mean."""
-        return getattr(self.arguments, f"{'tiny_' if case.tiny else ''}{compute}_{kind}")
+    def of(self, case, compute, kind, tokens):
+        """kind: min or mean; tokens: of single tokens' vectors."""
+        return getattr(self.arguments, f"{'token_' if tokens else 'tiny_' if case.tiny else ''}{compute}_{kind}")
+
+    def fp32(self, tokens):
+        return self.arguments.token_fp32_deviation if tokens else self.fp32_deviation
 
 
 class Bench:
@@ -156,12 +160,15 @@ def parse_arguments(argv):
     parser.add_argument("--rare", type=float, default=0.01, help="share of codes that may differ by a step")
     parser.add_argument("--rare-ranges", type=float, default=0.01)
     parser.add_argument("--company", type=int, default=40, help="texts of a model that meet others in batches")
-    for compute, least, mean, tiny_least, tiny_mean in (("fp16", 0.9999, 0.9999, 0.9999, 0.9999),
-                                                        ("bf16", 0.9995, 0.9999, 0.9995, 0.9999)):
+    parser.add_argument("--token-fp32-deviation", type=float, default=4e-6)
+    for compute, least, mean, tiny_least, tiny_mean, token_least in (("fp16", 0.9999, 0.9999, 0.9999, 0.9999, 0.9999),
+                                                                     ("bf16", 0.9995, 0.9999, 0.999, 0.9998, 0.995)):
         parser.add_argument(f"--{compute}-min", type=float, default=least)
         parser.add_argument(f"--{compute}-mean", type=float, default=mean)
         parser.add_argument(f"--tiny-{compute}-min", type=float, default=tiny_least)
         parser.add_argument(f"--tiny-{compute}-mean", type=float, default=tiny_mean)
+        parser.add_argument(f"--token-{compute}-min", type=float, default=token_least)
+        parser.add_argument(f"--token-{compute}-mean", type=float, default=tiny_mean)
     parser.add_argument("--score-fp16", type=float, default=0.01)
     parser.add_argument("--score-bf16", type=float, default=0.05)
     arguments = parser.parse_args(argv)
