@@ -132,6 +132,8 @@ class TextRows:
         others = float(np.median(np.sum(a * np.roll(b, 1, 0), 1)))
         if not least >= LEAST_COSINE:
             raise RowFailed(f"the sides' vectors differ: least cosine {least:.5f}")
+        if not others < least:
+            raise RowFailed(f"the vectors tell no text from another, cosine {others:.5f}: that the sides agree says nothing")
         return {"least_cosine": least, "cosine_of_others": others, "tokens_a_text": tokens["peer"] / COMPARED}
 
     def throughput(self, kind):

@@ -18,6 +18,17 @@ static bool is_auto(const CliModelArgs *args)
     return args->device && strcmp(args->device, "auto") == 0;
 }
 
+/* Among others of a list. */
+static bool lists_auto(const char *devices)
+{
+    for (const char *at = devices; at && strchr(devices, ',');) {
+        size_t size = strcspn(at, ",");
+        if (size == 4 && strncmp(at, "auto", size) == 0) return true;
+        at = at[size] ? at + size + 1 : NULL;
+    }
+    return false;
+}
+
 bool cli_leaves_processor(const CliModelArgs *args)
 {
     const char *at = args->device ? args->device : "";
@@ -91,6 +102,10 @@ SutraStatus cli_engine_plan(const CliModelArgs *args, SutraEngineOptions *option
 {
     bool any = !args->device || is_auto(args);
     *options = (SutraEngineOptions){.struct_size = sizeof *options};
+    if (lists_auto(args->device))
+        return cli_raise(err, SUTRA_E_ARGUMENT,
+                         "--device %s: auto stands alone, it measures every device there is",
+                         args->device);
     if ((any || !strchr(args->device, ',')) && (args->policy || args->allow_mixed))
         return cli_raise(err, SUTRA_E_ARGUMENT, "--%s needs several devices: --device A,B",
                          args->policy ? "policy" : "allow-mixed");

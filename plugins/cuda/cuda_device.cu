@@ -112,4 +112,5 @@ void su_cuda_collect(uint32_t device)
         cudaFreeHost(garbage->pinned[1]);
         free(garbage);
     }
+    (void)cudaGetLastError(); /* a launch to come would be blamed for it */
 }

@@ -40,7 +40,8 @@ static SutraStatus copy_block(const Loader *loader, const SuCudaCopy *copy, uint
     return SUTRA_OK;
 }
 
-/* A row that is longer than the staging block is none: hidden sizes are limited. */
+static_assert(STAGING_BYTES / 4 >= SU_CUDA_MAX_FEATURES, "the staging block holds any row");
+
 static SutraStatus copy_tensor(const Loader *loader, const SuCudaCopy *copy)
 {
     size_t row_bytes = (size_t)copy->columns * (copy->from->dtype == SUTRA_TENSOR_F32 ? 4 : 2);
@@ -162,10 +163,12 @@ SutraStatus su_cuda_load(uint32_t device, const SutraSpec *spec, const SutraTens
     Loader loader = {model, err, NULL, NULL};
     status = load(&loader, spec, tensors, n, compute);
     cudaFree(loader.staging);
-    if (status == SUTRA_OK)
+    if (status == SUTRA_OK) {
         *out = model;
-    else
+    } else {
         su_cuda_unload(model);
+        su_cuda_collect(device);
+    }
     return status;
 }
 

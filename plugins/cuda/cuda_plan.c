@@ -61,6 +61,7 @@ static SutraStatus check_heads(const SutraSpec *spec, SutraError *err)
         if (head->kind > SUTRA_HEAD_NORM || head->in != features || head->out == 0 || scored ||
             (!linear && head->out != features) || head->out > SU_CUDA_MAX_HIDDEN ||
             (computes(head) && (i == 0 || normalized)) ||
+            (head->kind == SUTRA_HEAD_NORM && head->out % 8) ||
             (linear && head->activation > SUTRA_ACT_SIGMOID))
             return raise(err, SUTRA_E_UNSUPPORTED,
                          "the cuda backend has no head of kind %u from %u to %u features (head %u)",
@@ -99,12 +100,16 @@ static SutraStatus check_layers(const SutraSpec *spec, SutraError *err)
     if (spec->head_size % 8 || spec->head_size == 0 || spec->head_size > SU_CUDA_MAX_HEAD)
         return raise(err, SUTRA_E_UNSUPPORTED, "head size %u is not a multiple of 8 up to %d",
                      spec->head_size, SU_CUDA_MAX_HEAD);
-    if (!spec->num_heads || !spec->hidden_size || !spec->ffn_size || spec->hidden_size % 8 ||
-        spec->ffn_size % 8 || spec->hidden_size > SU_CUDA_MAX_HIDDEN)
+    if (!spec->num_heads || (uint64_t)spec->num_heads * spec->head_size > SU_CUDA_MAX_FEATURES)
         return raise(err, SUTRA_E_UNSUPPORTED,
-                     "the cuda backend takes hidden sizes up to %d and feed-forward sizes that are "
-                     "multiples of 8, not %u and %u",
-                     SU_CUDA_MAX_HIDDEN, spec->hidden_size, spec->ffn_size);
+                     "the cuda backend takes heads of up to %d features in all, not %u of %u",
+                     SU_CUDA_MAX_FEATURES, spec->num_heads, spec->head_size);
+    if (!spec->hidden_size || !spec->ffn_size || spec->hidden_size % 8 || spec->ffn_size % 8 ||
+        spec->hidden_size > SU_CUDA_MAX_HIDDEN || spec->ffn_size > SU_CUDA_MAX_FEATURES)
+        return raise(err, SUTRA_E_UNSUPPORTED,
+                     "the cuda backend takes hidden sizes up to %d and feed-forward sizes up to %d "
+                     "that are multiples of 8, not %u and %u",
+                     SU_CUDA_MAX_HIDDEN, SU_CUDA_MAX_FEATURES, spec->hidden_size, spec->ffn_size);
     if (spec->activation > SUTRA_ACT_TANH)
         return raise(err, SUTRA_E_UNSUPPORTED, "the cuda backend has no activation %u",
                      spec->activation);
@@ -592,6 +597,9 @@ SutraStatus su_cuda_check_batch(const SuCudaPlan *plan, uint32_t max_tokens, uin
     if (batch->num_tokens > max_tokens || batch->num_seqs > max_seqs)
         return raise(err, SUTRA_E_LIMIT,
                      "a batch of %u tokens in %u texts is larger than its context",
+                     batch->num_tokens, batch->num_seqs);
+    if (batch->num_seqs == 0 || batch->num_tokens == 0)
+        return raise(err, SUTRA_E_ARGUMENT, "a batch of %u tokens in %u texts has nothing to run",
                      batch->num_tokens, batch->num_seqs);
     if (batch->dim == 0 || batch->dim > features || !su_cuda_row_bytes(batch->dtype, batch->dim))
         return raise(err, SUTRA_E_ARGUMENT,

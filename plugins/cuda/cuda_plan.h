@@ -19,6 +19,9 @@ extern "C" {
 #define SU_CUDA_NONE SIZE_MAX /* an offset of what a model has not */
 
 enum { SU_CUDA_MAX_HEAD = 256, SU_CUDA_MAX_ROPES = 4, SU_CUDA_MAX_HIDDEN = 8192 };
+/* Of all heads of a layer, and of the feed-forward: sizes of linears are counted in 32 bits, and a
+ * row of a weight goes through the staging block of cuda_model.cu. */
+enum { SU_CUDA_MAX_FEATURES = 1 << 18 };
 
 /* Element types on the device. */
 typedef enum SuCudaType { SU_CUDA_F32 = 0, SU_CUDA_F16, SU_CUDA_BF16 } SuCudaType;

@@ -88,10 +88,12 @@ SutraStatus su_cuda_context_create(void *model, uint32_t max_tokens, uint32_t ma
     context->max_seqs = max_seqs;
     context->garbage = garbage;
     status = allocate(context, err);
-    if (status == SUTRA_OK)
+    if (status == SUTRA_OK) {
         *out = context;
-    else
+    } else {
         su_cuda_context_free(context);
+        su_cuda_collect(owner->device);
+    }
     return status;
 }
 

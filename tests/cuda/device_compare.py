@@ -42,6 +42,13 @@ def convert(rows, dtype):
     return bits if dtype == de.UBINARY else (bits.astype(np.int16) - 128).astype(np.int8)
 
 
+def range_codes(rows, ranges, dtype):
+    """I8 and U8 with ranges [2, dim], as sutra.h says: floor((x - least) / step) from 0 to 255, I8 less 128."""
+    step = (ranges[1] - ranges[0]) / np.float32(255)
+    codes = np.clip(np.floor((rows - ranges[0]) / np.where(step > 0, step, np.float32(1))), 0, 255).astype(np.int16)
+    return (codes - 128).astype(np.int8) if dtype == de.I8 else codes.astype(np.uint8)
+
+
 class CodeDifference:
     """How codes of one type differ. too_far: elements more than a step apart; differing: those that differ at all;
     total: elements. A float16 element is a step apart within one unit in the last place more than `slack`, and counts as

@@ -39,8 +39,8 @@ def check_sanitizer(report, program, plugins, device, cases, computes):
     def look(job):
         number, (tool, case, compute) = job
         command = [sanitizer, "--tool", tool, "--error-exitcode", "99", program, "embed", "--no-cache", "-m", str(case.folder),
-                   "--device", device, "--plugins", str(plugins), "--compute", compute, "-i", str(texts), "-o",
-                   f"{folder}/{number}.npy"]
+                   "--device", device, "--strict", "--plugins", str(plugins), "--compute", compute, "-i", str(texts),
+                   "-o", f"{folder}/{number}.npy"]  # strict: not the processor in its place
         try:
             done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         except OSError as error:

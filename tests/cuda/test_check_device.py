@@ -24,6 +24,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT / "bench"))
 import check_device  # noqa: E402
+import cuda  # noqa: E402
 import cuda_texts  # noqa: E402
 import device_checks  # noqa: E402
 import device_compare as dc  # noqa: E402
@@ -94,6 +95,32 @@ class Comparisons(unittest.TestCase):
                      "========= RACECHECK SUMMARY: 1 hazard displayed (1 error, 0 warnings)"):
             self.assertFalse(device_sanitizer.judge("x", done(0, text))[0])
 
+    def test_sides_agree_only_where_texts_have_vectors_of_their_own(self):
+        class Side:
+            def __init__(self, vectors):
+                self.vectors = vectors
+
+            def ask(self, save, **_request):
+                np.save(save, self.vectors)
+                return {"tokens": 9 * len(self.vectors)}
+
+        chance = np.random.default_rng(5)
+        vectors = chance.standard_normal((cuda.COMPARED, 32))
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        with tempfile.TemporaryDirectory() as folder:
+            rows = cuda.TextRows.__new__(cuda.TextRows)
+            rows.folder = Path(folder)
+
+            def compare(ours, theirs):
+                rows.sides = {"sutra": Side(ours), "peer": Side(theirs)}
+                return rows.compare("passages")
+
+            self.assertAlmostEqual(compare(vectors, vectors)["least_cosine"], 1)
+            with self.assertRaisesRegex(cuda.RowFailed, "vectors differ"):
+                compare(vectors, np.roll(vectors, 1, 0))
+            with self.assertRaisesRegex(cuda.RowFailed, "no text from another"):
+                compare(*[np.repeat(vectors[:1], cuda.COMPARED, 0)] * 2)
+
     def test_no_text_comes_twice(self):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "texts.txt")
@@ -153,6 +180,52 @@ class WithEngines(unittest.TestCase):
             model.close()
             bench.close()
         self.assertEqual(report.failed, ["wide-bf16 fp32 company of a batch"])
+
+    def test_other_codes_of_ranges_are_found_in_every_precision(self):
+        failed = {}
+        with tempfile.TemporaryDirectory() as folder:
+            case = dm.golden_case("variants", "wide-bf16", Path(folder))
+            arguments = check_device.parse_arguments(["--library", PATHS.library, "--device", "cpu", "--plugins", ""])
+            for off in (0, 2):
+                report = dc.Report(lambda _line: None)
+                bench = check_device.Bench(arguments, report)
+                embed = bench.device.embed
+
+                def spoilt(model, sources, *arguments, embed=embed, off=off, **options):
+                    outcome = embed(model, sources, *arguments, **options)
+                    if options.get("ranges") is None:
+                        return outcome
+                    return outcome._replace(rows=[row + row.dtype.type(off) for row in outcome.rows])
+
+                bench.device.embed = spoilt
+                models = [bench.library.model(case.folder, compute) for compute in ("fp32", "bf16")]
+                for model in models:
+                    device_checks.check_ranges(bench, case, model, models[0])
+                failed[off] = report.failed
+                for model in models:
+                    model.close()
+                bench.close()
+        names = [f"wide-bf16 {compute} ranges {dtype}" for compute in ("fp32", "bf16") for dtype in ("int8", "uint8")]
+        self.assertEqual(failed, {0: [], 2: names})
+
+    def test_the_sanitizer_does_not_look_at_the_processor_instead(self):
+        """`sutra` in the sanitizer's place: a program that says what the sanitizer says, and runs the command."""
+        with tempfile.TemporaryDirectory() as folder:
+            tool = Path(folder, "compute-sanitizer")
+            tool.write_text('#!/bin/sh\nshift 4\n"$@" || exit 1\necho "========= ERROR SUMMARY: 0 errors"\n')
+            tool.chmod(0o755)
+            case, before = dm.golden_case("variants", "wide-bf16", Path(folder)), os.environ["PATH"]
+            found = {}
+            for mode in ("", "gone"):
+                report = dc.Report(lambda _line: None)
+                os.environ.update(PATH=f"{folder}:{before}", FAULT_MODE=mode)
+                try:
+                    device_sanitizer.check_sanitizer(report, PATHS.program, Path(PATHS.plugin).parent, "fault:0", [case], ["fp32"])
+                finally:
+                    os.environ["PATH"] = before
+                    del os.environ["FAULT_MODE"]
+                found[mode] = (report.passed, len(report.failed))
+        self.assertEqual(found, {"": (3, 0), "gone": (0, 3)})
 
     def test_no_device_is_one_line(self):
         for more, status in (([], 77), (["--require"], 1)):

@@ -300,7 +300,9 @@ static void test_what_cannot_be_run_is_named(void **state)
         {offsetof(SutraSpec, head_size), 264, "head size 264"},
         {offsetof(SutraSpec, hidden_size), 20, "hidden sizes"},
         {offsetof(SutraSpec, hidden_size), 16384, "hidden sizes"},
+        {offsetof(SutraSpec, num_heads), 0, "heads"},
         {offsetof(SutraSpec, ffn_size), 12, "feed-forward"},
+        {offsetof(SutraSpec, ffn_size), 1u << 31, "feed-forward"},
         {offsetof(SutraSpec, activation), SUTRA_ACT_SIGMOID, "activation"},
     };
     SutraError err = {0};
@@ -314,9 +316,33 @@ static void test_what_cannot_be_run_is_named(void **state)
         if (!strstr(err.message, rows[i].named))
             fail_msg("\"%s\" does not name \"%s\"", err.message, rows[i].named);
     }
+    SutraSpec wide = good; /* 2^32 features: 0 in 32 bits */
+    wide.num_heads = wide.num_kv_heads = 1u << 29;
+    assert_int_equal(su_cuda_check_spec(&wide, SUTRA_COMPUTE_FP16, &err), SUTRA_E_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "536870912 of 8"));
     assert_int_equal(su_cuda_check_spec(&good, SUTRA_COMPUTE_INT8, &err), SUTRA_E_UNSUPPORTED);
     assert_int_equal(su_cuda_check_output(&good, SUTRA_OUT_SCORES, &err), SUTRA_E_UNSUPPORTED);
     assert_int_equal(su_cuda_check_output(&good, SUTRA_OUT_TOKENS, &err), SUTRA_OK);
+}
+
+/* A warp has a row of a norm in steps of eight; linears of heads are of any size. */
+static void test_heads_of_odd_sizes(void **state)
+{
+    (void)state;
+    SutraHead heads[] = {{SUTRA_HEAD_POOLING, 24, 24, SUTRA_POOL_MEAN},
+                         {SUTRA_HEAD_DENSE, 24, 30, SUTRA_ACT_NONE},
+                         {SUTRA_HEAD_NORM, 30, 30, 0}};
+    SutraSpec spec = specs[0];
+    SutraError err = {0};
+    spec.num_kv_heads = spec.num_heads;
+    spec.heads = heads;
+    spec.num_heads_out = 2;
+    assert_int_equal(su_cuda_check_spec(&spec, SUTRA_COMPUTE_FP32, &err), SUTRA_OK);
+    spec.num_heads_out = 3;
+    assert_int_equal(su_cuda_check_spec(&spec, SUTRA_COMPUTE_FP32, &err), SUTRA_E_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "from 30 to 30 features"));
+    heads[1].out = heads[2].in = heads[2].out = 32;
+    assert_int_equal(su_cuda_check_spec(&spec, SUTRA_COMPUTE_FP32, &err), SUTRA_OK);
 }
 
 static void test_missing_and_packed_weights(void **state)
@@ -472,6 +498,12 @@ static void test_batches_that_do_not_fit(void **state)
     assert_int_equal(su_cuda_check_batch(&c.plan, tokens, seqs, &batch, &err), SUTRA_OK);
     assert_int_equal(su_cuda_check_batch(&c.plan, tokens - 1, seqs, &batch, &err), SUTRA_E_LIMIT);
     assert_int_equal(su_cuda_check_batch(&c.plan, tokens, seqs - 1, &batch, &err), SUTRA_E_LIMIT);
+    batch.num_seqs = 0;
+    assert_int_equal(su_cuda_check_batch(&c.plan, tokens, seqs, &batch, &err), SUTRA_E_ARGUMENT);
+    batch = good;
+    batch.num_tokens = 0;
+    assert_int_equal(su_cuda_check_batch(&c.plan, tokens, seqs, &batch, &err), SUTRA_E_ARGUMENT);
+    batch = good;
     batch.max_seqlen = c.plan.spec.max_positions + 1;
     assert_int_equal(su_cuda_check_batch(&c.plan, tokens, seqs, &batch, &err), SUTRA_E_LIMIT);
     batch = good;
@@ -499,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_stored_numbers_are_widened_exactly),
         cmocka_unit_test(test_row_bytes),
         cmocka_unit_test(test_what_cannot_be_run_is_named),
+        cmocka_unit_test(test_heads_of_odd_sizes),
         cmocka_unit_test(test_missing_and_packed_weights),
         cmocka_unit_test(test_batches_as_they_are_copied),
         cmocka_unit_test(test_batches_that_do_not_fit),

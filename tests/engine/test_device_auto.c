@@ -150,6 +150,7 @@ static void a_device_that_fails_loses(void **state)
     } cases[] = {
         {FAULT_ERROR, "fault:0 fails"},
         {FAULT_REFUSES, "fault:0 does not like it"},
+        {FAULT_NAN, "NaN or infinity"},
         {FAULT_EMPTY, "; fault:0 (" FAULT_NAME "): "},
         {FAULT_NO_DEVICES, "the processor, there is no other; device \"fault:0\": the "
                            "fault backend has no device"},
