@@ -178,7 +178,8 @@ static bool open_library(ServerLibrary *library, SutraError *err)
                                         "sutra_server_stop",      "sutra_server_reload",
                                         "sutra_server_free"};
     void *symbols[CLI_COUNT(names)];
-    library->handle = dlopen(SUTRA_SERVER_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+    /* NODELETE: plugins stay in the process, and call its functions */
+    library->handle = dlopen(SUTRA_SERVER_LIBRARY, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!library->handle) {
         cli_raise(err, SUTRA_E_UNSUPPORTED, "serving needs %s, which cannot be opened: %s",
                   SUTRA_SERVER_LIBRARY, dlerror());
