@@ -4,11 +4,11 @@
  *        [--tflops N] [--mma 1]
  *
  * A layer's operations on a packed batch of N texts of so many tokens, one by one: median of 20
- * timed launches, after warming up, each preceded by another buffer's turn so that what a launch
- * reads is where the last operation of a layer would have left it. Floor: the larger of its bytes
- * over the copy bandwidth and its arithmetic over the matrix rate, both measured in this run: the
- * first by a copy of 2 GB on the device, the second given by --tflops (790: fp16 on an H200, what
- * cuBLAS reaches on 8192^3). */
+ * timed launches on the same buffers, after five untimed, so that what fits L2 is there, as it is
+ * in a layer. Floor: the larger of an operation's bytes over the copy bandwidth, which a copy of
+ * 1 GB on the device gives first, and its arithmetic over --tflops (790: fp16 on an H200, what
+ * cuBLAS reaches on 8192^3). --mma 1: the kernels of devices other than Hopper. There, linears are
+ * timed with TMA and without it, and must have the same bits: exit status 1 if not. */
 #include "cuda_kernels.h"
 
 #include <algorithm>
@@ -95,6 +95,7 @@ struct Options {
 struct Bench {
     Options options;
     double bandwidth, total, floor_total;
+    bool differs;
 };
 
 static void row(Bench *bench, const char *name, double bytes, double flops, double seconds)
@@ -106,6 +107,28 @@ static void row(Bench *bench, const char *name, double bytes, double flops, doub
     printf("| %-24s | %8.1f | %8.1f | %-5s | %5.2f | %6.0f | %6.2f |\n", name, seconds * 1e6,
            floor * 1e6, by_bytes > by_flops ? "bytes" : "FLOPs", floor / seconds,
            flops / seconds * 1e-12, bytes / seconds * 1e-12);
+}
+
+/* The kernels of Hopper give the same bits. */
+static bool agree(const char *name, SuCudaGemm gemm)
+{
+    size_t bytes = (size_t)gemm.rows * gemm.out * su_cuda_type_size(gemm.type);
+    std::vector<char> results[2];
+    for (std::vector<char> &result : results) {
+        bool first = &result == results;
+        gemm.c = device_memory(bytes);
+        check(cudaMemset(gemm.c, 0xff, bytes), "clear");
+        check(first ? su_cuda_gemm_tma(&gemm, 0) : su_cuda_gemm_wgmma(&gemm, 0), name);
+        result.resize(bytes);
+        check(cudaMemcpy(result.data(), gemm.c, bytes, cudaMemcpyDeviceToHost), name);
+        cudaFree(gemm.c);
+    }
+    if (results[0] == results[1]) return true;
+    size_t first = 0;
+    while (results[0][first] == results[1][first]) first++;
+    fprintf(stderr, "cuda_kernels: %s: TMA's bits are not wgmma's from row %zu, feature %zu on\n",
+            name, first / 2 / gemm.out, first / 2 % gemm.out);
+    return false;
 }
 
 static void run(Bench *bench)
@@ -146,8 +169,15 @@ static void run(Bench *bench)
         g.multiprocessors = (uint32_t)multiprocessors, g.wgmma = major == 9 && !o.mma;
         double bytes =
             (double)size * ((double)rows * (in + out + (residual ? out : 0.0)) + (double)in * out);
-        row(bench, name, bytes, 2.0 * (double)rows * in * out,
-            seconds_of([&] { check(su_cuda_gemm(&g, 0), name); }));
+        double flops = 2.0 * (double)rows * in * out;
+        row(bench, name, bytes, flops, seconds_of([&] { check(su_cuda_gemm(&g, 0), name); }));
+        if (o.type == SU_CUDA_F32 || !g.wgmma) return;
+        bool tma = su_cuda_gemm_takes_tma(&g);
+        bench->differs = !agree(name, g) || bench->differs;
+        Bench beside = *bench; /* whose sums are not the layer's */
+        row(&beside, tma ? "  without TMA" : "  with TMA", bytes, flops, seconds_of([&] {
+            check(tma ? su_cuda_gemm_wgmma(&g, 0) : su_cuda_gemm_tma(&g, 0), name);
+        }));
     };
     gemm("qkv", x, h, 3 * h, NULL, qkv, SUTRA_ACT_NONE);
     SuCudaAttention a = {};
@@ -222,5 +252,5 @@ int main(int argc, char **argv)
            bench.total * 1e6, bench.floor_total * 1e6, o.shape->layers,
            o.texts / (bench.total * o.shape->layers),
            o.texts / (bench.floor_total * o.shape->layers));
-    return 0;
+    return bench.differs;
 }

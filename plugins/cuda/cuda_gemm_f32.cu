@@ -85,5 +85,6 @@ cudaError_t su_cuda_gemm_f32(const SuCudaGemm *gemm, cudaStream_t stream)
 cudaError_t su_cuda_gemm(const SuCudaGemm *gemm, cudaStream_t stream)
 {
     if (gemm->type == SU_CUDA_F32) return su_cuda_gemm_f32(gemm, stream);
+    if (su_cuda_gemm_takes_tma(gemm)) return su_cuda_gemm_tma(gemm, stream);
     return gemm->wgmma ? su_cuda_gemm_wgmma(gemm, stream) : su_cuda_gemm_mma(gemm, stream);
 }

@@ -31,6 +31,9 @@ cudaError_t su_cuda_gemm(const SuCudaGemm *gemm, cudaStream_t stream);
 cudaError_t su_cuda_gemm_f32(const SuCudaGemm *gemm, cudaStream_t stream);
 cudaError_t su_cuda_gemm_mma(const SuCudaGemm *gemm, cudaStream_t stream);
 cudaError_t su_cuda_gemm_wgmma(const SuCudaGemm *gemm, cudaStream_t stream);
+/* Whether su_cuda_gemm gives it to the next, which takes any of half and bfloat16. */
+bool su_cuda_gemm_takes_tma(const SuCudaGemm *gemm);
+cudaError_t su_cuda_gemm_tma(const SuCudaGemm *gemm, cudaStream_t stream);
 
 /* Attention of the queries of each tile (text, first query) over its text: qkv [tokens, 3 width],
  * out [tokens, width]. Keys from query - before to query + after. */
