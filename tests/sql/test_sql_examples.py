@@ -70,6 +70,10 @@ class Shell(unittest.TestCase):
         codes = ("SELECT vec_type(vec_int8(sutra_embed('a', 'all-MiniLM-L6-v2', '{\"dtype\": \"int8\"}'))), "
                  "vec_length(vec_bit(sutra_embed('a', 'all-MiniLM-L6-v2', '{\"dtype\": \"ubinary\"}')));")
         self.assertEqual(self.run_sql(codes, path), ["int8|384"])
+        bits = "vec_bit(sutra_embed('a', 'all-MiniLM-L6-v2', '{\"dtype\": \"ubinary\"}'))"
+        others = "vec_quantize_binary(sutra_embed('a'))"  # which begin at the other end of a byte: docs/SQL.md
+        self.assertEqual(self.run_sql(f"SELECT vec_distance_hamming({bits}, {bits}), vec_distance_hamming({bits}, {others}) > 0;", path),
+                         ["0.0|1"])
 
     def test_documentation(self):
         made, = blocks("sql")
