@@ -25,6 +25,7 @@ static __global__ __launch_bounds__(32 * WARPS) void attention_kernel(
     const __grid_constant__ SuCudaAttention attention)
 {
     extern __shared__ float shared[];
+    after_previous();
     uint2 tile = attention.tiles[blockIdx.x];
     uint32_t head = blockIdx.y, size = attention.head_size, pitch = size + 1;
     uint32_t begin = attention.cu_seqlens[tile.x], width = attention.num_heads * size;
@@ -91,11 +92,8 @@ static __global__ __launch_bounds__(32 * WARPS) void attention_kernel(
 cudaError_t su_cuda_attention_f32(const SuCudaAttention *attention, cudaStream_t stream)
 {
     size_t bytes = (QUERIES + 2 * KEYS) * ((size_t)attention->head_size + 1) * sizeof(float);
-    cudaError_t status = allow_shared(attention_kernel, bytes);
-    if (status != cudaSuccess) return status;
     dim3 grid(attention->num_tiles, attention->num_heads);
-    attention_kernel<<<grid, 32 * WARPS, bytes, stream>>>(*attention);
-    return cudaGetLastError();
+    return launch_kernel<attention_kernel>(grid, 32 * WARPS, bytes, stream, *attention);
 }
 
 uint32_t su_cuda_attention_rows(SuCudaType type) { return type == SU_CUDA_F32 ? QUERIES : 64; }

@@ -112,6 +112,7 @@ __launch_bounds__(THREADS) void attention_kernel(const __grid_constant__ SuCudaA
     using S = Shape<HEAD>;
     extern __shared__ __align__(128) unsigned char memory[];
     T *q_tile = reinterpret_cast<T *>(memory), *kv = q_tile + QUERIES * HEAD;
+    after_previous();
     uint2 tile = attention.tiles[blockIdx.x];
     uint32_t head = blockIdx.y, head_size = attention.head_size;
     uint32_t begin = attention.cu_seqlens[tile.x];
@@ -220,23 +221,20 @@ __launch_bounds__(THREADS) void attention_kernel(const __grid_constant__ SuCudaA
 }
 
 template <typename T, int HEAD, bool PLAIN>
-static cudaError_t launch(const SuCudaAttention &attention, cudaStream_t stream)
+static cudaError_t launch_tiles(const SuCudaAttention &attention, cudaStream_t stream)
 {
-    auto kernel = attention_kernel<T, HEAD, PLAIN>;
-    cudaError_t status = allow_shared(kernel, Shape<HEAD>::bytes);
-    if (status != cudaSuccess) return status;
     dim3 grid(attention.num_tiles, attention.num_heads);
-    kernel<<<grid, THREADS, Shape<HEAD>::bytes, stream>>>(attention);
-    return cudaGetLastError();
+    return launch_kernel<attention_kernel<T, HEAD, PLAIN>>(grid, THREADS, Shape<HEAD>::bytes,
+                                                           stream, attention);
 }
 
 template <typename T, bool PLAIN>
 static cudaError_t run(const SuCudaAttention &attention, cudaStream_t stream)
 {
-    if (attention.head_size <= 32) return launch<T, 32, PLAIN>(attention, stream);
-    if (attention.head_size <= 64) return launch<T, 64, PLAIN>(attention, stream);
-    if (attention.head_size <= 128) return launch<T, 128, PLAIN>(attention, stream);
-    return launch<T, 256, PLAIN>(attention, stream);
+    if (attention.head_size <= 32) return launch_tiles<T, 32, PLAIN>(attention, stream);
+    if (attention.head_size <= 64) return launch_tiles<T, 64, PLAIN>(attention, stream);
+    if (attention.head_size <= 128) return launch_tiles<T, 128, PLAIN>(attention, stream);
+    return launch_tiles<T, 256, PLAIN>(attention, stream);
 }
 
 template <typename T> static cudaError_t run(const SuCudaAttention &attention, cudaStream_t stream)

@@ -34,6 +34,7 @@ static __global__
     uint32_t first_row = blockIdx.y * BM, first_feature = blockIdx.x * BN;
     uint32_t m0 = threadIdx.x / (BN / TN) * TM, n0 = threadIdx.x % (BN / TN) * TN;
     float c[TM][TN] = {};
+    after_previous();
     for (uint32_t k0 = 0; k0 < gemm.in; k0 += BK) {
         copy_tile<BM, threads>(a, (const float *)gemm.a, first_row, gemm.rows, gemm.in, k0);
         copy_tile<BN, threads>(b, (const float *)gemm.weight, first_feature, gemm.out, gemm.in, k0);
@@ -68,18 +69,17 @@ static __global__
 }
 
 template <int BM, int BN, int TM, int TN>
-static cudaError_t launch(const SuCudaGemm &gemm, cudaStream_t stream)
+static cudaError_t launch_tiles(const SuCudaGemm &gemm, cudaStream_t stream)
 {
     dim3 grid((gemm.out + BN - 1) / BN, (gemm.rows + BM - 1) / BM);
-    gemm_kernel<BM, BN, TM, TN><<<grid, (BM / TM) * (BN / TN), 0, stream>>>(gemm);
-    return cudaGetLastError();
+    return launch_kernel<gemm_kernel<BM, BN, TM, TN>>(grid, (BM / TM) * (BN / TN), 0, stream, gemm);
 }
 
 cudaError_t su_cuda_gemm_f32(const SuCudaGemm *gemm, cudaStream_t stream)
 {
     uint64_t tiles = (uint64_t)((gemm->rows + 127) / 128) * ((gemm->out + 127) / 128);
-    if (tiles >= gemm->multiprocessors) return launch<128, 128, 8, 8>(*gemm, stream);
-    return launch<32, 32, 2, 4>(*gemm, stream);
+    if (tiles >= gemm->multiprocessors) return launch_tiles<128, 128, 8, 8>(*gemm, stream);
+    return launch_tiles<32, 32, 2, 4>(*gemm, stream);
 }
 
 cudaError_t su_cuda_gemm(const SuCudaGemm *gemm, cudaStream_t stream)

@@ -60,6 +60,7 @@ static __global__ __launch_bounds__(Tile<BM, BN, WM, WN>::threads) void gemm_ker
         }
         copies_commit();
     };
+    after_previous();
     for (uint32_t step = 0; step < STAGES - 1; step++) fetch(step);
     for (uint32_t step = 0; step < steps; step++) {
         copies_wait<STAGES - 2>();
@@ -77,15 +78,12 @@ static __global__ __launch_bounds__(Tile<BM, BN, WM, WN>::threads) void gemm_ker
 }
 
 template <typename T, int BM, int BN, int WM, int WN, uint32_t ACTIVATION>
-static cudaError_t launch(const SuCudaGemm &gemm, cudaStream_t stream)
+static cudaError_t launch_tiles(const SuCudaGemm &gemm, cudaStream_t stream)
 {
     using Shape = Tile<BM, BN, WM, WN>;
-    auto kernel = gemm_kernel<T, BM, BN, WM, WN, ACTIVATION>;
-    cudaError_t status = allow_shared(kernel, Shape::bytes);
-    if (status != cudaSuccess) return status;
     dim3 grid((gemm.out + BN - 1) / BN, (gemm.rows + BM - 1) / BM);
-    kernel<<<grid, Shape::threads, Shape::bytes, stream>>>(gemm);
-    return cudaGetLastError();
+    return launch_kernel<gemm_kernel<T, BM, BN, WM, WN, ACTIVATION>>(grid, Shape::threads,
+                                                                     Shape::bytes, stream, gemm);
 }
 
 static bool fills(const SuCudaGemm &gemm, uint32_t tile)
@@ -97,9 +95,9 @@ static bool fills(const SuCudaGemm &gemm, uint32_t tile)
 template <typename T, uint32_t ACTIVATION>
 static cudaError_t run(const SuCudaGemm &gemm, cudaStream_t stream)
 {
-    if (fills(gemm, 128)) return launch<T, 128, 128, 64, 64, ACTIVATION>(gemm, stream);
-    if (fills(gemm, 64)) return launch<T, 64, 64, 32, 32, ACTIVATION>(gemm, stream);
-    return launch<T, 32, 32, 16, 16, ACTIVATION>(gemm, stream);
+    if (fills(gemm, 128)) return launch_tiles<T, 128, 128, 64, 64, ACTIVATION>(gemm, stream);
+    if (fills(gemm, 64)) return launch_tiles<T, 64, 64, 32, 32, ACTIVATION>(gemm, stream);
+    return launch_tiles<T, 32, 32, 16, 16, ACTIVATION>(gemm, stream);
 }
 
 cudaError_t su_cuda_gemm_mma(const SuCudaGemm *gemm, cudaStream_t stream)

@@ -6,10 +6,9 @@
  *   slots [STAGES]   a step of k of both operands: full (copies have arrived) ─► empty (read) ─► …
  *   results [GROUPS] a group's tile on its way out: panels of 64 columns, swizzled */
 #include "cuda_gemm_tile.cuh"
+#include "cuda_tensor_map.h"
 #include "cuda_tma.cuh"
 #include "cuda_wgmma.cuh"
-
-#include <pthread.h>
 
 enum { BM = 128, BN = 128, STAGES = 5, GROUPS = 2, THREADS = 128 * (GROUPS + 1), PANEL = 64 };
 
@@ -192,6 +191,7 @@ static __global__ __launch_bounds__(THREADS,
         written_for_products();
     }
     __syncthreads();
+    after_previous();
     if (threadIdx.x < 128) {
         asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
         if (threadIdx.x == 0) fill(gemm, maps, slots, ring);
@@ -205,61 +205,26 @@ static __global__ __launch_bounds__(THREADS,
 
 /* ---- the host's side ---- */
 
-typedef CUresult (*Encode)(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *,
-                           const cuuint64_t *, const cuuint64_t *, const cuuint32_t *,
-                           const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle,
-                           CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
-
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static Encode encode; /* of the driver; NULL: it has none */
-
-static void look_up_encode()
-{
-    void *found = NULL;
-    cudaDriverEntryPointQueryResult result;
-    cudaError_t status = cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &found, 12000,
-                                                          cudaEnableDefault, &result);
-    (void)cudaGetLastError();
-    if (status == cudaSuccess && result == cudaDriverEntryPointSuccess) encode = (Encode)found;
-}
-
-static bool can_encode()
-{
-    pthread_once(&once, look_up_encode);
-    return encode != NULL;
-}
-
-/* Of a matrix [rows, columns], in boxes of `high` rows and 64 columns. */
-static bool map_matrix(CUtensorMap *map, SuCudaType type, const void *data, uint64_t rows,
+static bool map_panels(CUtensorMap *map, SuCudaType type, const void *data, uint64_t rows,
                        uint64_t columns, uint32_t high)
 {
-    cuuint64_t sizes[2] = {columns, rows}, strides[1] = {columns * 2};
-    cuuint32_t box[2] = {PANEL, high}, steps[2] = {1, 1};
-    return can_encode() &&
-           encode(map,
-                  type == SU_CUDA_F16 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16
-                                      : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
-                  2, (void *)data, sizes, strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
-                  CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-                  CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
+    SuCudaMatrix matrix = {type, data, rows, columns, columns, high, PANEL};
+    return su_cuda_map(&matrix, map);
 }
 
 template <typename T, uint32_t ACTIVATION>
-static cudaError_t launch(const SuCudaGemm &gemm, cudaStream_t stream)
+static cudaError_t launch_tiles(const SuCudaGemm &gemm, cudaStream_t stream)
 {
     Maps maps;
-    auto kernel = gemm_kernel<T, ACTIVATION>;
     uint32_t width = gemm.gated ? gemm.out / 2 : gemm.out;
-    if (!map_matrix(&maps.a, gemm.type, gemm.a, gemm.rows, gemm.in, BM) ||
-        !map_matrix(&maps.weight, gemm.type, gemm.weight, gemm.out, gemm.in, BN) ||
-        !map_matrix(&maps.c, gemm.type, gemm.c, gemm.rows, width, BM))
+    if (!map_panels(&maps.a, gemm.type, gemm.a, gemm.rows, gemm.in, BM) ||
+        !map_panels(&maps.weight, gemm.type, gemm.weight, gemm.out, gemm.in, BN) ||
+        !map_panels(&maps.c, gemm.type, gemm.c, gemm.rows, width, BM))
         return cudaErrorInvalidValue;
-    cudaError_t status = allow_shared(kernel, Shared::bytes);
-    if (status != cudaSuccess) return status;
     uint64_t tiles = (uint64_t)((gemm.rows + BM - 1) / BM) * ((gemm.out + BN - 1) / BN);
     uint32_t blocks = tiles < gemm.multiprocessors ? (uint32_t)tiles : gemm.multiprocessors;
-    kernel<<<blocks, THREADS, Shared::bytes, stream>>>(gemm, maps);
-    return cudaGetLastError();
+    return launch_kernel<gemm_kernel<T, ACTIVATION>>(blocks, THREADS, Shared::bytes, stream, gemm,
+                                                     maps);
 }
 
 /* Its start is worth it where there is a tile for each multiprocessor. A residual is read in pieces
@@ -271,12 +236,12 @@ bool su_cuda_gemm_takes_tma(const SuCudaGemm *gemm)
     bool plain = gemm->activation == SUTRA_ACT_NONE && !gemm->gated;
     bool gelu = gemm->activation == SUTRA_ACT_GELU_ERF && !gemm->gated && gemm->in >= 12 * GEMM_K;
     return gemm->wgmma && tiles >= gemm->multiprocessors && !gemm->residual && (plain || gelu) &&
-           can_encode();
+           su_cuda_can_map();
 }
 
 cudaError_t su_cuda_gemm_tma(const SuCudaGemm *gemm, cudaStream_t stream)
 {
     if (gemm->type == SU_CUDA_F16)
-        GEMM_ACTIVATION(*gemm, (launch<half, ACTIVATION>(*gemm, stream)));
-    GEMM_ACTIVATION(*gemm, (launch<__nv_bfloat16, ACTIVATION>(*gemm, stream)));
+        GEMM_ACTIVATION(*gemm, (launch_tiles<half, ACTIVATION>(*gemm, stream)));
+    GEMM_ACTIVATION(*gemm, (launch_tiles<__nv_bfloat16, ACTIVATION>(*gemm, stream)));
 }

@@ -3,14 +3,19 @@
 #include "cuda_gemm_tile.cuh"
 #include "cuda_wgmma.cuh"
 
-enum { STAGES = 3, ALIGNMENT = 1024 };
+enum { ALIGNMENT = 1024 };
 
+/* Few rows: what a tile takes is the time of its copies and of its barriers, so that more copies
+ * are under way and a stage has more steps. */
 template <int BM, int BN> struct Tile {
     static constexpr int threads = 128 * (BM / 64);
-    static constexpr int stage = (BM + BN) * GEMM_K; /* elements */
+    static constexpr int span = BM == 128 ? 1 : 2; /* steps of a stage */
+    static constexpr int stages = BN >= 64 ? 3 : 4;
+    static constexpr int step = (BM + BN) * GEMM_K; /* elements */
+    static constexpr int stage = span * step;
     static constexpr size_t sums = sizeof(float) * BM * SumRows<BN>::pitch;
     static constexpr size_t bytes =
-        (2 * STAGES * stage > sums ? 2 * STAGES * stage : sums) + ALIGNMENT;
+        (2 * stages * stage > sums ? 2 * stages * stage : sums) + ALIGNMENT;
 };
 
 template <typename T, int BM, int BN, uint32_t ACTIVATION>
@@ -28,29 +33,45 @@ __launch_bounds__(Tile<BM, BN>::threads,
     uint32_t first_row = blockIdx.y * BM, first_feature = blockIdx.x * BN;
     uint32_t steps = (gemm.in + GEMM_K - 1) / GEMM_K;
     float c[BN / 8][4] = {};
-    auto fetch = [&](uint32_t step) {
-        T *a = stages + step % STAGES * Shape::stage;
-        if (step < steps) {
-            copy_tile<T, BM, Shape::threads>(a, (const T *)gemm.a, first_row, gemm.rows, gemm.in,
-                                             step * GEMM_K);
-            copy_tile<T, BN, Shape::threads>(a + BM * GEMM_K, (const T *)gemm.weight, first_feature,
-                                             gemm.out, gemm.in, step * GEMM_K);
-        }
-        copies_commit();
+    auto tile_of = [&](uint32_t step) {
+        return stages + step / Shape::span % Shape::stages * Shape::stage +
+               step % Shape::span * Shape::step;
     };
-    for (uint32_t step = 0; step < STAGES - 1; step++) fetch(step);
-    for (uint32_t step = 0; step < steps; step++) {
-        copies_wait<STAGES - 2>();
+    auto fetch_rows = [&](uint32_t step) {
+        copy_tile<T, BM, Shape::threads>(tile_of(step), (const T *)gemm.a, first_row, gemm.rows,
+                                         gemm.in, step * GEMM_K);
+    };
+    auto fetch_weight = [&](uint32_t step) {
+        copy_tile<T, BN, Shape::threads>(tile_of(step) + BM * GEMM_K, (const T *)gemm.weight,
+                                         first_feature, gemm.out, gemm.in, step * GEMM_K);
+    };
+    constexpr uint32_t ahead = (Shape::stages - 1) * Shape::span; /* steps */
+    for (uint32_t step = 0; step < ahead && step < steps; step++) fetch_weight(step);
+    after_previous();
+    for (uint32_t step = 0; step < ahead; step++) {
+        if (step < steps) fetch_rows(step);
+        if (step % Shape::span == Shape::span - 1) copies_commit();
+    }
+    for (uint32_t step = 0; step < steps; step += Shape::span) {
+        copies_wait<Shape::stages - 2>();
         written_for_products();
         __syncthreads();
-        const T *tile = stages + step % STAGES * Shape::stage;
-        uint64_t a = tile_descriptor(tile + group * 64 * GEMM_K);
-        uint64_t b = tile_descriptor(tile + BM * GEMM_K);
         products_begin();
 #pragma unroll
-        for (int k = 0; k < GEMM_K / 16; k++) multiply_group<T, BN>(c, a + 2 * k, b + 2 * k);
+        for (uint32_t i = step; i < step + Shape::span; i++) {
+            if (i >= steps) break;
+            uint64_t a = tile_descriptor(tile_of(i) + group * 64 * GEMM_K);
+            uint64_t b = tile_descriptor(tile_of(i) + BM * GEMM_K);
+#pragma unroll
+            for (int k = 0; k < GEMM_K / 16; k++) multiply_group<T, BN>(c, a + 2 * k, b + 2 * k);
+        }
         products_commit();
-        fetch(step + STAGES - 1); /* where the products of the step before, which are done, were */
+        /* Where the products of the stage before, which are done, were. */
+        for (uint32_t i = step + ahead; i < step + ahead + Shape::span && i < steps; i++) {
+            fetch_rows(i);
+            fetch_weight(i);
+        }
+        copies_commit();
         products_wait<0>();
     }
     copies_wait<0>();
@@ -62,15 +83,12 @@ __launch_bounds__(Tile<BM, BN>::threads,
 }
 
 template <typename T, int BM, int BN, uint32_t ACTIVATION>
-static cudaError_t launch(const SuCudaGemm &gemm, cudaStream_t stream)
+static cudaError_t launch_tiles(const SuCudaGemm &gemm, cudaStream_t stream)
 {
     using Shape = Tile<BM, BN>;
-    auto kernel = gemm_kernel<T, BM, BN, ACTIVATION>;
-    cudaError_t status = allow_shared(kernel, Shape::bytes);
-    if (status != cudaSuccess) return status;
     dim3 grid((gemm.out + BN - 1) / BN, (gemm.rows + BM - 1) / BM);
-    kernel<<<grid, Shape::threads, Shape::bytes, stream>>>(gemm);
-    return cudaGetLastError();
+    return launch_kernel<gemm_kernel<T, BM, BN, ACTIVATION>>(grid, Shape::threads, Shape::bytes,
+                                                             stream, gemm);
 }
 
 static bool fills(const SuCudaGemm &gemm, uint32_t rows, uint32_t features)
@@ -83,9 +101,10 @@ static bool fills(const SuCudaGemm &gemm, uint32_t rows, uint32_t features)
 template <typename T, uint32_t ACTIVATION>
 static cudaError_t run(const SuCudaGemm &gemm, cudaStream_t stream)
 {
-    if (fills(gemm, 128, 128)) return launch<T, 128, 128, ACTIVATION>(gemm, stream);
-    if (fills(gemm, 64, 64)) return launch<T, 64, 64, ACTIVATION>(gemm, stream);
-    return launch<T, 64, 32, ACTIVATION>(gemm, stream);
+    if (fills(gemm, 128, 128)) return launch_tiles<T, 128, 128, ACTIVATION>(gemm, stream);
+    if (fills(gemm, 64, 64)) return launch_tiles<T, 64, 64, ACTIVATION>(gemm, stream);
+    if (fills(gemm, 64, 32)) return launch_tiles<T, 64, 32, ACTIVATION>(gemm, stream);
+    return launch_tiles<T, 64, 16, ACTIVATION>(gemm, stream);
 }
 
 cudaError_t su_cuda_gemm_wgmma(const SuCudaGemm *gemm, cudaStream_t stream)

@@ -3,6 +3,7 @@
 #define SU_CUDA_NUMBERS_CUH
 
 #include "cuda_kernels.h"
+#include "cuda_launch.cuh"
 #include "kernels/math_constants.h"
 
 #include <cuda_bf16.h>
@@ -114,13 +115,6 @@ template <bool EXACT> static __device__ inline float activate(uint32_t activatio
     default:
         return x;
     }
-}
-
-/* Raises the limit of a kernel's shared memory, once a kernel and device would do. */
-template <typename Kernel> static cudaError_t allow_shared(Kernel kernel, size_t bytes)
-{
-    if (bytes <= 48 * 1024) return cudaSuccess;
-    return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes);
 }
 
 #endif

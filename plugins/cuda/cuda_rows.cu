@@ -38,6 +38,7 @@ static __device__ void norm_row(float (*x)[8], uint32_t n, const float *gamma, c
 template <typename T, int STEPS> static __global__ void norm_kernel(SuCudaNorm norm)
 {
     uint32_t row = blockIdx.x * ROW_WARPS + threadIdx.x / 32, lane = threadIdx.x % 32, n = norm.n;
+    after_previous();
     if (row >= norm.rows) return;
     const T *from = (const T *)norm.x + (size_t)row * n;
     T *to = (T *)norm.y + (size_t)row * n;
@@ -65,6 +66,7 @@ template <typename T, int STEPS> static __global__ void embed_kernel(SuCudaEmbed
 {
     uint32_t token = blockIdx.x * ROW_WARPS + threadIdx.x / 32, lane = threadIdx.x % 32;
     uint32_t n = embed.n;
+    after_previous();
     if (token >= embed.tokens) return;
     uint32_t id = embed.token_ids[token], position = embed.positions[token];
     uint32_t type = embed.type_ids[token];
@@ -85,18 +87,15 @@ template <typename T, int STEPS> static __global__ void embed_kernel(SuCudaEmbed
 }
 
 /* The kernel of the fewest steps that hold a row of n. */
-#define LAUNCH_ROWS(KERNEL, T, ARGS, ROWS)                                                  \
-    do {                                                                                    \
-        dim3 grid(((ROWS) + ROW_WARPS - 1) / ROW_WARPS);                                    \
-        if ((ARGS).n <= 512)                                                                \
-            KERNEL<T, 2><<<grid, 32 * ROW_WARPS, 0, stream>>>(ARGS);                        \
-        else if ((ARGS).n <= 1024)                                                          \
-            KERNEL<T, 4><<<grid, 32 * ROW_WARPS, 0, stream>>>(ARGS);                        \
-        else if ((ARGS).n <= 2048)                                                          \
-            KERNEL<T, 8><<<grid, 32 * ROW_WARPS, 0, stream>>>(ARGS);                        \
-        else                                                                                \
-            KERNEL<T, SU_CUDA_MAX_HIDDEN / 256><<<grid, 32 * ROW_WARPS, 0, stream>>>(ARGS); \
-        return cudaGetLastError();                                                          \
+#define LAUNCH_ROWS(KERNEL, T, ARGS, ROWS)                                                        \
+    do {                                                                                          \
+        dim3 grid(((ROWS) + ROW_WARPS - 1) / ROW_WARPS);                                          \
+        constexpr uint32_t threads = 32 * ROW_WARPS;                                              \
+        if ((ARGS).n <= 512) return launch_kernel<KERNEL<T, 2>>(grid, threads, 0, stream, ARGS);  \
+        if ((ARGS).n <= 1024) return launch_kernel<KERNEL<T, 4>>(grid, threads, 0, stream, ARGS); \
+        if ((ARGS).n <= 2048) return launch_kernel<KERNEL<T, 8>>(grid, threads, 0, stream, ARGS); \
+        constexpr int most = SU_CUDA_MAX_HIDDEN / 256;                                            \
+        return launch_kernel<KERNEL<T, most>>(grid, threads, 0, stream, ARGS);                    \
     } while (0)
 
 #define OF_TYPE(TYPE, CALL)                  \
@@ -134,6 +133,7 @@ static __global__ void rotate_kernel(T *qkv, const float *turns, const uint32_t 
     uint32_t half = head_size / 2, pairs = 2 * num_heads * half; /* of a token: q, then k */
     uint64_t i = (uint64_t)blockIdx.x * ELEMENT_THREADS + threadIdx.x;
     uint32_t token = (uint32_t)(i / pairs), pair = (uint32_t)(i % pairs);
+    after_previous();
     if (token >= tokens) return;
     uint32_t head = pair / half, element = pair % half;
     T *x = qkv + (size_t)token * 3 * num_heads * head_size + (size_t)head * head_size + element;
@@ -150,9 +150,9 @@ cudaError_t su_cuda_rotate(SuCudaType type, void *qkv, const float *turns,
 {
     uint64_t pairs = (uint64_t)tokens * num_heads * head_size;
     uint32_t blocks = (uint32_t)((pairs + ELEMENT_THREADS - 1) / ELEMENT_THREADS);
-    OF_TYPE(type, (rotate_kernel<T><<<blocks, ELEMENT_THREADS, 0, stream>>>(
-                      (T *)qkv, turns, positions, tokens, num_heads, head_size)));
-    return cudaGetLastError();
+    OF_TYPE(type,
+            return launch_kernel<rotate_kernel<T>>(blocks, ELEMENT_THREADS, 0, stream, (T *)qkv,
+                                                   turns, positions, tokens, num_heads, head_size));
 }
 
 /* ---- pooling: a block a text and some elements, a thread an element, tokens in order ---- */
@@ -162,6 +162,7 @@ enum { POOL_THREADS = 128 };
 template <typename T> static __global__ void pool_kernel(SuCudaPool pool)
 {
     uint32_t seq = blockIdx.x, i = blockIdx.y * POOL_THREADS + threadIdx.x, n = pool.n;
+    after_previous();
     if (i >= n) return;
     uint32_t begin = pool.cu_seqlens[seq], tokens = pool.cu_seqlens[seq + 1] - begin;
     uint32_t first = pool.skipped[seq];
@@ -199,8 +200,7 @@ template <typename T> static __global__ void pool_kernel(SuCudaPool pool)
 cudaError_t su_cuda_pool(const SuCudaPool *pool, cudaStream_t stream)
 {
     dim3 grid(pool->seqs, (pool->n + POOL_THREADS - 1) / POOL_THREADS);
-    OF_TYPE(pool->type, (pool_kernel<T><<<grid, POOL_THREADS, 0, stream>>>(*pool)));
-    return cudaGetLastError();
+    OF_TYPE(pool->type, return launch_kernel<pool_kernel<T>>(grid, POOL_THREADS, 0, stream, *pool));
 }
 
 /* ---- output: a block a row ---- */
@@ -274,6 +274,7 @@ template <typename T> static __global__ void output_kernel(SuCudaOutput output, 
     uint32_t row = blockIdx.x, n = output.n, dim = output.dim;
     const T *x = (const T *)output.x + (size_t)row * n;
     uint8_t *out = (uint8_t *)output.out + row * row_bytes;
+    after_previous();
     if (threadIdx.x == 0) lost = 0;
     float scale = 1.0f, length = 0;
     if (output.normalize) {
@@ -304,9 +305,8 @@ template <typename T> static __global__ void output_kernel(SuCudaOutput output, 
 cudaError_t su_cuda_output(const SuCudaOutput *output, cudaStream_t stream)
 {
     size_t row_bytes = su_cuda_row_bytes((SutraDtype)output->dtype, output->dim);
-    OF_TYPE(output->type,
-            (output_kernel<T><<<output->rows, OUTPUT_THREADS, 0, stream>>>(*output, row_bytes)));
-    return cudaGetLastError();
+    OF_TYPE(output->type, return launch_kernel<output_kernel<T>>(output->rows, OUTPUT_THREADS, 0,
+                                                                 stream, *output, row_bytes));
 }
 
 /* ---- stored weights ---- */

@@ -36,6 +36,24 @@ static __device__ inline void written_for_products()
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
+static __device__ inline void multiply_16(half, float (*c)[4], uint64_t a, uint64_t b)
+{
+    asm volatile("wgmma.mma_async.sync.aligned.m64n16k16.f32.f16.f16 {"
+                 "%0, %1, %2, %3, %4, %5, %6, %7}, %8, %9, 1, 1, 1, 0, 0;"
+                 : "+f"(c[0][0]), "+f"(c[0][1]), "+f"(c[0][2]), "+f"(c[0][3]), "+f"(c[1][0]),
+                   "+f"(c[1][1]), "+f"(c[1][2]), "+f"(c[1][3])
+                 : "l"(a), "l"(b));
+}
+
+static __device__ inline void multiply_16(__nv_bfloat16, float (*c)[4], uint64_t a, uint64_t b)
+{
+    asm volatile("wgmma.mma_async.sync.aligned.m64n16k16.f32.bf16.bf16 {"
+                 "%0, %1, %2, %3, %4, %5, %6, %7}, %8, %9, 1, 1, 1, 0, 0;"
+                 : "+f"(c[0][0]), "+f"(c[0][1]), "+f"(c[0][2]), "+f"(c[0][3]), "+f"(c[1][0]),
+                   "+f"(c[1][1]), "+f"(c[1][2]), "+f"(c[1][3])
+                 : "l"(a), "l"(b));
+}
+
 static __device__ inline void multiply_32(half, float (*c)[4], uint64_t a, uint64_t b)
 {
     asm volatile("wgmma.mma_async.sync.aligned.m64n32k16.f32.f16.f16 {"
@@ -143,7 +161,8 @@ static __device__ inline void multiply_128(__nv_bfloat16, float (*c)[4], uint64_
 template <typename T, int N>
 static __device__ inline void multiply_group(float (*c)[4], uint64_t a, uint64_t b)
 {
-    static_assert(N == 32 || N == 64 || N == 128, "widths that are written out above");
+    static_assert(N == 16 || N == 32 || N == 64 || N == 128, "widths that are written out above");
+    if constexpr (N == 16) multiply_16(T(), c, a, b);
     if constexpr (N == 32) multiply_32(T(), c, a, b);
     if constexpr (N == 64) multiply_64(T(), c, a, b);
     if constexpr (N == 128) multiply_128(T(), c, a, b);
