@@ -106,6 +106,7 @@ void su_cuda_collect(uint32_t device)
 {
     SuCudaGarbage *garbage;
     while ((garbage = take_of(device))) {
+        su_cuda_graphs_free(garbage->graphs);
         if (garbage->stream) cudaStreamDestroy(garbage->stream);
         cudaFree(garbage->memory);
         cudaFreeHost(garbage->pinned[0]);

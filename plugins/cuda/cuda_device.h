@@ -2,7 +2,7 @@
 #ifndef SU_CUDA_DEVICE_H
 #define SU_CUDA_DEVICE_H
 
-#include "sutra_backend.h"
+#include "cuda_graph.h"
 
 #include <cuda_runtime.h>
 #include <stdbool.h>
@@ -33,6 +33,7 @@ SutraStatus su_cuda_device_use(uint32_t device, SuCudaDevice *facts, SutraError 
 /* What is to be freed: freeing waits for a device, which those who give back may not do. */
 typedef struct SuCudaGarbage {
     uint32_t device;
+    SuCudaGraphs *graphs;
     void *memory, *pinned[2];
     cudaStream_t stream;
     struct SuCudaGarbage *next;

@@ -109,9 +109,14 @@ typedef struct SuCudaOutput {
     uint32_t seqs;
     void *out;              /* [rows, row bytes] */
     uint8_t *numeric_error; /* [seqs], zero before */
+    uint32_t *done;         /* or NULL; of one row, in the host's memory: 1 once all is written */
 } SuCudaOutput;
 
 cudaError_t su_cuda_output(const SuCudaOutput *output, cudaStream_t stream);
+
+/* Words of 32 bits, multiples of four, from the host's pinned memory or the device's. */
+cudaError_t su_cuda_copy_words(const uint32_t *from, uint32_t *to, size_t words,
+                               cudaStream_t stream);
 
 /* A stored tensor [rows, columns] of `from` (SutraTensorType) to rows first + r step of `to`.
  * *not_finite is set to 1 where a finite number is none in the type of `to`. */

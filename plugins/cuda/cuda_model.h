@@ -19,7 +19,8 @@ typedef struct SuCudaModel {
  *   attention [tokens, widest of width and hidden], which is norm(x) too | ffn [tokens, ffn_size] |
  *   pooled [2][seqs, widest head] fp32 | input
  *
- * input and output are copied from and to pinned memory of the host. */
+ * input and output are copied from and to pinned memory of the host; of one short text the kernels
+ * themselves read and write it. */
 typedef struct SuCudaContext {
     SuCudaModel *model;
     uint32_t max_tokens, max_seqs;
@@ -30,6 +31,7 @@ typedef struct SuCudaContext {
     uint32_t *input, *host_input;
     unsigned char *host_output;
     size_t host_output_size; /* grows with the largest output that was asked for */
+    SuCudaGraphs *graphs;
     SuCudaGarbage *garbage;
 } SuCudaContext;
 

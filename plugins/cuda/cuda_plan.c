@@ -547,6 +547,7 @@ void su_cuda_input_fill(const SutraSpec *spec, const SutraBatch *batch, uint32_t
 {
     size_t tokens = batch->num_tokens;
     memcpy(words, batch->token_ids, tokens * 4);
+    memset(words + input->positions, 0, tokens * 4);
     fill_positions(spec, batch, words + input->positions);
     if (batch->type_ids)
         memcpy(words + input->type_ids, batch->type_ids, tokens * 4);

@@ -113,7 +113,8 @@ typedef struct SuCudaInput {
     uint32_t num_tiles;
 } SuCudaInput;
 
-/* Tiles of `rows` queries, none across two texts. */
+/* Tiles of `rows` queries, none across two texts. num_tokens may be more than the texts have: such
+ * tokens are in no tile and have position 0. */
 SuCudaInput su_cuda_input_layout(const SutraBatch *batch, uint32_t rows);
 void su_cuda_input_fill(const SutraSpec *spec, const SutraBatch *batch, uint32_t rows,
                         const SuCudaInput *input, uint32_t *words);

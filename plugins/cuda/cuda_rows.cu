@@ -293,13 +293,17 @@ template <typename T> static __global__ void output_kernel(SuCudaOutput output, 
     __syncthreads();
     if (!lost) {
         write_row(&output, x, scale, out);
-        return;
+    } else {
+        for (size_t i = threadIdx.x; i < row_bytes; i += OUTPUT_THREADS) out[i] = 0;
+        if (threadIdx.x == 0) {
+            uint32_t text = output.cu_seqlens ? text_of(output.cu_seqlens, output.seqs, row) : row;
+            output.numeric_error[text] = 1;
+        }
     }
-    for (size_t i = threadIdx.x; i < row_bytes; i += OUTPUT_THREADS) out[i] = 0;
-    if (threadIdx.x == 0) {
-        uint32_t text = output.cu_seqlens ? text_of(output.cu_seqlens, output.seqs, row) : row;
-        output.numeric_error[text] = 1;
-    }
+    if (!output.done) return;
+    __threadfence_system();
+    __syncthreads();
+    if (threadIdx.x == 0) *(volatile uint32_t *)output.done = 1;
 }
 
 cudaError_t su_cuda_output(const SuCudaOutput *output, cudaStream_t stream)
@@ -307,6 +311,24 @@ cudaError_t su_cuda_output(const SuCudaOutput *output, cudaStream_t stream)
     size_t row_bytes = su_cuda_row_bytes((SutraDtype)output->dtype, output->dim);
     OF_TYPE(output->type, return launch_kernel<output_kernel<T>>(output->rows, OUTPUT_THREADS, 0,
                                                                  stream, *output, row_bytes));
+}
+
+/* ---- input, four words a thread ---- */
+
+static __global__ void copy_kernel(const uint4 *from, uint4 *to, uint32_t count)
+{
+    uint32_t i = blockIdx.x * ELEMENT_THREADS + threadIdx.x;
+    after_previous();
+    if (i < count) to[i] = from[i];
+}
+
+cudaError_t su_cuda_copy_words(const uint32_t *from, uint32_t *to, size_t words,
+                               cudaStream_t stream)
+{
+    uint32_t count = (uint32_t)(words / 4);
+    return launch_kernel<copy_kernel>((count + ELEMENT_THREADS - 1) / ELEMENT_THREADS,
+                                      ELEMENT_THREADS, 0, stream, (const uint4 *)from, (uint4 *)to,
+                                      count);
 }
 
 /* ---- stored weights ---- */

@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 /* ---- memory ---- */
 
@@ -60,7 +63,8 @@ static SutraStatus allocate(SuCudaContext *context, SutraError *err)
     CUDA_TRY(err, device, what, cudaMalloc((void **)&context->memory, bytes));
     lay_out(context, context->memory);
     CUDA_TRY(err, device, "pinned memory",
-             cudaMallocHost((void **)&context->host_input, words * sizeof *context->host_input));
+             cudaMallocHost((void **)&context->host_input,
+                            (words + 4) * sizeof *context->host_input)); /* read by fours */
     CUDA_TRY(err, device, "a stream",
              cudaStreamCreateWithFlags(&context->stream, cudaStreamNonBlocking));
     return SUTRA_OK;
@@ -77,9 +81,11 @@ SutraStatus su_cuda_context_create(void *model, uint32_t max_tokens, uint32_t ma
     su_cuda_collect(owner->device);
     SuCudaContext *context = (SuCudaContext *)calloc(1, sizeof *context);
     SuCudaGarbage *garbage = (SuCudaGarbage *)calloc(1, sizeof *garbage);
-    if (!context || !garbage) {
+    SuCudaGraphs *graphs = (SuCudaGraphs *)calloc(1, sizeof *graphs);
+    if (!context || !garbage || !graphs) {
         free(context);
         free(garbage);
+        free(graphs);
         snprintf(err->message, sizeof err->message, "out of memory");
         return err->status = SUTRA_E_MEMORY;
     }
@@ -87,6 +93,7 @@ SutraStatus su_cuda_context_create(void *model, uint32_t max_tokens, uint32_t ma
     context->max_tokens = max_tokens;
     context->max_seqs = max_seqs;
     context->garbage = garbage;
+    context->graphs = graphs;
     status = allocate(context, err);
     if (status == SUTRA_OK) {
         *out = context;
@@ -107,6 +114,7 @@ void su_cuda_context_free(void *opaque)
     garbage->pinned[0] = context->host_input;
     garbage->pinned[1] = context->host_output;
     garbage->stream = context->stream;
+    garbage->graphs = context->graphs;
     su_cuda_leave(garbage);
     free(context);
 }
@@ -309,8 +317,8 @@ static const float *pool(Run *run)
     return run_heads(run);
 }
 
-/* Flags [seqs], then rows, in context->output. */
-static void write_output(Run *run)
+/* Flags [seqs], then rows, from `to` on. done: of SuCudaOutput. */
+static void write_output(Run *run, unsigned char *to, uint32_t *done)
 {
     const SutraBatch *batch = run->batch;
     SuCudaContext *context = run->context;
@@ -326,10 +334,89 @@ static void write_output(Run *run)
     output.ranges = batch->ranges ? (const float *)(context->input + run->input.ranges) : NULL;
     output.cu_seqlens = tokens ? context->input + run->input.cu_seqlens : NULL;
     output.seqs = batch->num_seqs;
-    output.numeric_error = context->output;
-    output.out = context->output + aligned(batch->num_seqs);
-    note(run, cudaMemsetAsync(context->output, 0, batch->num_seqs, context->stream));
+    output.numeric_error = to;
+    output.out = to + aligned(batch->num_seqs);
+    output.done = done;
     note(run, su_cuda_output(&output, context->stream));
+}
+
+static void run_layers(Run *run)
+{
+    const SuCudaPlan *plan = run->plan;
+    embed(run);
+    for (uint32_t i = 0; i < plan->spec.num_layers; i++) run_layer(run, &plan->layers[i]);
+    if (plan->final_norm.gamma != SU_CUDA_NONE)
+        norm(run, &plan->final_norm, run->context->x, run->context->x);
+}
+
+/* Any batch: input and output are copied. */
+static cudaError_t run_batch(Run *run, size_t bytes)
+{
+    SuCudaContext *context = run->context;
+    note(run, cudaMemcpyAsync(context->input, context->host_input,
+                              run->input.words * sizeof *context->input, cudaMemcpyHostToDevice,
+                              context->stream));
+    run_layers(run);
+    /* Where a layer's q, k and v were. */
+    note(run, cudaMemsetAsync(context->output, 0, run->batch->num_seqs, context->stream));
+    write_output(run, context->output, NULL);
+    note(run, cudaMemcpyAsync(context->host_output, context->output, bytes, cudaMemcpyDeviceToHost,
+                              context->stream));
+    note(run, cudaStreamSynchronize(context->stream));
+    return run->status;
+}
+
+/* Of one text, among its flags: its vector is there. */
+static uint32_t *done_of(const SuCudaContext *context)
+{
+    return (uint32_t *)(context->host_output + SU_CUDA_ALIGNMENT / 2);
+}
+
+static cudaError_t launch_single(void *argument)
+{
+    Run *run = (Run *)argument;
+    SuCudaContext *context = run->context;
+    note(run, su_cuda_copy_words(context->host_input, context->input,
+                                 (run->input.words + 3) / 4 * 4, context->stream));
+    run_layers(run);
+    write_output(run, context->host_output, done_of(context));
+    return run->status;
+}
+
+static inline void relax()
+{
+#if defined(__x86_64__)
+    _mm_pause();
+#endif
+}
+
+/* The device is asked itself now and then, since one that is lost will not write. */
+static cudaError_t wait_for_single(const SuCudaContext *context)
+{
+    enum { LOOKS = 1 << 12 };
+    const uint32_t *done = done_of(context);
+    for (uint32_t n = 1;; n++) {
+        if (__atomic_load_n(done, __ATOMIC_ACQUIRE)) return cudaSuccess;
+        relax();
+        if (n % LOOKS) continue;
+        cudaError_t status = cudaStreamQuery(context->stream);
+        if (status != cudaSuccess && status != cudaErrorNotReady) return status;
+    }
+}
+
+/* One short text: kernels read the host's memory and write there. */
+static cudaError_t run_single(Run *run)
+{
+    const SutraBatch *batch = run->batch;
+    SuCudaContext *context = run->context;
+    SuCudaGraphKey key = {context->host_output,     batch->num_tokens, run->input.num_tiles,
+                          (uint32_t)batch->dtype,   batch->dim,        batch->normalize,
+                          (uint32_t)batch->pooling, batch->raw_scores, batch->ranges != NULL};
+    context->host_output[0] = 0;
+    *done_of(context) = 0;
+    cudaError_t status =
+        su_cuda_graph_launch(context->graphs, &key, launch_single, run, context->stream);
+    return status == cudaSuccess ? wait_for_single(context) : status;
 }
 
 SutraStatus su_cuda_run(void *opaque, const SutraBatch *batch, SutraResultView *view,
@@ -339,6 +426,7 @@ SutraStatus su_cuda_run(void *opaque, const SutraBatch *batch, SutraResultView *
     const SuCudaModel *model = context->model;
     const SuCudaPlan *plan = &model->plan;
     uint32_t tile = su_cuda_attention_rows(plan->type);
+    SutraBatch padded;
     SutraStatus status =
         su_cuda_check_batch(plan, context->max_tokens, context->max_seqs, batch, err);
     if (status != SUTRA_OK) return status;
@@ -349,21 +437,12 @@ SutraStatus su_cuda_run(void *opaque, const SutraBatch *batch, SutraResultView *
     CUDA_TRY(err, model->device, "it can't be used", cudaSetDevice((int)model->device));
     status = make_room(context, bytes, err);
     if (status != SUTRA_OK) return status;
+    bool single = su_cuda_graph_takes(context->graphs, context->max_tokens, batch, &padded);
+    if (single) batch = &padded;
     Run run = {context, plan, batch, su_cuda_input_layout(batch, tile), cudaSuccess};
     su_cuda_input_fill(&plan->spec, batch, tile, &run.input, context->host_input);
-    note(&run, cudaMemcpyAsync(context->input, context->host_input,
-                               run.input.words * sizeof *context->input, cudaMemcpyHostToDevice,
-                               context->stream));
-    embed(&run);
-    for (uint32_t i = 0; i < plan->spec.num_layers; i++) run_layer(&run, &plan->layers[i]);
-    if (plan->final_norm.gamma != SU_CUDA_NONE)
-        norm(&run, &plan->final_norm, context->x, context->x);
-    write_output(&run);
-    note(&run, cudaMemcpyAsync(context->host_output, context->output, bytes, cudaMemcpyDeviceToHost,
-                               context->stream));
-    cudaError_t synchronized = cudaStreamSynchronize(context->stream);
-    note(&run, synchronized);
-    CUDA_TRY(err, model->device, "a run failed", run.status);
+    CUDA_TRY(err, model->device, "a run failed",
+             single ? run_single(&run) : run_batch(&run, bytes));
     for (uint32_t i = 0; i < batch->num_seqs; i++)
         if (context->host_output[i]) batch->numeric_error[i] = 1;
     view->output = batch->output;
