@@ -2,6 +2,7 @@
 
 #include "backend/backend_call.h"
 #include "backend/device_facts.h"
+#include "base/cpu_relax.h"
 #include "base/deadline.h"
 #include "base/status.h"
 #include "base/thread_cores.h"
@@ -13,7 +14,13 @@ enum {
     PREFERRED_TOKENS = 256, /* of a backend that does not say */
     MOST_PREFERRED = 65536,
     IN_FLIGHT = 2,
-    MOST_IN_FLIGHT = 64
+    MOST_IN_FLIGHT = 64,
+    /* A run of so few tokens may take no longer than to put a thread to sleep and wake it: around
+     * one, a lane and who waits for it look out for each other first. Not on the processor, which
+     * has better to do. */
+    BRIEF_TOKENS = 512,
+    LANE_LOOKS_US = 50,
+    CALLER_LOOKS_US = 500
 };
 
 struct SuLaneContext {
@@ -197,15 +204,37 @@ static void come_back(SuLane *lane)
     pthread_cond_signal(&device->shared->attention);
 }
 
+static bool is_brief(const SuLane *lane)
+{
+    return lane->batch.num_seqs > 0 && lane->batch.num_tokens <= BRIEF_TOKENS &&
+           !lane->device->info.one_run_a_core;
+}
+
+/* Until a count of tasks changes, or for so long. The lock is given up meanwhile. */
+static void look_out(SuLane *lane, _Atomic uint32_t *tasks, uint32_t microseconds)
+{
+    uint32_t seen = atomic_load_explicit(tasks, memory_order_relaxed);
+    pthread_mutex_unlock(&lane->device->shared->lock);
+    uint64_t until = su_clock_ns() + microseconds * UINT64_C(1000);
+    do {
+        for (int i = 0; i < 16; i++) su_cpu_relax();
+    } while (atomic_load_explicit(tasks, memory_order_relaxed) == seen && su_clock_ns() < until);
+    pthread_mutex_lock(&lane->device->shared->lock);
+}
+
 static void *serve(void *arg)
 {
     SuLane *lane = arg;
     SuDeviceShared *shared = lane->device->shared;
+    bool brief = false;
     pthread_mutex_lock(&shared->lock);
     for (;;) {
+        if (brief && lane->state != SU_LANE_RUNNING && !lane->stop)
+            look_out(lane, &lane->begun, LANE_LOOKS_US);
         while (lane->state != SU_LANE_RUNNING && !lane->stop)
             pthread_cond_wait(&lane->wake, &shared->lock);
         if (lane->state != SU_LANE_RUNNING) break;
+        brief = is_brief(lane);
         pthread_mutex_unlock(&shared->lock);
         SutraStatus status = perform(lane);
         pthread_mutex_lock(&shared->lock);
@@ -217,6 +246,7 @@ static void *serve(void *arg)
         }
         lane->status = status;
         lane->state = SU_LANE_TAKEN;
+        atomic_fetch_add_explicit(&lane->ended, 1, memory_order_relaxed);
         pthread_cond_signal(&lane->done);
         if (lane->prepares) pthread_cond_broadcast(&shared->changed);
         if (lane->kept) pthread_cond_signal(&shared->attention);
@@ -420,6 +450,7 @@ SutraStatus su_lane_set_load(SuLane *lane, const SuDeviceModel *model, SutraOutp
 static void start(SuLane *lane)
 {
     lane->state = SU_LANE_RUNNING;
+    atomic_fetch_add_explicit(&lane->begun, 1, memory_order_relaxed);
     pthread_cond_signal(&lane->wake);
 }
 
@@ -448,6 +479,8 @@ bool su_lane_wait(SuLane *lane, uint64_t deadline_ns)
 {
     SuDevice *device = lane->device;
     const struct timespec until = su_deadline_at(deadline_ns);
+    if (is_brief(lane) && lane->state == SU_LANE_RUNNING)
+        look_out(lane, &lane->ended, CALLER_LOOKS_US);
     while (lane->state == SU_LANE_RUNNING && su_clock_ns() < deadline_ns)
         su_deadline_wait(&lane->done, &device->shared->lock, &until);
     if (lane->state == SU_LANE_TAKEN) return true;

@@ -19,6 +19,7 @@
 #include "base/memory.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* A model as devices see it. Its functions may be called from any thread. */
 typedef struct SuDeviceModel {
@@ -64,6 +65,7 @@ typedef struct SuLane {
     SuDevice *device;
     pthread_t thread;
     pthread_cond_t wake, done;
+    _Atomic uint32_t begun, ended; /* tasks, to be looked at without the lock before one sleeps */
     SuLaneState state;
     bool started, stop, prepares; /* prepares: taken to make a model ready, by who waits for it */
     bool kept;                    /* taken by the keeper, with a reference to `own` */
