@@ -217,7 +217,7 @@ static void look_out(SuLane *lane, _Atomic uint32_t *tasks, uint32_t microsecond
     pthread_mutex_unlock(&lane->device->shared->lock);
     uint64_t until = su_clock_ns() + microseconds * UINT64_C(1000);
     do {
-        for (int i = 0; i < 16; i++) su_cpu_relax();
+        for (int i = 0; i < 4; i++) su_cpu_relax();
     } while (atomic_load_explicit(tasks, memory_order_relaxed) == seen && su_clock_ns() < until);
     pthread_mutex_lock(&lane->device->shared->lock);
 }
