@@ -33,7 +33,7 @@ SutraStatus su_cuda_device_use(uint32_t device, SuCudaDevice *facts, SutraError 
 /* What is to be freed: freeing waits for a device, which those who give back may not do. */
 typedef struct SuCudaGarbage {
     uint32_t device;
-    SuCudaGraphs *graphs;
+    SuCudaGraphTable *graphs;
     void *memory, *pinned[2];
     cudaStream_t stream;
     struct SuCudaGarbage *next;

@@ -1,76 +1,42 @@
 #include "cuda_graph.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-bool su_cuda_graph_takes(SuCudaGraphs *graphs, uint32_t max_tokens, const SutraBatch *batch,
-                         SutraBatch *padded)
-{
-    uint32_t tokens = batch->num_tokens;
-    uint32_t rows = (tokens + SU_CUDA_GRAPH_STEP - 1) / SU_CUDA_GRAPH_STEP * SU_CUDA_GRAPH_STEP;
-    if (batch->num_seqs != 1 || batch->output == SUTRA_OUT_TOKENS || rows > max_tokens ||
-        rows > SU_CUDA_GRAPH_TOKENS)
-        return false;
-    memset(graphs->token_ids, 0, rows * sizeof *graphs->token_ids);
-    memset(graphs->type_ids, 0, rows * sizeof *graphs->type_ids);
-    memcpy(graphs->token_ids, batch->token_ids, tokens * sizeof *graphs->token_ids);
-    if (batch->type_ids)
-        memcpy(graphs->type_ids, batch->type_ids, tokens * sizeof *graphs->type_ids);
-    *padded = *batch;
-    padded->num_tokens = rows;
-    padded->token_ids = graphs->token_ids;
-    padded->type_ids = graphs->type_ids;
-    return true;
-}
-
-/* The place of a key, or the one that was used least, which is emptied. */
-static SuCudaGraph *find(SuCudaGraphs *graphs, const SuCudaGraphKey *key)
-{
-    SuCudaGraph *oldest = &graphs->graphs[0];
-    for (SuCudaGraph &graph : graphs->graphs) {
-        if (graph.used && memcmp(&graph.key, key, sizeof *key) == 0) return &graph;
-        if (graph.used < oldest->used) oldest = &graph;
-    }
-    if (oldest->graph) cudaGraphExecDestroy(oldest->graph);
-    memset(oldest, 0, sizeof *oldest);
-    memcpy(&oldest->key, key, sizeof *key);
-    return oldest;
-}
-
-/* *made stays NULL where the driver can't; what fails is then seen by the launches themselves. */
-static void record(cudaError_t (*launch)(void *), void *argument, cudaStream_t stream,
-                   cudaGraphExec_t *made)
+/* NULL where the driver makes none; what fails then is seen by the launches themselves. */
+static cudaGraphExec_t record(cudaError_t (*launch)(void *), void *argument, cudaStream_t stream)
 {
     cudaGraph_t recorded = NULL;
+    cudaGraphExec_t made = NULL;
     if (cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal) == cudaSuccess) {
         cudaError_t launched = launch(argument);
         cudaError_t ended = cudaStreamEndCapture(stream, &recorded);
         if (launched != cudaSuccess || ended != cudaSuccess ||
-            cudaGraphInstantiate(made, recorded, 0) != cudaSuccess)
-            *made = NULL;
+            cudaGraphInstantiate(&made, recorded, 0) != cudaSuccess)
+            made = NULL;
     }
     if (recorded) cudaGraphDestroy(recorded);
     (void)cudaGetLastError(); /* a launch to come would be blamed for it */
+    return made;
 }
 
-cudaError_t su_cuda_graph_launch(SuCudaGraphs *graphs, const SuCudaGraphKey *key,
+cudaError_t su_cuda_graph_launch(SuCudaGraphTable *graphs, const SuCudaGraphKey *key,
                                  cudaError_t (*launch)(void *argument), void *argument,
                                  cudaStream_t stream)
 {
-    SuCudaGraph *graph = find(graphs, key);
-    bool again = graph->used != 0;
-    graph->used = ++graphs->turn;
-    if (again && !graph->graph && !graph->refused) {
-        record(launch, argument, stream, &graph->graph);
-        graph->refused = !graph->graph;
+    void *displaced = NULL;
+    SuCudaGraphEntry *entry = su_cuda_graph_entry(graphs, key, &displaced);
+    if (displaced) cudaGraphExecDestroy((cudaGraphExec_t)displaced);
+    if (entry->again && !entry->graph && !entry->refused) {
+        entry->graph = record(launch, argument, stream);
+        entry->refused = !entry->graph;
     }
-    return graph->graph ? cudaGraphLaunch(graph->graph, stream) : launch(argument);
+    return entry->graph ? cudaGraphLaunch((cudaGraphExec_t)entry->graph, stream) : launch(argument);
 }
 
-void su_cuda_graphs_free(SuCudaGraphs *graphs)
+void su_cuda_graphs_free(SuCudaGraphTable *graphs)
 {
     if (!graphs) return;
-    for (SuCudaGraph &graph : graphs->graphs)
-        if (graph.graph) cudaGraphExecDestroy(graph.graph);
+    for (SuCudaGraphEntry &entry : graphs->entries)
+        if (entry.graph) cudaGraphExecDestroy((cudaGraphExec_t)entry.graph);
     free(graphs);
 }

@@ -64,6 +64,11 @@ typedef struct SuCudaEmbed {
     float eps;
     void *x;
     uint32_t tokens, n;
+    /* Words that are copied besides, for the kernels that follow: where the ids are the host's, all
+     * of the batch. A multiple of four; 0: none. */
+    const uint32_t *words_from;
+    uint32_t *words_to;
+    uint32_t words;
 } SuCudaEmbed;
 
 cudaError_t su_cuda_embed(const SuCudaEmbed *embed, cudaStream_t stream);
@@ -113,10 +118,9 @@ typedef struct SuCudaOutput {
 } SuCudaOutput;
 
 cudaError_t su_cuda_output(const SuCudaOutput *output, cudaStream_t stream);
-
-/* Words of 32 bits, multiples of four, from the host's pinned memory or the device's. */
-cudaError_t su_cuda_copy_words(const uint32_t *from, uint32_t *to, size_t words,
-                               cudaStream_t stream);
+/* su_cuda_pool and su_cuda_output, which reads what that gives, in one; for few texts. */
+cudaError_t su_cuda_pool_output(const SuCudaPool *pool, const SuCudaOutput *output,
+                                cudaStream_t stream);
 
 /* A stored tensor [rows, columns] of `from` (SutraTensorType) to rows first + r step of `to`.
  * *not_finite is set to 1 where a finite number is none in the type of `to`. */

@@ -31,7 +31,8 @@ typedef struct SuCudaContext {
     uint32_t *input, *host_input;
     unsigned char *host_output;
     size_t host_output_size; /* grows with the largest output that was asked for */
-    SuCudaGraphs *graphs;
+    SuCudaGraphTable *graphs;
+    SuCudaPadding padding;
     SuCudaGarbage *garbage;
 } SuCudaContext;
 

@@ -67,6 +67,9 @@ template <typename T, int STEPS> static __global__ void embed_kernel(SuCudaEmbed
     uint32_t token = blockIdx.x * ROW_WARPS + threadIdx.x / 32, lane = threadIdx.x % 32;
     uint32_t n = embed.n;
     after_previous();
+    for (uint32_t i = blockIdx.x * blockDim.x + threadIdx.x; i < embed.words / 4;
+         i += gridDim.x * blockDim.x)
+        ((uint4 *)embed.words_to)[i] = ((const uint4 *)embed.words_from)[i];
     if (token >= embed.tokens) return;
     uint32_t id = embed.token_ids[token], position = embed.positions[token];
     uint32_t type = embed.type_ids[token];
@@ -159,12 +162,10 @@ cudaError_t su_cuda_rotate(SuCudaType type, void *qkv, const float *turns,
 
 enum { POOL_THREADS = 128 };
 
-template <typename T> static __global__ void pool_kernel(SuCudaPool pool)
+template <typename T>
+static __device__ float pooled_element(const SuCudaPool &pool, uint32_t seq, uint32_t i)
 {
-    uint32_t seq = blockIdx.x, i = blockIdx.y * POOL_THREADS + threadIdx.x, n = pool.n;
-    after_previous();
-    if (i >= n) return;
-    uint32_t begin = pool.cu_seqlens[seq], tokens = pool.cu_seqlens[seq + 1] - begin;
+    uint32_t n = pool.n, begin = pool.cu_seqlens[seq], tokens = pool.cu_seqlens[seq + 1] - begin;
     uint32_t first = pool.skipped[seq];
     const T *x = (const T *)pool.x + (size_t)begin * n + i;
     float result = 0, weights = 0;
@@ -173,28 +174,31 @@ template <typename T> static __global__ void pool_kernel(SuCudaPool pool)
     case SUTRA_POOL_MEAN_SQRT:
         for (uint32_t t = first; t < tokens; t++) result += to_float(x[(size_t)t * n]);
         weights = (float)(tokens - first);
-        result /= pool.pooling == SUTRA_POOL_MEAN ? weights : sqrtf(weights);
-        break;
+        return result / (pool.pooling == SUTRA_POOL_MEAN ? weights : sqrtf(weights));
     case SUTRA_POOL_WEIGHTED_MEAN:
         for (uint32_t t = first; t < tokens; t++)
             result = fmaf((float)(t + 1), to_float(x[(size_t)t * n]), result);
         weights = (float)(0.5 * ((double)tokens * (tokens + 1.0) - (double)first * (first + 1.0)));
-        result /= weights;
-        break;
+        return result / weights;
     case SUTRA_POOL_MAX:
         result = to_float(x[(size_t)first * n]);
         for (uint32_t t = first + 1; t < tokens; t++) {
             float other = to_float(x[(size_t)t * n]);
             if (!(result >= other) && !isnan(result)) result = other;
         }
-        break;
+        return result;
     case SUTRA_POOL_LAST:
-        result = to_float(x[(size_t)(tokens - 1) * n]);
-        break;
+        return to_float(x[(size_t)(tokens - 1) * n]);
     default:
-        result = to_float(x[(size_t)first * n]);
+        return to_float(x[(size_t)first * n]);
     }
-    pool.pooled[(size_t)seq * n + i] = result;
+}
+
+template <typename T> static __global__ void pool_kernel(SuCudaPool pool)
+{
+    uint32_t seq = blockIdx.x, i = blockIdx.y * POOL_THREADS + threadIdx.x;
+    after_previous();
+    if (i < pool.n) pool.pooled[(size_t)seq * pool.n + i] = pooled_element<T>(pool, seq, i);
 }
 
 cudaError_t su_cuda_pool(const SuCudaPool *pool, cudaStream_t stream)
@@ -203,15 +207,21 @@ cudaError_t su_cuda_pool(const SuCudaPool *pool, cudaStream_t stream)
     OF_TYPE(pool->type, return launch_kernel<pool_kernel<T>>(grid, POOL_THREADS, 0, stream, *pool));
 }
 
-/* ---- output: a block a row ---- */
+/* ---- output: a block a row, of which OUTPUT_THREADS work; others only wait ---- */
 
 enum { OUTPUT_THREADS = 128 };
+
+/* A thread's first element; of one that does not work, behind all. */
+static __device__ inline uint32_t first_element()
+{
+    return threadIdx.x < OUTPUT_THREADS ? threadIdx.x : UINT32_MAX / 2;
+}
 
 /* Of the block, in one order. */
 static __device__ float sum_of_block(float x, float *shared)
 {
     x = sum_of_warp(x);
-    if (threadIdx.x % 32 == 0) shared[threadIdx.x / 32] = x;
+    if (threadIdx.x % 32 == 0 && threadIdx.x < OUTPUT_THREADS) shared[threadIdx.x / 32] = x;
     __syncthreads();
     float sum = 0;
     for (int i = 0; i < OUTPUT_THREADS / 32; i++) sum += shared[i];
@@ -250,7 +260,7 @@ static __device__ void write_row(const SuCudaOutput *output, const T *x, float s
 {
     uint32_t dim = output->dim;
     bool bits = output->dtype == SUTRA_BINARY || output->dtype == SUTRA_UBINARY;
-    for (uint32_t i = threadIdx.x; !bits && i < dim; i += OUTPUT_THREADS) {
+    for (uint32_t i = first_element(); !bits && i < dim; i += OUTPUT_THREADS) {
         float value = to_float(x[i]) * scale;
         if (output->dtype == SUTRA_F32)
             ((float *)row)[i] = value;
@@ -259,7 +269,7 @@ static __device__ void write_row(const SuCudaOutput *output, const T *x, float s
         else
             ((uint8_t *)row)[i] = code_of(output, i, value);
     }
-    for (uint32_t i = threadIdx.x; bits && i < (dim + 7) / 8; i += OUTPUT_THREADS) {
+    for (uint32_t i = first_element(); bits && i < (dim + 7) / 8; i += OUTPUT_THREADS) {
         unsigned byte = 0;
         for (uint32_t e = 8 * i; e < 8 * i + 8 && e < dim; e++)
             if (to_float(x[e]) * scale > 0) byte |= 0x80u >> (e - 8 * i);
@@ -267,34 +277,33 @@ static __device__ void write_row(const SuCudaOutput *output, const T *x, float s
     }
 }
 
-template <typename T> static __global__ void output_kernel(SuCudaOutput output, size_t row_bytes)
+template <typename T>
+static __device__ void put_row(const SuCudaOutput &output, const T *x, size_t row_bytes)
 {
     __shared__ float sums[OUTPUT_THREADS / 32];
     __shared__ int lost;
-    uint32_t row = blockIdx.x, n = output.n, dim = output.dim;
-    const T *x = (const T *)output.x + (size_t)row * n;
+    uint32_t row = blockIdx.x, dim = output.dim;
     uint8_t *out = (uint8_t *)output.out + row * row_bytes;
-    after_previous();
     if (threadIdx.x == 0) lost = 0;
     float scale = 1.0f, length = 0;
     if (output.normalize) {
-        uint32_t whole = output.normalize == SUTRA_BATCH_NORMALIZE_WHOLE ? n : dim;
+        uint32_t whole = output.normalize == SUTRA_BATCH_NORMALIZE_WHOLE ? output.n : dim;
         float squares = 0;
-        for (uint32_t i = threadIdx.x; i < whole; i += OUTPUT_THREADS)
+        for (uint32_t i = first_element(); i < whole; i += OUTPUT_THREADS)
             squares = fmaf(to_float(x[i]), to_float(x[i]), squares);
         length = sqrtf(sum_of_block(squares, sums));
         scale = 1.0f / (length > 1e-12f ? length : 1e-12f);
     }
     __syncthreads();
     bool finite = isfinite(length);
-    for (uint32_t i = threadIdx.x; i < dim; i += OUTPUT_THREADS)
+    for (uint32_t i = first_element(); i < dim; i += OUTPUT_THREADS)
         finite = finite && isfinite(to_float(x[i]) * scale);
     if (!finite) lost = 1;
     __syncthreads();
     if (!lost) {
         write_row(&output, x, scale, out);
     } else {
-        for (size_t i = threadIdx.x; i < row_bytes; i += OUTPUT_THREADS) out[i] = 0;
+        for (size_t i = first_element(); i < row_bytes; i += OUTPUT_THREADS) out[i] = 0;
         if (threadIdx.x == 0) {
             uint32_t text = output.cu_seqlens ? text_of(output.cu_seqlens, output.seqs, row) : row;
             output.numeric_error[text] = 1;
@@ -306,6 +315,24 @@ template <typename T> static __global__ void output_kernel(SuCudaOutput output, 
     if (threadIdx.x == 0) *(volatile uint32_t *)output.done = 1;
 }
 
+template <typename T> static __global__ void output_kernel(SuCudaOutput output, size_t row_bytes)
+{
+    after_previous();
+    put_row(output, (const T *)output.x + (size_t)blockIdx.x * output.n, row_bytes);
+}
+
+/* A thread an element in pooling. */
+template <typename T>
+static __global__ void pool_output_kernel(SuCudaPool pool, SuCudaOutput output, size_t row_bytes)
+{
+    extern __shared__ float pooled[]; /* [n] */
+    after_previous();
+    for (uint32_t i = threadIdx.x; i < pool.n; i += blockDim.x)
+        pooled[i] = pooled_element<T>(pool, blockIdx.x, i);
+    __syncthreads();
+    put_row(output, (const float *)pooled, row_bytes);
+}
+
 cudaError_t su_cuda_output(const SuCudaOutput *output, cudaStream_t stream)
 {
     size_t row_bytes = su_cuda_row_bytes((SutraDtype)output->dtype, output->dim);
@@ -313,22 +340,14 @@ cudaError_t su_cuda_output(const SuCudaOutput *output, cudaStream_t stream)
                                                                  stream, *output, row_bytes));
 }
 
-/* ---- input, four words a thread ---- */
-
-static __global__ void copy_kernel(const uint4 *from, uint4 *to, uint32_t count)
+cudaError_t su_cuda_pool_output(const SuCudaPool *pool, const SuCudaOutput *output,
+                                cudaStream_t stream)
 {
-    uint32_t i = blockIdx.x * ELEMENT_THREADS + threadIdx.x;
-    after_previous();
-    if (i < count) to[i] = from[i];
-}
-
-cudaError_t su_cuda_copy_words(const uint32_t *from, uint32_t *to, size_t words,
-                               cudaStream_t stream)
-{
-    uint32_t count = (uint32_t)(words / 4);
-    return launch_kernel<copy_kernel>((count + ELEMENT_THREADS - 1) / ELEMENT_THREADS,
-                                      ELEMENT_THREADS, 0, stream, (const uint4 *)from, (uint4 *)to,
-                                      count);
+    size_t row_bytes = su_cuda_row_bytes((SutraDtype)output->dtype, output->dim);
+    size_t shared = pool->n * sizeof(float);
+    uint32_t threads = pool->n <= 512 ? 512 : 1024;
+    OF_TYPE(pool->type, return launch_kernel<pool_output_kernel<T>>(
+                            pool->seqs, threads, shared, stream, *pool, *output, row_bytes));
 }
 
 /* ---- stored weights ---- */

@@ -81,7 +81,7 @@ SutraStatus su_cuda_context_create(void *model, uint32_t max_tokens, uint32_t ma
     su_cuda_collect(owner->device);
     SuCudaContext *context = (SuCudaContext *)calloc(1, sizeof *context);
     SuCudaGarbage *garbage = (SuCudaGarbage *)calloc(1, sizeof *garbage);
-    SuCudaGraphs *graphs = (SuCudaGraphs *)calloc(1, sizeof *graphs);
+    SuCudaGraphTable *graphs = (SuCudaGraphTable *)calloc(1, sizeof *graphs);
     if (!context || !garbage || !graphs) {
         free(context);
         free(garbage);
@@ -141,6 +141,7 @@ typedef struct Run {
     const SuCudaPlan *plan;
     const SutraBatch *batch;
     SuCudaInput input;
+    bool single; /* cuda_single.h; its first kernel and its last work in the host's memory */
     cudaError_t status;
 } Run;
 
@@ -162,7 +163,7 @@ static void note(Run *run, cudaError_t status)
 static void embed(Run *run)
 {
     const SuCudaPlan *plan = run->plan;
-    const uint32_t *input = run->context->input;
+    const uint32_t *input = run->single ? run->context->host_input : run->context->input;
     SuCudaEmbed embed = {};
     embed.type = plan->type;
     embed.token = weight_at(run, plan->token);
@@ -177,6 +178,11 @@ static void embed(Run *run)
     embed.x = run->context->x;
     embed.tokens = run->batch->num_tokens;
     embed.n = plan->spec.hidden_size;
+    if (run->single) {
+        embed.words_from = run->context->host_input;
+        embed.words_to = run->context->input;
+        embed.words = (uint32_t)((run->input.words + 3) / 4 * 4);
+    }
     note(run, su_cuda_embed(&embed, run->context->stream));
 }
 
@@ -302,7 +308,7 @@ static const float *run_heads(Run *run)
     return x;
 }
 
-static const float *pool(Run *run)
+static SuCudaPool pool_of(const Run *run)
 {
     SuCudaPool pool = {};
     pool.type = run->plan->type;
@@ -313,19 +319,25 @@ static const float *pool(Run *run)
     pool.pooled = run->context->pooled[0];
     pool.seqs = run->batch->num_seqs;
     pool.n = run->plan->spec.hidden_size;
-    note(run, su_cuda_pool(&pool, run->context->stream));
-    return run_heads(run);
+    return pool;
 }
 
-/* Flags [seqs], then rows, from `to` on. done: of SuCudaOutput. */
-static void write_output(Run *run, unsigned char *to, uint32_t *done)
+/* Of one short text, among its flags: its vector is there. */
+static uint32_t *done_of(const SuCudaContext *context)
+{
+    return (uint32_t *)(context->host_output + SU_CUDA_ALIGNMENT / 2);
+}
+
+/* Flags [seqs], then rows: in context->output, or the host's. */
+static void write_output(Run *run)
 {
     const SutraBatch *batch = run->batch;
     SuCudaContext *context = run->context;
+    unsigned char *to = run->single ? context->host_output : context->output;
     bool tokens = batch->output == SUTRA_OUT_TOKENS;
+    SuCudaPool pool = pool_of(run);
     SuCudaOutput output = {};
     output.type = tokens ? run->plan->type : SU_CUDA_F32;
-    output.x = tokens ? (const void *)context->x : pool(run);
     output.rows = tokens ? batch->num_tokens : batch->num_seqs;
     output.n = tokens ? run->plan->spec.hidden_size : run->plan->pooled_size;
     output.dim = batch->dim;
@@ -336,7 +348,13 @@ static void write_output(Run *run, unsigned char *to, uint32_t *done)
     output.seqs = batch->num_seqs;
     output.numeric_error = to;
     output.out = to + aligned(batch->num_seqs);
-    output.done = done;
+    output.done = run->single ? done_of(context) : NULL;
+    if (run->single && run->plan->num_heads_out == 0) {
+        note(run, su_cuda_pool_output(&pool, &output, context->stream));
+        return;
+    }
+    if (!tokens) note(run, su_cuda_pool(&pool, context->stream));
+    output.x = tokens ? (const void *)context->x : run_heads(run);
     note(run, su_cuda_output(&output, context->stream));
 }
 
@@ -359,27 +377,18 @@ static cudaError_t run_batch(Run *run, size_t bytes)
     run_layers(run);
     /* Where a layer's q, k and v were. */
     note(run, cudaMemsetAsync(context->output, 0, run->batch->num_seqs, context->stream));
-    write_output(run, context->output, NULL);
+    write_output(run);
     note(run, cudaMemcpyAsync(context->host_output, context->output, bytes, cudaMemcpyDeviceToHost,
                               context->stream));
     note(run, cudaStreamSynchronize(context->stream));
     return run->status;
 }
 
-/* Of one text, among its flags: its vector is there. */
-static uint32_t *done_of(const SuCudaContext *context)
-{
-    return (uint32_t *)(context->host_output + SU_CUDA_ALIGNMENT / 2);
-}
-
 static cudaError_t launch_single(void *argument)
 {
     Run *run = (Run *)argument;
-    SuCudaContext *context = run->context;
-    note(run, su_cuda_copy_words(context->host_input, context->input,
-                                 (run->input.words + 3) / 4 * 4, context->stream));
     run_layers(run);
-    write_output(run, context->host_output, done_of(context));
+    write_output(run);
     return run->status;
 }
 
@@ -437,9 +446,9 @@ SutraStatus su_cuda_run(void *opaque, const SutraBatch *batch, SutraResultView *
     CUDA_TRY(err, model->device, "it can't be used", cudaSetDevice((int)model->device));
     status = make_room(context, bytes, err);
     if (status != SUTRA_OK) return status;
-    bool single = su_cuda_graph_takes(context->graphs, context->max_tokens, batch, &padded);
+    bool single = su_cuda_single_takes(batch, context->max_tokens, &context->padding, &padded);
     if (single) batch = &padded;
-    Run run = {context, plan, batch, su_cuda_input_layout(batch, tile), cudaSuccess};
+    Run run = {context, plan, batch, su_cuda_input_layout(batch, tile), single, cudaSuccess};
     su_cuda_input_fill(&plan->spec, batch, tile, &run.input, context->host_input);
     CUDA_TRY(err, model->device, "a run failed",
              single ? run_single(&run) : run_batch(&run, bytes));
