@@ -6,9 +6,9 @@
 #include <cuda_runtime.h>
 
 /* Until the kernels before this one have ended and what they wrote is there. Every thread of every
- * kernel that launch_kernel() starts calls it once, before it reads what another kernel writes or writes
- * anything; what a load put there may be read before. From here on the kernel after this one may
- * take up free places. Before Hopper kernels follow each other anyway. */
+ * kernel that launch_kernel() starts calls it once, before it reads what another kernel writes or
+ * writes anything; what a load put there may be read before. From here on the kernel after this one
+ * may take up free places. Before Hopper kernels follow each other anyway. */
 static __device__ inline void after_previous()
 {
 #if __CUDA_ARCH__ >= 900

@@ -2,8 +2,8 @@
  * that are kept it takes. Plain C without CUDA, so that it is tested where there is no GPU.
  *
  * Such a run is a row of small kernels whose launches take longer than they do. A graph of them is
- * launched at once (cuda_graph.h). It is made for a number of tokens rounded up, and serves all texts
- * up to that: the tokens that are too many are rows of their own, which no text has. */
+ * launched at once (cuda_graph.h). It is made for a number of tokens rounded up, and serves all
+ * texts up to that: the tokens that are too many are rows of their own, which no text has. */
 #ifndef SU_CUDA_SINGLE_H
 #define SU_CUDA_SINGLE_H
 
