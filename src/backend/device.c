@@ -13,6 +13,7 @@
 enum {
     PREFERRED_TOKENS = 256, /* of a backend that does not say */
     MOST_PREFERRED = 65536,
+    LEAST_TOKENS = 64, /* of a context */
     IN_FLIGHT = 2,
     MOST_IN_FLIGHT = 64,
     /* A run of so few tokens may take no longer than to put a thread to sleep and wake it: around
@@ -62,6 +63,36 @@ static SuLaneContext *context_of(SuLane *lane)
     return entry;
 }
 
+static void prefer_no_more(SuDevice *device, uint32_t tokens)
+{
+    pthread_mutex_lock(&device->shared->lock);
+    if (tokens < device->preferred_tokens) device->preferred_tokens = tokens;
+    pthread_mutex_unlock(&device->shared->lock);
+}
+
+/* Where the device's memory does not hold a context for what it prefers, one for half of that, and
+ * so on down to what the task needs. Larger batches then come in pieces. */
+static SutraStatus make_context(SuLane *lane, void *handle, SuLaneContext *entry)
+{
+    SuDevice *device = lane->device;
+    uint32_t tokens = lane->tokens;
+    for (;;) {
+        SutraStatus status = device->backend->context_create(handle, tokens, tokens, 1,
+                                                             &entry->context, &lane->reason);
+        if (status == SUTRA_OK && !entry->context) status = SUTRA_E_DEVICE;
+        if (status == SUTRA_OK) {
+            entry->max_tokens = tokens;
+            if (tokens < lane->tokens) prefer_no_more(device, tokens);
+            return SUTRA_OK;
+        }
+        entry->context = NULL;
+        if (status != SUTRA_E_MEMORY || tokens <= lane->least_tokens)
+            return backend_failed(lane, "context_create", status);
+        tokens = tokens / 2 > lane->least_tokens ? tokens / 2 : lane->least_tokens;
+        lane->reason = (SutraError){0};
+    }
+}
+
 /* A context of the lane's model that is large enough. */
 static SutraStatus make_ready(SuLane *lane, SuLaneContext **out)
 {
@@ -81,14 +112,7 @@ static SutraStatus make_ready(SuLane *lane, SuLaneContext **out)
             model->load(model->owner, device->backend, device->name.index, &handle, &lane->reason));
         if (entry->context) device->backend->context_free(entry->context);
         entry->context = NULL;
-        entry->max_tokens = lane->tokens;
-        SutraStatus status = device->backend->context_create(handle, lane->tokens, lane->tokens, 1,
-                                                             &entry->context, &lane->reason);
-        if (status == SUTRA_OK && !entry->context) status = SUTRA_E_DEVICE;
-        if (status != SUTRA_OK) {
-            entry->context = NULL;
-            return backend_failed(lane, "context_create", status);
-        }
+        SU_TRY(make_context(lane, handle, entry));
     }
     return SUTRA_OK;
 }
@@ -297,6 +321,7 @@ SutraStatus su_device_open(SuDeviceShared *shared, const SuDeviceName *name,
     *device = (SuDevice){.shared = shared, .name = *name, .backend = backend, .info = info};
     device->preferred_tokens = info.preferred_tokens ? info.preferred_tokens : PREFERRED_TOKENS;
     if (device->preferred_tokens > MOST_PREFERRED) device->preferred_tokens = MOST_PREFERRED;
+    device->said_tokens = device->preferred_tokens;
     uint32_t lanes = lanes_of(device, cores);
     device->lanes = su_calloc(lanes, sizeof *device->lanes);
     SutraStatus status = SUTRA_OK;
@@ -366,12 +391,15 @@ SuLane *su_device_take_lane(SuDevice *device, uint64_t serial, SutraOutput outpu
     return taken;
 }
 
-/* Memory for a batch and, in the thread, a context of so many tokens, at least the preferred
- * ones. */
-static SutraStatus reserve(SuLane *lane, uint32_t tokens, SutraError *reason)
+/* Memory for a batch and, in the thread, a context of so many tokens or what the device prefers, at
+ * least of `least`. */
+static SutraStatus reserve(SuLane *lane, uint32_t tokens, uint32_t least, SutraError *reason)
 {
-    if (tokens < lane->device->preferred_tokens) tokens = lane->device->preferred_tokens;
+    uint32_t preferred = lane->device->preferred_tokens;
+    uint32_t useful = preferred < LEAST_TOKENS ? preferred : LEAST_TOKENS;
+    if (tokens < preferred) tokens = preferred;
     lane->tokens = tokens;
+    lane->least_tokens = least > useful ? least : useful;
     if (tokens <= lane->capacity) return SUTRA_OK;
     unsigned char *memory = NULL;
     for (int real = 0; real < 2; real++) {
@@ -412,7 +440,7 @@ SutraStatus su_lane_set_batch(SuLane *lane, const SutraBatch *batch, uint32_t fi
 {
     const uint32_t *cu = batch->cu_seqlens;
     uint32_t tokens = cu[first + count] - cu[first];
-    SU_TRY(reserve(lane, tokens, reason));
+    SU_TRY(reserve(lane, tokens, tokens, reason));
     lane->batch = *batch;
     lane->batch.num_seqs = count;
     lane->batch.num_tokens = tokens;
@@ -439,12 +467,13 @@ SutraStatus su_lane_set_batch(SuLane *lane, const SutraBatch *batch, uint32_t fi
 }
 
 SutraStatus su_lane_set_load(SuLane *lane, const SuDeviceModel *model, SutraOutput output,
-                             SutraError *reason)
+                             uint32_t least, SutraError *reason)
 {
     lane->model = model;
     lane->refuses = false;
     lane->batch = (SutraBatch){.struct_size = sizeof lane->batch, .output = output};
-    return reserve(lane, lane == lane->device->lanes ? model->max_tokens : 0, reason);
+    uint32_t tokens = lane == lane->device->lanes ? model->max_tokens : 0;
+    return reserve(lane, tokens > least ? tokens : least, least, reason);
 }
 
 static void start(SuLane *lane)

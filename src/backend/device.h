@@ -78,6 +78,7 @@ typedef struct SuLane {
     bool probes;                /* asks for the device's facts, and does nothing else */
     SutraBatch batch;           /* of no texts: none is run */
     uint32_t tokens;            /* of the context */
+    uint32_t least_tokens;      /* it has at least room for */
     size_t row_bytes;
 
     /* What came of it. */
@@ -101,7 +102,8 @@ struct SuDevice {
     SuDeviceName name;
     const SutraBackend *backend;
     SutraDeviceInfo info; /* when it was opened */
-    uint32_t preferred_tokens;
+    /* Of a run; fewer once the device's memory did not hold a context for so many. */
+    _Atomic uint32_t preferred_tokens;
     SuLane *lanes;
     uint32_t num_lanes, gone_lanes; /* gone: abandoned when the device was closed, or ended */
 
@@ -111,6 +113,7 @@ struct SuDevice {
     uint32_t failures; /* in a row */
     uint64_t retry_ns, backoff_ns;
     uint64_t load_after_ns;         /* after a load that failed, none before */
+    uint32_t said_tokens;           /* preferred_tokens as the log has it */
     uint64_t tokens_out;            /* of batches that it has now */
     double ns_per_token;            /* of late; 0: not known */
     uint64_t measured_ns, fresh_ns; /* when that was, and for how long it tells something */
@@ -148,9 +151,10 @@ SutraStatus su_lane_set_batch(SuLane *lane, const SutraBatch *batch, uint32_t fi
                               SutraError *reason);
 
 /* Of no texts: makes the model ready for an output, and for what the device prefers, on lane 0 for
- * the model's longest texts. Errors: MEMORY. */
+ * the model's longest texts; where memory does not hold that, for fewer tokens, at least for
+ * `least`. Errors: MEMORY. */
 SutraStatus su_lane_set_load(SuLane *lane, const SuDeviceModel *model, SutraOutput output,
-                             SutraError *reason);
+                             uint32_t least, SutraError *reason);
 
 /* Starts the task; of a probe, which has no model. */
 void su_lane_start(SuLane *lane);

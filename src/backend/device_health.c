@@ -82,6 +82,16 @@ void su_device_probed(SuDevicePool *pool, SuDevice *device, SutraStatus status, 
     quarantine(pool, device);
 }
 
+void su_device_say_memory(SuDevicePool *pool, SuDevice *device)
+{
+    uint32_t tokens = device->preferred_tokens;
+    if (tokens == device->said_tokens) return;
+    su_log(pool->log, pool->log_user, SU_LOG_WARNING,
+           "device %s: its memory holds runs of %u tokens, not %u: larger batches come in pieces",
+           device->name.text, tokens, device->said_tokens);
+    device->said_tokens = tokens;
+}
+
 bool su_device_pace_is_fresh(const SuDevice *device, uint64_t now)
 {
     return device->ns_per_token > 0 && now - device->measured_ns < device->fresh_ns;

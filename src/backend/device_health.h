@@ -24,6 +24,9 @@ void su_device_probed(SuDevicePool *pool, SuDevice *device, SutraStatus status,
 void su_device_praise(SuDevicePool *pool, SuDevice *device, uint32_t texts, uint32_t tokens,
                       uint64_t run_ns);
 
+/* Says so in the log, once, where its memory holds less than it prefers. */
+void su_device_say_memory(SuDevicePool *pool, SuDevice *device);
+
 /* Whether its last run is not too long ago to tell its pace. */
 bool su_device_pace_is_fresh(const SuDevice *device, uint64_t now);
 

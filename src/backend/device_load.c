@@ -51,7 +51,7 @@ void su_device_load_behind(SuDevicePool *pool, SuDevice *device, const SuDeviceM
         uint64_t now = su_clock_ns();
         if (now < device->load_after_ns) return;
         lane->state = SU_LANE_TAKEN;
-        lane->status = su_lane_set_load(lane, model, output, &lane->reason);
+        lane->status = su_lane_set_load(lane, model, output, 0, &lane->reason);
         if (lane->status != SUTRA_OK) {
             su_device_load_failed(pool, lane);
             su_lane_give_back(lane);
@@ -89,7 +89,7 @@ static bool start_preparing(SuDevice *device, const SuDeviceModel *model, SutraO
         any = true;
         lane->state = SU_LANE_TAKEN;
         lane->prepares = true;
-        lane->status = su_lane_set_load(lane, model, output, &lane->reason);
+        lane->status = su_lane_set_load(lane, model, output, 0, &lane->reason);
         if (lane->status == SUTRA_OK) su_lane_start(lane);
     }
     return any;
@@ -178,6 +178,7 @@ static bool end_preparing(SuDevicePool *pool, SuDevice *device, bool served, uin
             su_device_blame(pool, device, true, late);
             continue;
         }
+        su_device_say_memory(pool, device);
         if (lane->status == SUTRA_OK) {
             ready = true;
         } else {

@@ -237,7 +237,7 @@ static bool make_ready(Journey *j, SuLane *lane, uint32_t tokens)
     const SuDeviceRun *run = j->run;
     lane->status = SUTRA_OK;
     if (su_lane_has(lane, run->model->serial, run->batch->output, tokens)) return true;
-    lane->status = su_lane_set_load(lane, run->model, run->batch->output, &lane->reason);
+    lane->status = su_lane_set_load(lane, run->model, run->batch->output, tokens, &lane->reason);
     if (lane->status != SUTRA_OK) return true;
     su_lane_start(lane);
     return wait_for(j, lane, su_device_load_ns(j->pool), "loading a model");
@@ -260,19 +260,25 @@ static bool run_piece(Journey *j, SuLane *lane, uint32_t first, uint32_t count, 
     return true;
 }
 
-/* A piece on one device. True: done. */
-static bool ride(Journey *j, SuLane *lane, uint32_t first, uint32_t count)
+/* A piece on one device. True: done; *count: the texts that it was. */
+static bool ride(Journey *j, SuLane *lane, uint32_t first, uint32_t *count)
 {
     SuDevice *device = lane->device;
     const uint32_t *cu = j->run->batch->cu_seqlens;
-    uint32_t tokens = cu[first + count] - cu[first];
     bool done = false;
+    *count = piece_of(device, j->run->batch, first);
+    uint32_t tokens = cu[first + *count] - cu[first];
     device->tokens_out += tokens;
-    bool ours = make_ready(j, lane, tokens);
-    if (ours && lane->status == SUTRA_OK) ours = run_piece(j, lane, first, count, &done);
+    bool ours = make_ready(j, lane, cu[first + 1] - cu[first]);
+    device->tokens_out -= tokens;
+    *count = piece_of(device, j->run->batch, first); /* its memory may hold less */
+    tokens = cu[first + *count] - cu[first];
+    device->tokens_out += tokens;
+    if (ours && lane->status == SUTRA_OK) ours = run_piece(j, lane, first, *count, &done);
+    su_device_say_memory(j->pool, device);
     if (ours && lane->status != SUTRA_OK) take_failure(j, lane);
     device->tokens_out -= tokens;
-    if (!done) device->retried_texts += count;
+    if (!done) device->retried_texts += *count;
     if (ours) su_lane_give_back(lane);
     return done;
 }
@@ -325,8 +331,7 @@ void su_device_route(SuDevicePool *pool, const SuDeviceRun *run)
         SuLane *lane = next_lane(&journey, tokens);
         if (lane) {
             SuDevice *device = lane->device;
-            count = piece_of(device, batch, first);
-            if (!ride(&journey, lane, first, count)) {
+            if (!ride(&journey, lane, first, &count)) {
                 note_tried(&journey, device, count);
                 continue;
             }

@@ -190,6 +190,47 @@ static void preferences_are_bounded(void **state)
     fault_engine_close(&fault);
 }
 
+static void note_memory(void *user, int level, const char *line)
+{
+    if (level == 1 && strstr(line, "fault:1: its memory holds runs of"))
+        ++*(_Atomic int *)user;
+}
+
+static void batches_come_in_pieces_where_memory_is_short(void **state)
+{
+    (void)state;
+    _Atomic int said = 0;
+    const SutraEngineOptions options = {
+        .max_batch_tokens = 512, .log = note_memory, .log_user = (void *)&said};
+    fault_engine_open(&fault, PLUGINS, "fault:0", &options);
+    fault_switch(1)->preferred_tokens = 512;
+    fault_switch(1)->memory_tokens = 150;
+    fault_add_device(&fault, "fault:1");
+    fault_drop_device(&fault, "fault:0");
+    for (int i = 0; i < 5; i++) fault_check_bytes(&fault, 100);
+    assert_int_equal(fault_count(&fault, "fault:1", "failed_runs"), 0);
+    assert_int_equal(fault_count(&fault, "fault:1", "retried_texts"), 0);
+    assert_int_equal(fault_switch(1)->largest_context, 128); /* a quarter */
+    assert_true(fault_switch(1)->largest_run > 64 && fault_switch(1)->largest_run <= 128);
+    assert_int_equal(said, 1);
+    fault_engine_close(&fault);
+}
+
+static void a_device_without_any_memory_says_so(void **state)
+{
+    (void)state;
+    SutraResult *result = NULL;
+    SutraError err = {0};
+    const SutraInput input = text_input("a b c");
+    open_devices("fault:0", 0, 0);
+    fault_switch(0)->memory_tokens = 1;
+    assert_int_equal(
+        sutra_embed(fault.tiny.engine, fault.tiny.model, &input, 1, NULL, &result, &err),
+        SUTRA_E_MEMORY);
+    assert_non_null(strstr(err.message, "device fault:0: no memory for 64 tokens"));
+    fault_engine_close(&fault);
+}
+
 static void a_context_that_is_none_is_a_failure(void **state)
 {
     (void)state;
@@ -487,6 +528,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_text_that_no_device_takes_fails_alone),
         cmocka_unit_test(rows_of_pieces_lie_where_their_texts_do),
         cmocka_unit_test(preferences_are_bounded),
+        cmocka_unit_test(batches_come_in_pieces_where_memory_is_short),
+        cmocka_unit_test(a_device_without_any_memory_says_so),
         cmocka_unit_test(a_context_that_is_none_is_a_failure),
         cmocka_unit_test(a_device_whose_time_has_come_is_tried_by_who_waits),
         cmocka_unit_test(a_device_that_was_slow_once_is_tried_again),

@@ -115,6 +115,13 @@ static SutraStatus context_create(void *model, uint32_t max_tokens, uint32_t max
     *context = NULL;
     if (devices[made->device].mode == FAULT_EMPTY) return SUTRA_OK;
     if (devices[made->device].mode == FAULT_GONE) return fail(made->device, "is gone", err);
+    uint32_t room = devices[made->device].memory_tokens;
+    if (room && max_tokens > room) {
+        snprintf(err->message, sizeof err->message, "no memory for %u tokens", max_tokens);
+        return SUTRA_E_MEMORY;
+    }
+    if (max_tokens > devices[made->device].largest_context)
+        devices[made->device].largest_context = max_tokens;
     FaultContext *created = calloc(1, sizeof *created);
     if (!created) return fail(made->device, "has no memory", err);
     created->device = made->device;

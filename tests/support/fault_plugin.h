@@ -47,6 +47,8 @@ typedef struct FaultDevice {
 
     _Atomic uint32_t refused_outputs; /* bit mask: supports says no to them */
     _Atomic int refuses_ranges;       /* run does */
+    _Atomic uint32_t memory_tokens;   /* contexts for more have no memory; 0: all have */
+    _Atomic uint32_t largest_context; /* tokens */
     _Atomic uint32_t most_tokens;     /* of a text, else run says LIMIT; 0: any number */
     _Atomic uint32_t nan_tokens;      /* texts of so many give NaN; 0: none */
     _Atomic int early_unloads;        /* of a model that has contexts */
