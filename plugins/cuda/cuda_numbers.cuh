@@ -79,7 +79,8 @@ template <bool EXACT> static __device__ inline float exp2_of(float x)
     return y;
 }
 
-/* GELU (erf): x - h for x > 0, else -h, h = 0.5 |x| erfc(|x| / sqrt 2): kernels/math_constants.h. */
+/* GELU (erf), of kernels/math_constants.h: x - h for x > 0, else -h, h = 0.5 |x| erfc(|x| / sqrt 2).
+ */
 static __device__ inline float gelu_exact(float x)
 {
     float magnitude = fabsf(x), z = magnitude * SU_SQRT_HALF, q = SU_GELU_Q8;
