@@ -79,7 +79,7 @@ template <bool EXACT> static __device__ inline float exp2_of(float x)
     return y;
 }
 
-/* GELU (erf), of kernels/math_constants.h: x - h for x > 0, else -h, h = 0.5 |x| erfc(|x| / sqrt 2).
+/* GELU (erf): kernels/math_constants.h. h = 0.5 |x| erfc(|x| / sqrt 2); x - h for x > 0, else -h.
  */
 static __device__ inline float gelu_exact(float x)
 {
