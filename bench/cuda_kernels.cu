@@ -1,14 +1,16 @@
 /* cuda_kernels - the CUDA backend's kernels on the shapes of an encoder, each beside what bounds it.
  *
  * usage: cuda_kernels [--type fp16|bf16|fp32] [--shape minilm|base|large] [--texts N] [--tokens N]
- *        [--tflops N] [--mma 1]
+ *        [--tflops N] [--mma 1] [--bits 1] [--compare 1]
  *
  * A layer's operations on a packed batch of N texts of so many tokens, one by one: median of 20
  * timed launches on the same buffers, after five untimed, so that what fits L2 is there, as it is
  * in a layer. Floor: the larger of an operation's bytes over the copy bandwidth, which a copy of
  * 1 GB on the device gives first, and its arithmetic over --tflops (790: fp16 on an H200, what
  * cuBLAS reaches on 8192^3). --mma 1: the kernels of devices other than Hopper. There, linears are
- * timed with TMA and without it, and must have the same bits: exit status 1 if not. */
+ * timed without TMA and with each of its tiles, and must have the same bits: exit status 1 if not.
+ * --bits 1: the same of linears of many sizes and forms. --compare 1: times of each kernel from 64
+ * rows on. */
 #include "cuda_kernels.h"
 
 #include <algorithm>
@@ -16,6 +18,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <string>
 #include <vector>
 
 struct Shape {
@@ -89,7 +92,9 @@ struct Options {
     const Shape *shape = &shapes[0];
     uint32_t texts = 128, tokens = 128;
     double tflops = 790;
-    bool mma = false; /* mma.sync also where wgmma would be taken */
+    bool mma = false;     /* mma.sync also where wgmma would be taken */
+    bool bits = false;    /* linears of many sizes and forms are compared */
+    bool compare = false; /* and timed */
 };
 
 struct Bench {
@@ -109,26 +114,105 @@ static void row(Bench *bench, const char *name, double bytes, double flops, doub
            flops / seconds * 1e-12, bytes / seconds * 1e-12);
 }
 
-/* The kernels of Hopper give the same bits. */
-static bool agree(const char *name, SuCudaGemm gemm)
+static const uint32_t widths[] = {128, 192, 256}; /* features of TMA's tiles */
+
+/* width 0: without TMA. residual: what c has before, which is added to. */
+static std::vector<char> result_of(SuCudaGemm gemm, uint32_t width, const void *residual)
 {
-    size_t bytes = (size_t)gemm.rows * gemm.out * su_cuda_type_size(gemm.type);
-    std::vector<char> results[2];
-    for (std::vector<char> &result : results) {
-        bool first = &result == results;
-        gemm.c = device_memory(bytes);
-        check(cudaMemset(gemm.c, 0xff, bytes), "clear");
-        check(first ? su_cuda_gemm_tma(&gemm, 0) : su_cuda_gemm_wgmma(&gemm, 0), name);
-        result.resize(bytes);
-        check(cudaMemcpy(result.data(), gemm.c, bytes, cudaMemcpyDeviceToHost), name);
-        cudaFree(gemm.c);
+    size_t columns = gemm.gated ? gemm.out / 2 : gemm.out;
+    size_t bytes = gemm.rows * columns * su_cuda_type_size(gemm.type);
+    gemm.c = device_memory(bytes);
+    check(cudaMemset(gemm.c, 0xff, bytes), "clear");
+    if (residual) {
+        check(cudaMemcpy(gemm.c, residual, bytes, cudaMemcpyDeviceToDevice), "copy");
+        gemm.residual = gemm.c;
     }
-    if (results[0] == results[1]) return true;
-    size_t first = 0;
-    while (results[0][first] == results[1][first]) first++;
-    fprintf(stderr, "cuda_kernels: %s: TMA's bits are not wgmma's from row %zu, feature %zu on\n",
-            name, first / 2 / gemm.out, first / 2 % gemm.out);
-    return false;
+    check(width ? su_cuda_gemm_tma_tiles(&gemm, width, 0) : su_cuda_gemm_wgmma(&gemm, 0), "linear");
+    std::vector<char> result(bytes);
+    check(cudaMemcpy(result.data(), gemm.c, bytes, cudaMemcpyDeviceToHost), "copy");
+    cudaFree(gemm.c);
+    return result;
+}
+
+/* The kernels of Hopper give the same bits. */
+static bool agree(const char *name, const SuCudaGemm &gemm, const void *residual)
+{
+    std::vector<char> expected = result_of(gemm, 0, residual);
+    for (uint32_t width : widths) {
+        if (gemm.gated && width == 192) continue; /* is 128 */
+        std::vector<char> got = result_of(gemm, width, residual);
+        if (got == expected) continue;
+        size_t first = 0, columns = gemm.gated ? gemm.out / 2 : gemm.out;
+        while (got[first] == expected[first]) first++;
+        fprintf(stderr,
+                "cuda_kernels: %s, %u rows, %u to %u, tiles of %u features: TMA's bits are not "
+                "wgmma's from row %zu, feature %zu on\n",
+                name, gemm.rows, gemm.in, gemm.out, width, first / 2 / columns,
+                first / 2 % columns);
+        return false;
+    }
+    return true;
+}
+
+/* A linear's forms, by what follows the sums. */
+struct Form {
+    const char *name;
+    uint32_t activation;
+    bool gated, residual;
+};
+
+static const Form forms[] = {
+    {"plain", SUTRA_ACT_NONE, false, false},      {"GELU", SUTRA_ACT_GELU_ERF, false, false},
+    {"plain + x", SUTRA_ACT_NONE, false, true},   {"GELU + x", SUTRA_ACT_GELU_ERF, false, true},
+    {"SiLU, gated", SUTRA_ACT_SILU, true, false}, {"GELU, gated", SUTRA_ACT_GELU_ERF, true, false}};
+
+/* Bits of sizes that are none of a tile's, in every form, a residual lying where the result goes
+ * and where it does not. gemm: its type, operands large enough, and the device. Up to most_rows. */
+static bool agree_in_all(SuCudaGemm gemm, const void *residual, uint32_t most_rows)
+{
+    static const uint32_t all_rows[] = {1, 63, 129, 1000, 2100};
+    static const uint32_t sizes[][2] = {{384, 384}, {392, 384}, {1160, 392}, {1536, 72}, {8, 8}};
+    bool same = true;
+    for (uint32_t rows : all_rows)
+        for (const uint32_t *size : sizes)
+            for (const Form &form : forms) {
+                if (rows > most_rows || (form.gated && size[0] % 16 != 0)) continue;
+                gemm.rows = rows, gemm.out = size[0], gemm.in = size[1];
+                gemm.activation = form.activation, gemm.gated = form.gated;
+                gemm.residual = form.residual ? residual : NULL;
+                same = agree(form.name, gemm, NULL) && same;
+                if (form.residual) same = agree(form.name, gemm, residual) && same;
+            }
+    return same;
+}
+
+/* Each kernel at many numbers of rows, launches following each other: what the choice of the kernel
+ * rests on. */
+static void compare(const Shape &s, SuCudaGemm gemm, void *residual, uint32_t most_rows)
+{
+    const uint32_t h = s.hidden, f = s.ffn;
+    const struct {
+        uint32_t out, in, form;
+    } linears[] = {{3 * h, h, 0}, {h, h, 2}, {f, h, 1}, {f, h, 4}, {h, f, 2}};
+    printf("\n%s, us: rows, in, out, form, without TMA, 128, 192, 256, the rule's\n", s.name);
+    for (auto &linear : linears)
+        for (uint32_t rows = 64; rows <= most_rows; rows *= 2) {
+            const Form &form = forms[linear.form];
+            gemm.rows = rows, gemm.out = linear.out, gemm.in = linear.in;
+            gemm.activation = form.activation, gemm.gated = form.gated;
+            gemm.residual = form.residual ? residual : NULL;
+            auto time = [&](const std::function<cudaError_t()> &launch) {
+                printf(" %7.2f", 1e6 / 16 * seconds_of([&] {
+                                     for (int i = 0; i < 16; i++) check(launch(), s.name);
+                                 }));
+            };
+            printf("%5u %4u %4u %-12s", rows, gemm.in, gemm.out, form.name);
+            time([&] { return su_cuda_gemm_wgmma(&gemm, 0); });
+            for (uint32_t width : widths)
+                time([&] { return su_cuda_gemm_tma_tiles(&gemm, width, 0); });
+            time([&] { return su_cuda_gemm(&gemm, 0); });
+            printf("\n");
+        }
 }
 
 static void run(Bench *bench)
@@ -150,7 +234,9 @@ static void run(Bench *bench)
     fill(qkv, rows * 3 * h * size, 0);
     fill(wide, rows * s.ffn * size, 0);
     fill(weight, (size_t)s.ffn * h * size, 1);
-    check(cudaMemset(bias, 0, s.ffn * sizeof *bias), "clear");
+    std::vector<float> shifts(s.ffn);
+    for (uint32_t i = 0; i < s.ffn; i++) shifts[i] = (float)(i % 61) / 64.0f - 0.5f;
+    check(cudaMemcpy(bias, shifts.data(), s.ffn * sizeof *bias, cudaMemcpyHostToDevice), "copy");
     uint32_t tile = su_cuda_attention_rows(o.type);
     std::vector<uint32_t> words;
     for (uint32_t i = 0; i <= o.texts; i++) words.push_back(i * o.tokens);
@@ -172,12 +258,15 @@ static void run(Bench *bench)
         double flops = 2.0 * (double)rows * in * out;
         row(bench, name, bytes, flops, seconds_of([&] { check(su_cuda_gemm(&g, 0), name); }));
         if (o.type == SU_CUDA_F32 || !g.wgmma) return;
-        bool tma = su_cuda_gemm_takes_tma(&g);
-        bench->differs = !agree(name, g) || bench->differs;
+        bench->differs = !agree(name, g, NULL) || bench->differs;
         Bench beside = *bench; /* whose sums are not the layer's */
-        row(&beside, tma ? "  without TMA" : "  with TMA", bytes, flops, seconds_of([&] {
-            check(tma ? su_cuda_gemm_wgmma(&g, 0) : su_cuda_gemm_tma(&g, 0), name);
-        }));
+        row(&beside, "  without TMA", bytes, flops,
+            seconds_of([&] { check(su_cuda_gemm_wgmma(&g, 0), name); }));
+        for (uint32_t width : widths) {
+            std::string tiles = "  TMA, " + std::to_string(width) + " features";
+            row(&beside, tiles.c_str(), bytes, flops,
+                seconds_of([&] { check(su_cuda_gemm_tma_tiles(&g, width, 0), name); }));
+        }
     };
     gemm("qkv", x, h, 3 * h, NULL, qkv, SUTRA_ACT_NONE);
     SuCudaAttention a = {};
@@ -201,13 +290,23 @@ static void run(Bench *bench)
     gemm("up, GELU", x, h, s.ffn, NULL, wide, SUTRA_ACT_GELU_ERF);
     gemm("down + x", wide, s.ffn, h, x, x, SUTRA_ACT_NONE);
     norm();
+    SuCudaGemm any = {};
+    any.type = o.type, any.a = wide, any.weight = weight, any.bias = bias, any.c = qkv;
+    any.multiprocessors = (uint32_t)multiprocessors, any.wgmma = major == 9 && !o.mma;
+    bool both = o.type != SU_CUDA_F32 && any.wgmma;
+    if (both && o.bits) bench->differs = !agree_in_all(any, wide, (uint32_t)rows) || bench->differs;
+    if (both && o.compare) {
+        any.c = device_memory(rows * s.ffn * size);
+        compare(s, any, x, (uint32_t)rows);
+        cudaFree(any.c);
+    }
     for (void *memory : {x, y, qkv, wide, weight, (void *)bias, (void *)input}) cudaFree(memory);
 }
 
 static int usage()
 {
     fprintf(stderr, "usage: cuda_kernels [--type fp16|bf16|fp32] [--shape minilm|base|large] "
-                    "[--texts N] [--tokens N] [--tflops N] [--mma 1]\n");
+                    "[--texts N] [--tokens N] [--tflops N] [--mma 1] [--bits 1] [--compare 1]\n");
     return 2;
 }
 
@@ -230,6 +329,10 @@ int main(int argc, char **argv)
             bench.options.tflops = (double)number;
         else if (strcmp(name, "--mma") == 0)
             bench.options.mma = number != 0;
+        else if (strcmp(name, "--bits") == 0)
+            bench.options.bits = number != 0;
+        else if (strcmp(name, "--compare") == 0)
+            bench.options.compare = number != 0;
         else if (strcmp(name, "--shape") == 0) {
             bench.options.shape = NULL;
             for (const Shape &shape : shapes)

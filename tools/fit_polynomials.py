@@ -5,14 +5,16 @@ and above, which is why this degree was taken.
 
 exp2(r) on [-0.5, 0.5], relative error; and q(z) = -log2(erfc(z)) on [0, 4.5], from which GELU is
     h = 0.5 |x| 2^-q(|x| / sqrt 2)      gelu(x) = x > 0 ? x - h : -h
-weighted so that the absolute error of erfc is even. Needs numpy and mpmath.
+weighted so that the absolute error of erfc is even. For results rounded to fp16,
+    h = |x| 2^-(1 + q(|x|)), q(x) = -log2(erfc(x / sqrt 2)) on [0, 5]
+weighted by half an ulp of fp16 of h; of even degrees h does not go to 0. Needs numpy and mpmath.
 usage: fit_polynomials.py
 """
 import mpmath as mp
 import numpy as np
 
 mp.mp.dps = 40
-EXP2_DEGREE, GELU_DEGREE = 6, 8
+EXP2_DEGREE, GELU_DEGREE, GELU_HALF_DEGREE = 6, 8, 5
 EXP2_LIMIT = 125.0
 
 
@@ -69,6 +71,26 @@ def fit_gelu(degree, exp2):
     return q, error.max()
 
 
+def half_ulp_of_fp16(y):
+    return np.maximum(np.exp2(np.floor(np.log2(np.maximum(y, 1e-30))) - 11), 2.0**-25)
+
+
+def fit_gelu_half(degree):
+    def weight(x):
+        h = 0.5 * x * float(mp.erfc(x / mp.sqrt(2)))
+        return h / max(2.0**-12 * h, 2.0**-25) + 1e-6
+
+    q = fit(lambda v: -mp.log(mp.erfc(v / mp.sqrt(2)), 2), 0.0, 5.0, degree, weight, first=1,
+            rounds=200)
+    x = np.linspace(0, 20, 100001).astype(np.float32)
+    exponent = horner(np.concatenate([[1.0], q]), x).astype(np.float64)
+    h = x * np.exp2(-exponent)
+    true = np.array([float(0.5 * v * mp.erfc(v / mp.sqrt(2))) for v in x.astype(np.float64)])
+    error = np.abs(h - true)
+    of_positive = error / half_ulp_of_fp16(x - true)
+    return q, max((error / half_ulp_of_fp16(true)).max(), of_positive.max()), error.max()
+
+
 def literal(value):
     """As C writes it: six digits of fraction hold a float."""
     text = float(np.float32(value)).hex()
@@ -91,6 +113,12 @@ def main():
         if degree == GELU_DEGREE:
             for i, v in enumerate(q):
                 print(f"#define SU_GELU_Q{i + 1} {literal(v)}")
+    for degree in range(GELU_HALF_DEGREE - 1, GELU_HALF_DEGREE + 2):
+        q, error, most = fit_gelu_half(degree)
+        print(f"/* GELU for fp16, degree {degree}: {error:.3g} half ulps of fp16, {most:.1e} */")
+        if degree == GELU_HALF_DEGREE:
+            for i, v in enumerate(q):
+                print(f"#define SU_GELU_HALF_{i + 1} {literal(v)}")
 
 
 main()

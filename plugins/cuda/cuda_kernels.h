@@ -31,9 +31,12 @@ cudaError_t su_cuda_gemm(const SuCudaGemm *gemm, cudaStream_t stream);
 cudaError_t su_cuda_gemm_f32(const SuCudaGemm *gemm, cudaStream_t stream);
 cudaError_t su_cuda_gemm_mma(const SuCudaGemm *gemm, cudaStream_t stream);
 cudaError_t su_cuda_gemm_wgmma(const SuCudaGemm *gemm, cudaStream_t stream);
-/* Whether su_cuda_gemm gives it to the next, which takes any of half and bfloat16. */
+/* Whether su_cuda_gemm gives it to the next, which takes half and bfloat16, plain, with GELU (erf),
+ * and gated with GELU or SiLU. */
 bool su_cuda_gemm_takes_tma(const SuCudaGemm *gemm);
 cudaError_t su_cuda_gemm_tma(const SuCudaGemm *gemm, cudaStream_t stream);
+/* The same with tiles of 128, 192 (not gated: 128 then) or 256 features, for checks. */
+cudaError_t su_cuda_gemm_tma_tiles(const SuCudaGemm *gemm, uint32_t width, cudaStream_t stream);
 
 /* Attention of the queries of each tile (text, first query) over its text: qkv [tokens, 3 width],
  * out [tokens, width]. Keys from query - before to query + after. */

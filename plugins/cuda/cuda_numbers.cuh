@@ -79,9 +79,9 @@ template <bool EXACT> static __device__ inline float exp2_of(float x)
     return y;
 }
 
-/* GELU (erf): x - h for x > 0, else -h, h = 0.5 |x| erfc(|x| / sqrt 2): kernels/math_constants.h.
+/* GELU (erf): kernels/math_constants.h. h = 0.5 |x| erfc(|x| / sqrt 2); x - h for x > 0, else -h.
  */
-template <bool EXACT> static __device__ inline float gelu_erf(float x)
+static __device__ inline float gelu_exact(float x)
 {
     float magnitude = fabsf(x), z = magnitude * SU_SQRT_HALF, q = SU_GELU_Q8;
     q = fmaf(q, z, SU_GELU_Q7);
@@ -93,25 +93,44 @@ template <bool EXACT> static __device__ inline float gelu_erf(float x)
     q = fmaf(q, z, SU_GELU_Q1);
     q = q * z;
     float limited = fminf(q, SU_EXP2_LIMIT); /* NaN would be lost here; x brings it back */
-    float h = 0.5f * magnitude * exp2_of<EXACT>(-limited);
+    float h = 0.5f * magnitude * exp2_of<true>(-limited);
     return x > 0 ? x - h : -h;
 }
 
+/* As exact as fp16 and bf16 can tell. */
+static __device__ inline float gelu_half(float x)
+{
+    float z = fabsf(x), q = -SU_GELU_HALF_5;
+    q = fmaf(q, z, -SU_GELU_HALF_4);
+    q = fmaf(q, z, -SU_GELU_HALF_3);
+    q = fmaf(q, z, -SU_GELU_HALF_2);
+    q = fmaf(q, z, -SU_GELU_HALF_1);
+    q = fmaf(q, z, -1.0f);
+    return fmaf(-z, exp2_of<false>(q), fmaxf(x, 0.0f));
+}
+
+template <bool EXACT> static __device__ inline float quotient(float x, float y)
+{
+    return EXACT ? x / y : __fdividef(x, y);
+}
+
+/* EXACT: of fp32; else for a result that is rounded to fp16 or bf16. */
 template <bool EXACT> static __device__ inline float activate(uint32_t activation, float x)
 {
     switch (activation) {
     case SUTRA_ACT_GELU_ERF:
-        return gelu_erf<EXACT>(x);
+        return EXACT ? gelu_exact(x) : gelu_half(x);
     case SUTRA_ACT_GELU_TANH:
-        return x / (1.0f + exp2_of<EXACT>(x * fmaf(SU_GELU_TANH_C3, x * x, SU_GELU_TANH_C1)));
+        return quotient<EXACT>(
+            x, 1.0f + exp2_of<EXACT>(x * fmaf(SU_GELU_TANH_C3, x * x, SU_GELU_TANH_C1)));
     case SUTRA_ACT_RELU:
         return x < 0 ? 0.0f : x;
     case SUTRA_ACT_SILU:
-        return x / (1.0f + exp2_of<EXACT>(-SU_LOG2_E * x));
+        return quotient<EXACT>(x, 1.0f + exp2_of<EXACT>(-SU_LOG2_E * x));
     case SUTRA_ACT_TANH:
         return tanhf(x);
     case SUTRA_ACT_SIGMOID:
-        return 1.0f / (1.0f + exp2_of<EXACT>(-SU_LOG2_E * x));
+        return quotient<EXACT>(1.0f, 1.0f + exp2_of<EXACT>(-SU_LOG2_E * x));
     default:
         return x;
     }

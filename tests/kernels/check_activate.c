@@ -3,6 +3,7 @@
 
 #include "kernels/ref/math_ref.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -151,10 +152,51 @@ static void check_gelu_narrow(Ck *ck)
     ck_report("narrow GELU: 9.4e-5", worst);
 }
 
+/* As the CUDA kernels compute it, where the result is rounded to fp16 or bf16. */
+static float gelu_half(float x)
+{
+    float z = fabsf(x), q = -SU_GELU_HALF_5;
+    q = fmaf(q, z, -SU_GELU_HALF_4);
+    q = fmaf(q, z, -SU_GELU_HALF_3);
+    q = fmaf(q, z, -SU_GELU_HALF_2);
+    q = fmaf(q, z, -SU_GELU_HALF_1);
+    q = fmaf(q, z, -1.0f);
+    return fmaf(-z, exp2f(q), fmaxf(x, 0.0f));
+}
+
+static long double half_ulp_of_fp16(long double y)
+{
+    int exponent = 0;
+    frexpl(fabsl(y), &exponent);
+    return ldexpl(1.0L, exponent < -13 ? -25 : exponent - 12);
+}
+
+/* Within 0.35 of half an ulp of fp16, of the result, and so near erf that tanh could not pass. */
+static void check_gelu_half(Ck *ck)
+{
+    double worst = 0, largest = 0;
+    ck_case(ck, "GELU for fp16");
+    for (int i = -1000000; i <= 1000000; i++) {
+        float x = (float)i * 2e-5f, y = gelu_half(x);
+        long double exact = (long double)x * 0.5L * erfcl(-(long double)x / sqrtl(2.0L));
+        ck_within(ck, (double)x, y, exact, 0.35L * half_ulp_of_fp16(exact), &worst);
+        double error = fabs((double)((long double)y - exact));
+        if (error > largest) largest = error;
+    }
+    if (largest > 1.4e-5) ck_fail(ck, "error of %g", largest);
+    static const float large[] = {30, 1e3f, 65504, 1e20f, FLT_MAX};
+    for (int i = 0; i < 5; i++)
+        if (gelu_half(large[i]) != large[i] || gelu_half(-large[i]) != 0)
+            ck_fail(ck, "wrong at +-%g", (double)large[i]);
+    if (!isnan(gelu_half(NAN))) ck_fail(ck, "NaN was masked");
+    ck_report("GELU for fp16: 0.35 of half its ulp", worst);
+}
+
 void check_activate_f32(Ck *ck)
 {
     check_exp2(ck);
     check_gelu_narrow(ck);
+    check_gelu_half(ck);
     check_definition(ck);
     static const float magnitudes[] = {1.0f, 0.01f, 5.0f, 100.0f};
     for (int a = SUTRA_ACT_NONE; a <= SUTRA_ACT_SIGMOID; a++) {
