@@ -192,8 +192,7 @@ static void preferences_are_bounded(void **state)
 
 static void note_memory(void *user, int level, const char *line)
 {
-    if (level == 1 && strstr(line, "fault:1: its memory holds runs of"))
-        ++*(_Atomic int *)user;
+    if (level == 1 && strstr(line, "fault:1: its memory holds runs of")) ++*(_Atomic int *)user;
 }
 
 static void batches_come_in_pieces_where_memory_is_short(void **state)
