@@ -273,6 +273,7 @@ static void run(Bench *bench)
     a.type = o.type, a.qkv = qkv, a.out = y, a.cu_seqlens = input;
     a.tiles = (const uint2 *)(input + tiles_at);
     a.num_tiles = (uint32_t)((words.size() - tiles_at) / 2);
+    a.num_long = o.tokens > SU_CUDA_SHORT_TOKENS ? a.num_tiles : 0;
     a.num_heads = s.heads, a.head_size = s.hidden / s.heads;
     a.before = a.after = INT32_MAX;
     row(bench, "attention", (double)size * (double)rows * 4.0 * (double)h,

@@ -100,6 +100,13 @@ uint32_t su_cuda_attention_rows(SuCudaType type) { return type == SU_CUDA_F32 ? 
 
 cudaError_t su_cuda_attention(const SuCudaAttention *attention, cudaStream_t stream)
 {
-    return attention->type == SU_CUDA_F32 ? su_cuda_attention_f32(attention, stream)
-                                          : su_cuda_attention_mma(attention, stream);
+    if (attention->type == SU_CUDA_F32) return su_cuda_attention_f32(attention, stream);
+    if (!su_cuda_attention_takes_short(attention)) return su_cuda_attention_mma(attention, stream);
+    SuCudaAttention part = *attention;
+    cudaError_t status = cudaSuccess;
+    part.num_tiles = part.num_long;
+    if (part.num_tiles > 0) status = su_cuda_attention_mma(&part, stream);
+    if (status == cudaSuccess && attention->num_long < attention->num_tiles)
+        status = su_cuda_attention_short(attention, stream);
+    return status;
 }

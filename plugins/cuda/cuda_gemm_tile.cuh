@@ -10,9 +10,7 @@
 
 enum { GEMM_K = 64, GEMM_CHUNKS = GEMM_K / 8 };
 
-/* Rows first … of a [rows, k] matrix, elements k0 …, to a tile of ROWS; zeros behind its k. Rows
- * that it has not stay what they were: each is a row or a feature of the result that is not
- * written. */
+/* Rows first … of a [rows, k] matrix, elements k0 …, to a tile of ROWS; zeros behind its ends. */
 template <typename T, int ROWS, int THREADS>
 static __device__ inline void copy_tile(T *tile, const T *from, uint32_t first, uint32_t rows,
                                         uint32_t k, uint32_t k0)
@@ -24,9 +22,9 @@ static __device__ inline void copy_tile(T *tile, const T *from, uint32_t first, 
 #pragma unroll
     for (uint32_t i = 0; i < ROWS * GEMM_CHUNKS / THREADS; i++) {
         uint32_t row = row0 + i * (THREADS / GEMM_CHUNKS);
-        if (first + row < rows)
-            copy_async(shared_address(tile + swizzle<GEMM_CHUNKS>(row, chunk)), inside ? at : from,
-                       inside);
+        bool valid = inside && first + row < rows;
+        copy_async(shared_address(tile + swizzle<GEMM_CHUNKS>(row, chunk)), valid ? at : from,
+                   valid);
         at += (size_t)(THREADS / GEMM_CHUNKS) * k;
     }
 }

@@ -39,7 +39,8 @@ cudaError_t su_cuda_gemm_tma(const SuCudaGemm *gemm, cudaStream_t stream);
 cudaError_t su_cuda_gemm_tma_tiles(const SuCudaGemm *gemm, uint32_t width, cudaStream_t stream);
 
 /* Attention of the queries of each tile (text, first query) over its text: qkv [tokens, 3 width],
- * out [tokens, width]. Keys from query - before to query + after. */
+ * out [tokens, width]. Keys from query - before to query + after. Behind the first num_long tiles
+ * are those of texts of at most SU_CUDA_SHORT_TOKENS tokens, which have one each. */
 typedef struct SuCudaAttention {
     SuCudaType type;
     const void *qkv;
@@ -48,7 +49,7 @@ typedef struct SuCudaAttention {
     const uint2 *tiles;         /* [num_tiles] */
     const float *bias;          /* [num_heads, 2 longest - 1] in units of log2, or NULL */
     uint32_t bias_row;
-    uint32_t num_tiles, num_heads, head_size;
+    uint32_t num_tiles, num_long, num_heads, head_size;
     int32_t before, after;
 } SuCudaAttention;
 
@@ -57,6 +58,9 @@ uint32_t su_cuda_attention_rows(SuCudaType type);
 cudaError_t su_cuda_attention(const SuCudaAttention *attention, cudaStream_t stream);
 cudaError_t su_cuda_attention_f32(const SuCudaAttention *attention, cudaStream_t stream);
 cudaError_t su_cuda_attention_mma(const SuCudaAttention *attention, cudaStream_t stream);
+/* Whether su_cuda_attention gives short texts to the next, which does those alone. */
+bool su_cuda_attention_takes_short(const SuCudaAttention *attention);
+cudaError_t su_cuda_attention_short(const SuCudaAttention *attention, cudaStream_t stream);
 
 /* x [tokens, n] = norm(token + type + position) */
 typedef struct SuCudaEmbed {

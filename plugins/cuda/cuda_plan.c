@@ -507,11 +507,20 @@ static uint32_t tiles_of(const SutraBatch *batch, uint32_t seq, uint32_t rows)
     return (batch->cu_seqlens[seq + 1] - batch->cu_seqlens[seq] + rows - 1) / rows;
 }
 
+static bool is_short(const SutraBatch *batch, uint32_t seq)
+{
+    return batch->cu_seqlens[seq + 1] - batch->cu_seqlens[seq] <= SU_CUDA_SHORT_TOKENS;
+}
+
 SuCudaInput su_cuda_input_layout(const SutraBatch *batch, uint32_t rows)
 {
     SuCudaInput input = {0};
     size_t tokens = batch->num_tokens, seqs = batch->num_seqs;
-    for (uint32_t i = 0; i < batch->num_seqs; i++) input.num_tiles += tiles_of(batch, i, rows);
+    for (uint32_t i = 0; i < batch->num_seqs; i++) {
+        uint32_t tiles = tiles_of(batch, i, rows);
+        input.num_tiles += tiles;
+        if (!is_short(batch, i)) input.num_long += tiles;
+    }
     input.positions = tokens;
     input.type_ids = input.positions + tokens;
     input.cu_seqlens = input.type_ids + tokens;
@@ -554,14 +563,15 @@ void su_cuda_input_fill(const SutraSpec *spec, const SutraBatch *batch, uint32_t
     else
         memset(words + input->type_ids, 0, tokens * 4);
     memcpy(words + input->cu_seqlens, batch->cu_seqlens, ((size_t)batch->num_seqs + 1) * 4);
-    uint32_t *tile = words + input->tiles;
+    uint32_t *tiles[] = {words + input->tiles, words + input->tiles + 2 * (size_t)input->num_long};
     for (uint32_t i = 0; i < batch->num_seqs; i++) {
         uint32_t length = batch->cu_seqlens[i + 1] - batch->cu_seqlens[i];
         uint32_t skip = batch->prompt_len ? batch->prompt_len[i] : 0;
         words[input->skipped + i] = skip < length ? skip : length - 1;
+        uint32_t **tile = &tiles[is_short(batch, i)];
         for (uint32_t n = 0; n < tiles_of(batch, i, rows); n++) {
-            *tile++ = i;
-            *tile++ = n * rows;
+            *(*tile)++ = i;
+            *(*tile)++ = n * rows;
         }
     }
     for (uint32_t i = 0; batch->ranges && i < batch->dim; i++) {

@@ -106,11 +106,15 @@ void su_cuda_widen(const SutraTensor *tensor, uint64_t first, uint64_t count, fl
 /* ---- a batch as it goes to the device: one block of 32-bit words ----
  *
  *   token_ids [tokens] | positions [tokens] | type_ids [tokens] | cu_seqlens [seqs + 1] |
- *   skipped [seqs] | tiles [num_tiles, 2] | ranges [2, dim]: least | step */
+ *   skipped [seqs] | tiles [num_tiles, 2] | ranges [2, dim]: least | step
+ *
+ * Tiles of texts that are not short come first. */
+enum { SU_CUDA_SHORT_TOKENS = 32 };
+
 typedef struct SuCudaInput {
     size_t positions, type_ids, cu_seqlens, skipped, tiles, ranges; /* in words */
     size_t words;
-    uint32_t num_tiles;
+    uint32_t num_tiles, num_long; /* of texts of more than SU_CUDA_SHORT_TOKENS */
 } SuCudaInput;
 
 /* Tiles of `rows` queries, none across two texts. num_tokens may be more than the texts have: such

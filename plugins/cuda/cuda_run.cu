@@ -241,6 +241,7 @@ static void attend(Run *run, const SuCudaLayerPlan *layer)
     attention.bias = floats_at(run, plan->bias);
     attention.bias_row = (uint32_t)plan->bias_row;
     attention.num_tiles = run->input.num_tiles;
+    attention.num_long = run->input.num_long;
     attention.num_heads = spec->num_heads;
     attention.head_size = spec->head_size;
     attention.before = layer->before;
@@ -418,9 +419,17 @@ static cudaError_t run_single(Run *run)
 {
     const SutraBatch *batch = run->batch;
     SuCudaContext *context = run->context;
-    SuCudaGraphKey key = {context->host_output,     batch->num_tokens, run->input.num_tiles,
-                          (uint32_t)batch->dtype,   batch->dim,        batch->normalize,
-                          (uint32_t)batch->pooling, batch->raw_scores, batch->ranges != NULL};
+    SuCudaGraphKey key = {};
+    key.output = context->host_output;
+    key.tokens = batch->num_tokens;
+    key.num_tiles = run->input.num_tiles;
+    key.num_long = run->input.num_long;
+    key.dtype = batch->dtype;
+    key.dim = batch->dim;
+    key.normalize = batch->normalize;
+    key.pooling = batch->pooling;
+    key.raw_scores = batch->raw_scores;
+    key.ranges = batch->ranges != NULL;
     context->host_output[0] = 0;
     *done_of(context) = 0;
     cudaError_t status =

@@ -29,7 +29,8 @@ bool su_cuda_single_takes(const SutraBatch *batch, uint32_t max_tokens, SuCudaPa
  * padding: bytes are compared. */
 typedef struct SuCudaGraphKey {
     const void *output; /* where rows go */
-    uint32_t tokens, num_tiles, dtype, dim, normalize, pooling, raw_scores, ranges;
+    uint32_t tokens, num_tiles, num_long, dtype, dim, normalize, pooling, raw_scores, ranges;
+    uint32_t unused; /* 0 */
 } SuCudaGraphKey;
 
 typedef struct SuCudaGraphEntry {

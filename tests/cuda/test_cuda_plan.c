@@ -432,6 +432,7 @@ static void assert_tiles(const SutraBatch *batch, const SuCudaInput *input, cons
         assert_int_equal(first % rows, 0);
         uint32_t begin = batch->cu_seqlens[seq], end = batch->cu_seqlens[seq + 1];
         assert_true(begin + first < end);
+        assert_int_equal(i<input->num_long, end - begin> SU_CUDA_SHORT_TOKENS);
         for (uint32_t t = begin + first; t < begin + first + rows && t < end; t++)
             assert_int_equal(seen[t]++, 0);
     }

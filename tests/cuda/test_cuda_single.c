@@ -59,6 +59,7 @@ static void test_tokens_are_rounded_up(void **state)
         }
         assert_int_equal(words[input.cu_seqlens + 1], tokens);
         assert_int_equal(input.num_tiles, (tokens + 63) / 64);
+        assert_int_equal(input.num_long, tokens > 32 ? input.num_tiles : 0);
         free(words);
     }
 }
@@ -118,12 +119,12 @@ static void test_all_of_a_key_counts(void **state)
     static SuCudaGraphTable table;
     void *displaced;
     int output;
-    SuCudaGraphKey keys[10] = {{.tokens = 16}};
-    for (int i = 1; i < 10; i++) keys[i] = keys[0];
+    SuCudaGraphKey keys[11] = {{.tokens = 16}};
+    for (int i = 1; i < 11; i++) keys[i] = keys[0];
     keys[1].tokens = 32, keys[2].num_tiles = 1, keys[3].dtype = 1, keys[4].dim = 1;
     keys[5].normalize = 1, keys[6].pooling = 1, keys[7].raw_scores = 1, keys[8].ranges = 1;
-    keys[9].output = &output;
-    for (int i = 0; i < 10; i++) {
+    keys[9].output = &output, keys[10].num_long = 1;
+    for (int i = 0; i < 11; i++) {
         assert_false(su_cuda_graph_entry(&table, &keys[i], &displaced)->again);
         for (int j = 0; j <= i; j++)
             assert_true(su_cuda_graph_entry(&table, &keys[j], &displaced)->again);
