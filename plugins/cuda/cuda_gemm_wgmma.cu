@@ -6,11 +6,12 @@
 enum { ALIGNMENT = 1024 };
 
 /* Few rows: what a tile takes is the time of its copies and of its barriers, so that more copies
- * are under way and a stage has more steps. */
-template <int BM, int BN> struct Tile {
+ * are under way and a stage has more steps. ALONE: a block has its multiprocessor, and so all of the
+ * shared memory, to itself. */
+template <int BM, int BN, bool ALONE> struct Tile {
     static constexpr int threads = 128 * (BM / 64);
     static constexpr int span = BM == 128 ? 1 : 2; /* steps of a stage */
-    static constexpr int stages = BN >= 64 ? 3 : 4;
+    static constexpr int stages = ALONE ? 10 : BN >= 64 ? 3 : 4;
     static constexpr int step = (BM + BN) * GEMM_K; /* elements */
     static constexpr int stage = span * step;
     static constexpr size_t sums = sizeof(float) * BM * SumRows<BN>::pitch;
@@ -18,13 +19,13 @@ template <int BM, int BN> struct Tile {
         (2 * stages * stage > sums ? 2 * stages * stage : sums) + ALIGNMENT;
 };
 
-template <typename T, int BM, int BN, uint32_t ACTIVATION>
+template <typename T, int BM, int BN, bool ALONE, uint32_t ACTIVATION>
 static __global__
-__launch_bounds__(Tile<BM, BN>::threads,
+__launch_bounds__(Tile<BM, BN, ALONE>::threads,
                   BM == 128 ? 2 : 1) void gemm_kernel(const __grid_constant__ SuCudaGemm gemm)
 {
 #if __CUDA_ARCH_FEAT_SM90_ALL
-    using Shape = Tile<BM, BN>;
+    using Shape = Tile<BM, BN, ALONE>;
     extern __shared__ __align__(128) unsigned char memory[];
     unsigned char *base = memory + (ALIGNMENT - shared_address(memory) % ALIGNMENT) % ALIGNMENT;
     T *stages = reinterpret_cast<T *>(base);
@@ -82,13 +83,13 @@ __launch_bounds__(Tile<BM, BN>::threads,
 #endif
 }
 
-template <typename T, int BM, int BN, uint32_t ACTIVATION>
+template <typename T, int BM, int BN, bool ALONE, uint32_t ACTIVATION>
 static cudaError_t launch_tiles(const SuCudaGemm &gemm, cudaStream_t stream)
 {
-    using Shape = Tile<BM, BN>;
+    using Shape = Tile<BM, BN, ALONE>;
     dim3 grid((gemm.out + BN - 1) / BN, (gemm.rows + BM - 1) / BM);
-    return launch_kernel<gemm_kernel<T, BM, BN, ACTIVATION>>(grid, Shape::threads, Shape::bytes,
-                                                             stream, gemm);
+    return launch_kernel<gemm_kernel<T, BM, BN, ALONE, ACTIVATION>>(grid, Shape::threads,
+                                                                    Shape::bytes, stream, gemm);
 }
 
 static bool fills(const SuCudaGemm &gemm, uint32_t rows, uint32_t features)
@@ -101,10 +102,11 @@ static bool fills(const SuCudaGemm &gemm, uint32_t rows, uint32_t features)
 template <typename T, uint32_t ACTIVATION>
 static cudaError_t run(const SuCudaGemm &gemm, cudaStream_t stream)
 {
-    if (fills(gemm, 128, 128)) return launch_tiles<T, 128, 128, ACTIVATION>(gemm, stream);
-    if (fills(gemm, 64, 64)) return launch_tiles<T, 64, 64, ACTIVATION>(gemm, stream);
-    if (fills(gemm, 64, 32)) return launch_tiles<T, 64, 32, ACTIVATION>(gemm, stream);
-    return launch_tiles<T, 64, 16, ACTIVATION>(gemm, stream);
+    if (fills(gemm, 128, 128)) return launch_tiles<T, 128, 128, false, ACTIVATION>(gemm, stream);
+    if (fills(gemm, 64, 64)) return launch_tiles<T, 64, 64, false, ACTIVATION>(gemm, stream);
+    if (fills(gemm, 64, 32)) return launch_tiles<T, 64, 32, false, ACTIVATION>(gemm, stream);
+    if (fills(gemm, 64, 16)) return launch_tiles<T, 64, 16, false, ACTIVATION>(gemm, stream);
+    return launch_tiles<T, 64, 16, true, ACTIVATION>(gemm, stream);
 }
 
 cudaError_t su_cuda_gemm_wgmma(const SuCudaGemm *gemm, cudaStream_t stream)
