@@ -6,8 +6,8 @@
 enum { ALIGNMENT = 1024 };
 
 /* Few rows: what a tile takes is the time of its copies and of its barriers, so that more copies
- * are under way and a stage has more steps. ALONE: a block has its multiprocessor, and so all of the
- * shared memory, to itself. */
+ * are under way and a stage has more steps. ALONE: a block has its multiprocessor, and so all of
+ * the shared memory, to itself. */
 template <int BM, int BN, bool ALONE> struct Tile {
     static constexpr int threads = 128 * (BM / 64);
     static constexpr int span = BM == 128 ? 1 : 2; /* steps of a stage */
