@@ -36,12 +36,19 @@ typedef struct SuCudaContext {
     SuCudaGarbage *garbage;
 } SuCudaContext;
 
+static inline size_t su_cuda_aligned(size_t bytes)
+{
+    return (bytes + SU_CUDA_ALIGNMENT - 1) / SU_CUDA_ALIGNMENT * SU_CUDA_ALIGNMENT;
+}
+
 SutraStatus su_cuda_load(uint32_t device, const SutraSpec *spec, const SutraTensor *tensors,
                          size_t n, SutraCompute compute, void **model, SutraError *err);
 void su_cuda_unload(void *model);
 SutraStatus su_cuda_context_create(void *model, uint32_t max_tokens, uint32_t max_seqs,
                                    uint32_t max_team, void **context, SutraError *err);
 void su_cuda_context_free(void *context);
+/* Pinned memory for an output of so many bytes. */
+SutraStatus su_cuda_context_room(SuCudaContext *context, size_t bytes, SutraError *err);
 SutraStatus su_cuda_run(void *context, const SutraBatch *batch, SutraResultView *view,
                         SutraError *err);
 
