@@ -7,10 +7,10 @@
  * timed launches on the same buffers, after five untimed, so that what fits L2 is there, as it is
  * in a layer. Floor: the larger of an operation's bytes over the copy bandwidth, which a copy of
  * 1 GB on the device gives first, and its arithmetic over --tflops (790: fp16 on an H200, what
- * cuBLAS reaches on 8192^3). --mma 1: the kernels of devices other than Hopper. There, linears are
- * timed without TMA and with each of its tiles, and must have the same bits: exit status 1 if not.
- * --bits 1: the same of linears of many sizes and forms. --compare 1: times of each kernel from 64
- * rows on. */
+ * cuBLAS reaches on 8192^3). --mma 1: the kernels of devices other than Hopper. Without it linears
+ * are timed without TMA and with each of its tiles too, and must have the same bits: exit status 1
+ * if not. --bits 1: the same of linears of many sizes and forms. --compare 1: times of each kernel
+ * from 64 rows on. */
 #include "cuda_kernels.h"
 
 #include <algorithm>
