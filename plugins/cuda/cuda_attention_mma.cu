@@ -50,21 +50,10 @@ static __device__ void weigh(float (*s)[4], float scale, Running *running, float
 {
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-        float maximum = running->maximum[half];
-#pragma unroll
-        for (int j = 0; j < KEYS / 8; j++)
-            maximum = fmaxf(maximum, fmaxf(s[j][2 * half], s[j][2 * half + 1]));
-        maximum = fmaxf(maximum, __shfl_xor_sync(0xffffffffu, maximum, 1));
-        maximum = fmaxf(maximum, __shfl_xor_sync(0xffffffffu, maximum, 2));
+        float maximum = row_maximum<KEYS>(s, half, running->maximum[half]);
         float base = maximum == -INFINITY ? 0.0f : maximum * scale; /* no key yet: 0 */
-        float shrink = exp2_of<false>(fmaf(running->maximum[half], scale, -base)), sum = 0;
-#pragma unroll
-        for (int j = 0; j < KEYS / 8; j++)
-#pragma unroll
-            for (int e = 2 * half; e < 2 * half + 2; e++) {
-                s[j][e] = exp2_of<false>(fmaf(s[j][e], scale, -base));
-                sum += s[j][e];
-            }
+        float shrink = exp2_of<false>(fmaf(running->maximum[half], scale, -base));
+        float sum = row_weights<KEYS>(s, half, scale, base);
         running->maximum[half] = maximum;
         running->sum[half] = fmaf(running->sum[half], shrink, sum);
 #pragma unroll

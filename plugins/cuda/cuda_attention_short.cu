@@ -38,24 +38,14 @@ static __device__ void weigh(float (*s)[4], uint32_t length, float scale, float 
     uint32_t t = threadIdx.x % 4;
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-        float maximum = -INFINITY, sum = 0;
 #pragma unroll
         for (int j = 0; j < MOST / 8; j++)
 #pragma unroll
-            for (int e = 2 * half; e < 2 * half + 2; e++) {
+            for (int e = 2 * half; e < 2 * half + 2; e++)
                 if (j * 8 + 2 * t + e % 2 >= length) s[j][e] = -INFINITY;
-                maximum = fmaxf(maximum, s[j][e]);
-            }
-        maximum = fmaxf(maximum, __shfl_xor_sync(0xffffffffu, maximum, 1));
-        maximum = fmaxf(maximum, __shfl_xor_sync(0xffffffffu, maximum, 2));
-        float base = maximum == -INFINITY ? 0 : maximum * scale;
-#pragma unroll
-        for (int j = 0; j < MOST / 8; j++)
-#pragma unroll
-            for (int e = 2 * half; e < 2 * half + 2; e++) {
-                s[j][e] = exp2_of<false>(fmaf(s[j][e], scale, -base));
-                sum += s[j][e];
-            }
+        float maximum = row_maximum<MOST>(s, half, -INFINITY);
+        float base = maximum == -INFINITY ? 0.0f : maximum * scale;
+        float sum = row_weights<MOST>(s, half, scale, base);
         sum += __shfl_xor_sync(0xffffffffu, sum, 1);
         sum += __shfl_xor_sync(0xffffffffu, sum, 2);
         inverse[half] = 1.0f / sum;

@@ -71,4 +71,31 @@ static __device__ inline void multiply(__nv_bfloat16, float *c, const uint32_t *
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
+/* The largest of a row's scores in c, whose columns lie in four lanes, and of `so_far`. half: row g
+ * or g + 8. */
+template <int COLUMNS>
+static __device__ inline float row_maximum(const float (*c)[4], int half, float so_far)
+{
+#pragma unroll
+    for (int j = 0; j < COLUMNS / 8; j++)
+        so_far = fmaxf(so_far, fmaxf(c[j][2 * half], c[j][2 * half + 1]));
+    so_far = fmaxf(so_far, __shfl_xor_sync(0xffffffffu, so_far, 1));
+    return fmaxf(so_far, __shfl_xor_sync(0xffffffffu, so_far, 2));
+}
+
+/* Scores to weights 2^(scale score - base); the sum of this lane's. */
+template <int COLUMNS>
+static __device__ inline float row_weights(float (*c)[4], int half, float scale, float base)
+{
+    float sum = 0;
+#pragma unroll
+    for (int j = 0; j < COLUMNS / 8; j++)
+#pragma unroll
+        for (int e = 2 * half; e < 2 * half + 2; e++) {
+            c[j][e] = exp2_of<false>(fmaf(c[j][e], scale, -base));
+            sum += c[j][e];
+        }
+    return sum;
+}
+
 #endif

@@ -270,10 +270,12 @@ static bool ride(Journey *j, SuLane *lane, uint32_t first, uint32_t *count)
     uint32_t tokens = cu[first + *count] - cu[first];
     device->tokens_out += tokens;
     bool ours = make_ready(j, lane, cu[first + 1] - cu[first]);
-    device->tokens_out -= tokens;
-    *count = piece_of(device, j->run->batch, first); /* its memory may hold less */
-    tokens = cu[first + *count] - cu[first];
-    device->tokens_out += tokens;
+    if (*count > 1 && tokens > device->preferred_tokens) { /* its memory held less */
+        device->tokens_out -= tokens;
+        *count = piece_of(device, j->run->batch, first);
+        tokens = cu[first + *count] - cu[first];
+        device->tokens_out += tokens;
+    }
     if (ours && lane->status == SUTRA_OK) ours = run_piece(j, lane, first, *count, &done);
     su_device_say_memory(j->pool, device);
     if (ours && lane->status != SUTRA_OK) take_failure(j, lane);
